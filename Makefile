@@ -1,0 +1,64 @@
+# `make run` and `make test` need Go, a C compiler for the race detector, and
+# nothing else; what they use beyond that they build themselves.
+
+GO            ?= go
+GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+FUZZTIME      ?= 30s
+BENCHTIME     ?= 1s
+
+# The race detector is built with cgo. Without a C compiler the tests still
+# run, and say what they lack.
+RACE := $(shell command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
+
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## Build bin/cosproxy and bin/cosemu
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+run: build ## Run the sidecar against an embedded local COS and STS
+	@printf '%s\n' \
+	  'cosproxy answers on http://127.0.0.1:4360, signed for a local COS; try in another terminal:' \
+	  '' \
+	  '  echo hello | curl -T - http://127.0.0.1:4360/greetings/hello.txt' \
+	  '  curl http://127.0.0.1:4360/greetings/hello.txt' \
+	  '  curl "http://127.0.0.1:4360/?prefix=greetings/"' \
+	  '' \
+	  'Admin page: http://127.0.0.1:4361/status   (Ctrl-C stops)' \
+	  ''
+	@exec bin/cosemu -- bin/cosproxy
+
+test: ## Run every Go test, under the race detector
+	@test -n '$(RACE)' || echo 'make test: no C compiler, so the race detector is off; install gcc or clang' >&2
+	$(GO) test $(RACE) ./...
+
+test-node: build ## Run the official Node SDK through the sidecar (needs npm)
+	cd integration/node && npm install --no-audit --no-fund --silent && ../../bin/cosemu -- node test.mjs ../../bin/cosproxy
+
+race: ## Run the concurrent packages many times under the race detector
+	$(GO) test -race -count=5 ./signer ./credcache ./proxy
+
+lint: ## Run go vet and golangci-lint
+	$(GO) vet ./...
+	$(GOLANGCI_LINT) run ./...
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "== $$pkg $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+bench: build ## Compare signer and proxy with the SDK and with httputil.ReverseProxy
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./proxy ./integration
+
+cover: ## Write cover.out and print the total
+	$(GO) test -coverprofile cover.out -coverpkg ./signer,./credcache,./proxy,./cmd/cosproxy ./...
+	$(GO) tool cover -func cover.out | tail -1
+
+check: lint test test-node ## Everything that CI runs
+
+.PHONY: help build run test test-node race lint fuzz bench cover check

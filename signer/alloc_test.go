@@ -1,0 +1,41 @@
+//go:build !race
+
+// The race detector allocates, so the count is taken without it.
+
+package signer_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/signer"
+)
+
+func TestAllocations(t *testing.T) {
+	var s signer.Signer
+	for _, req := range []*http.Request{benchmarkGet(t), benchmarkPut(t)} {
+		if got := testing.AllocsPerRun(200, func() {
+			if err := s.Sign(req, tempCreds, now); err != nil {
+				t.Fatal(err)
+			}
+		}); got > 2 {
+			t.Errorf("%s: %v allocations, want at most 2 (the Authorization and the array of both values)", req.Method, got)
+		}
+	}
+	// The same with keys by turns, and with what the benchmarks leave out.
+	req := newRequest(t, http.MethodPost, "/%E4%B8%AD?b=%7B&a+b;c=1&b=2&uploads", strings.NewReader("x"))
+	req.Header["x-cos-meta-lower"] = []string{" b ", "a"}
+	other := tempCreds
+	other.SecretID = "AKIDother"
+	if got := testing.AllocsPerRun(200, func() {
+		if err := s.Sign(req, tempCreds, now); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Sign(req, other, now); err != nil {
+			t.Fatal(err)
+		}
+	}); got > 4 {
+		t.Errorf("two keys by turns: %v allocations for two signatures, want at most 4", got)
+	}
+}

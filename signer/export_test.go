@@ -1,0 +1,81 @@
+package signer
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Intermediate is every string on the way to a signature.
+type Intermediate struct {
+	SignKey, HeaderList, ParamList, HTTPString, StringToSign, Signature string
+}
+
+// Build runs the builders on exactly these headers and parameters, whatever
+// Sign itself would select.
+func Build(method, path, rawQuery string, headers [][2]string, secretKey, keyTime string) (Intermediate, error) {
+	var c canonical
+	for _, h := range headers {
+		c.addValue(c.addKey(h[0]), h[1])
+	}
+	if err := c.addQuery(rawQuery); err != nil {
+		return Intermediate{}, err
+	}
+	c.sort()
+	w, err := parseKeyTime(keyTime)
+	if err != nil {
+		return Intermediate{}, err
+	}
+	key := newSignKey(signKeyID{"id", secretKey, w})
+	httpString := c.appendHTTPString(nil, method, path)
+	stringToSign := appendStringToSign(nil, httpString, key.keyTime)
+	return Intermediate{
+		SignKey:      deriveSignKey(secretKey, keyTime),
+		HeaderList:   string(c.appendList(nil, c.headers)),
+		ParamList:    string(c.appendList(nil, c.params)),
+		HTTPString:   string(httpString),
+		StringToSign: string(stringToSign),
+		Signature:    string(key.appendSignature(nil, stringToSign)),
+	}, nil
+}
+
+// SignAt is Sign with a given KeyTime.
+func (s *Signer) SignAt(req *http.Request, creds Credentials, keyTime string) error {
+	w, err := parseKeyTime(keyTime)
+	if err != nil {
+		return err
+	}
+	return s.sign(req, creds, w)
+}
+
+// KeyTime returns the window that Sign would use.
+func KeyTime(now, expires time.Time) string { return windowAt(now, expires).keyTime() }
+
+// CachedSignKeys counts the SignKeys in the cache.
+func (s *Signer) CachedSignKeys() int {
+	if keys := s.keys.current.Load(); keys != nil {
+		return len(*keys)
+	}
+	return 0
+}
+
+// MaxSignKeys is the bound of the cache.
+const MaxSignKeys = maxSignKeys
+
+// EscapeValue is UrlEncode.
+func EscapeValue(value string) string { return string(appendEscaped(nil, []byte(value))) }
+
+// EscapeKey is lower(UrlEncode).
+func EscapeKey(key string) string { return string(appendKey(nil, key)) }
+
+func parseKeyTime(keyTime string) (window, error) {
+	start, end, _ := strings.Cut(keyTime, ";")
+	var w window
+	var err error
+	if w.start, err = strconv.ParseInt(start, 10, 64); err != nil {
+		return w, err
+	}
+	w.end, err = strconv.ParseInt(end, 10, 64)
+	return w, err
+}
