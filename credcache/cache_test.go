@@ -1,0 +1,455 @@
+package credcache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cosproxy/credcache"
+	"cosproxy/signer"
+)
+
+// crowd asks p for its key from n goroutines at once and counts what they got.
+func crowd(t *testing.T, p *credcache.Provider, n int) map[string]int {
+	got := make(map[string]int)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			creds, err := p.Credentials(t.Context())
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				got[err.Error()]++
+			} else {
+				got[creds.SecretID]++
+			}
+		})
+	}
+	wg.Wait()
+	return got
+}
+
+func TestManyCallersCauseOneFetch(t *testing.T) {
+	const callers = 10_000
+	for _, tt := range []struct {
+		name string
+		jump time.Duration // of the clock, before the callers come; the key lives 30 min
+		want map[string]int
+	}{
+		{"at the expiry", 30 * time.Minute, map[string]int{"AKID-2": callers}},
+		{"in the hard window", 29*time.Minute + 30*time.Second, map[string]int{"AKID-2": callers}},
+		{"after the soft refresh was missed", 21 * time.Minute, map[string]int{"AKID-1": callers}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+				p := c.For(uploads)
+				wantKey(t, p, 1, 0)
+				src.set(func(s *issuer) { s.life += tt.jump }) // the issuer's clock runs on
+				src.takes(500 * time.Millisecond)
+				wall.jump(tt.jump)
+				got := crowd(t, p, callers)
+				if fmt.Sprint(got) != fmt.Sprint(tt.want) {
+					t.Errorf("callers got %v, want %v", got, tt.want)
+				}
+				time.Sleep(time.Second)
+				if n := src.count(); n != 2 {
+					t.Errorf("%d fetches, want 2: the first key and one renewal", n)
+				}
+			})
+		})
+	}
+}
+
+func TestManyCallersAtTheColdStartCauseOneFetch(t *testing.T) {
+	src := &issuer{life: 30 * time.Minute, delay: time.Second}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		if got := crowd(t, c.For(uploads), 10_000); got["AKID-1"] != 10_000 {
+			t.Errorf("callers got %v", got)
+		}
+		if n := src.count(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
+func TestTheFastPathDoesNotAllocate(t *testing.T) {
+	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
+	defer c.Close()
+	p := c.For(uploads)
+	ctx := t.Context()
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := p.Credentials(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations per call, want none", allocs)
+	}
+}
+
+// A monotonic reading would have the expiry compared by a clock that stands
+// still while the machine sleeps. Virtual time has none, so this test is real.
+func TestTheExpiryIsWallClockTime(t *testing.T) {
+	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
+	defer c.Close()
+	creds, err := c.Credentials(t.Context(), uploads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := creds.Expires; at != at.Round(0) {
+		t.Errorf("the expiry has a monotonic reading: %v", at)
+	}
+}
+
+// A refresh that hangs must not cost the requests beside it anything, or ten
+// seconds of a busy proxy would pile up waiters that nobody needs.
+func TestRequestsBesideAHangingRefreshDoNotAllocate(t *testing.T) {
+	src, wall := &issuer{life: time.Hour}, &clock{}
+	c := credcache.New(src, credcache.Options{Now: wall.now})
+	defer c.Close()
+	p := c.For(uploads)
+	wantSome := func() {
+		if _, err := p.Credentials(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	wantSome()
+	begun := make(chan struct{})
+	src.set(func(s *issuer) {
+		s.other = func(ctx context.Context, _ int) (signer.Credentials, error) {
+			close(begun)
+			<-ctx.Done()
+			return signer.Credentials{}, ctx.Err()
+		}
+	})
+	wall.jump(50 * time.Minute)
+	wantSome()
+	<-begun
+	if allocs := testing.AllocsPerRun(100, wantSome); allocs != 0 {
+		t.Errorf("%v allocations per call, want none", allocs)
+	}
+}
+
+// Whoever asks for a fetch may have looked at the key just before another fetch
+// ended. Here the two looks are told apart by the clock.
+func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
+	src := &issuer{life: 30 * time.Minute}
+	var early atomic.Int64 // readings that are 25 min fast
+	now := func() time.Time {
+		if early.Add(-1) >= 0 {
+			return time.Now().Add(25 * time.Minute)
+		}
+		return time.Now()
+	}
+	virtually(t, src, credcache.Options{Now: now}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		wantKey(t, p, 1, 0)
+		early.Store(2) // that of the request, and that of its second thought
+		wantKey(t, p, 1, 0)
+		synctest.Wait()
+		if n := src.count(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+	})
+}
+
+func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
+	with := func(change func(*credcache.Scope)) credcache.Scope {
+		s := uploads
+		change(&s)
+		return s
+	}
+	base := with(func(s *credcache.Scope) {
+		s.Prefixes = []string{"a/*", "b/*"}
+		s.Actions = []string{"name/cos:GetObject", "name/cos:PutObject"}
+	})
+	for _, tt := range []struct {
+		name  string
+		scope credcache.Scope
+		same  bool
+	}{
+		{"order", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: []string{"b/*", "a/*"}, Actions: []string{"name/cos:PutObject", "name/cos:GetObject"}}, true},
+		{"duplicates", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: []string{"a/*", "b/*", "a/*"}, Actions: slices.Concat(base.Actions, base.Actions)}, true},
+		{"a prefix below another", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: []string{"a/*", "b/*", "b/c/*", "a/x"}, Actions: base.Actions}, true},
+		{"another bucket", credcache.Scope{Bucket: "other-1250000000", Region: base.Region,
+			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+		{"another region", credcache.Scope{Bucket: base.Bucket, Region: "ap-shanghai",
+			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+		{"another prefix", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: []string{"a/*"}, Actions: base.Actions}, false},
+		{"one prefix that reads like two", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: []string{`a/*" "b/*`}, Actions: base.Actions}, false},
+		{"another action", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
+			Prefixes: base.Prefixes, Actions: []string{"name/cos:GetObject"}}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := &issuer{life: time.Hour}
+			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+				first, err1 := c.Credentials(t.Context(), base)
+				second, err2 := c.Credentials(t.Context(), tt.scope)
+				if err1 != nil || err2 != nil {
+					t.Fatal(err1, err2)
+				}
+				if same := first == second; same != tt.same {
+					t.Errorf("the same key: %v, want %v", same, tt.same)
+				}
+			})
+		})
+	}
+}
+
+func TestAPresetIsTheSameScopeAsItsActions(t *testing.T) {
+	src := &issuer{life: time.Hour}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		expanded, err := credcache.ExpandActions(uploads.Actions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		spelled := uploads
+		spelled.Actions = expanded
+		if c.For(uploads) != c.For(spelled) {
+			t.Error("two providers for one scope")
+		}
+	})
+}
+
+func TestAHangingScopeDoesNotHoldUpAnother(t *testing.T) {
+	src := credcache.SourceFunc(func(ctx context.Context, scope credcache.Scope) (signer.Credentials, error) {
+		if scope.Region == "ap-beijing" {
+			<-ctx.Done()
+			return signer.Credentials{}, ctx.Err()
+		}
+		return temporary(1, time.Hour), nil
+	})
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		c.For(uploads).Warm()
+		synctest.Wait()
+		other := uploads
+		other.Region = "ap-shanghai"
+		wantKey(t, c.For(other), 1, 0)
+	})
+}
+
+func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
+	type note struct{}
+	var seen any
+	var deadline time.Duration
+	src := &issuer{life: time.Hour, delay: 5 * time.Second, other: func(ctx context.Context, n int) (signer.Credentials, error) {
+		seen = ctx.Value(note{})
+		until, _ := ctx.Deadline()
+		deadline = time.Until(until)
+		return temporary(n, time.Hour), nil
+	}}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), note{}, "trace"), time.Second)
+		defer cancel()
+		_, err := p.Credentials(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("the caller got %v after %v, want its own deadline after 1s", err, time.Since(start))
+		}
+		wantKey(t, p, 1, 4*time.Second)
+		if n := src.count(); n != 1 {
+			t.Errorf("%d fetches, want 1", n)
+		}
+		if seen != "trace" {
+			t.Errorf("the source saw the context value %v, want that of the caller", seen)
+		}
+		if deadline != 5*time.Second {
+			t.Errorf("5s into the fetch it has %v left, want the rest of its own 10s", deadline)
+		}
+	})
+}
+
+func TestAHangingSourceIsCutOff(t *testing.T) {
+	for _, tt := range []struct{ option, want time.Duration }{
+		{0, 10 * time.Second},
+		{3 * time.Second, 3 * time.Second},
+	} {
+		virtually(t, &issuer{delay: hang}, credcache.Options{FetchTimeout: tt.option}, func(t *testing.T, c *credcache.Cache) {
+			start := time.Now()
+			_, err := c.Credentials(t.Context(), uploads)
+			if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != tt.want {
+				t.Errorf("got %v after %v, want ErrTimeout after %v", err, time.Since(start), tt.want)
+			}
+			if errors.Is(err, context.DeadlineExceeded) {
+				t.Error("the fetch's timeout looks like the end of the caller's context")
+			}
+		})
+	}
+}
+
+func TestWarm(t *testing.T) {
+	src := &issuer{life: time.Hour}
+	virtually(t, src, credcache.Options{Splay: 20 * time.Second}, func(t *testing.T, c *credcache.Cache) {
+		start := time.Now()
+		p := c.For(uploads)
+		p.Warm()
+		p.Warm()
+		time.Sleep(10*time.Second - time.Nanosecond)
+		if n := src.count(); n != 0 {
+			t.Fatalf("%d fetches before the splay's share, want none", n)
+		}
+		src.fails(errDown)
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if c.Stats()[0].Ready {
+			t.Error("ready without a key")
+		}
+		src.fails(nil)
+		time.Sleep(500 * time.Millisecond)
+		synctest.Wait()
+		if s := c.Stats()[0]; !s.Ready || s.SecretID != "AKID-2" {
+			t.Errorf("after the retry: %+v", s)
+		}
+		if got, want := src.offsets(start), []time.Duration{10 * time.Second, 10500 * time.Millisecond}; !slices.Equal(got, want) {
+			t.Errorf("fetches at %v, want %v", got, want)
+		}
+		p.Warm() // nothing to do any more, and nothing to undo
+		time.Sleep(39 * time.Minute)
+		if n := src.count(); n != 2 {
+			t.Errorf("%d fetches, want 2", n)
+		}
+		time.Sleep(61 * time.Second)
+		if n := src.count(); n != 3 {
+			t.Errorf("%d fetches, want 3: the soft refresh after 40 min", n)
+		}
+	})
+}
+
+func TestARequestDoesNotWaitForTheSplay(t *testing.T) {
+	src := &issuer{life: time.Hour}
+	virtually(t, src, credcache.Options{Splay: time.Minute}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		p.Warm()
+		wantKey(t, p, 1, 0)
+		time.Sleep(2 * time.Minute)
+		if n := src.count(); n != 1 {
+			t.Errorf("%d fetches, want 1: the planned one is not needed any more", n)
+		}
+	})
+}
+
+func TestStats(t *testing.T) {
+	src := &issuer{life: 30 * time.Minute}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		other := uploads
+		other.Bucket = "another-1250000000"
+		p := c.For(uploads)
+		c.For(other)
+		start := time.Now()
+		wantKey(t, p, 1, 0)
+		src.fails(errDown)
+		time.Sleep(20*time.Minute + 100*time.Millisecond)
+		synctest.Wait()
+
+		stats := c.Stats()
+		if len(stats) != 2 || stats[0].Scope.Bucket != other.Bucket {
+			t.Fatalf("got %+v, want two scopes in order", stats)
+		}
+		if s := stats[0]; s.Ready || s.SecretID != "" || s.Fetches != 0 {
+			t.Errorf("a scope that nobody used: %+v", s)
+		}
+		s := stats[1]
+		if !s.Ready || s.SecretID != "AKID-1" || !s.Expires.Equal(start.Add(30*time.Minute)) {
+			t.Errorf("the key is not shown: %+v", s)
+		}
+		if s.Fetches != 2 || s.Failures != 1 || s.LastError != errDown.Error() {
+			t.Errorf("the failed refresh is not shown: %+v", s)
+		}
+		time.Sleep(10 * time.Minute)
+		if c.Stats()[1].Ready {
+			t.Error("ready with an expired key")
+		}
+		src.fails(nil)
+		time.Sleep(time.Minute)
+		if s := c.Stats()[1]; !s.Ready || s.LastError != "" {
+			t.Errorf("after the recovery: %+v", s)
+		}
+	})
+}
+
+func TestClose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &issuer{life: 30 * time.Minute}
+		var looks atomic.Int64 // at the clock
+		c := credcache.New(src, credcache.Options{Now: func() time.Time { looks.Add(1); return time.Now() }})
+		p := c.For(uploads)
+		wantKey(t, p, 1, 0)
+		waiting := uploads
+		waiting.Region = "ap-shanghai"
+		src.takes(hang)
+		failed := make(chan error)
+		go func() {
+			_, err := c.Credentials(t.Context(), waiting)
+			failed <- err
+		}()
+		synctest.Wait()
+
+		start := time.Now()
+		go c.Close()
+		if err := <-failed; !errors.Is(err, credcache.ErrClosed) || time.Since(start) != 0 {
+			t.Errorf("a waiting caller got %v after %v, want ErrClosed at once", err, time.Since(start))
+		}
+		c.Close() // twice is once
+		wantKey(t, p, 1, 0)
+		before := looks.Load()
+		time.Sleep(24 * time.Hour)
+		if n := src.count(); n != 2 {
+			t.Errorf("%d fetches, want none after Close", n-2)
+		}
+		if n := looks.Load() - before; n != 0 {
+			t.Errorf("the clock was looked at %d times after Close: a timer is left", n)
+		}
+		wantUnavailable(t, p, credcache.ErrClosed, 0)
+		p.Invalidate("AKID-1")
+		p.Warm()
+		wantUnavailable(t, c.For(waiting), credcache.ErrClosed, 0)
+	})
+}
+
+func TestCloseWaitsForTheSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := false
+		c := credcache.New(credcache.SourceFunc(func(ctx context.Context, _ credcache.Scope) (signer.Credentials, error) {
+			<-ctx.Done()
+			time.Sleep(3 * time.Second) // it takes a while to give up
+			ended = true
+			return temporary(1, time.Hour), nil
+		}), credcache.Options{})
+		p := c.For(uploads)
+		p.Warm()
+		synctest.Wait()
+		c.Close()
+		if !ended {
+			t.Error("Close returned while the source was at work")
+		}
+		wantUnavailable(t, p, credcache.ErrClosed, 0) // a late key is not taken
+	})
+}
+
+func BenchmarkCredentials(b *testing.B) {
+	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
+	defer c.Close()
+	p := c.For(uploads)
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := p.Credentials(b.Context()); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,298 @@
+package credcache
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"cosproxy/signer"
+)
+
+// maxSleep bounds the timer of an idle scope. Timers stand still while a
+// machine sleeps; the wall clock is looked at this often, so that a key which
+// expired meanwhile is renewed soon after the machine wakes.
+const maxSleep = time.Minute
+
+// Provider is the handle on the key of one scope. It is safe for concurrent
+// use.
+type Provider struct {
+	cache *Cache
+	scope Scope // canonical
+	id    string
+
+	current atomic.Pointer[key] // nil: none
+
+	mu       sync.Mutex
+	timer    *time.Timer // nil until first armed
+	due      time.Time   // when the timer's fetch is due; zero: never
+	failures int         // in a row
+	lastErr  error       // of the last fetch; nil: it succeeded
+
+	// Intervals, taken from time.Now for its monotonic reading: a wall clock
+	// that is set must not stretch them.
+	started time.Time // of the fetch under way; zero: none
+	retryAt time.Time // no fetch begins before
+
+	rejected      string    // SecretID that COS refused
+	rejectedUntil time.Time // how long that is believed
+
+	fetched, failed uint64 // for Stats
+}
+
+// Credentials returns a key that is valid now. While the current key is young
+// that is one atomic load. Otherwise it may wait for a fetch as the package
+// documentation says, but not beyond the end of ctx, whose error it then
+// returns. Without a valid key the error is an *UnavailableError.
+func (p *Provider) Credentials(ctx context.Context) (signer.Credentials, error) {
+	if k := p.current.Load(); k.restful(p.cache.opts.Now()) {
+		return k.creds, nil
+	}
+	return p.await(ctx)
+}
+
+// await is Credentials when something has to be done.
+func (p *Provider) await(ctx context.Context) (signer.Credentials, error) {
+	p.mu.Lock()
+	now, k := p.cache.opts.Now(), p.current.Load()
+	valid, idle := k.valid(now), p.started.IsZero()
+	pause, lastErr := time.Until(p.retryAt), p.lastErr
+	resting := pause > 0
+	var wait time.Duration
+	if valid && p.failures == 0 { // who waited once for nothing need not again
+		wait = k.patience(now)
+		if !idle {
+			wait -= time.Since(p.started)
+		}
+	}
+	p.mu.Unlock()
+
+	switch {
+	case resting && !valid:
+		return signer.Credentials{}, p.unavailable(lastErr, pause)
+	case valid && (resting || wait <= 0):
+		if idle && !resting {
+			p.refresh(ctx)
+		}
+		return k.creds, nil
+	}
+	var late <-chan time.Time // never, without a key to make do with
+	if valid {
+		late = time.After(wait)
+	}
+	select {
+	case result := <-p.refresh(ctx):
+		if result.Err != nil {
+			return p.fallback(result.Err)
+		}
+		return result.Val.(*key).creds, nil
+	case <-late:
+		return p.await(ctx)
+	case <-ctx.Done():
+		return signer.Credentials{}, ctx.Err()
+	}
+}
+
+// fallback is the outcome of a fetch that failed with err: the old key while
+// COS still accepts it.
+func (p *Provider) fallback(err error) (signer.Credentials, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.current.Load(); k.valid(p.cache.opts.Now()) {
+		return k.creds, nil
+	}
+	return signer.Credentials{}, p.unavailable(err, time.Until(p.retryAt))
+}
+
+func (p *Provider) unavailable(err error, pause time.Duration) error {
+	return &UnavailableError{Bucket: p.scope.Bucket, Err: err, retryAfter: max(0, pause)}
+}
+
+// Invalidate drops the current key if its SecretID is secretID, that is, if
+// COS refused this very key, and fetches another in the background. A report on
+// an older key does nothing.
+//
+// A source that answers with the refused key again is treated as failing for
+// 5 s; then the key gets another chance.
+func (p *Provider) Invalidate(secretID string) {
+	p.mu.Lock()
+	k := p.current.Load()
+	hit := k != nil && k.creds.SecretID == secretID
+	if hit {
+		p.current.Store(nil)
+		p.rejected, p.rejectedUntil = secretID, p.cache.opts.Now().Add(negativeTTL)
+	}
+	p.mu.Unlock()
+	if hit {
+		p.cache.opts.Logger.Warn("key dropped: COS refused it", "bucket", p.scope.Bucket, "secret_id", secretID)
+		p.refresh(context.Background())
+	}
+}
+
+// Warm has the first key fetched in the background, after a random part of
+// Options.Splay, and tried again until there is one. A request that comes
+// earlier fetches at once. Stats says when the key is there.
+func (p *Provider) Warm() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fetched == 0 && p.started.IsZero() {
+		now := p.cache.opts.Now()
+		p.arm(now, now.Add(time.Duration(p.cache.opts.Rand()*float64(p.cache.opts.Splay))))
+	}
+}
+
+// refresh joins the fetch under way, or begins one. The channel need not be
+// read.
+func (p *Provider) refresh(ctx context.Context) <-chan singleflight.Result {
+	return p.cache.flight.DoChan(p.id, func() (any, error) { return p.fetch(ctx) })
+}
+
+// fetch calls the source once, unless the call turns out to be needless: the
+// one who asked for it may have looked just before another fetch ended. It
+// keeps the values of ctx, but not its end: others wait for the same fetch.
+func (p *Provider) fetch(ctx context.Context) (*key, error) {
+	c := p.cache
+	if !c.enter() {
+		return nil, ErrClosed
+	}
+	defer c.fetches.Done()
+	if k, err := p.begin(); k != nil || err != nil {
+		return k, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.FetchTimeout)
+	defer cancel()
+	defer context.AfterFunc(c.ctx, cancel)()
+
+	creds, err := c.source.Fetch(ctx, p.scope)
+	switch {
+	case c.ctx.Err() != nil:
+		return nil, ErrClosed
+	case err != nil && ctx.Err() != nil:
+		err = fmt.Errorf("%w (%v)", ErrTimeout, c.opts.FetchTimeout)
+	}
+	k, err := p.settle(creds, err)
+	if err != nil {
+		c.opts.Logger.Warn("no new key", "bucket", p.scope.Bucket, "error", err)
+		return nil, err
+	}
+	c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
+	return k, nil
+}
+
+// begin notes that a fetch starts. It returns a key or an error instead if
+// there is nothing to fetch, or not yet.
+func (p *Provider) begin() (*key, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.current.Load(); k.restful(p.cache.opts.Now()) {
+		return k, nil
+	}
+	if time.Now().Before(p.retryAt) {
+		return nil, p.lastErr
+	}
+	p.started = time.Now()
+	p.fetched++
+	return nil, nil
+}
+
+// settle takes in the outcome of a fetch.
+func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, r := p.cache.opts.Now(), p.cache.opts.Rand()
+	p.started = time.Time{}
+	if err == nil {
+		err = checkAnswer(creds, now)
+	}
+	if err == nil {
+		err = p.checkNewer(creds, now)
+	}
+	p.lastErr = err
+	if err == nil {
+		k := newKey(creds, now, r)
+		p.current.Store(k)
+		p.failures = 0
+		p.arm(now, k.soft)
+		return k, nil
+	}
+	p.fail(now, r)
+	return nil, err
+}
+
+// fail plans the next attempt after p.lastErr. p.mu is held.
+func (p *Provider) fail(now time.Time, r float64) {
+	p.failures++
+	p.failed++
+	again := retryable(p.lastErr)
+	pause := negativeTTL
+	if again {
+		pause = backoff(p.failures, r)
+	}
+	if k := p.current.Load(); k.valid(now) { // one more attempt when it expires
+		pause = min(pause, k.creds.Expires.Sub(now))
+	}
+	p.retryAt = time.Now().Add(pause)
+	if !again { // a request may try so early, the timer need not
+		pause = backoffMax
+	}
+	p.arm(now, now.Add(pause))
+}
+
+// checkNewer refuses a key that is no step forward. To take the current key
+// again would also plan a refresh at 2/3 of an ever shorter rest.
+func (p *Provider) checkNewer(creds signer.Credentials, now time.Time) error {
+	if creds.SecretID == p.rejected && now.Before(p.rejectedUntil) {
+		return fmt.Errorf("%w: COS refused %s", ErrSameKey, creds.SecretID)
+	}
+	if k := p.current.Load(); k != nil && k.creds.SecretID == creds.SecretID && !creds.Expires.After(k.creds.Expires) {
+		return fmt.Errorf("%w: %s expires at %s", ErrSameKey, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// arm plans the timer's next fetch; a zero due means none. p.mu is held.
+func (p *Provider) arm(now, due time.Time) {
+	p.due = due
+	if due.IsZero() {
+		return
+	}
+	sleep := min(due.Sub(now), maxSleep)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(sleep, p.tick)
+	} else {
+		p.timer.Reset(sleep)
+	}
+}
+
+func (p *Provider) tick() {
+	if p.cache.ctx.Err() != nil {
+		return
+	}
+	p.mu.Lock()
+	now := p.cache.opts.Now()
+	due := !p.due.IsZero() && !now.Before(p.due)
+	if !due {
+		p.arm(now, p.due)
+	}
+	p.mu.Unlock()
+	if due {
+		p.refresh(context.Background())
+	}
+}
+
+func (p *Provider) stats() ScopeStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := ScopeStats{Scope: p.scope, Fetches: p.fetched, Failures: p.failed}
+	if k := p.current.Load(); k != nil {
+		s.Ready = k.valid(p.cache.opts.Now())
+		s.SecretID, s.Expires = k.creds.SecretID, k.creds.Expires
+	}
+	if p.lastErr != nil {
+		s.LastError = p.lastErr.Error()
+	}
+	return s
+}

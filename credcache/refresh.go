@@ -1,0 +1,119 @@
+package credcache
+
+import (
+	"fmt"
+	"time"
+
+	"cosproxy/signer"
+)
+
+// The refresh policy: when a key is renewed, when it is no longer trusted, and
+// how failures are spaced. Pure: time and chance are arguments.
+
+const (
+	softJitter = 0.1             // of the soft refresh, either way
+	softMargin = 5 * time.Minute // a long-lived key is renewed at least this early
+	longLife   = 15 * time.Minute
+
+	hardWindow = 60 * time.Second // before the expiry
+	hardShare  = 5                // but never more than this part (1/n) of the life
+
+	// maxWait bounds what a hanging source can cost a request that could use
+	// the old key; maxWaitShare keeps the wait well inside that key's life.
+	maxWait      = time.Second
+	maxWaitShare = 4
+
+	backoffBase = time.Second
+	backoffMax  = 60 * time.Second
+	// backoffFloor keeps a draw near zero from making a retry a hot loop.
+	backoffFloor = 100 * time.Millisecond
+
+	// negativeTTL is how long a permanent error, or COS's refusal of a key, is
+	// believed. It is short because "permanent" can be mended from outside: a
+	// key enabled again, a clock set right.
+	negativeTTL = 5 * time.Second
+
+	// maxLife bounds the expiry that is believed. STS issues 36 h (129600 s) at
+	// most; what is much further away is milliseconds taken for seconds, or a
+	// local clock that is days behind.
+	maxLife = 48 * time.Hour
+)
+
+// key is an immutable snapshot: credentials and the instants that matter. The
+// instants carry no monotonic reading, so that comparing them uses the wall
+// clock, which goes on while the machine sleeps.
+type key struct {
+	creds signer.Credentials
+	soft  time.Time // renew in the background from here on
+	hard  time.Time // wait for a fresh key from here on
+}
+
+// newKey plans the life of creds, fetched at now. r in [0,1) is the jitter.
+func newKey(creds signer.Credentials, now time.Time, r float64) *key {
+	k := &key{creds: creds}
+	if creds.Expires.IsZero() {
+		return k
+	}
+	now, expires := now.Round(0), creds.Expires.Round(0)
+	k.creds.Expires = expires
+	life := expires.Sub(now)
+	k.soft = now.Add(time.Duration(float64(life) * 2 / 3 * (1 - softJitter + 2*softJitter*r)))
+	if latest := expires.Add(-softMargin); life > longLife && k.soft.After(latest) {
+		k.soft = latest
+	}
+	k.hard = expires.Add(-min(hardWindow, life/hardShare))
+	return k
+}
+
+// restful reports whether k asks for nothing to be done at now.
+func (k *key) restful(now time.Time) bool {
+	return k != nil && (k.soft.IsZero() || now.Before(k.soft))
+}
+
+// valid reports whether COS would still accept k at now.
+func (k *key) valid(now time.Time) bool {
+	return k != nil && !k.creds.Expired(now)
+}
+
+// patience is how long a request that found k at now may wait for a fetch,
+// counted from the start of the fetch, before it makes do with k.
+func (k *key) patience(now time.Time) time.Duration {
+	if now.Before(k.hard) {
+		return 0
+	}
+	return min(maxWait, k.creds.Expires.Sub(now)/maxWaitShare)
+}
+
+// backoff is the pause after the n-th retryable failure in a row, n from 1.
+// Full jitter spreads the clients of a recovering service best (AWS
+// Architecture Blog, "Exponential Backoff And Jitter").
+func backoff(n int, r float64) time.Duration {
+	step := backoffMax
+	if n <= 6 { // 1 s·2⁶ is beyond the maximum
+		step = backoffBase << (n - 1)
+	}
+	return max(backoffFloor, time.Duration(r*float64(step)))
+}
+
+// checkAnswer refuses what must never be cached as a key.
+func checkAnswer(creds signer.Credentials, now time.Time) error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrBadAnswer}, args...)...)
+	}
+	expires := creds.Expires.UTC().Format(time.RFC3339)
+	switch {
+	case creds.SecretID == "":
+		return bad("no SecretId")
+	case creds.SecretKey == "":
+		return bad("no SecretKey")
+	case creds.Expires.IsZero():
+		return nil
+	case creds.Token == "":
+		return bad("a key that expires needs a session token, and there is none")
+	case creds.Expired(now):
+		return bad("it expired at %s, and this machine's clock says %s; check the clock", expires, now.UTC().Format(time.RFC3339))
+	case creds.Expires.Sub(now) > maxLife:
+		return bad("it would expire at %s, more than %v from now; no temporary key lives that long, check the clock", expires, maxLife)
+	}
+	return nil
+}

@@ -1,0 +1,439 @@
+package credcache_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cosproxy/credcache"
+	"cosproxy/signer"
+)
+
+const (
+	lowest  = 0.0
+	middle  = 0.5
+	highest = 1 - 1.0/(1<<53)
+)
+
+func draw(r float64) func() float64 { return func() float64 { return r } }
+
+func TestSoftRefresh(t *testing.T) {
+	for _, tt := range []struct {
+		life time.Duration
+		r    float64
+		want time.Duration // of the second fetch, to the second
+	}{
+		{30 * time.Minute, middle, 20 * time.Minute},
+		{30 * time.Minute, lowest, 18 * time.Minute},
+		{30 * time.Minute, highest, 22 * time.Minute},
+		{2 * time.Hour, middle, 80 * time.Minute},
+		{36 * time.Hour, middle, 24 * time.Hour},
+		{16 * time.Minute, highest, 11 * time.Minute}, // 5 min before the expiry, not 11:44
+		{15 * time.Minute, highest, 11 * time.Minute}, // 2/3 + 10 %: a short life
+		{9 * time.Minute, middle, 6 * time.Minute},
+		{5 * time.Minute, middle, 200 * time.Second},
+		{90 * time.Second, middle, time.Minute},
+	} {
+		t.Run(fmt.Sprint(tt.life, tt.r), func(t *testing.T) {
+			src := &issuer{life: tt.life}
+			virtually(t, src, credcache.Options{Rand: draw(tt.r)}, func(t *testing.T, c *credcache.Cache) {
+				start := time.Now()
+				p := c.For(uploads)
+				wantKey(t, p, 1, 0)
+				time.Sleep(tt.want - time.Second)
+				wantKey(t, p, 1, 0)
+				time.Sleep(2 * time.Second)
+				synctest.Wait()
+				wantKey(t, p, 2, 0)
+				if got := src.offsets(start)[1].Round(time.Second); got != tt.want {
+					t.Errorf("refreshed after %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestAnIdleScopeStaysReady(t *testing.T) {
+	src := &issuer{life: 30 * time.Minute}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		c.For(uploads).Warm()
+		for range 24 * 60 {
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if s := c.Stats()[0]; !s.Ready || time.Until(s.Expires) < 5*time.Minute {
+				t.Fatalf("not ready, or less than 5 min left: %+v", s)
+			}
+		}
+		if n, want := src.count(), 24*3+1; n != want {
+			t.Errorf("%d fetches in a day, want %d", n, want)
+		}
+	})
+}
+
+func TestRotationUnderLoad(t *testing.T) {
+	src := &issuer{life: 5 * time.Second, delay: 200 * time.Millisecond}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		wantKey(t, p, 1, 200*time.Millisecond)
+		for range 30 * 100 {
+			time.Sleep(10 * time.Millisecond)
+			start := time.Now()
+			creds, err := p.Credentials(t.Context())
+			if err != nil || creds.Expired(time.Now()) || time.Since(start) != 0 {
+				t.Fatalf("got %v, %v after %v", creds, err, time.Since(start))
+			}
+		}
+		// Each round is 2/3 of 5 s, and 200 ms for the fetch.
+		if n := src.count(); n != 9 {
+			t.Errorf("%d fetches in 30 s, want 9", n)
+		}
+	})
+}
+
+// sleeping returns a scope whose machine slept through the refresh: the key has
+// left of its 30 min on the wall clock, and no timer has fired.
+func sleeping(t *testing.T, c *credcache.Cache, src *issuer, wall *clock, left time.Duration) *credcache.Provider {
+	t.Helper()
+	p := c.For(uploads)
+	wantKey(t, p, 1, 0)
+	wall.jump(30*time.Minute - left)
+	src.set(func(s *issuer) { s.life += 30*time.Minute - left })
+	return p
+}
+
+func TestHardWindow(t *testing.T) {
+	const life = 30 * time.Minute
+	for _, tt := range []struct {
+		name  string
+		left  time.Duration // of the old key's life
+		delay time.Duration // of the source
+		err   error
+		key   int           // that the first request gets
+		wait  time.Duration // until it gets it
+	}{
+		{"a quick source: the fresh key", 30 * time.Second, 300 * time.Millisecond, nil, 2, 300 * time.Millisecond},
+		{"a slow source: the old key after 1 s", 30 * time.Second, 3 * time.Second, nil, 1, time.Second},
+		{"a hanging source: the old key after 1 s", 30 * time.Second, hang, nil, 1, time.Second},
+		{"close to the expiry: a quarter of what is left", 2 * time.Second, hang, nil, 1, 500 * time.Millisecond},
+		{"a failing source: the old key when it has failed", 30 * time.Second, 300 * time.Millisecond, errDown, 1, 300 * time.Millisecond},
+		{"outside the window nobody waits", 61 * time.Second, hang, nil, 1, 0},
+		{"its first instant", 60 * time.Second, hang, nil, 1, time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src, wall := &issuer{life: life}, &clock{}
+			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+				p := sleeping(t, c, src, wall, tt.left)
+				src.takes(tt.delay)
+				src.fails(tt.err)
+				wantKey(t, p, tt.key, tt.wait)
+				wantKey(t, p, tt.key, 0) // the wait is paid once, not by each request
+			})
+		})
+	}
+}
+
+func TestHardWindowOfAShortLife(t *testing.T) {
+	src := &issuer{life: 10 * time.Second}
+	wall := &clock{}
+	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		wantKey(t, p, 1, 0)
+		src.takes(100 * time.Millisecond)
+		wall.jump(8*time.Second - 1) // a fifth of the life is left, and a bit
+		wantKey(t, p, 1, 0)
+		time.Sleep(time.Second)
+		wantKey(t, p, 2, 0)
+	})
+}
+
+func TestRequestsOfTheHardWindowWaitTogether(t *testing.T) {
+	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		p := sleeping(t, c, src, wall, 30*time.Second)
+		src.takes(hang)
+		go func() { _, _ = p.Credentials(t.Context()) }()
+		time.Sleep(600 * time.Millisecond)
+		// The grace runs from the start of the fetch, not from the request.
+		wantKey(t, p, 1, 400*time.Millisecond)
+	})
+}
+
+func TestNobodyWaitsOnceARefreshHasFailed(t *testing.T) {
+	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		p := sleeping(t, c, src, wall, 30*time.Second)
+		src.fails(errDown)
+		wantKey(t, p, 1, 0)
+		src.takes(hang)
+		for range 28 {
+			time.Sleep(time.Second) // the retries begin and hang meanwhile
+			wantKey(t, p, 1, 0)
+		}
+	})
+}
+
+func TestAClockSetBackDoesNotProlongTheWait(t *testing.T) {
+	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		p := sleeping(t, c, src, wall, 10*time.Second)
+		src.takes(hang)
+		go func() { _, _ = p.Credentials(t.Context()) }()
+		time.Sleep(100 * time.Millisecond)
+		wall.jump(-20 * time.Second)
+		wantKey(t, p, 1, 900*time.Millisecond)
+	})
+}
+
+func TestAFailedRefreshKeepsTheKeyUntilItsExpiry(t *testing.T) {
+	for name, cause := range map[string]error{
+		"retryable": errDown,
+		"permanent": &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := &issuer{life: 30 * time.Minute}
+			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+				p := c.For(uploads)
+				start := time.Now()
+				wantKey(t, p, 1, 0)
+				src.fails(cause)
+				for time.Since(start) < 30*time.Minute {
+					wantKey(t, p, 1, 0)
+					time.Sleep(time.Second)
+				}
+				_, err := p.Credentials(t.Context())
+				if !errors.Is(err, cause) {
+					t.Errorf("at the expiry: %v, want %v", err, cause)
+				}
+			})
+		})
+	}
+}
+
+func TestRecoveryAfterAnOutage(t *testing.T) {
+	src := &issuer{life: 30 * time.Minute}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		wantKey(t, p, 1, 0)
+		src.fails(errDown)
+		time.Sleep(25 * time.Minute)
+		wantKey(t, p, 1, 0)
+		src.fails(nil)
+		before := src.count()
+		time.Sleep(time.Minute)
+		wantKey(t, p, before+1, 0)
+	})
+}
+
+func TestBackoff(t *testing.T) {
+	s := func(all ...float64) (d []time.Duration) {
+		for _, f := range all {
+			d = append(d, time.Duration(f*float64(time.Second)))
+		}
+		return d
+	}
+	for _, tt := range []struct {
+		name string
+		r    float64
+		want []time.Duration // of the calls, to the millisecond
+	}{
+		{"doubling to 60 s", highest, s(0, 1, 3, 7, 15, 31, 63, 123, 183)},
+		{"half of it by chance", middle, s(0, .5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5)},
+		{"never a hot loop", lowest, s(0, .1, .2, .3, .4)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := &issuer{err: errDown}
+			virtually(t, src, credcache.Options{Rand: draw(tt.r)}, func(t *testing.T, c *credcache.Cache) {
+				start := time.Now()
+				c.For(uploads).Warm()
+				time.Sleep(tt.want[len(tt.want)-1] + time.Millisecond)
+				got := src.offsets(start)
+				for i := range got {
+					got[i] = got[i].Round(time.Millisecond)
+				}
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("calls at %v, want %v", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestASuccessEndsTheBackoff(t *testing.T) {
+	src := &issuer{err: errDown}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		p.Warm()
+		time.Sleep(time.Minute)
+		src.set(func(s *issuer) { s.err, s.life = nil, 10*time.Hour })
+		time.Sleep(time.Minute)
+		n := src.count()
+		wantKey(t, p, n, 0)
+		src.fails(errDown)
+		p.Invalidate(fmt.Sprintf("AKID-%d", n))
+		synctest.Wait()
+		wantUnavailable(t, p, errDown, 500*time.Millisecond) // the first step again
+	})
+}
+
+func TestCallersDuringTheBackoffGetTheRememberedError(t *testing.T) {
+	src := &issuer{err: errDown}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		for range 300 {
+			if got := crowd(t, p, 20); got["AKID-1"] != 0 {
+				t.Fatalf("got a key: %v", got)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		// The steps end after 0.5, 1.5, 3.5, 7.5, 15.5 and 31.5 s.
+		if n := src.count(); n != 6 {
+			t.Errorf("%d calls in 30 s, want 6: the first and one for each step", n)
+		}
+		wantUnavailable(t, p, errDown, 1500*time.Millisecond)
+	})
+}
+
+func TestAPermanentErrorIsRememberedForFiveSeconds(t *testing.T) {
+	refused := &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound", Message: "no such id"}
+	src := &issuer{err: fmt.Errorf("wrapped: %w", refused)}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		for range 3 {
+			before := src.count()
+			crowd(t, p, 100)
+			time.Sleep(4 * time.Second)
+			crowd(t, p, 100)
+			wantUnavailable(t, p, refused, time.Second)
+			if n := src.count() - before; n != 1 {
+				t.Errorf("%d calls within 5 s, want 1", n)
+			}
+			time.Sleep(time.Second)
+		}
+		src.fails(nil) // someone enabled the id again
+		wantKey(t, p, 4, 0)
+	})
+}
+
+func TestAPermanentErrorIsTriedAgainWithoutTraffic(t *testing.T) {
+	src := &issuer{err: &credcache.SourceError{Source: "sts"}}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		start := time.Now()
+		c.For(uploads).Warm()
+		time.Sleep(121 * time.Second)
+		if got, want := src.offsets(start), []time.Duration{0, time.Minute, 2 * time.Minute}; !slices.Equal(got, want) {
+			t.Errorf("calls at %v, want %v", got, want)
+		}
+	})
+}
+
+func TestAMachineThatSlept(t *testing.T) {
+	t.Run("past the expiry: a request waits for a fresh key", func(t *testing.T) {
+		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			p := sleeping(t, c, src, wall, -time.Hour)
+			if c.Stats()[0].Ready {
+				t.Error("ready with a key that expired in the sleep")
+			}
+			src.takes(5 * time.Second)
+			wantKey(t, p, 2, 5*time.Second)
+		})
+	})
+	t.Run("past the soft refresh: it happens at the first request", func(t *testing.T) {
+		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			p := sleeping(t, c, src, wall, 5*time.Minute)
+			wantKey(t, p, 1, 0)
+			synctest.Wait()
+			wantKey(t, p, 2, 0)
+		})
+	})
+	t.Run("without traffic it is ready again within a minute", func(t *testing.T) {
+		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
+		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			sleeping(t, c, src, wall, -time.Hour)
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if s := c.Stats()[0]; !s.Ready || s.SecretID != "AKID-2" {
+				t.Errorf("a minute after the wake-up: %+v", s)
+			}
+		})
+	})
+}
+
+func TestABadAnswerIsNeverCached(t *testing.T) {
+	good := func() signer.Credentials { return temporary(7, time.Hour) }
+	for _, tt := range []struct {
+		name   string
+		change func(*signer.Credentials)
+		says   string
+	}{
+		{"nothing at all", func(c *signer.Credentials) { *c = signer.Credentials{} }, "no SecretId"},
+		{"no SecretId", func(c *signer.Credentials) { c.SecretID = "" }, "no SecretId"},
+		{"no SecretKey", func(c *signer.Credentials) { c.SecretKey = "" }, "no SecretKey"},
+		{"no token", func(c *signer.Credentials) { c.Token = "" }, "session token"},
+		{"expired", func(c *signer.Credentials) { c.Expires = time.Now().Add(-time.Second) }, "check the clock"},
+		{"expires now", func(c *signer.Credentials) { c.Expires = time.Now() }, "check the clock"},
+		{"milliseconds taken for seconds", func(c *signer.Credentials) { c.Expires = time.Unix(c.Expires.UnixMilli(), 0) }, "48h"},
+		{"longer than any key lives", func(c *signer.Credentials) { c.Expires = time.Now().Add(48*time.Hour + 1) }, "48h"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := &issuer{other: func(context.Context, int) (signer.Credentials, error) {
+				creds := good()
+				tt.change(&creds)
+				return creds, nil
+			}}
+			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+				p := c.For(uploads)
+				wantUnavailable(t, p, credcache.ErrBadAnswer, 500*time.Millisecond)
+				_, err := p.Credentials(t.Context())
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %v, want a word on %q", err, tt.says)
+				}
+				src.set(func(s *issuer) { s.other, s.life = nil, time.Hour })
+				time.Sleep(time.Second)
+				wantKey(t, p, 2, 0)
+			})
+		})
+	}
+}
+
+func TestTheLongestLifeOfAKeyIsAccepted(t *testing.T) {
+	virtually(t, &issuer{life: 36 * time.Hour}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		wantKey(t, c.For(uploads), 1, 0)
+	})
+}
+
+func TestASourceWithoutANewerKey(t *testing.T) {
+	// As a metadata server answers: the same key until shortly before its end.
+	var old signer.Credentials
+	src := &issuer{other: func(context.Context, int) (signer.Credentials, error) {
+		if !old.Expired(time.Now().Add(2 * time.Minute)) {
+			return old, nil
+		}
+		return temporary(2, 30*time.Minute), nil
+	}}
+	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		old = temporary(1, 30*time.Minute)
+		p := c.For(uploads)
+		for range 28 * 60 {
+			wantKey(t, p, 1, 0)
+			time.Sleep(time.Second)
+		}
+		// From minute 20 on: steps of 0.5 s doubling to 30 s, and no more often
+		// although the rest of the life shrinks.
+		if n := src.count(); n > 25 {
+			t.Errorf("%d calls for one key, want one for each backoff step", n)
+		}
+		if s := c.Stats()[0]; !strings.Contains(s.LastError, credcache.ErrSameKey.Error()) {
+			t.Errorf("Stats do not say that the source has no newer key: %+v", s)
+		}
+		time.Sleep(time.Minute)
+		wantKey(t, p, 2, 0)
+	})
+}

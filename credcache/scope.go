@@ -1,0 +1,200 @@
+package credcache
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+)
+
+// Scope is what a key may touch and do. Order and repetition of prefixes and
+// actions do not matter: scopes that grant the same share one key.
+type Scope struct {
+	// Bucket with its APPID: examplebucket-1250000000. Required.
+	Bucket string
+	// Region of the bucket: ap-beijing. Required.
+	Region string
+	// Prefixes are the object keys: "uploads/*" for all that begin with
+	// "uploads/", "a.txt" for this one, "*" for the whole bucket. At least one;
+	// nothing is open by default.
+	Prefixes []string
+	// Actions in the words of ExpandActions. At least one.
+	Actions []string
+}
+
+var (
+	// "Bucket Overview", Naming Conventions: lower-case letters, digits and
+	// hyphens, then the APPID. APPIDs have ten digits today; six lets old ones
+	// pass and stops a name like reports-2024.
+	bucketForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]{6,}$`)
+	regionForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+)
+
+// Validate reports everything that is wrong with s, as joined *OptionErrors.
+func (s Scope) Validate() error {
+	var bucket, region []string
+	if !bucketForm.MatchString(s.Bucket) {
+		bucket = append(bucket, fmt.Sprintf("%q is not a bucket name with its APPID; write it as in the console: examplebucket-1250000000", s.Bucket))
+	}
+	if !regionForm.MatchString(s.Region) {
+		region = append(region, fmt.Sprintf("%q is not a region; write its short name, such as ap-beijing", s.Region))
+	}
+	_, unknown := expand(s.Actions)
+	if len(s.Actions) == 0 {
+		unknown = append(unknown, "none given; write what the key may do, such as read,list or upload")
+	}
+	return errors.Join(
+		joinMistakes("Bucket", bucket), joinMistakes("Region", region),
+		joinMistakes("Prefixes", prefixMistakes(s.Prefixes)), joinMistakes("Actions", unknown))
+}
+
+func prefixMistakes(prefixes []string) []string {
+	var mistakes []string
+	for _, p := range prefixes {
+		if m := prefixMistake(p); m != "" {
+			mistakes = append(mistakes, m)
+		}
+	}
+	if len(prefixes) == 0 {
+		mistakes = append(mistakes, "none given; write the keys that may be touched, such as uploads/*, or * for the whole bucket")
+	}
+	return mistakes
+}
+
+func prefixMistake(p string) string {
+	// The STS SDK sends the policy through url.QueryEscape, which turns a space
+	// into "+"; whether STS reads that back as a space is not documented.
+	unsafe := func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+	switch {
+	case p == "":
+		return "an empty prefix; write * for the whole bucket"
+	case !utf8.ValidString(p):
+		return fmt.Sprintf("%q is not UTF-8, as object keys are", p)
+	case strings.ContainsFunc(p, unsafe):
+		return fmt.Sprintf("%q has a blank or a control character, which an STS policy cannot carry; end the prefix before it with *", p)
+	case strings.HasPrefix(p, "/"):
+		return fmt.Sprintf("%q begins with a slash, which object keys do not; write %q", p, strings.TrimLeft(p, "/"))
+	case strings.Contains(p[:len(p)-1], "*"):
+		return fmt.Sprintf("%q has a * before its end; only the last character may be one", p)
+	case strings.HasSuffix(p, "/"):
+		return fmt.Sprintf("%q means that one key and nothing below it; write %q", p, p+"*")
+	}
+	return ""
+}
+
+// joinMistakes makes *OptionErrors of the mistakes in one field.
+func joinMistakes(field string, mistakes []string) error {
+	var all []error
+	for _, m := range mistakes {
+		all = append(all, &OptionError{Field: field, Problem: m})
+	}
+	return errors.Join(all...)
+}
+
+// Policy compiles s to the CAM policy that grants it and nothing else: the
+// least that the documented resources and conditions can say. It is the same
+// for equal scopes. The error is that of Validate.
+//
+//   - Object calls are bound to the keys by the resource.
+//   - Listings are bound by the condition cos:prefix: COS refuses to list
+//     without a prefix, or with one outside the scope.
+//   - Calls on the bucket as such cannot be bound to a prefix.
+//   - "*" as action covers the object calls and listings of the prefixes, and
+//     calls on the bucket only where "*" is the prefix as well.
+//
+// The condition's form is that of "Conditions" (436/46205): string_like with a
+// trailing *, the value percent-encoded as in the request's query.
+func (s Scope) Policy() (*sts.CredentialPolicy, error) {
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	s = s.canonical()
+	grouped := make(map[level][]string)
+	for _, a := range s.Actions {
+		grouped[actions[a]] = append(grouped[actions[a]], a)
+	}
+	whole := s.Prefixes[0] == "*"
+	if all := grouped[0]; all != nil { // anyAction, the only one without a level
+		grouped[onObject] = all
+		if !whole {
+			grouped[onListing] = named("GetBucket GetBucketObjectVersions ListMultipartUploads")
+		}
+	}
+
+	policy := &sts.CredentialPolicy{Version: "2.0"}
+	allow := func(actions []string, condition map[string]map[string]any, paths ...string) {
+		if len(actions) > 0 {
+			policy.Statement = append(policy.Statement, sts.CredentialPolicyStatement{
+				Action: actions, Effect: "allow", Resource: s.resources(paths), Condition: condition,
+			})
+		}
+	}
+	allow(grouped[onObject], nil, s.Prefixes...)
+	// The guide's examples use <bucket>/ for bucket calls and <bucket>/* for
+	// listings under a condition.
+	if whole {
+		allow(grouped[onListing], nil, "", "*")
+	} else {
+		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": s.encodedPrefixes()}}, "", "*")
+	}
+	allow(grouped[onBucket], nil, "")
+	return policy, nil
+}
+
+// resources are the six-segment names of paths in the bucket.
+func (s Scope) resources(paths []string) []string {
+	appID := s.Bucket[strings.LastIndexByte(s.Bucket, '-')+1:]
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = fmt.Sprintf("qcs::cos:%s:uid/%s:%s/%s", s.Region, appID, s.Bucket, path)
+	}
+	return names
+}
+
+func (s Scope) encodedPrefixes() []string {
+	encoded := make([]string, len(s.Prefixes))
+	for i, p := range s.Prefixes {
+		start, wild := strings.CutSuffix(p, "*")
+		encoded[i] = url.QueryEscape(start)
+		if wild {
+			encoded[i] += "*"
+		}
+	}
+	return encoded
+}
+
+// canonical is s with actions expanded, and all that is covered by something
+// else left out: duplicates, prefixes below another, actions beside "*".
+func (s Scope) canonical() Scope {
+	s.Actions, _ = expand(s.Actions)
+	if slices.Contains(s.Actions, anyAction) {
+		s.Actions = []string{anyAction}
+	}
+	sorted := slices.Sorted(slices.Values(s.Prefixes))
+	s.Prefixes = nil
+	for _, p := range sorted {
+		covered := slices.ContainsFunc(sorted, func(other string) bool { return p != other && covers(other, p) })
+		if !covered && !slices.Contains(s.Prefixes, p) {
+			s.Prefixes = append(s.Prefixes, p)
+		}
+	}
+	return s
+}
+
+// covers reports whether every key that p means is also meant by wide.
+func covers(wide, p string) bool {
+	start, wild := strings.CutSuffix(wide, "*")
+	return wild && strings.HasPrefix(p, start)
+}
+
+// id is equal for two canonical scopes exactly when they are. Quoting keeps
+// fields and list items apart.
+func (s Scope) id() string {
+	return fmt.Sprintf("%q %q %q %q", s.Bucket, s.Region, s.Prefixes, s.Actions)
+}

@@ -1,0 +1,281 @@
+package credcache_test
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosproxy/credcache"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func scope(prefixes, actions string) credcache.Scope {
+	return credcache.Scope{
+		Bucket: "examplebucket-1250000000", Region: "ap-beijing",
+		Prefixes: strings.Split(prefixes, ","), Actions: strings.Split(actions, ","),
+	}
+}
+
+func TestPolicy(t *testing.T) {
+	for name, s := range map[string]credcache.Scope{
+		"upload":               scope("uploads/*", "upload"),
+		"read-write-delete":    scope("uploads/*,a.txt", "read,write,delete"),
+		"list-prefix":          scope("目录/*,a+b/c*,a.txt", "list"),
+		"list-versions":        scope("a/*", "name/cos:GetBucketObjectVersions"),
+		"list-whole-bucket":    scope("*", "list,read"),
+		"bucket-settings":      scope("a/*", "name/cos:GetBucketCORS,name/cos:GetObject"),
+		"any-action-on-prefix": scope("a/*", "*"),
+		"any-action-anywhere":  scope("*,a/*", "*,read"),
+		"quotes":               scope(`say"hi"\/*`, "read"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			policy, err := s.Policy()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := json.MarshalIndent(policy, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden := filepath.Join("testdata", "policy", name+".json")
+			if *update {
+				if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(got)+"\n" != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestPolicyIsTheSameForEqualScopes(t *testing.T) {
+	a, err1 := scope("b/*,a/*,b/*,b/c", "write,read").Policy()
+	b, err2 := scope("a/*,b/*", "read,write,upload").Policy()
+	if err1 != nil || err2 != nil {
+		t.Fatal(err1, err2)
+	}
+	ja, _ := json.Marshal(a)
+	jb, _ := json.Marshal(b)
+	if string(ja) != string(jb) {
+		t.Errorf("got\n%s\nand\n%s", ja, jb)
+	}
+}
+
+func TestAScopeIsLeftAsItWas(t *testing.T) {
+	s := scope("b/*,a/*", "write,read")
+	if _, err := s.Policy(); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(s.Prefixes, []string{"b/*", "a/*"}) || !slices.Equal(s.Actions, []string{"write", "read"}) {
+		t.Errorf("Policy changed the scope to %+v", s)
+	}
+}
+
+// fields are the Field and Problem of the OptionErrors in err.
+func fields(t *testing.T, err error) []string {
+	t.Helper()
+	var all []string
+	var walk func(error)
+	walk = func(err error) {
+		if many, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range many.Unwrap() {
+				walk(e)
+			}
+			return
+		}
+		var mistake *credcache.OptionError
+		if !errors.As(err, &mistake) {
+			t.Fatalf("%v is not an OptionError", err)
+		}
+		all = append(all, mistake.Field+": "+mistake.Problem)
+	}
+	if err != nil {
+		walk(err)
+	}
+	return all
+}
+
+func TestValidate(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(*credcache.Scope)
+		field  string
+		says   string
+	}{
+		{"no bucket", func(s *credcache.Scope) { s.Bucket = "" }, "Bucket", "APPID"},
+		{"no APPID", func(s *credcache.Scope) { s.Bucket = "examplebucket" }, "Bucket", "examplebucket-1250000000"},
+		{"a year is no APPID", func(s *credcache.Scope) { s.Bucket = "reports-2024" }, "Bucket", "APPID"},
+		{"only an APPID", func(s *credcache.Scope) { s.Bucket = "-1250000000" }, "Bucket", "APPID"},
+		{"upper case", func(s *credcache.Scope) { s.Bucket = "Example-1250000000" }, "Bucket", "APPID"},
+		{"a path", func(s *credcache.Scope) { s.Bucket = "a-1250000000/*" }, "Bucket", "APPID"},
+		{"a line break after it", func(s *credcache.Scope) { s.Bucket += "\n" }, "Bucket", "APPID"},
+		{"no region", func(s *credcache.Scope) { s.Region = "" }, "Region", "ap-beijing"},
+		{"a host as region", func(s *credcache.Scope) { s.Region = "cos.ap-beijing" }, "Region", "ap-beijing"},
+		{"every region", func(s *credcache.Scope) { s.Region = "*" }, "Region", "ap-beijing"},
+		{"no prefix", func(s *credcache.Scope) { s.Prefixes = nil }, "Prefixes", "* for the whole bucket"},
+		{"an empty prefix", func(s *credcache.Scope) { s.Prefixes = []string{""} }, "Prefixes", "* for the whole bucket"},
+		{"a leading slash", func(s *credcache.Scope) { s.Prefixes = []string{"/a/*"} }, "Prefixes", `write "a/*"`},
+		{"a star inside", func(s *credcache.Scope) { s.Prefixes = []string{"a*/b"} }, "Prefixes", "before its end"},
+		{"two stars", func(s *credcache.Scope) { s.Prefixes = []string{"a/**"} }, "Prefixes", "before its end"},
+		{"a directory without a star", func(s *credcache.Scope) { s.Prefixes = []string{"a/"} }, "Prefixes", `write "a/*"`},
+		{"a blank", func(s *credcache.Scope) { s.Prefixes = []string{"a b/*"} }, "Prefixes", "blank"},
+		{"an unusual blank", func(s *credcache.Scope) { s.Prefixes = []string{"a\u3000b/*"} }, "Prefixes", "blank"},
+		{"a control character", func(s *credcache.Scope) { s.Prefixes = []string{"a\x00/*"} }, "Prefixes", "control"},
+		{"not UTF-8", func(s *credcache.Scope) { s.Prefixes = []string{"a\xff/*"} }, "Prefixes", "UTF-8"},
+		{"no action", func(s *credcache.Scope) { s.Actions = nil }, "Actions", "read,list or upload"},
+		{"an unknown action", func(s *credcache.Scope) { s.Actions = []string{"everything"} }, "Actions", "or * for all"},
+		{"a wildcard action", func(s *credcache.Scope) { s.Actions = []string{"name/cos:Get*"} }, "Actions", "or * for all"},
+		{"the wrong case", func(s *credcache.Scope) { s.Actions = []string{"name/cos:getobject"} }, "Actions", "write name/cos:GetObject"},
+		{"no name/", func(s *credcache.Scope) { s.Actions = []string{"cos:PutObject"} }, "Actions", "write name/cos:PutObject"},
+		{"the bare name", func(s *credcache.Scope) { s.Actions = []string{"HeadBucket"} }, "Actions", "write name/cos:HeadBucket"},
+		{"all buckets", func(s *credcache.Scope) { s.Actions = []string{"name/cos:GetService"} }, "Actions", "unknown action"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := scope("a/*", "read")
+			tt.change(&s)
+			got := fields(t, s.Validate())
+			if len(got) != 1 || !strings.HasPrefix(got[0], tt.field+": ") || !strings.Contains(got[0], tt.says) {
+				t.Errorf("got %q, want one mistake in %s that says %q", got, tt.field, tt.says)
+			}
+			if policy, err := s.Policy(); err == nil {
+				t.Errorf("the scope has a policy all the same: %+v", policy)
+			}
+		})
+	}
+}
+
+func TestValidateTellsEverythingAtOnce(t *testing.T) {
+	got := fields(t, credcache.Scope{Bucket: "x", Region: "?", Prefixes: []string{"/a", "b/"}, Actions: []string{"c", "d"}}.Validate())
+	if len(got) != 6 {
+		t.Errorf("got %q, want 6 mistakes", got)
+	}
+}
+
+func TestValidScopes(t *testing.T) {
+	for _, prefix := range []string{"*", "a", "a/*", "img_*", "a/b.txt", "目录/*", "a+b", "a%20b", `"`, "a//b", "a/?"} {
+		for _, action := range []string{"*", "name/cos:*", "read", "list", "upload", "write", "delete", "name/cos:PutObjectACL"} {
+			if err := scope(prefix, action).Validate(); err != nil {
+				t.Errorf("%s of %s: %v", action, prefix, err)
+			}
+		}
+	}
+}
+
+func TestExpandActions(t *testing.T) {
+	all := func(names string) []string {
+		words := strings.Fields(names)
+		for i := range words {
+			words[i] = "name/cos:" + words[i]
+		}
+		return words
+	}
+	for _, tt := range []struct {
+		words []string
+		want  []string
+	}{
+		{nil, nil},
+		{[]string{"read"}, all("GetObject GetObjectTagging HeadObject OptionsObject")},
+		{[]string{"list"}, all("GetBucket HeadBucket")},
+		{[]string{"upload"}, all("AbortMultipartUpload CompleteMultipartUpload InitiateMultipartUpload ListMultipartUploads " +
+			"ListParts PostObject PutObject UploadPart UploadPartCopy")},
+		{[]string{"write"}, all("AbortMultipartUpload AppendObject CompleteMultipartUpload DeleteObjectTagging " +
+			"InitiateMultipartUpload ListMultipartUploads ListParts PostObject PostObjectRestore PutObject " +
+			"PutObjectTagging UploadPart UploadPartCopy")},
+		{[]string{"delete"}, all("DeleteMultipleObjects DeleteObject")},
+		{[]string{"name/cos:PutObject", "list", "name/cos:PutObject"}, all("GetBucket HeadBucket PutObject")},
+		{[]string{"*"}, all("*")},
+	} {
+		got, err := credcache.ExpandActions(tt.words)
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("%q: got %q, %v, want %q", tt.words, got, err, tt.want)
+		}
+	}
+	_, err := credcache.ExpandActions([]string{"read", "x", "y"})
+	if got := fields(t, err); len(got) != 2 || !strings.HasPrefix(got[1], `Actions: unknown action "y"`) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestEveryDocumentedActionIsKnown holds the table of actions against the list
+// of documented ones, and checks the resource that each is granted on.
+func TestEveryDocumentedActionIsKnown(t *testing.T) {
+	data, err := os.ReadFile("testdata/actions.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented []struct{ Action, Target string }
+	if err := json.Unmarshal(data, &documented); err != nil {
+		t.Fatal(err)
+	}
+	if len(documented) < 60 {
+		t.Fatalf("only %d actions in the list", len(documented))
+	}
+	const bucket = "qcs::cos:ap-beijing:uid/1250000000:examplebucket-1250000000/"
+	for _, d := range documented {
+		policy, err := scope("a/*", d.Action).Policy()
+		switch {
+		case d.Target == "service":
+			if err == nil {
+				t.Errorf("%s is not an action on one bucket", d.Action)
+			}
+			continue
+		case err != nil:
+			t.Errorf("%s: %v", d.Action, err)
+			continue
+		}
+		first := policy.Statement[0].Resource[0]
+		// The form upload is a call on the bucket's URL, checked against the key.
+		onObject := d.Target == "object" || d.Action == "name/cos:PostObject"
+		if onObject != (first == bucket+"a/*") || !onObject && first != bucket {
+			t.Errorf("%s, a call on the %s, is granted on %s", d.Action, d.Target, first)
+		}
+	}
+}
+
+func FuzzPolicy(f *testing.F) {
+	f.Add("uploads/*", "upload")
+	f.Add("*", "*")
+	f.Add("a b", "list")
+	f.Add("目录/a+b%20\"*", "name/cos:GetBucket")
+	f.Add("a\u202eb/*", "read")
+	const bucket = "qcs::cos:ap-beijing:uid/1250000000:examplebucket-1250000000/"
+	f.Fuzz(func(t *testing.T, prefix, action string) {
+		s := credcache.Scope{Bucket: "examplebucket-1250000000", Region: "ap-beijing",
+			Prefixes: []string{prefix}, Actions: []string{action}}
+		policy, err := s.Policy()
+		if err != nil {
+			if len(fields(t, err)) == 0 {
+				t.Errorf("an error that names no field: %v", err)
+			}
+			return
+		}
+		text, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.ContainsRune(string(text), ' ') {
+			t.Errorf("a space in the policy, which the SDK would send as +: %s", text)
+		}
+		for _, statement := range policy.Statement {
+			for _, resource := range statement.Resource {
+				path, inside := strings.CutPrefix(resource, bucket)
+				listing := statement.Condition != nil || prefix == "*"
+				if !inside || path != prefix && path != "" && (path != "*" || !listing) {
+					t.Errorf("%q grants %s", prefix, resource)
+				}
+			}
+		}
+	})
+}

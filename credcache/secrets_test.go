@@ -1,0 +1,113 @@
+package credcache_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cosproxy/credcache"
+)
+
+// TestNoSecretComesOut drives the whole of cache and STS source through good
+// and bad answers, and looks for secrets in everything that they let out: logs,
+// errors and statistics.
+func TestNoSecretComesOut(t *testing.T) {
+	echo := fmt.Sprintf(`{"Response":{"Error":{"Code":"%[1]s","Message":"your key %[1]s\nis bad","RequestId":""},"RequestId":"%[1]s"}}`, secret)
+	var mu sync.Mutex
+	var next http.HandlerFunc
+	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		next(w, r)
+	})
+	for name, reply := range map[string]http.HandlerFunc{
+		"a key":           func(w http.ResponseWriter, _ *http.Request) { issue(w, time.Now().Add(time.Hour).Unix()) },
+		"an expired key":  func(w http.ResponseWriter, _ *http.Request) { issue(w, 1) },
+		"an absurd key":   func(w http.ResponseWriter, _ *http.Request) { issue(w, 4_000_000_000) },
+		"an echo":         func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, echo) },
+		"an echo as HTML": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>"+secret) },
+		"a status":        func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusBadGateway) },
+		"a header": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", secret)
+			w.WriteHeader(http.StatusFound)
+		},
+		"a long echo":      func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(secret, 9000)) },
+		"a JSON with more": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Response":"`+secret+`"}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			mu.Lock()
+			next = reply
+			mu.Unlock()
+			var out bytes.Buffer // one goroutine at a time writes: the fetch, then this test
+			c := credcache.New(stsSource(t, server.URL, nil), credcache.Options{
+				Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+			})
+			p := c.For(uploads)
+			creds, err := p.Credentials(t.Context())
+			p.Invalidate(creds.SecretID)
+			c.Close()
+			fmt.Fprintf(&out, "%+v", c.Stats())
+			for ; err != nil; err = errors.Unwrap(err) {
+				fmt.Fprintf(&out, "%+v %#v", err, err)
+			}
+			if strings.Contains(out.String(), secret) {
+				t.Errorf("a secret came out:\n%s", out.String())
+			}
+			if !strings.Contains(out.String(), "examplebucket-1250000000") {
+				t.Errorf("nothing came out:\n%s", out.String())
+			}
+		})
+	}
+}
+
+func TestOptionsAndSourcesPrintWithoutSecrets(t *testing.T) {
+	opts := credcache.STSOptions{SecretID: longLivedID, SecretKey: secret}
+	src, err := credcache.NewSTS(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	static := credcache.NewStatic(temporary(1, time.Hour))
+	text := fmt.Sprintf("%v %+v %#v %v %+v %#v %+v %#v", opts, opts, opts, src, src, src, static, static)
+	if strings.Contains(text, secret) {
+		t.Errorf("a secret is printed: %s", text)
+	}
+	if !strings.Contains(text, longLivedID) {
+		t.Errorf("the SecretID is not: %s", text)
+	}
+}
+
+func TestErrorsAreOneBoundedLine(t *testing.T) {
+	server := stsServer(t, answer(`"Error":{"Code":"A\r\nB","Message":"x\u0000y\n`+strings.Repeat("长", 5000)+`"},"RequestId":"r\ts"`))
+	_, err := stsSource(t, server.URL, nil).Fetch(t.Context(), uploads)
+	if text := err.Error(); strings.ContainsAny(text, "\r\n\x00\t") || len(text) > 2000 {
+		t.Errorf("%d bytes: %q", len(text), text)
+	}
+}
+
+func TestErrorTexts(t *testing.T) {
+	full := &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound", Message: "no such id",
+		RequestID: "req-1", Hint: "check the long-lived SecretId", Err: errDown}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{full, "sts: AuthFailure.SecretIdNotFound: no such id (request id req-1); check the long-lived SecretId"},
+		{&credcache.SourceError{Source: "sts", Message: "no answer"}, "sts: no answer"},
+		{&credcache.OptionError{Field: "Region", Problem: "missing"}, "Region: missing"},
+		{&credcache.UnavailableError{Bucket: "b-1250000000", Err: errDown}, "no valid key for bucket b-1250000000: connection refused"},
+	} {
+		if got := tt.err.Error(); got != tt.want {
+			t.Errorf("got  %s\nwant %s", got, tt.want)
+		}
+	}
+	if !errors.Is(full, errDown) {
+		t.Error("the cause is not wrapped")
+	}
+}

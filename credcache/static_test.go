@@ -1,0 +1,71 @@
+package credcache_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cosproxy/credcache"
+	"cosproxy/signer"
+)
+
+func TestStaticWithoutExpiry(t *testing.T) {
+	for name, creds := range map[string]signer.Credentials{
+		"long-lived pair": {SecretID: "AKID-1", SecretKey: secret},
+		"triple":          {SecretID: "AKID-1", SecretKey: secret, Token: secret},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtually(t, credcache.NewStatic(creds), credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+				p := c.For(uploads)
+				wantKey(t, p, 1, 0)
+				time.Sleep(10_000 * time.Hour)
+				synctest.Wait()
+				wantKey(t, p, 1, 0)
+				if s := c.Stats()[0]; !s.Ready || s.Fetches != 1 || !s.Expires.IsZero() {
+					t.Errorf("got %+v, want one fetch and no expiry", s)
+				}
+			})
+		})
+	}
+}
+
+func TestStaticWithExpiry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := credcache.New(credcache.NewStatic(temporary(1, time.Hour)), credcache.Options{})
+		defer c.Close()
+		p := c.For(uploads)
+		for range 3600 {
+			wantKey(t, p, 1, 0)
+			time.Sleep(time.Second)
+		}
+		_, err := p.Credentials(t.Context())
+		var unavailable *credcache.UnavailableError
+		var cause *credcache.SourceError
+		if !errors.As(err, &unavailable) || !errors.As(err, &cause) {
+			t.Fatalf("got %v, want an UnavailableError from the static source", err)
+		}
+		if cause.Retryable || cause.Code != "Expired" {
+			t.Errorf("got %+v", cause)
+		}
+		for _, word := range []string{"AKID-1", "expired at 2000-01-01T01:00:00Z", "give a new SecretId"} {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%q does not say %q", err, word)
+			}
+		}
+	})
+}
+
+func TestStaticSurvivesAFalseAlarm(t *testing.T) {
+	static := credcache.NewStatic(signer.Credentials{SecretID: "AKID-1", SecretKey: secret})
+	virtually(t, static, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		wantKey(t, p, 1, 0)
+		p.Invalidate("AKID-1")
+		synctest.Wait()
+		wantUnavailable(t, p, credcache.ErrSameKey, 500*time.Millisecond)
+		time.Sleep(8 * time.Second)
+		wantKey(t, p, 1, 0)
+	})
+}
