@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+const (
+	exitNotExecutable = 126
+	exitNotFound      = 127
+	exitSignalled     = 128 // plus the signal's number
+)
+
+// runCommand runs command to its end, passes signals on meanwhile, and returns
+// its exit code. When ctx ends, command gets SIGTERM.
+func runCommand(ctx context.Context, command []string, env environment, signals <-chan os.Signal, stdin io.Reader, stdout, stderr io.Writer) int {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Env = env.all
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	if err := cmd.Start(); err != nil {
+		fmt.Fprintf(stderr, "cosemu: %v\n", err)
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			return exitNotFound
+		}
+		return exitNotExecutable
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	done := ctx.Done()
+	for {
+		select {
+		case sig := <-signals:
+			if sig == os.Interrupt && inForeground() {
+				continue // the terminal has told CMD too, and twice would mean "at once"
+			}
+			_ = cmd.Process.Signal(sig) // it may have ended just now
+		case <-done:
+			_ = cmd.Process.Signal(syscall.SIGTERM)
+			done = nil
+		case err := <-ended:
+			return exitCode(err, cmd.ProcessState, stderr)
+		}
+	}
+}
+
+func exitCode(err error, state *os.ProcessState, stderr io.Writer) int {
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		fmt.Fprintf(stderr, "cosemu: %v\n", err)
+		return exitFailure
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return exitSignalled + int(status.Signal())
+	}
+	return state.ExitCode()
+}

@@ -1,0 +1,42 @@
+package cosemu
+
+// authorize holds what x asks for against the policy of its key. The keys of a
+// multi-object delete and the source of a copy are judged where they are known.
+func (x *exchange) authorize() error {
+	if x.action == "DeleteMultipleObjects" {
+		return nil
+	}
+	return x.demand(x.policyAction(), x.bucket.name, x.resourcePath())
+}
+
+// demand fails unless the key's policy allows action on bucket/path.
+func (x *exchange) demand(action, bucket, path string) error {
+	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}
+	if x.policy.hasConditions() {
+		a.facts = gatherFacts(x.r, x.query)
+	}
+	if !x.policy.allows(a) {
+		return accessDenied("Access Denied.")
+	}
+	return nil
+}
+
+// policyAction is the action's name in policies, which for SELECT is that of the
+// download it amounts to.
+func (x *exchange) policyAction() string {
+	if x.action == "SelectObjectContent" {
+		return "GetObject"
+	}
+	return x.action
+}
+
+// resourcePath is the path in the resource that x touches.
+func (x *exchange) resourcePath() string {
+	switch {
+	case x.action == "GetBucket" || x.action == "ListMultipartUploads":
+		return x.query.get("prefix")
+	case x.onBucket():
+		return ""
+	}
+	return x.key()
+}

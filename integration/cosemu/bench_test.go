@@ -1,0 +1,85 @@
+package cosemu_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"testing"
+
+	"cosproxy/integration/cosemu"
+)
+
+// zeros is n bytes that cost the client nothing to make.
+type zeros struct{ left int64 }
+
+func (z *zeros) Read(p []byte) (int, error) {
+	if z.left == 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(p)), z.left)
+	z.left -= n
+	return int(n), nil
+}
+
+// The emulator must not be what limits a benchmark of the proxy before it.
+
+func BenchmarkLargePut(b *testing.B) {
+	const size = 256 << 20
+	srv := start(b, cosemu.Options{})
+	client := httpClient(b, srv)
+	transport := client.Transport.(*http.Transport)
+	transport.WriteBufferSize = 256 << 10
+	signed := request(b, account(srv), http.MethodPut, "/large", nil)
+	b.SetBytes(size)
+	for b.Loop() {
+		r := signed.Clone(b.Context())
+		r.Body, r.ContentLength = io.NopCloser(&zeros{size}), size
+		if a := do(b, client, r); a.status != http.StatusOK {
+			b.Fatalf("%d\n%s", a.status, a.body)
+		}
+	}
+}
+
+func BenchmarkLargeGet(b *testing.B) {
+	const size = 256 << 20
+	srv := start(b, cosemu.Options{})
+	client := httpClient(b, srv)
+	put := request(b, account(srv), http.MethodPut, "/large", nil)
+	put.Body, put.ContentLength = io.NopCloser(&zeros{size}), size
+	do(b, client, put)
+	signed := request(b, account(srv), http.MethodGet, "/large", nil)
+	buffer := make([]byte, 1<<20)
+	b.SetBytes(size)
+	for b.Loop() {
+		resp, err := client.Do(signed.Clone(b.Context()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, resp.Body, buffer)
+		resp.Body.Close()
+		if err != nil || n != size {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func BenchmarkSmall(b *testing.B) {
+	srv := start(b, cosemu.Options{})
+	client := httpClient(b, srv)
+	body := pattern(1 << 10)
+	for _, method := range []string{http.MethodPut, http.MethodGet} {
+		b.Run(method, func(b *testing.B) {
+			signed := request(b, account(srv), method, "/small", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				r := signed.Clone(b.Context())
+				if method == http.MethodPut {
+					r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+				}
+				if a := do(b, client, r); a.status != http.StatusOK {
+					b.Fatalf("%d\n%s", a.status, a.body)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,124 @@
+package cosemu
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// facts are what a condition can ask about a request: the values present, by
+// condition key. A key in knownFacts that is absent here was not in the request.
+type facts map[string]string
+
+// knownFacts are the condition keys that the emulator understands, with the
+// parameter or header each stands for.
+var knownFacts = map[string]struct{ param, header string }{
+	"cos:prefix":                {param: "prefix"},
+	"cos:delimiter":             {param: "delimiter"},
+	"cos:max-keys":              {param: "max-keys"},
+	"cos:response-content-type": {param: "response-content-type"},
+	"cos:content-type":          {header: "Content-Type"},
+	"cos:content-length":        {header: "Content-Length"},
+	"cos:x-cos-acl":             {header: "X-Cos-Acl"},
+	"cos:x-cos-storage-class":   {header: "X-Cos-Storage-Class"},
+	"qcs:ip":                    {},
+}
+
+// hasConditions reports whether facts are worth gathering for p.
+func (p *policy) hasConditions() bool {
+	return p != nil && slices.ContainsFunc(p.Statement, func(st statement) bool { return len(st.Condition) > 0 })
+}
+
+func gatherFacts(r *http.Request, query params) facts {
+	f := facts{}
+	for key, from := range knownFacts {
+		if from.param != "" && query.has(from.param) {
+			f[key] = query.get(from.param)
+		}
+		if values := r.Header[from.header]; from.header != "" && len(values) > 0 {
+			f[key] = values[0]
+		}
+	}
+	f["qcs:ip"], _, _ = net.SplitHostPort(r.RemoteAddr)
+	return f
+}
+
+// conditionHolds reports whether every condition of st holds, and whether all
+// were understood. One that is not understood does not hold.
+func (st statement) conditionHolds(f facts) (holds, known bool) {
+	holds, known = true, true
+	for operator, operands := range st.Condition {
+		operator, ifExist := strings.CutSuffix(operator, "_if_exist")
+		test := conditionTests[operator]
+		for key, wanted := range operands {
+			if _, knownKey := knownFacts[key]; test == nil || !knownKey {
+				holds, known = false, false
+				continue
+			}
+			value, present := f[key]
+			switch {
+			case !present && ifExist:
+			case !present || !test(value, wanted):
+				holds = false
+			}
+		}
+	}
+	return holds, known
+}
+
+// conditionTests are the operators that the emulator understands. Text in a
+// policy's conditions is URL-encoded, as the COS documentation of the condition
+// keys asks.
+var conditionTests = map[string]func(value string, wanted operand) bool{
+	"string_equal":               anyOf(equalText),
+	"string_not_equal":           noneOf(equalText),
+	"string_like":                anyOf(likeText),
+	"ip_equal":                   anyOf(inNetwork),
+	"ip_not_equal":               noneOf(inNetwork),
+	"numeric_equal":              anyOf(compare(func(v, w int64) bool { return v == w })),
+	"numeric_not_equal":          noneOf(compare(func(v, w int64) bool { return v == w })),
+	"numeric_less_than":          anyOf(compare(func(v, w int64) bool { return v < w })),
+	"numeric_less_than_equal":    anyOf(compare(func(v, w int64) bool { return v <= w })),
+	"numeric_greater_than":       anyOf(compare(func(v, w int64) bool { return v > w })),
+	"numeric_greater_than_equal": anyOf(compare(func(v, w int64) bool { return v >= w })),
+}
+
+type conditionTest func(value, wanted string) bool
+
+func anyOf(test conditionTest) func(string, operand) bool {
+	return func(value string, wanted operand) bool {
+		return slices.ContainsFunc(wanted, func(w string) bool { return test(value, w) })
+	}
+}
+
+func noneOf(test conditionTest) func(string, operand) bool {
+	some := anyOf(test)
+	return func(value string, wanted operand) bool { return !some(value, wanted) }
+}
+
+func equalText(value, wanted string) bool { return escape(value) == wanted }
+
+func likeText(value, wanted string) bool { return matchGlob(wanted, escape(value)) }
+
+func inNetwork(value, wanted string) bool {
+	addr, err := netip.ParseAddr(value)
+	if err != nil {
+		return false
+	}
+	if network, err := netip.ParsePrefix(wanted); err == nil {
+		return network.Contains(addr.Unmap())
+	}
+	single, err := netip.ParseAddr(wanted)
+	return err == nil && single == addr.Unmap()
+}
+
+func compare(holds func(value, wanted int64) bool) conditionTest {
+	return func(value, wanted string) bool {
+		v, errValue := strconv.ParseInt(value, 10, 64)
+		w, errWanted := strconv.ParseInt(wanted, 10, 64)
+		return errValue == nil && errWanted == nil && holds(v, w)
+	}
+}

@@ -1,0 +1,200 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// exchange is one COS request on its way to an answer.
+type exchange struct {
+	s   *Server
+	w   http.ResponseWriter
+	r   *http.Request
+	now time.Time
+	target
+
+	requestID string
+	action    string // without "name/cos:"
+	secretID  string // as claimed
+	policy    *policy
+	bucket    *bucket
+	fault     COSFault
+
+	status int    // answered
+	code   string // COS error code answered
+}
+
+// serveCOS is the story of one request: who asks, for what, may they, do it.
+func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{s: s, w: w, r: r, now: s.options.Now()}
+	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCounter.Add(1))
+	defer func() {
+		if x.status == 0 { // the connection is being dropped
+			s.record.cos(x)
+		}
+	}()
+
+	x.set("Server", "tencent-cos")
+	x.set("Date", x.now.UTC().Format(http.TimeFormat))
+	x.set("x-cos-request-id", x.requestID)
+	if err := x.run(); err != nil {
+		x.fail(err)
+	}
+}
+
+func (x *exchange) run() error {
+	var err error
+	if x.target, err = parseTarget(x.r.RequestURI); err != nil {
+		return err
+	}
+	x.action = actionOf(x.r.Method, x.target)
+	if err := x.suffer(); err != nil {
+		return err
+	}
+	name := x.s.bucketHosts.bucket(x.r.Host)
+	if err := x.authenticate(); err != nil {
+		return err
+	}
+	if x.bucket = x.s.store.buckets[name]; x.bucket == nil {
+		return cosErrorf(http.StatusNotFound, "NoSuchBucket",
+			"The specified bucket does not exist: no %s in %s", x.r.Host, x.s.options.Region)
+	}
+	handler := handlers[x.action]
+	switch {
+	case x.action == "":
+		return cosErrorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
+	case len(x.key()) > maxKey && !x.onBucket():
+		return cosErrorf(http.StatusBadRequest, "KeyTooLong", "Your key is too long.")
+	}
+	if err := x.authorize(); err != nil {
+		return err
+	}
+	if handler == nil {
+		return notImplemented(x.action)
+	}
+	if err := x.checkLength(); err != nil {
+		return err
+	}
+	return handler(x)
+}
+
+// maxKey is the longest object key in bytes (COS specifications and limits).
+const maxKey = 850
+
+// handlers are the actions that the emulator carries out.
+var handlers = map[string]func(*exchange) error{
+	"AbortMultipartUpload":    (*exchange).abortMultipartUpload,
+	"CompleteMultipartUpload": (*exchange).completeMultipartUpload,
+	"DeleteMultipleObjects":   (*exchange).deleteMultipleObjects,
+	"DeleteObject":            (*exchange).deleteObject,
+	"GetBucket":               (*exchange).getBucket,
+	"GetBucketACL":            (*exchange).getACL,
+	"GetObject":               (*exchange).getObject,
+	"GetObjectACL":            (*exchange).getACL,
+	"HeadBucket":              (*exchange).headBucket,
+	"HeadObject":              (*exchange).getObject,
+	"InitiateMultipartUpload": (*exchange).initiateMultipartUpload,
+	"ListMultipartUploads":    (*exchange).listMultipartUploads,
+	"ListParts":               (*exchange).listParts,
+	"PutObject":               (*exchange).putObject,
+	"UploadPart":              (*exchange).uploadPart,
+}
+
+// onBucket reports whether the request is about the bucket and not an object.
+func (x *exchange) onBucket() bool {
+	return x.path == "/" || x.action == "GetBucket"
+}
+
+// checkLength demands the Content-Length that every PUT and POST must have; only
+// PUT Object may be chunked instead.
+func (x *exchange) checkLength() error {
+	if x.r.Method != http.MethodPut && x.r.Method != http.MethodPost {
+		return nil
+	}
+	chunkable := x.action == "PutObject" && x.r.ContentLength < 0
+	if x.r.Header["Content-Length"] == nil && !chunkable {
+		return cosErrorf(http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+	}
+	return nil
+}
+
+// set sets a response header with the casing given: COS writes ETag and
+// x-cos-request-id, and case-sensitive clients rely on it.
+func (x *exchange) set(name, value string) { x.w.Header()[name] = []string{value} }
+
+// answer sends the status. The request is on record before the client can know
+// that it has been answered, so that a test may look at once.
+func (x *exchange) answer(status int) {
+	x.status = status
+	x.s.record.cos(x)
+	x.w.WriteHeader(status)
+}
+
+// empty answers without a body.
+func (x *exchange) empty(status int) error {
+	if status != http.StatusNoContent && status != http.StatusNotModified {
+		x.set("Content-Length", "0")
+	}
+	x.answer(status)
+	return nil
+}
+
+// xml answers 200 with v as XML.
+func (x *exchange) xml(v any) error {
+	body, err := xml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	x.set("Content-Type", "application/xml")
+	x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(body)))
+	x.answer(http.StatusOK)
+	x.body(xmlHeader)
+	x.body(string(body))
+	return nil
+}
+
+// body sends a piece of the answer. A client that has gone needs no report.
+func (x *exchange) body(s string) { _, _ = io.WriteString(x.w, s) }
+
+// fail answers err in COS's form. When the answer has begun, all that is left is
+// to break the connection.
+func (x *exchange) fail(err error) {
+	if x.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	var e *cosError
+	if !errors.As(err, &e) {
+		e = cosErrorf(http.StatusInternalServerError, "InternalError", "%s", err)
+	}
+	x.code = e.code
+	x.set("x-cos-trace-id", "trace-"+x.requestID)
+	body := x.errorXML(e)
+	x.set("Content-Type", "application/xml")
+	if e.status == http.StatusNotModified {
+		x.answer(e.status)
+		return
+	}
+	x.set("Content-Length", strconv.Itoa(len(body)))
+	x.answer(e.status)
+	if x.r.Method != http.MethodHead {
+		x.body(body)
+	}
+}
+
+func (x *exchange) errorXML(e *cosError) string {
+	resource := x.r.Host + x.path
+	body, err := xml.Marshal(errorBody{
+		Code: e.code, Message: e.message,
+		StringToSign: e.stringToSign, FormatString: e.formatString,
+		Resource: resource, RequestID: x.requestID, TraceID: "trace-" + x.requestID,
+	})
+	if err != nil {
+		panic(err) // a struct of strings always marshals
+	}
+	return xmlHeader + string(body)
+}

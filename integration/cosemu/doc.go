@@ -1,0 +1,52 @@
+// Package cosemu is a local Tencent Cloud Object Storage and STS that believe
+// nothing, for tests and for trying things out without an account.
+//
+// Start opens two loopback listeners. The COS side recomputes the signature of
+// every request from the bytes on the wire, checks the session token, the key's
+// expiry and the signing window, and evaluates the CAM policy that the key was
+// issued with; only then does it touch the store. The STS side checks the
+// SDK's HmacSHA1 request signature and issues keys that nobody else has. None
+// of this shares code with the packages it is used to test, or a bug on both
+// sides would pass.
+//
+//	srv, err := cosemu.Start(cosemu.Options{KeyLife: 5 * time.Second})
+//	…
+//	defer srv.Close()
+//	// dial srv.COSAddr() for every <bucket>.cos.<region>.myqcloud.com,
+//	// ask srv.STSURL() for keys with srv.SecretID() and srv.SecretKey().
+//
+// Bodies up to 64 KiB are kept in memory, longer ones in files of a temporary
+// directory that Close removes, so a 1 GiB object costs a few buffers of
+// memory. Nothing survives Close.
+//
+// # Where the documents are silent
+//
+// The protocol reference leaves some answers open; these are the choices made
+// here.
+//
+//   - An unknown or revoked SecretId is 403 InvalidAccessKeyId, a temporary key
+//     past its expiry 400 ExpiredToken, a signing window that is over 403
+//     AccessDenied "Request has expired", one that starts more than 15 minutes
+//     ahead 403 RequestTimeTooSkewed, a token that does not belong to the key
+//     403 AccessDenied.
+//   - A bucket in another region than the Host says is 404 NoSuchBucket, as is
+//     one that does not exist.
+//   - The header and parameter lists must equal, byte for byte, what the
+//     request's own headers and parameters give when sorted: a listed name that
+//     is absent, or repeated more often or less often than on the wire, is
+//     403 SignatureDoesNotMatch. Host must be in the list.
+//   - GetBucket and ListMultipartUploads are judged on the resource
+//     <bucket>/<prefix asked for> (CAM's list of COS actions gives GetBucket the
+//     resource <bucket>/<resource_path>), other bucket calls on <bucket>/,
+//     DeleteMultipleObjects as DeleteObject on each key, copies as GetObject on
+//     the source besides the write.
+//   - GET of a key that path-cleans to "/" is GET Bucket, the trap because of
+//     which the official SDKs refuse such keys.
+//   - Every PUT and POST needs a Content-Length; only PUT Object may be chunked.
+//   - A condition operator or key that the emulator does not know makes an
+//     allow statement fail and a deny statement apply.
+//
+// Not here: versioning, POST Object forms, append, restore, select, bucket
+// configuration (all 501 NotImplemented once signature and policy are in
+// order), and keys surviving a restart. It is no server for production use.
+package cosemu

@@ -1,0 +1,136 @@
+package cosemu
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// COSFault is something that goes wrong at COS. The zero value does nothing.
+type COSFault struct {
+	// Times is how many requests suffer the fault; zero means every one until
+	// the fault is replaced.
+	Times int
+	// Match picks the requests; nil means all. It must not call the Server.
+	Match func(*http.Request) bool
+	// Delay passes before the request is looked at. It ends early when the
+	// client leaves or the server closes.
+	Delay time.Duration
+	// Status, Code and Message, when Status is set, are the answer, given before
+	// the request is verified and its body read.
+	Status        int
+	Code, Message string
+	// Drop breaks the connection instead of answering.
+	Drop bool
+	// CutAfter, when positive, breaks a download's connection after so many
+	// bytes of its body.
+	CutAfter int64
+	// Slow makes CompleteMultipartUpload and copies answer 200 at once, send a
+	// space every 10 ms for so long, and only then the XML, as COS does while it
+	// is still working. An error then comes inside the 200.
+	Slow time.Duration
+}
+
+// STSFault is something that goes wrong at STS. The zero value does nothing.
+type STSFault struct {
+	// Times is how many calls suffer the fault; zero means every one until the
+	// fault is replaced.
+	Times int
+	// Delay passes before the answer. It ends early when the client leaves or
+	// the server closes.
+	Delay time.Duration
+	// Drop breaks the connection instead of answering.
+	Drop bool
+	// Code and Message, when Code is set, are answered in STS's error form.
+	Code, Message string
+	// Status is the HTTP status; zero means 200, which STS gives with errors too.
+	Status int
+	// Body, when not nil, is answered as it is.
+	Body *string
+}
+
+// active reports whether the fault takes the place of the answer.
+func (f STSFault) active() bool {
+	return f.Drop || f.Code != "" || f.Status != 0 || f.Body != nil
+}
+
+// faults are those in force.
+type faults struct {
+	mu      sync.Mutex
+	cos     COSFault
+	sts     STSFault
+	closing context.Context // done when the server closes
+}
+
+// SetCOSFault replaces the fault at COS; the zero COSFault ends it.
+func (s *Server) SetCOSFault(f COSFault) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.cos = f
+}
+
+// SetSTSFault replaces the fault at STS; the zero STSFault ends it.
+func (s *Server) SetSTSFault(f STSFault) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.sts = f
+}
+
+// takeCOS returns the fault that r suffers.
+func (f *faults) takeCOS(r *http.Request) COSFault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fault := f.cos
+	if fault.Match != nil && !fault.Match(r) {
+		return COSFault{}
+	}
+	if f.cos.Times > 0 {
+		if f.cos.Times--; f.cos.Times == 0 {
+			f.cos = COSFault{}
+		}
+	}
+	return fault
+}
+
+// takeSTS returns the fault that the next call suffers.
+func (f *faults) takeSTS() STSFault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	fault := f.sts
+	if f.sts.Times > 0 {
+		if f.sts.Times--; f.sts.Times == 0 {
+			f.sts = STSFault{}
+		}
+	}
+	return fault
+}
+
+// wait lets d pass. It reports false when the client of r left or the server
+// closed first.
+func (f *faults) wait(r *http.Request, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.Context().Done():
+	case <-f.closing.Done():
+	}
+	return false
+}
+
+// suffer lets the fault in force happen to x.
+func (x *exchange) suffer() error {
+	x.fault = x.s.faults.takeCOS(x.r)
+	if !x.s.faults.wait(x.r, x.fault.Delay) || x.fault.Drop {
+		panic(http.ErrAbortHandler)
+	}
+	if x.fault.Status != 0 {
+		return cosErrorf(x.fault.Status, x.fault.Code, "%s", x.fault.Message)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package cosemu_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+
+	"cosproxy/integration/cosemu"
+)
+
+func TestCOSFaultAnswers(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	c := sdk(t, srv, bucket1, account(srv))
+	srv.SetCOSFault(cosemu.COSFault{
+		Times: 2, Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Reduce your request rate.",
+		Match: func(r *http.Request) bool { return r.Method == http.MethodGet },
+	})
+	put(t, c, "o", "unharmed")
+	for range 2 {
+		_, err := c.Object.Get(t.Context(), "o", nil)
+		wantCOS(t, err, http.StatusServiceUnavailable, "SlowDown")
+	}
+	if got, _ := get(t, c, "o", nil); got != "unharmed" {
+		t.Errorf("got %q", got)
+	}
+	srv.SetCOSFault(cosemu.COSFault{Status: http.StatusInternalServerError, Code: "InternalError"})
+	srv.SetCOSFault(cosemu.COSFault{})
+	get(t, c, "o", nil)
+}
+
+func TestCOSFaultCutsDownload(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	c := sdk(t, srv, bucket1, account(srv))
+	body := string(pattern(1 << 20))
+	put(t, c, "o", body)
+	srv.SetCOSFault(cosemu.COSFault{Times: 1, CutAfter: 1000})
+	resp, err := c.Object.Get(t.Context(), "o", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if !errors.Is(err, io.ErrUnexpectedEOF) || string(got) != body[:1000] {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+func TestCOSFaultDropsAndDelays(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	client := httpClient(t, srv)
+	srv.SetCOSFault(cosemu.COSFault{Times: 1, Drop: true})
+	if resp, err := client.Do(request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x"))); err == nil {
+		resp.Body.Close()
+		t.Errorf("got %s", resp.Status)
+	}
+	srv.SetCOSFault(cosemu.COSFault{Delay: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if resp, err := client.Do(request(t, account(srv), http.MethodGet, "/o", nil).WithContext(ctx)); err == nil {
+		resp.Body.Close()
+		t.Errorf("got %s", resp.Status)
+	}
+}
+
+// TestSlowCompleteAndCopy is COS at work: 200 and spaces first, then the result
+// or an error.
+func TestSlowCompleteAndCopy(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	c := sdk(t, srv, bucket1, account(srv))
+	put(t, c, "src", "x")
+	srv.SetCOSFault(cosemu.COSFault{Slow: 30 * time.Millisecond})
+	client := httpClient(t, srv)
+
+	copied := do(t, client, request(t, account(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
+	if copied.status != http.StatusOK || !strings.HasPrefix(copied.body, "   <?xml") || !strings.Contains(copied.body, "<CopyObjectResult>") {
+		t.Errorf("%d %q", copied.status, copied.body)
+	}
+
+	id := initiate(t, c, "o")
+	part := uploadPart(t, c, "o", id, 1, []byte("x"))
+	if _, _, err := c.Object.CompleteMultipartUpload(t.Context(), "o", id, &cos.CompleteMultipartUploadOptions{Parts: []cos.Object{part}}); err != nil {
+		t.Error(err)
+	}
+
+	failed := do(t, client, request(t, account(srv), http.MethodPut, "/dst?partNumber=1&uploadId=none", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
+	if failed.status != http.StatusOK || !strings.HasPrefix(failed.body, "   <?xml") || failed.code() != "NoSuchUpload" {
+		t.Errorf("%d %q", failed.status, failed.body)
+	}
+}
+
+func TestSTSFaults(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	client := stsClient(t, srv, account(srv))
+	garbage, empty := "<html>", ""
+	ask := func() error {
+		_, err := client.GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
+		return err
+	}
+	for name, fault := range map[string]cosemu.STSFault{
+		"code":    {Code: "InternalError.SystemError", Message: "try again"},
+		"status":  {Status: http.StatusBadGateway},
+		"garbage": {Body: &garbage},
+		"empty":   {Body: &empty},
+		"drop":    {Drop: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := srv.Stats()
+			fault.Times = 1
+			srv.SetSTSFault(fault)
+			err := ask()
+			var e *sts.CredentialError
+			if err == nil || fault.Code != "" && (!errors.As(err, &e) || e.Code != fault.Code) {
+				t.Errorf("got %v", err)
+			}
+			if after := srv.Stats(); after.STSCalls == before.STSCalls || after.KeysIssued != before.KeysIssued {
+				t.Errorf("%+v, before %+v", after, before)
+			}
+			if err := ask(); err != nil {
+				t.Errorf("after the fault: %v", err)
+			}
+		})
+	}
+}
+
+func TestCloseEndsWaits(t *testing.T) {
+	srv, err := cosemu.Start(cosemu.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived := make(chan struct{})
+	srv.SetCOSFault(cosemu.COSFault{Delay: time.Hour, Match: func(*http.Request) bool { close(arrived); return true }})
+	r := request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x"))
+	done := make(chan error)
+	client := httpClient(t, srv)
+	go func() {
+		resp, err := client.Do(r)
+		if err == nil {
+			resp.Body.Close()
+		}
+		done <- err
+	}()
+	<-arrived
+	if err := srv.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err == nil {
+		t.Error("answered after Close")
+	}
+}
+
+func TestRecord(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	key := issue(t, srv, policyOf([]string{"name/cos:PutObject"}, []string{"*"}))
+	client := httpClient(t, srv)
+	do(t, client, request(t, key, http.MethodPut, "/a%2Fb?x=1", strings.NewReader("x"), "x-cos-meta-a: 1"))
+	do(t, client, request(t, key, http.MethodGet, "/a", nil))
+	requests := srv.Requests()
+	if len(requests) != 2 || srv.Stats().COSRequests != 2 {
+		t.Fatalf("%+v", requests)
+	}
+	first, second := requests[0], requests[1]
+	if first.Method != http.MethodPut || first.URI != "/a%2Fb?x=1" || first.Host != host1 || first.Action != "PutObject" ||
+		first.SecretID != key.id || first.Status != 200 || first.Code != "" || first.Header.Get("x-cos-meta-a") != "1" {
+		t.Errorf("%+v", first)
+	}
+	if second.Action != "GetObject" || second.Status != 403 || second.Code != "AccessDenied" {
+		t.Errorf("%+v", second)
+	}
+	for range 1100 {
+		do(t, client, request(t, key, http.MethodPut, "/many", nil, "Content-Length: 0"))
+	}
+	do(t, client, request(t, key, http.MethodPut, "/last", nil, "Content-Length: 0"))
+	requests = srv.Requests()
+	if len(requests) != 1024 || requests[1023].URI != "/last" || requests[0].URI != "/many" {
+		t.Errorf("%d requests, last %s", len(requests), requests[len(requests)-1].URI)
+	}
+}

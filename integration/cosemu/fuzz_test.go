@@ -1,0 +1,65 @@
+package cosemu_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+// FuzzAgreesWithSDK signs arbitrary requests with the official SDK: the emulator
+// must find the signature right, and wrong once the path has one byte more.
+func FuzzAgreesWithSDK(f *testing.F) {
+	f.Add("GET", "dir/a b+c%2F", "prefix", "a b+c/中", "v 1")
+	f.Add("PUT", "/lead//x/../y", "X/Y Z", "", "a,b;c=d")
+	f.Add("DELETE", "", "uploadId", "~*'()!&=?", "")
+	srv := start(f, cosemu.Options{})
+	client := httpClient(f, srv)
+	f.Fuzz(func(t *testing.T, method, key, name, value, meta string) {
+		if method != http.MethodGet && method != http.MethodPut && method != http.MethodDelete {
+			method = http.MethodHead
+		}
+		if strings.ContainsFunc(meta, unicode.IsControl) || !utf8.ValidString(meta) {
+			meta = "meta"
+		}
+		r := &http.Request{
+			Method: method, Host: host1, Header: http.Header{"X-Cos-Meta-A": {strings.TrimSpace(meta)}},
+			URL: &url.URL{Scheme: "http", Host: host1, Path: "/" + key, RawQuery: url.Values{name: {value}}.Encode()},
+		}
+		cos.AddAuthorizationHeader(srv.SecretID(), srv.SecretKey(), "", r, cos.NewAuthTime(time.Hour))
+		r.Header.Del("Host") // the SDK leaves it there, net/http does not send it
+		if a := do(t, client, r); a.status == http.StatusForbidden {
+			t.Errorf("%s %q %q refused\n%s", method, r.URL.RequestURI(), meta, a.body)
+		}
+		r.URL.Path += "x"
+		if a := do(t, client, r); a.status != http.StatusForbidden {
+			t.Errorf("%s %q taken with another's signature: %d", method, r.URL.RequestURI(), a.status)
+		}
+	})
+}
+
+// FuzzPolicy evaluates arbitrary policies: whatever they say, nothing breaks,
+// and a policy without a statement that names the bucket opens nothing.
+func FuzzPolicy(f *testing.F) {
+	f.Add(`{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:Get*"],"resource":["` + resource(bucket1+"/*") + `"],"condition":{"string_like":{"cos:prefix":"a*"}}}]}`)
+	f.Add(`{"version":"2.0","statement":[{"effect":"deny","action":"*","resource":"*","condition":{"numeric_equal":{"cos:max-keys":[1,2]}}}]}`)
+	srv := start(f, cosemu.Options{})
+	client := httpClient(f, srv)
+	key := triple{id: "AKIDfuzz", key: "secret"}
+	f.Fuzz(func(t *testing.T, policy string) {
+		if policy == "" || srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Policy: policy}) != nil {
+			return
+		}
+		a := do(t, client, request(t, key, http.MethodGet, "/?prefix=a&max-keys=1", nil))
+		if a.status != http.StatusForbidden && !strings.Contains(policy, "*") && !strings.Contains(policy, bucket1) && !strings.Contains(policy, `\u`) {
+			t.Errorf("%s opens the bucket: %d", policy, a.status)
+		}
+	})
+}

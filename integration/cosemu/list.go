@@ -1,0 +1,144 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxListed is the most entries of one page, and the default.
+const maxListed = 1000
+
+// timeFormat is that of times in COS's XML.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
+func xmlTime(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// listing is what GET Bucket and the list of uploads have in common.
+type listing struct {
+	prefix, delimiter, marker string
+	max                       int
+	encoding                  string
+}
+
+func (x *exchange) parseListing(markerName, maxName string) (listing, error) {
+	l := listing{
+		prefix: x.query.get("prefix"), delimiter: x.query.get("delimiter"),
+		marker: x.query.get(markerName), max: maxListed, encoding: x.query.get("encoding-type"),
+	}
+	if l.encoding != "" && l.encoding != "url" {
+		return l, invalidArgument("Invalid Encoding Method specified in Request: %q", l.encoding)
+	}
+	if text := x.query.get(maxName); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 {
+			return l, invalidArgument("%s must be a number from 0 to %d", maxName, maxListed)
+		}
+		l.max = min(n, maxListed)
+	}
+	return l, nil
+}
+
+// text gives s as the client wants keys written.
+func (l listing) text(s string) string {
+	if l.encoding == "url" {
+		return escape(s)
+	}
+	return s
+}
+
+// group returns the common prefix under which key is listed, or "" when the key
+// is listed itself.
+func (l listing) group(key string) string {
+	if l.delimiter == "" {
+		return ""
+	}
+	i := strings.Index(key[len(l.prefix):], l.delimiter)
+	if i < 0 {
+		return ""
+	}
+	return key[:len(l.prefix)+i+len(l.delimiter)]
+}
+
+// ownerXML is the account: its APPID is the bucket's.
+type ownerXML struct {
+	ID, DisplayName string
+}
+
+func owner(bucket string) ownerXML {
+	appID := bucket[strings.LastIndexByte(bucket, '-')+1:]
+	return ownerXML{ID: appID, DisplayName: appID}
+}
+
+type prefixXML struct{ Prefix string }
+
+type bucketListXML struct {
+	XMLName        xml.Name `xml:"ListBucketResult"`
+	EncodingType   string   `xml:",omitempty"`
+	Name           string
+	Prefix         string
+	Marker         string
+	MaxKeys        int
+	Delimiter      string `xml:",omitempty"`
+	IsTruncated    bool
+	NextMarker     string `xml:",omitempty"`
+	Contents       []contentXML
+	CommonPrefixes []prefixXML
+}
+
+type contentXML struct {
+	Key          string
+	LastModified string
+	ETag         string
+	Size         int64
+	Owner        ownerXML
+	StorageClass string
+}
+
+func (x *exchange) getBucket() error {
+	l, err := x.parseListing("marker", "max-keys")
+	if err != nil {
+		return err
+	}
+	result := bucketListXML{
+		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.text(l.prefix), Marker: l.text(l.marker),
+		MaxKeys: l.max, Delimiter: l.text(l.delimiter),
+	}
+	last := ""
+	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
+		group := l.group(o.key)
+		if group != "" && (group == last || group == l.marker) {
+			continue
+		}
+		if len(result.Contents)+len(result.CommonPrefixes) == l.max {
+			result.IsTruncated = l.max > 0
+			break
+		}
+		if group != "" {
+			last = group
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			continue
+		}
+		last = o.key
+		result.Contents = append(result.Contents, x.content(l, o))
+	}
+	if result.IsTruncated {
+		result.NextMarker = l.text(last)
+	}
+	x.set("x-cos-bucket-region", x.s.options.Region)
+	return x.xml(result)
+}
+
+func (x *exchange) content(l listing, o *object) contentXML {
+	return contentXML{
+		Key: l.text(o.key), LastModified: xmlTime(o.modified), ETag: o.etag, Size: o.body.size,
+		Owner: owner(x.bucket.name), StorageClass: o.meta.storageClass(),
+	}
+}
+
+func (x *exchange) headBucket() error {
+	x.set("x-cos-bucket-region", x.s.options.Region)
+	return x.empty(http.StatusOK)
+}

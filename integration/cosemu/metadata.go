@@ -1,0 +1,57 @@
+package cosemu
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// metadata is what is stored with an object and given back with it.
+type metadata []metaField
+
+type metaField struct{ name, value string }
+
+// keptHeaders are the standard headers that COS keeps with an object.
+var keptHeaders = []string{
+	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Type", "Expires",
+}
+
+// metadataFrom takes the metadata out of the headers of an upload.
+func metadataFrom(h http.Header) metadata {
+	var m metadata
+	for name, values := range h {
+		lower := strings.ToLower(name)
+		switch {
+		case slices.Contains(keptHeaders, name):
+			m = append(m, metaField{name, values[0]})
+		case lower == "x-cos-storage-class", lower == "x-cos-acl", strings.HasPrefix(lower, "x-cos-meta-"):
+			m = append(m, metaField{lower, strings.Join(values, ",")})
+		}
+	}
+	return m
+}
+
+func (m metadata) get(name string) string {
+	for _, f := range m {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return ""
+}
+
+func (m metadata) header() http.Header {
+	h := http.Header{}
+	for _, f := range m {
+		h[f.name] = []string{f.value}
+	}
+	return h
+}
+
+func (m metadata) storageClass() string {
+	if class := m.get("x-cos-storage-class"); class != "" {
+		return class
+	}
+	return "STANDARD"
+}

@@ -1,0 +1,87 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+)
+
+const (
+	// maxDeleted is the most keys of one request (DELETE Multiple Objects).
+	maxDeleted = 1000
+	// maxXMLBody is more than any legal XML body needs: 10,000 parts.
+	maxXMLBody = 4 << 20
+)
+
+type deleteXML struct {
+	XMLName xml.Name `xml:"Delete"`
+	Quiet   bool
+	Object  []struct{ Key string }
+}
+
+type deleteResultXML struct {
+	XMLName xml.Name `xml:"DeleteResult"`
+	Deleted []deletedXML
+	Error   []deleteErrorXML
+}
+
+type deletedXML struct{ Key string }
+
+type deleteErrorXML struct{ Key, Code, Message string }
+
+// deleteMultipleObjects asks the policy for every key, and reports those that
+// it may not delete beside those that are gone.
+func (x *exchange) deleteMultipleObjects() error {
+	var request deleteXML
+	if err := x.receiveXML(&request); err != nil {
+		return err
+	}
+	if len(request.Object) == 0 || len(request.Object) > maxDeleted {
+		return malformedXML()
+	}
+	var result deleteResultXML
+	for _, o := range request.Object {
+		var denied *cosError
+		if errors.As(x.demand("DeleteObject", x.bucket.name, o.Key), &denied) {
+			result.Error = append(result.Error, deleteErrorXML{o.Key, denied.code, denied.message})
+			continue
+		}
+		x.bucket.remove(o.Key)
+		if !request.Quiet {
+			result.Deleted = append(result.Deleted, deletedXML{o.Key})
+		}
+	}
+	return x.xml(result)
+}
+
+// receiveXML reads the request's body into v, after checking its Content-MD5.
+func (x *exchange) receiveXML(v any) error {
+	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxXMLBody)
+	body, err := x.receive()
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return malformedXML()
+	case err != nil:
+		return err
+	}
+	defer body.remove()
+	reader, err := body.open()
+	if err != nil {
+		return err
+	}
+	defer reader.close()
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		return err
+	}
+	if xml.Unmarshal(text, v) != nil {
+		return malformedXML()
+	}
+	return nil
+}
+
+func malformedXML() *cosError {
+	return cosErrorf(http.StatusBadRequest, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+}

@@ -1,0 +1,179 @@
+package cosemu_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+// TestKeyForUploadsToOneBucket is the case that the emulator is for: a key for
+// uploads to one bucket can neither upload to another nor download.
+func TestKeyForUploadsToOneBucket(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	key := issue(t, srv, policyOf(
+		[]string{
+			"name/cos:PutObject", "name/cos:InitiateMultipartUpload", "name/cos:UploadPart",
+			"name/cos:CompleteMultipartUpload", "name/cos:ListParts", "name/cos:AbortMultipartUpload",
+		},
+		[]string{resource(bucket1 + "/*")},
+	))
+	own, other := sdk(t, srv, bucket1, key), sdk(t, srv, bucket2, key)
+	put(t, own, "a", "mine")
+	if _, err := other.Object.Put(t.Context(), "a", strings.NewReader("not mine"), nil); err == nil {
+		t.Error("uploaded to the other bucket")
+	} else {
+		wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	}
+	if _, ok := srv.Object(bucket2, "a"); ok {
+		t.Error("the other bucket has the object")
+	}
+	_, err := own.Object.Get(t.Context(), "a", nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	_, err = own.Object.Delete(t.Context(), "a")
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	_, _, err = own.Bucket.Get(t.Context(), nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	if o, ok := srv.Object(bucket1, "a"); !ok || o.Size != 4 {
+		t.Errorf("the object is %+v, %t", o, ok)
+	}
+}
+
+func TestPolicyEvaluation(t *testing.T) {
+	const all = "qcs::cos:ap-guangzhou:uid/1250000000:examplebucket-1250000000/*"
+	one := func(effect, action, resource, condition string) string {
+		if condition != "" {
+			condition = `,"condition":` + condition
+		}
+		return fmt.Sprintf(`{"effect":%q,"action":%q,"resource":%q%s}`, effect, action, resource, condition)
+	}
+	allow := func(action, resource string) string { return one("allow", action, resource, "") }
+	tests := []struct {
+		name       string
+		statements string
+		method     string
+		target     string
+		fields     []string
+		allowed    bool
+	}{
+		{"exact action", allow("name/cos:GetObject", all), "GET", "/a", nil, true},
+		{"short form", allow("cos:GetObject", all), "GET", "/a", nil, true},
+		{"suffix wildcard", allow("name/cos:Get*", all), "GET", "/a", nil, true},
+		{"all of cos", allow("name/cos:*", all), "GET", "/a", nil, true},
+		{"everything", allow("*", "*"), "GET", "/a", nil, true},
+		{"case matters", allow("name/cos:getObject", all), "GET", "/a", nil, false},
+		{"prefix is no wildcard", allow("name/cos:Get", all), "GET", "/a", nil, false},
+		{"other service", allow("name/ci:GetObject", all), "GET", "/a", nil, false},
+		{"HEAD has its own action", allow("name/cos:GetObject", all), "HEAD", "/a", nil, false},
+		{"HEAD", allow("name/cos:HeadObject", all), "HEAD", "/a", nil, true},
+		{"bucket call", allow("name/cos:HeadBucket", resource(bucket1+"/")), "HEAD", "/", nil, true},
+		{"bucket call not by an object's resource", allow("name/cos:HeadBucket", resource(bucket1+"/a*")), "HEAD", "/", nil, false},
+		{"acl is not the object", allow("name/cos:GetObject", all), "GET", "/a?acl", nil, false},
+		{"select is a download", allow("name/cos:GetObject", all), "POST", "/a?select&select-type=2", []string{"Content-Length: 0"}, true},
+
+		{"under the prefix", allow("*", resource(bucket1+"/up/*")), "GET", "/up/a", nil, true},
+		{"slash decoded before judging", allow("*", resource(bucket1+"/up/*")), "GET", "/up%2Fa", nil, true},
+		{"dot segments are key bytes", allow("*", resource(bucket1+"/up/*")), "GET", "/up/../x", nil, true},
+		{"outside the prefix", allow("*", resource(bucket1+"/up/*")), "GET", "/upx/a", nil, false},
+		{"the key itself", allow("*", resource(bucket1+"/up/a")), "GET", "/up/a", nil, true},
+		{"longer than the key", allow("*", resource(bucket1+"/up/a")), "GET", "/up/ab", nil, false},
+		{"colon in the key", allow("*", resource(bucket1+"/a:b*")), "GET", "/a:bc", nil, true},
+		{"wildcard in the middle", allow("*", resource(bucket1+"/*/b/*.txt")), "GET", "/x/y/b/z.txt", nil, true},
+		{"wildcard in the middle, no", allow("*", resource(bucket1+"/*/b/*.txt")), "GET", "/x/y/c/z.txt", nil, false},
+		{"other bucket", allow("*", resource(bucket2+"/*")), "GET", "/a", nil, false},
+		{"bucket that begins alike", allow("*", resource("examplebucket-125000000/*")), "GET", "/a", nil, false},
+		{"other region", allow("*", "qcs::cos:ap-beijing:uid/1250000000:"+bucket1+"/*"), "GET", "/a", nil, false},
+		{"any region", allow("*", "qcs::cos:*:uid/1250000000:"+bucket1+"/*"), "GET", "/a", nil, true},
+		{"other account", allow("*", "qcs::cos:ap-guangzhou:uid/1250000001:"+bucket1+"/*"), "GET", "/a", nil, false},
+
+		{"deny wins", allow("*", "*") + "," + one("deny", "name/cos:GetObject", resource(bucket1+"/secret/*"), ""), "GET", "/secret/a", nil, false},
+		{"deny elsewhere", allow("*", "*") + "," + one("deny", "name/cos:GetObject", resource(bucket1+"/secret/*"), ""), "GET", "/a", nil, true},
+
+		{"list under a prefix", allow("name/cos:GetBucket", resource(bucket1+"/up/*")), "GET", "/?prefix=up/", nil, true},
+		{"list of everything", allow("name/cos:GetBucket", resource(bucket1+"/up/*")), "GET", "/", nil, false},
+		{"GET that COS takes for a list", allow("name/cos:GetObject", all), "GET", "/a/..", nil, false},
+		{"condition holds", one("allow", "*", "*", `{"string_like":{"cos:prefix":["x","up%2F*"]}}`), "GET", "/?prefix=up/a", nil, true},
+		{"condition does not", one("allow", "*", "*", `{"string_like":{"cos:prefix":"up%2F*"}}`), "GET", "/?prefix=down/", nil, false},
+		{"condition on what is absent", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*"}}`), "GET", "/", nil, false},
+		{"absent, if it exists", one("allow", "*", "*", `{"string_equal_if_exist":{"cos:prefix":"up"}}`), "GET", "/", nil, true},
+		{"equal", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
+		{"not equal", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, false},
+		{"address", one("allow", "*", "*", `{"ip_equal":{"qcs:ip":["10.0.0.0/8","127.0.0.1"]}}`), "GET", "/a", nil, true},
+		{"address outside", one("allow", "*", "*", `{"ip_not_equal":{"qcs:ip":"127.0.0.0/8"}}`), "GET", "/a", nil, false},
+		{"number", one("allow", "*", "*", `{"numeric_less_than_equal":{"cos:max-keys":10}}`), "GET", "/?max-keys=10", nil, true},
+		{"number too large", one("allow", "*", "*", `{"numeric_less_than_equal":{"cos:max-keys":10}}`), "GET", "/?max-keys=11", nil, false},
+		{"unknown operator", one("allow", "*", "*", `{"date_equal":{"cos:prefix":"up"}}`), "GET", "/?prefix=up", nil, false},
+		{"unknown key", one("allow", "*", "*", `{"string_equal":{"cos:moon":"full"}}`), "GET", "/a", nil, false},
+		{"unknown key in a deny", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:moon":"full"}}`), "GET", "/a", nil, false},
+		{"deny whose condition fails", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:prefix":"x"}}`), "GET", "/a", nil, true},
+	}
+	srv := start(t, cosemu.Options{})
+	client := httpClient(t, srv)
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			key := triple{fmt.Sprint("AKID", i), "secret", "token"}
+			policy := `{"version":"2.0","statement":[` + tt.statements + `]}`
+			if err := srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Token: key.token, Policy: policy}); err != nil {
+				t.Fatal(err)
+			}
+			a := do(t, client, request(t, key, tt.method, tt.target, nil, tt.fields...))
+			if denied := a.status == http.StatusForbidden; denied == tt.allowed || denied && tt.method != "HEAD" && a.code() != "AccessDenied" {
+				t.Errorf("%d %s, want allowed %t\n%s", a.status, a.code(), tt.allowed, a.body)
+			}
+		})
+	}
+}
+
+func TestAddKeyRefusesBadPolicies(t *testing.T) {
+	const ok = `{"version":"2.0","statement":[{"effect":"allow","action":"*","resource":"*"}]}`
+	tests := map[string]string{
+		"no JSON":          `{`,
+		"two policies":     ok + ok,
+		"version":          strings.Replace(ok, "2.0", "1.0", 1),
+		"effect":           strings.Replace(ok, "allow", "Allow", 1),
+		"no action":        strings.Replace(ok, `"action":"*",`, "", 1),
+		"action":           strings.Replace(ok, `"action":"*"`, `"action":"PutObject"`, 1),
+		"resource":         strings.Replace(ok, `"resource":"*"`, `"resource":"examplebucket-1250000000/*"`, 1),
+		"principal":        strings.Replace(ok, `"effect"`, `"principal":{"qcs":["*"]},"effect"`, 1),
+		"no statement":     `{"version":"2.0","statement":[]}`,
+		"nested condition": strings.Replace(ok, `"effect"`, `"condition":{"string_equal":{"cos:prefix":{}}},"effect"`, 1),
+	}
+	srv := start(t, cosemu.Options{})
+	if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: ok}); err != nil {
+		t.Fatal(err)
+	}
+	for name, policy := range tests {
+		t.Run(name, func(t *testing.T) {
+			if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: policy}); err == nil {
+				t.Errorf("took %s", policy)
+			}
+		})
+	}
+}
+
+func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	all := sdk(t, srv, bucket1, account(srv))
+	put(t, all, "mine/a", "1")
+	put(t, all, "other/a", "1")
+	key := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
+	result, _, err := sdk(t, srv, bucket1, key).Object.DeleteMulti(t.Context(), &cos.ObjectDeleteMultiOptions{
+		Objects: []cos.Object{{Key: "mine/a"}, {Key: "other/a"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.DeletedObjects) != 1 || result.DeletedObjects[0].Key != "mine/a" {
+		t.Errorf("deleted %+v", result.DeletedObjects)
+	}
+	if len(result.Errors) != 1 || result.Errors[0].Key != "other/a" || result.Errors[0].Code != "AccessDenied" {
+		t.Errorf("errors %+v", result.Errors)
+	}
+	if _, ok := srv.Object(bucket1, "other/a"); !ok {
+		t.Error("other/a is gone")
+	}
+}

@@ -1,0 +1,74 @@
+package cosemu
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+func (x *exchange) putObject() error {
+	if x.r.Header["X-Cos-Copy-Source"] != nil {
+		return x.copyObject()
+	}
+	body, err := x.receive()
+	if err != nil {
+		return err
+	}
+	o := &object{key: x.key(), etag: contentETag(body), modified: x.now, meta: metadataFrom(x.r.Header), body: body}
+	x.bucket.put(o)
+	x.setDigests(o.etag, body)
+	return x.empty(http.StatusOK)
+}
+
+// receive reads the request's body to its announced end and checks it against
+// Content-MD5. A body that breaks off is an error, and nothing of it stays.
+func (x *exchange) receive() (*blob, error) {
+	want, err := contentMD5(x.r.Header)
+	if err != nil {
+		return nil, err
+	}
+	body, err := x.s.store.save(x.r.Body)
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, cosErrorf(http.StatusBadRequest, "IncompleteBody",
+			"You did not provide the number of bytes specified by the Content-Length HTTP header.")
+	case err != nil:
+		return nil, err
+	case want != nil && *want != body.md5:
+		body.remove()
+		return nil, cosErrorf(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+	}
+	return body, nil
+}
+
+// contentMD5 returns the digest that the client promised, or nil.
+func contentMD5(h http.Header) (*[md5.Size]byte, error) {
+	header := h.Get("Content-MD5")
+	if header == "" {
+		return nil, nil
+	}
+	digest, err := base64.StdEncoding.DecodeString(header)
+	if err != nil || len(digest) != md5.Size {
+		return nil, cosErrorf(http.StatusBadRequest, "InvalidDigest", "The Content-MD5 you specified is not valid.")
+	}
+	return (*[md5.Size]byte)(digest), nil
+}
+
+func (x *exchange) setDigests(etag string, body *blob) {
+	x.set("ETag", etag)
+	x.setCRC(body)
+}
+
+// setCRC has no effect on an answer that has begun.
+func (x *exchange) setCRC(body *blob) {
+	x.set("x-cos-hash-crc64ecma", strconv.FormatUint(body.crc, 10))
+}
+
+// deleteObject answers the same whether the object was there or not.
+func (x *exchange) deleteObject() error {
+	x.bucket.remove(x.key())
+	return x.empty(http.StatusNoContent)
+}

@@ -1,0 +1,152 @@
+package cosemu
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// store holds the buckets. Which buckets there are never changes.
+type store struct {
+	spool
+	buckets map[string]*bucket
+}
+
+// ErrBucketName is what Start fails with when Options.Buckets has a name that no
+// bucket can have.
+var ErrBucketName = errors.New("not a bucket name")
+
+// bucketName is a bucket with its APPID, as COS names them.
+var bucketName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]+$`)
+
+func newStore(dir string, names []string) (*store, error) {
+	s := &store{spool: spool{dir: dir}, buckets: map[string]*bucket{}}
+	for _, name := range names {
+		if !bucketName.MatchString(name) {
+			return nil, fmt.Errorf("cosemu: %w: %q; write it with its APPID, such as examplebucket-1250000000", ErrBucketName, name)
+		}
+		s.buckets[name] = &bucket{name: name, objects: map[string]*object{}, uploads: map[string]*upload{}}
+	}
+	return s, nil
+}
+
+type bucket struct {
+	name string
+
+	mu      sync.RWMutex
+	objects map[string]*object
+	uploads map[string]*upload
+}
+
+// object is published whole and never changed.
+type object struct {
+	key      string
+	etag     string // quoted
+	modified time.Time
+	meta     metadata
+	body     *blob
+}
+
+// get returns the object and an open reader of its body, or nil. Opening under
+// the lock means that no overwrite can remove the file in between.
+func (b *bucket) get(key string) (*object, blobReader, error) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	o := b.objects[key]
+	if o == nil {
+		return nil, blobReader{}, nil
+	}
+	body, err := o.body.open()
+	return o, body, err
+}
+
+// stat returns the object, or nil.
+func (b *bucket) stat(key string) *object {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.objects[key]
+}
+
+// put publishes o in place of what had its key.
+func (b *bucket) put(o *object) {
+	b.mu.Lock()
+	old := b.objects[o.key]
+	b.objects[o.key] = o
+	b.mu.Unlock()
+	if old != nil {
+		old.body.remove()
+	}
+}
+
+// remove deletes the object if there is one.
+func (b *bucket) remove(key string) {
+	b.mu.Lock()
+	old := b.objects[key]
+	delete(b.objects, key)
+	b.mu.Unlock()
+	if old != nil {
+		old.body.remove()
+	}
+}
+
+// sorted returns the objects that keep wants, by key in byte order.
+func (b *bucket) sorted(keep func(key string) bool) []*object {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	var objects []*object
+	for key, o := range b.objects {
+		if keep(key) {
+			objects = append(objects, o)
+		}
+	}
+	slices.SortFunc(objects, func(a, b *object) int { return strings.Compare(a.key, b.key) })
+	return objects
+}
+
+// contentETag is the ETag of bytes uploaded in one piece.
+func contentETag(b *blob) string { return `"` + hex.EncodeToString(b.md5[:]) + `"` }
+
+// Object is an object as the emulator holds it, for tests that look behind the
+// API.
+type Object struct {
+	Key string
+	// Size is in bytes.
+	Size int64
+	// ETag is with its quotes, as in the header.
+	ETag string
+	// CRC64 is the CRC-64/ECMA-182 of the body.
+	CRC64    uint64
+	Modified time.Time
+	// Header is the metadata it was stored with, x-cos-acl included. The x-cos-*
+	// names are lower-case: index it, do not use Get.
+	Header http.Header
+
+	open func() (blobReader, error)
+}
+
+// Open returns the object's body. It fails when the object has been overwritten
+// or deleted since.
+func (o Object) Open() (io.ReadCloser, error) { return o.open() }
+
+// Object returns the object with that key, and whether there is one.
+func (s *Server) Object(bucket, key string) (Object, bool) {
+	b := s.store.buckets[bucket]
+	if b == nil {
+		return Object{}, false
+	}
+	o := b.stat(key)
+	if o == nil {
+		return Object{}, false
+	}
+	return Object{
+		Key: o.key, Size: o.body.size, ETag: o.etag, CRC64: o.body.crc,
+		Modified: o.modified, Header: o.meta.header(), open: o.body.open,
+	}, true
+}

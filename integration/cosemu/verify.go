@@ -1,0 +1,95 @@
+package cosemu
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"strings"
+)
+
+// authenticate finds out whose request x is, from the wire alone.
+func (x *exchange) authenticate() error {
+	auth, err := parseAuthorization(x.r, x.query)
+	if err != nil {
+		return err
+	}
+	x.secretID = auth.secretID
+	key := x.s.keys.get(auth.secretID)
+	if key == nil {
+		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
+	}
+	if err := checkWindow(auth.signTime, x.now); err != nil {
+		return err
+	}
+	if err := checkWindow(auth.keyTime, x.now); err != nil {
+		return err
+	}
+	if err := x.checkSignature(auth, key.SecretKey); err != nil {
+		return err
+	}
+	if err := x.checkToken(key, auth.presigned); err != nil {
+		return err
+	}
+	if key.expired(x.now) {
+		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+	}
+	if x.s.options.StrictSignature {
+		if err := x.checkStrict(auth); err != nil {
+			return err
+		}
+	}
+	x.policy = key.policy
+	return nil
+}
+
+// checkSignature recomputes the signature with secretKey. The lists are
+// recomputed too: a signature over names that are not on the wire proves
+// nothing.
+func (x *exchange) checkSignature(auth authorization, secretKey string) error {
+	headerNames, headers := canonicalise(wireHeaders(x.r), auth.headerList)
+	paramNames, parameters := canonicalise(wireParams(x.query, auth.presigned), auth.paramList)
+	format := strings.ToLower(x.r.Method) + "\n" + x.path + "\n" + parameters + "\n" + headers + "\n"
+	toSign := stringToSign(auth.signTime, format)
+	want := hmacSHA1(signKey(secretKey, auth.keyTime), toSign)
+
+	mismatch := ""
+	switch {
+	case headerNames != auth.headerList:
+		mismatch = "q-header-list does not list the request's headers in order; from the wire it would be: " + headerNames
+	case paramNames != auth.paramList:
+		mismatch = "q-url-param-list does not list the request's parameters in order; from the wire it would be: " + paramNames
+	case headerNames != "host" && !strings.HasPrefix(headerNames, "host;") && !strings.Contains(headerNames+";", ";host;"):
+		mismatch = "the Host header must be signed"
+	case subtle.ConstantTimeCompare([]byte(want), []byte(auth.signature)) != 1:
+		mismatch = "The Signature you specified is invalid."
+	default:
+		return nil
+	}
+	e := cosErrorf(http.StatusForbidden, "SignatureDoesNotMatch", "%s", mismatch)
+	e.stringToSign, e.formatString = toSign, format
+	return e
+}
+
+// checkToken holds the session token against the one issued with the key. With
+// a presigned URL the token may be a parameter of the same name.
+func (x *exchange) checkToken(key *Key, presigned bool) error {
+	tokens := x.r.Header["X-Cos-Security-Token"]
+	if presigned && len(tokens) == 0 {
+		for _, p := range x.query {
+			if p.name == "x-cos-security-token" {
+				tokens = append(tokens, p.value)
+			}
+		}
+	}
+	token := ""
+	switch len(tokens) {
+	case 0:
+	case 1:
+		token = tokens[0]
+	default:
+		return accessDenied("more than one x-cos-security-token")
+	}
+	if subtle.ConstantTimeCompare([]byte(token), []byte(key.Token)) != 1 {
+		return accessDenied("x-cos-security-token is not the one that was issued with this SecretId")
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package cosemu_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+// captures are what official SDKs have sent (testdata/captures.json).
+// wire is the capture as it stood on the wire, with a body of zeros.
+// startTime is the first second of the capture's signing window.
+// clock is a time that a test sets.
+// denials are the codes with which a request is refused before it is looked at.
+// TestRejectsEveryFlippedBit changes one bit of one byte after another in all
+// that is signed, and in the signature.
+func TestRefusals(t *testing.T) {
+	now := time.Now()
+	sign := func(r *http.Request, key triple, from, to time.Time) {
+		r.Header.Del("Authorization")
+		cos.AddAuthorizationHeader(key.id, key.key, key.token, r, &cos.AuthTime{
+			SignStartTime: from, SignEndTime: to, KeyStartTime: from, KeyEndTime: to,
+		})
+	}
+	valid := func(r *http.Request, key triple) { sign(r, key, now.Add(-time.Minute), now.Add(time.Hour)) }
+	tests := []struct {
+		name   string
+		change func(r *http.Request, key triple)
+		status int
+		code   string
+	}{
+		{"nothing wrong", func(*http.Request, triple) {}, 404, "NoSuchKey"},
+		{"unsigned", func(r *http.Request, _ triple) { r.Header.Del("Authorization") }, 403, "AccessDenied"},
+		{"other scheme", func(r *http.Request, _ triple) { r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x") }, 403, "AccessDenied"},
+		{"two signatures", func(r *http.Request, _ triple) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, 403, "AccessDenied"},
+		{"window over", func(r *http.Request, k triple) { sign(r, k, now.Add(-2*time.Hour), now.Add(-time.Second)) }, 403, "AccessDenied"},
+		{"window far ahead", func(r *http.Request, k triple) { sign(r, k, now.Add(16*time.Minute), now.Add(time.Hour)) }, 403, "RequestTimeTooSkewed"},
+		{"window a little ahead", func(r *http.Request, k triple) { sign(r, k, now.Add(14*time.Minute), now.Add(time.Hour)) }, 404, "NoSuchKey"},
+		{"window backwards", func(r *http.Request, k triple) { sign(r, k, now.Add(time.Hour), now) }, 403, "AccessDenied"},
+		{"unknown key", func(r *http.Request, k triple) { k.id += "x"; valid(r, k) }, 403, "InvalidAccessKeyId"},
+		{"wrong secret", func(r *http.Request, k triple) { k.key += "x"; valid(r, k) }, 403, "SignatureDoesNotMatch"},
+		{"wrong token", func(r *http.Request, k triple) { k.token += "x"; valid(r, k) }, 403, "AccessDenied"},
+		{"no token", func(r *http.Request, k triple) { k.token = ""; r.Header.Del("x-cos-security-token"); valid(r, k) }, 403, "AccessDenied"},
+		{"header of the list gone", func(r *http.Request, _ triple) { r.Header.Del("x-cos-meta-a") }, 403, "SignatureDoesNotMatch"},
+		{"header of the list repeated", func(r *http.Request, _ triple) { r.Header.Add("x-cos-meta-a", "2") }, 403, "SignatureDoesNotMatch"},
+		{"parameter of the list gone", func(r *http.Request, _ triple) { r.URL.RawQuery = "" }, 403, "SignatureDoesNotMatch"},
+		{"parameter of the list repeated", func(r *http.Request, _ triple) { r.URL.RawQuery += "&versionId=2" }, 403, "SignatureDoesNotMatch"},
+		{"semicolon is data", func(r *http.Request, _ triple) { r.URL.RawQuery += ";b=1" }, 403, "SignatureDoesNotMatch"},
+		{"other host", func(r *http.Request, _ triple) { r.Host = strings.Replace(host1, bucket1, bucket2, 1) }, 403, "SignatureDoesNotMatch"},
+		{"other path", func(r *http.Request, _ triple) { r.URL.Path = "/objecT" }, 403, "SignatureDoesNotMatch"},
+		{"path normalised", func(r *http.Request, _ triple) { r.URL.Opaque = "//" + r.Host + "//object" }, 403, "SignatureDoesNotMatch"},
+		{"other method", func(r *http.Request, _ triple) { r.Method = http.MethodDelete }, 403, "SignatureDoesNotMatch"},
+		{"bucket that is not", func(r *http.Request, k triple) { r.Host = "no" + host1; valid(r, k) }, 404, "NoSuchBucket"},
+		{"region that is not", func(r *http.Request, k triple) {
+			r.Host = strings.Replace(host1, region, "ap-beijing", 1)
+			valid(r, k)
+		}, 404, "NoSuchBucket"},
+	}
+	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	key := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
+	client := httpClient(t, srv)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := request(t, key, http.MethodGet, "/object?versionId=1", nil, "x-cos-meta-a: 1")
+			tt.change(r, key)
+			a := do(t, client, r)
+			if a.status != tt.status || a.code() != tt.code {
+				t.Errorf("got %d %s, want %d %s\n%s", a.status, a.code(), tt.status, tt.code, a.body)
+			}
+		})
+	}
+}
+
+func TestExpiredAndRevokedKeys(t *testing.T) {
+	now := &clock{time.Now()}
+	srv := start(t, cosemu.Options{Now: func() time.Time { return now.now }, KeyLife: 3 * time.Minute})
+	key := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
+	c := sdk(t, srv, bucket1, key)
+	put(t, c, "a", "1")
+
+	now.now = now.now.Add(3 * time.Minute)
+	_, err := c.Object.Head(t.Context(), "a", nil)
+	wantStatus(t, err, http.StatusBadRequest)
+	_, err = c.Object.Get(t.Context(), "a", nil)
+	wantCOS(t, err, http.StatusBadRequest, "ExpiredToken")
+
+	key = issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
+	if !srv.Revoke(key.id) {
+		t.Error("Revoke does not know a key that STS issued")
+	}
+	_, err = sdk(t, srv, bucket1, key).Object.Get(t.Context(), "a", nil)
+	wantCOS(t, err, http.StatusForbidden, "InvalidAccessKeyId")
+	if srv.Revoke(key.id) {
+		t.Error("Revoke knows a revoked key")
+	}
+}
+
+// TestMismatchShowsTheStrings is about the help that a client gets: COS names
+// the strings it has computed.
+func TestMismatchShowsTheStrings(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	key := account(srv)
+	r := request(t, triple{id: key.id, key: "wrong"}, http.MethodGet, "/a%20b", nil)
+	a := do(t, httpClient(t, srv), r)
+	for _, want := range []string{"<StringToSign>sha1", "<FormatString>get&#xA;/a b&#xA;", "host=" + host1} {
+		if !strings.Contains(a.body, want) {
+			t.Errorf("no %q in\n%s", want, a.body)
+		}
+	}
+	if strings.Contains(a.body, key.key) {
+		t.Error("the answer gives the secret away")
+	}
+}
+
+func TestAbsoluteFormTarget(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	r := request(t, account(srv), http.MethodPut, "/a//b", strings.NewReader("x"))
+	text := fmt.Sprintf("PUT http://%s/a//b HTTP/1.1\r\nHost: %s\r\nContent-Length: 1\r\nAuthorization: %s\r\n\r\nx",
+		host1, host1, r.Header.Get("Authorization"))
+	if a := raw(t, srv.COSAddr(), text); a.status != http.StatusOK {
+		t.Fatalf("%d\n%s", a.status, a.body)
+	}
+	if _, ok := srv.Object(bucket1, "a//b"); !ok {
+		t.Error("no object a//b")
+	}
+}
+
+func wantStatus(t testing.TB, err error, status int) {
+	t.Helper()
+	if e, ok := cos.IsCOSError(err); !ok || e.Response.StatusCode != status {
+		t.Errorf("got %v, want status %d", err, status)
+	}
+}
