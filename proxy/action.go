@@ -1,0 +1,198 @@
+package proxy
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// allowedMethods are those that COS's XML API knows.
+const allowedMethods = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+
+// An operation is what one request does in COS's terms.
+type operation struct {
+	action string // name/cos:PutObject …; the name that CAM policies use
+	key    string // object key; empty for the bucket
+}
+
+const actionPrefix = "name/cos:"
+
+// objectSubresources and bucketSubresources map a query parameter that selects
+// a sub-resource to the action of each method (COS document "COS API
+// authorization policy guide"). An empty parameter name means none is given.
+// A sub-resource with a method that is not listed has no known action.
+var (
+	objectSubresources = map[string]map[string]string{
+		"": {
+			http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject",
+			http.MethodDelete: "DeleteObject", http.MethodOptions: "OptionsObject",
+		},
+		"uploads": {http.MethodPost: "InitiateMultipartUpload"},
+		"uploadId": {
+			http.MethodPut: "UploadPart", http.MethodPost: "CompleteMultipartUpload",
+			http.MethodDelete: "AbortMultipartUpload", http.MethodGet: "ListParts",
+		},
+		"append":    {http.MethodPost: "AppendObject"},
+		"restore":   {http.MethodPost: "PostObjectRestore"},
+		"select":    {http.MethodPost: "GetObject"},
+		"acl":       {http.MethodPut: "PutObjectACL", http.MethodGet: "GetObjectACL"},
+		"tagging":   {http.MethodPut: "PutObjectTagging", http.MethodGet: "GetObjectTagging", http.MethodDelete: "DeleteObjectTagging"},
+		"retention": {http.MethodPut: "PutObjectRetention", http.MethodGet: "GetObjectRetention"},
+		"symlink":   {http.MethodPut: "PutSymlink", http.MethodGet: "GetSymlink"},
+		"live":      {},
+		"vod":       {},
+	}
+	bucketSubresources = map[string]map[string]string{
+		"": {
+			http.MethodGet: "GetBucket", http.MethodHead: "HeadBucket", http.MethodPut: "PutBucket",
+			http.MethodDelete: "DeleteBucket", http.MethodPost: "PostObject", http.MethodOptions: "OptionsObject",
+		},
+		"delete":             {http.MethodPost: "DeleteObject"},
+		"uploads":            {http.MethodGet: "ListMultipartUploads"},
+		"versions":           {http.MethodGet: "GetBucketObjectVersions"},
+		"acl":                putGet("ACL"),
+		"cors":               putGetDelete("CORS"),
+		"lifecycle":          putGetDelete("Lifecycle"),
+		"policy":             putGetDelete("Policy"),
+		"tagging":            putGetDelete("Tagging"),
+		"versioning":         putGet("Versioning"),
+		"replication":        putGetDelete("Replication"),
+		"website":            putGetDelete("Website"),
+		"referer":            putGet("Referer"),
+		"domain":             putGetDelete("Domain"),
+		"origin":             putGetDelete("Origin"),
+		"logging":            putGet("Logging"),
+		"notification":       putGet("Notification"),
+		"accelerate":         putGet("Accelerate"),
+		"encryption":         putGetDelete("Encryption"),
+		"location":           {http.MethodGet: "GetBucketLocation"},
+		"inventory":          inventory(),
+		"live":               {},
+		"intelligenttiering": putGet("IntelligentTiering"),
+		"object-lock":        putGet("ObjectLockConfiguration"),
+		"strict-signature":   putGetDelete("StrictSignature"),
+	}
+)
+
+func putGet(noun string) map[string]string {
+	return map[string]string{http.MethodPut: "PutBucket" + noun, http.MethodGet: "GetBucket" + noun}
+}
+
+func putGetDelete(noun string) map[string]string {
+	m := putGet(noun)
+	m[http.MethodDelete] = "DeleteBucket" + noun
+	return m
+}
+
+// inventory adds the one-off report; without an id, GET lists the rules.
+func inventory() map[string]string {
+	m := putGetDelete("Inventory")
+	m[http.MethodPost] = "PostBucketInventory"
+	return m
+}
+
+// checkMethod refuses what COS does not know.
+func checkMethod(method string) error {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions:
+		return nil
+	case http.MethodConnect:
+		return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed",
+			"CONNECT would hide the request from cosproxy. Send plain http:// requests to it; it talks TLS to COS itself.")
+	}
+	return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed",
+		"COS knows no method %q. Use one of %s.", method, allowedMethods)
+}
+
+// classify names the operation that a request asks for. The action is empty
+// when COS documents none for this method and sub-resource. Form uploads, which
+// carry their signature in the body, are an error.
+func classify(method, key string, q query) (operation, error) {
+	table := objectSubresources
+	if key == "" {
+		table = bucketSubresources
+	}
+	sub := ""
+	for i := range q.params {
+		// COS routes on the first parameter that selects something.
+		if _, ok := table[q.params[i].key]; ok && q.params[i].key != "" {
+			sub = q.params[i].key
+			break
+		}
+	}
+	name := table[sub][method]
+	if sub == "inventory" && method == http.MethodGet && !q.has("id") {
+		name = "ListBucketInventory"
+	}
+	if name == "PostObject" {
+		return operation{}, errorf(http.StatusNotImplemented, "NotImplemented",
+			"Form uploads (POST Object) are signed inside the form, which cosproxy does not do yet. Upload with PUT /key.")
+	}
+	op := operation{key: key}
+	if name != "" {
+		op.action = actionPrefix + name
+	}
+	return op, nil
+}
+
+// authorize checks the operation against what the route allows. COS checks it
+// again, since the key was issued with the same rule as its policy; here the
+// refusal can say what to change.
+func (rt Route) authorize(op operation, r *http.Request, q query) error {
+	switch {
+	case op.action == "" && !rt.coversAction(actionPrefix+"*"):
+		return errorf(http.StatusForbidden, "AccessDenied",
+			"%s with this query is no COS operation that cosproxy knows, so it passes only where COSPROXY_ACTIONS is *.", r.Method)
+	case op.action != "" && !rt.coversAction(op.action):
+		return rt.denied(op.action, op.key, "COSPROXY_ACTIONS")
+	case op.key != "" && !rt.coversKey(op.key):
+		return rt.denied(op.action, op.key, "COSPROXY_PREFIXES")
+	case isListing(op.action) && !rt.coversListing(q):
+		return errorf(http.StatusForbidden, "AccessDenied",
+			"Listing bucket %s under prefix %q is not allowed; COSPROXY_PREFIXES allows %s. Ask with a prefix inside these.",
+			rt.Bucket, q.get("prefix"), strings.Join(rt.Prefixes, ", "))
+	}
+	return rt.authorizeCopy(r)
+}
+
+func (rt Route) denied(action, key, setting string) error {
+	return errorf(http.StatusForbidden, "AccessDenied",
+		"%s on %q in bucket %s is not allowed by this sidecar. If it should be, extend %s.", action, key, rt.Bucket, setting)
+}
+
+func isListing(action string) bool {
+	switch strings.TrimPrefix(action, actionPrefix) {
+	case "GetBucket", "GetBucketObjectVersions", "ListMultipartUploads":
+		return true
+	}
+	return false
+}
+
+// authorizeCopy checks what a copy reads: GetObject on a key of the route's
+// own bucket. The header holds host/key with the key percent-encoded (COS
+// document "PUT Object - Copy").
+func (rt Route) authorizeCopy(r *http.Request) error {
+	sources := r.Header["X-Cos-Copy-Source"]
+	if len(sources) == 0 {
+		return nil
+	}
+	source := sources[0]
+	host, rest, _ := strings.Cut(source, "/")
+	rest, _, _ = strings.Cut(rest, "?")
+	key, err := url.PathUnescape(rest)
+	if err != nil || key == "" || len(sources) > 1 {
+		return errorf(http.StatusBadRequest, "InvalidArgument",
+			"x-cos-copy-source %q is not one host/key with a percent-encoded key.", sources)
+	}
+	if !strings.HasPrefix(strings.ToLower(host), strings.ToLower(rt.Bucket+".cos."+rt.Region+".")) {
+		return errorf(http.StatusForbidden, "AccessDenied",
+			"A copy may only read from this sidecar's own bucket, %s in %s; x-cos-copy-source names %s.", rt.Bucket, rt.Region, host)
+	}
+	if !rt.coversAction(actionPrefix + "GetObject") {
+		return rt.denied(actionPrefix+"GetObject", key, "COSPROXY_ACTIONS")
+	}
+	if !rt.coversKey(key) {
+		return rt.denied(actionPrefix+"GetObject", key, "COSPROXY_PREFIXES")
+	}
+	return nil
+}

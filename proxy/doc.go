@@ -1,0 +1,27 @@
+// Package proxy turns unsigned HTTP requests into signed Tencent COS requests
+// and streams both bodies through.
+//
+// [New] makes an http.Handler from [Options]; it is one bucket's door. The way
+// of a request, a file each:
+//
+//	guard.go    may this Host ask at all (DNS rebinding)
+//	route.go    which bucket and key the request means
+//	action.go   which COS action that is, and whether the route allows it
+//	rewrite.go  the outbound request: URL, headers, body length
+//	query.go    the query, parsed once: what is signed is what is sent
+//	signing.go  the key, the signature, one more try if COS rejects the key
+//	respond.go  the answer, streamed back with COS's own header names
+//	errors.go   answers of the proxy's own, in COS's XML form
+//
+// Bodies are never held: an upload moves through one pooled buffer, a download
+// through another. An upload that ends early breaks the connection to COS, so
+// that COS never sees a complete, shorter object; a download that ends early
+// breaks the connection to the client.
+//
+// [NewServer] and [Listener] make the net/http server that the handler wants:
+// with timeouts that suit large bodies, no HTTP/2, and the errors that net/http
+// answers by itself translated into COS's XML.
+//
+// The handler must not be mounted on an http.ServeMux, which redirects paths
+// with // or .. in them; both are legal in object keys.
+package proxy

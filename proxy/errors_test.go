@@ -1,0 +1,222 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+// outage is an error that knows when a new attempt makes sense.
+type outage struct{ after time.Duration }
+
+func (outage) Error() string               { return "sts says no" }
+func (o outage) RetryAfter() time.Duration { return o.after }
+
+// Without a key nothing is sent, above all nothing unsigned.
+func TestNoKey(t *testing.T) {
+	tests := []struct {
+		name  string
+		err   error
+		after string
+	}{
+		{"plain error", errors.New("sts says no"), "1"},
+		{"says when", outage{7 * time.Second}, "7"},
+		{"says when, wrapped", fmt.Errorf("fetch: %w", outage{7 * time.Second}), "7"},
+		{"rounded up", outage{6100 * time.Millisecond}, "7"},
+		{"at least a second", outage{-time.Second}, "1"},
+		{"timeout", fmt.Errorf("sts says no: %w", context.DeadlineExceeded), "1"},
+	}
+	for _, tt := range tests {
+		for _, request := range []string{"GET /key HTTP/1.1\r\n\r\n", "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest"} {
+			t.Run(tt.name+" "+request[:3], func(t *testing.T) {
+				k := newKeys(1)
+				k.err = tt.err
+				r := start(t, setup{keys: k})
+				rep := r.exchange(t, request)
+				doc := r.refused(t, rep, http.StatusServiceUnavailable, "ServiceUnavailable")
+				if got := rep.header.Get("Retry-After"); got != tt.after {
+					t.Errorf("Retry-After %q, want %q", got, tt.after)
+				}
+				checkCause(t, r, doc.Message, "sts says no")
+			})
+		}
+	}
+}
+
+// checkCause wants the cause in the log, as an error, and not in the answer.
+func checkCause(t *testing.T, r *rig, message, cause string) {
+	t.Helper()
+	if log := r.drained(t); !strings.Contains(log, cause) || !strings.Contains(log, "level=ERROR") {
+		t.Errorf("the log does not tell the cause %q: %s", cause, log)
+	}
+	if strings.Contains(message, cause) {
+		t.Errorf("the answer tells the cause: %s", message)
+	}
+}
+
+// A key that cannot sign is no key.
+func TestUnusableKey(t *testing.T) {
+	for name, unusable := range map[string]signer.Credentials{
+		"empty":   {},
+		"expired": {SecretID: "AKID", SecretKey: "secret", Expires: time.Unix(1, 0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeys(1)
+			k.row[0] = unusable
+			r := start(t, setup{keys: k})
+			rep := r.get(t, "/key")
+			doc := r.refused(t, rep, http.StatusServiceUnavailable, "ServiceUnavailable")
+			checkCause(t, r, doc.Message, "signer: ")
+		})
+	}
+}
+
+// A client that leaves while the key is being fetched is no failure.
+func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
+	asked := make(chan struct{})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Credentials = waiting{asked} }})
+	c := r.dial(t)
+	c.send(noBody)
+	<-asked
+	c.Close()
+	if log := r.drained(t); !strings.Contains(log, "status=499") || strings.Contains(log, "level=ERROR") {
+		t.Errorf("log: %s", log)
+	}
+	if !strings.Contains(r.metrics(t), `code="499"} 1`) {
+		t.Error("it is not counted")
+	}
+}
+
+// waiting is a source of keys that never answers.
+type waiting struct{ asked chan struct{} }
+
+func (w waiting) Credentials(ctx context.Context) (signer.Credentials, error) {
+	close(w.asked)
+	<-ctx.Done()
+	return signer.Credentials{}, fmt.Errorf("fetch: %w", ctx.Err())
+}
+
+func (waiting) Invalidate(string) {}
+
+func TestCOSIsNotThere(t *testing.T) {
+	closed := listen(t)
+	closed.Close()
+	for _, h := range []string{noBody, half[0].request, half[0].request + half[0].rest} {
+		r := start(t, setup{transport: proxy.TransportOptions{ConnectTo: closed.Addr().String()}})
+		c := r.dial(t)
+		c.send(h)
+		doc := r.refused(t, c.reply("GET"), http.StatusBadGateway, "BadGateway")
+		c.Close()
+		checkCause(t, r, doc.Message, "connection refused")
+	}
+}
+
+func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
+	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"} {
+		t.Run(answer, func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				a.answer(answer)
+				a.conn.Close()
+			}})
+			rep := r.get(t, "/key")
+			if rep.status != http.StatusBadGateway || rep.cosError(t).Code != "BadGateway" {
+				t.Fatalf("got\n%s%s", rep.head, rep.body)
+			}
+			if log := r.drained(t); !strings.Contains(log, "level=ERROR") {
+				t.Errorf("log: %s", log)
+			}
+		})
+	}
+}
+
+func TestCOSDoesNotAnswerInTime(t *testing.T) {
+	for _, request := range []string{noBody, knownLength} {
+		r := start(t, setup{
+			transport: proxy.TransportOptions{ResponseTimeout: time.Millisecond},
+			handle: func(a *arrival) {
+				_ = a.readBody()
+				a.waitGone()
+			},
+		})
+		rep := r.exchange(t, request)
+		if rep.status != http.StatusGatewayTimeout || rep.cosError(t).Code != "GatewayTimeout" {
+			t.Fatalf("got\n%s%s", rep.head, rep.body)
+		}
+		checkCause(t, r, rep.body, "timeout awaiting response headers")
+	}
+}
+
+// The time for an answer begins when the request has been sent, however long
+// that takes.
+func TestSlowUploadIsNoTimeout(t *testing.T) {
+	begun := make(chan struct{})
+	r := start(t, setup{
+		transport: proxy.TransportOptions{ResponseTimeout: 30 * time.Second},
+		handle: func(a *arrival) {
+			_, _ = io.ReadFull(a.Body, make([]byte, 4))
+			close(begun)
+			_ = a.readBody()
+			a.answer(ok)
+		},
+	})
+	c := r.dial(t)
+	c.send(half[0].request)
+	<-begun
+	c.send(half[0].rest)
+	if rep := c.reply("PUT"); rep.status != http.StatusOK {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+}
+
+// The document is well-formed whatever is asked for.
+func TestErrorDocument(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+	for target, resource := range map[string]string{
+		"/plain":                 "localhost/plain",
+		"/%3CError%3E%26%22":     "localhost/%3CError%3E%26%22",
+		"/<Error>&\"]]>":         "localhost/%3CError%3E&%22%5D%5D%3E",
+		"/%E7%9B%AE%FF%00":       "localhost/%E7%9B%AE%FF%00",
+		"/q?token=must-not-show": "localhost/q",
+	} {
+		rep := r.get(t, target)
+		if doc := r.refused(t, rep, http.StatusForbidden, "AccessDenied"); doc.Resource != resource {
+			t.Errorf("%s: Resource %q, want %q", target, doc.Resource, resource)
+		}
+		if rep.header.Get("Server") != "cosproxy" || !strings.HasPrefix(rep.header.Get("x-cos-request-id"), "cosproxy-") {
+			t.Errorf("the answer looks like one of COS:\n%s", rep.head)
+		}
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	cause := errors.New("cause")
+	err := &proxy.Error{Code: "BadGateway", Message: "No.", Err: cause}
+	if got := err.Error(); got != "BadGateway: No. (cause)" || !errors.Is(err, cause) {
+		t.Errorf("got %q", got)
+	}
+	err.Err = nil
+	if got := err.Error(); got != "BadGateway: No." {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A status that no final answer can have is COS's mistake, not a crash.
+func TestImpossibleStatus(t *testing.T) {
+	for _, status := range []string{"000", "099", "101"} {
+		t.Run(status, func(t *testing.T) {
+			r := start(t, setup{handle: raw("HTTP/1.1 " + status + " Odd\r\nContent-Length: 0\r\n\r\n")})
+			rep := r.get(t, "/key")
+			if rep.status != http.StatusBadGateway || !strings.Contains(rep.body, "<Code>BadGateway</Code>") {
+				t.Errorf("got %d: %s", rep.status, rep.body)
+			}
+		})
+	}
+}

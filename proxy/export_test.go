@@ -1,0 +1,39 @@
+package proxy
+
+// ParseQuery shows the query parser: the text for the wire and the decoded
+// pairs.
+func ParseQuery(raw string) (wire string, pairs [][2]string, err error) {
+	q, err := parseQuery(raw)
+	for _, p := range q.params {
+		pairs = append(pairs, [2]string{p.key, p.value})
+	}
+	return q.raw, pairs, err
+}
+
+// Framing is what the framer says about one request.
+type Framing struct{ Chunked, Sized bool }
+
+// Framings lets the framer read a connection's bytes, piece by piece.
+func Framings(wire []byte, piece int) []Framing {
+	var f framer
+	var list []Framing
+	for len(wire) > 0 {
+		n := min(piece, len(wire))
+		f.write(wire[:n])
+		wire = wire[n:]
+		for next, ok := f.next(); ok; next, ok = f.next() {
+			list = append(list, Framing{next.chunked, next.sized})
+		}
+	}
+	return list
+}
+
+// Classify shows the action of a request.
+func Classify(method, key, rawQuery string) (string, error) {
+	q, err := parseQuery(rawQuery)
+	if err != nil {
+		return "", err
+	}
+	op, err := classify(method, key, q)
+	return op.action, err
+}

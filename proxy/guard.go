@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// guard decides who may ask. A browser that was led to localhost by a rebound
+// DNS name still sends that name as Host, so a Host that is neither loopback
+// nor expected is refused with 421 (RFC 9110, 15.5.20).
+type guard struct {
+	hosts map[string]bool // lower case, without port
+}
+
+func newGuard(hosts ...string) guard {
+	g := guard{hosts: make(map[string]bool, len(hosts))}
+	for _, h := range hosts {
+		g.hosts[strings.ToLower(hostname(h))] = true
+	}
+	return g
+}
+
+func (g guard) check(r *http.Request) error {
+	name := hostname(r.Host)
+	if isLoopback(name) || g.hosts[strings.ToLower(name)] || isOwnAddress(r, name) {
+		return nil
+	}
+	return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
+		"The Host %q is not one that cosproxy answers to. Ask it as localhost, or add the name to COSPROXY_ALLOWED_HOSTS.", r.Host)
+}
+
+// AllowHosts answers 421 to every request whose Host is neither loopback nor
+// one of hosts, and hands the others to h. It protects handlers beside New's,
+// such as an admin page.
+func AllowHosts(h http.Handler, hosts ...string) http.Handler {
+	g := newGuard(hosts...)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var refusal *Error
+		if errors.As(g.check(r), &refusal) {
+			refusal.write(w, r, newRequestID())
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+func isLoopback(name string) bool {
+	if strings.EqualFold(name, "localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.IsLoopback()
+}
+
+// isOwnAddress reports whether name is the IP address that the client connected
+// to, as probes address a pod. Rebinding needs a name, so an address is safe.
+func isOwnAddress(r *http.Request, name string) bool {
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	if !ok {
+		return false
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && addr.Unmap() == local.AddrPort().Addr().Unmap()
+}
+
+// hostname strips the port, and the brackets of an IPv6 literal.
+func hostname(hostport string) string {
+	if !strings.Contains(hostport, ":") {
+		return hostport
+	}
+	if host, _, err := net.SplitHostPort(hostport); err == nil {
+		return host
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
+}

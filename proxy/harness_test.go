@@ -1,0 +1,517 @@
+package proxy_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/xml"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	cos "github.com/tencentyun/cos-go-sdk-v5"
+	"go.uber.org/goleak"
+
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+const (
+	bucket   = "examplebucket-1250000000"
+	region   = "ap-guangzhou"
+	cosHost  = bucket + ".cos." + region + ".myqcloud.com"
+	plainCOS = "http://{bucket}.cos.{region}.myqcloud.com" // the emulated COS has no TLS
+)
+
+func TestMain(m *testing.M) {
+	// net/http's server lingers half a second on a connection that it closes
+	// in the middle of an upload, Server.Close notwithstanding.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
+
+// keys is a stub of proxy.Credentials: a row of keys, of which a rejected one
+// makes room for the next.
+type keys struct {
+	mu          sync.Mutex
+	row         []signer.Credentials
+	err         error
+	invalidated []string
+}
+
+func newKeys(n int) *keys {
+	k := &keys{}
+	for i := range n {
+		generation := strconv.Itoa(i + 1)
+		k.row = append(k.row, signer.Credentials{
+			SecretID:  "AKIDsentinel" + generation,
+			SecretKey: "secret-sentinel-" + generation,
+			Token:     "token-sentinel-" + generation,
+			Expires:   time.Now().Add(time.Hour),
+		})
+	}
+	return k
+}
+
+func (k *keys) Credentials(context.Context) (signer.Credentials, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.err != nil {
+		return signer.Credentials{}, k.err
+	}
+	return k.row[min(len(k.invalidated), len(k.row)-1)], nil
+}
+
+func (k *keys) Invalidate(secretID string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.invalidated = append(k.invalidated, secretID)
+}
+
+func (k *keys) rejected() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.invalidated)
+}
+
+// arrival is one request as it reached the upstream.
+type arrival struct {
+	*http.Request        // its Body is still on the wire
+	head          string // request line and headers, byte for byte
+	body          []byte // what readBody read
+	conn          net.Conn
+	reader        *bufio.Reader
+}
+
+// answer writes raw bytes to the proxy.
+func (a *arrival) answer(raw string) { _, _ = io.WriteString(a.conn, raw) }
+
+// readBody reads the body to its end.
+func (a *arrival) readBody() error {
+	var err error
+	a.body, err = io.ReadAll(a.Body)
+	return err
+}
+
+// waitGone returns once the proxy has closed the connection.
+func (a *arrival) waitGone() { _, _ = a.reader.ReadByte() }
+
+// target is the request target on the wire.
+func (a *arrival) target() string { return strings.Fields(a.head)[1] }
+
+// wire returns the headers as they were on the wire, Host included.
+func (a *arrival) wire() http.Header { return parseHead(a.head) }
+
+func parseHead(head string) http.Header {
+	_, rest, _ := strings.Cut(head, "\r\n")
+	h, _ := textproto.NewReader(bufio.NewReader(strings.NewReader(rest))).ReadMIMEHeader()
+	return http.Header(h)
+}
+
+// fieldNames lists the header names as they are spelled on the wire.
+func fieldNames(head string) []string {
+	var names []string
+	for line := range strings.SplitSeq(strings.TrimSpace(head), "\r\n") {
+		if name, _, ok := strings.Cut(line, ":"); ok && !strings.HasPrefix(line, "HTTP/") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ok is the answer of an upstream that has nothing to say.
+const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+// upstream is a recording server. It reads requests from the wire and checks
+// the signature of each with the official SDK.
+type upstream struct {
+	t        testing.TB
+	listener net.Listener
+	keys     *keys
+	handle   func(*arrival)
+	running  sync.WaitGroup
+
+	mu       sync.Mutex
+	arrivals []*arrival
+	conns    []net.Conn
+	closed   bool
+}
+
+func newUpstream(t testing.TB, k *keys, handle func(*arrival)) *upstream {
+	t.Helper()
+	u := &upstream{t: t, listener: listen(t), keys: k, handle: handle}
+	u.running.Go(u.accept)
+	t.Cleanup(func() {
+		u.listener.Close()
+		u.mu.Lock()
+		u.closed = true
+		for _, c := range u.conns {
+			c.Close()
+		}
+		u.mu.Unlock()
+		u.running.Wait()
+	})
+	return u
+}
+
+func listen(t testing.TB) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func (u *upstream) accept() {
+	for {
+		c, err := u.listener.Accept()
+		if err != nil {
+			return
+		}
+		u.mu.Lock()
+		u.conns = append(u.conns, c)
+		if u.closed {
+			c.Close()
+		}
+		u.mu.Unlock()
+		u.running.Go(func() {
+			defer c.Close()
+			u.serve(c)
+		})
+	}
+}
+
+// tap keeps a copy of what is read, up to the end of a message's header.
+type tap struct {
+	r    io.Reader
+	head []byte
+	done bool
+}
+
+func (t *tap) Read(p []byte) (int, error) {
+	n, err := t.r.Read(p)
+	if !t.done {
+		t.head = append(t.head, p[:n]...)
+		if i := bytes.Index(t.head, []byte("\r\n\r\n")); i >= 0 {
+			t.head, t.done = t.head[:i+4], true
+		}
+	}
+	return n, err
+}
+
+func (u *upstream) serve(c net.Conn) {
+	in := &tap{r: c}
+	r := bufio.NewReader(in)
+	for {
+		in.head, in.done = nil, false
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		a := &arrival{Request: req, head: string(in.head), conn: c, reader: r}
+		u.mu.Lock()
+		u.arrivals = append(u.arrivals, a)
+		u.mu.Unlock()
+		u.verify(a)
+		if u.handle == nil {
+			if a.readBody() != nil {
+				return
+			}
+			a.answer(ok)
+		} else {
+			u.handle(a)
+		}
+		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+			return
+		}
+	}
+}
+
+// verify computes the signature anew from the bytes on the wire.
+func (u *upstream) verify(a *arrival) {
+	auth := a.wire()["Authorization"]
+	if len(auth) != 1 {
+		u.t.Errorf("%d Authorization headers reached COS:\n%s", len(auth), a.head)
+		return
+	}
+	fields, _ := url.ParseQuery(strings.ReplaceAll(auth[0], ";", "%3B"))
+	i := slices.IndexFunc(u.keys.row, func(c signer.Credentials) bool { return c.SecretID == fields.Get("q-ak") })
+	if i < 0 {
+		u.t.Errorf("signed with an unknown key:\n%s", a.head)
+		return
+	}
+	if got := a.wire()["X-Cos-Security-Token"]; !slices.Equal(got, []string{u.keys.row[i].Token}) {
+		u.t.Errorf("the token header is %q, not that of the key that signed", got)
+	}
+	if want := u.expectedAuthorization(a, u.keys.row[i], fields); auth[0] != want {
+		u.t.Errorf("signature of\n%s\n got %s\nwant %s", a.head, auth[0], want)
+	}
+}
+
+func (u *upstream) expectedAuthorization(a *arrival, c signer.Credentials, fields url.Values) string {
+	target, err := url.ParseRequestURI(a.target())
+	if err != nil {
+		u.t.Errorf("target %q: %v", a.target(), err)
+		return ""
+	}
+	wire := a.wire()
+	again := &http.Request{Method: a.Method, URL: target, Host: wire.Get("Host"), Header: http.Header{}}
+	for _, name := range strings.Split(fields.Get("q-header-list"), ";") {
+		again.Header[textproto.CanonicalMIMEHeaderKey(name)] = wire.Values(name)
+	}
+	start, end, _ := strings.Cut(fields.Get("q-sign-time"), ";")
+	from, to := unix(start), unix(end)
+	cos.AddAuthorizationHeader(c.SecretID, c.SecretKey, "", again,
+		&cos.AuthTime{SignStartTime: from, SignEndTime: to, KeyStartTime: from, KeyEndTime: to})
+	return again.Header.Get("Authorization")
+}
+
+func unix(s string) time.Time {
+	n, _ := strconv.ParseInt(s, 10, 64)
+	return time.Unix(n, 0)
+}
+
+// seen returns the requests that have arrived so far.
+func (u *upstream) seen() []*arrival {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return slices.Clone(u.arrivals)
+}
+
+// only returns the one request that has arrived.
+func (u *upstream) only(t testing.TB) *arrival {
+	t.Helper()
+	seen := u.seen()
+	if len(seen) != 1 {
+		t.Fatalf("%d requests reached the upstream, want 1", len(seen))
+	}
+	return seen[0]
+}
+
+// syncBuffer is a bytes.Buffer for concurrent writers.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// rig is a proxy on a socket with a recording upstream behind it.
+type rig struct {
+	addr     string
+	keys     *keys
+	upstream *upstream
+	log      *syncBuffer
+	registry *prometheus.Registry
+	server   *http.Server
+}
+
+// setup says how a rig differs from the usual one, which allows everything.
+type setup struct {
+	handle    func(*arrival) // nil reads the body and answers 200
+	keys      *keys
+	options   func(*proxy.Options)
+	transport proxy.TransportOptions
+}
+
+func start(t testing.TB, s setup) *rig {
+	t.Helper()
+	if s.keys == nil {
+		s.keys = newKeys(3)
+	}
+	r := &rig{keys: s.keys, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
+	r.upstream = newUpstream(t, s.keys, s.handle)
+	if s.transport.ConnectTo == "" {
+		s.transport.ConnectTo = r.upstream.listener.Addr().String()
+	}
+	transport := proxy.NewTransport(s.transport)
+	logger := slog.New(slog.NewTextHandler(r.log, nil))
+	o := proxy.Options{
+		Route:       proxy.Route{Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}},
+		Credentials: s.keys,
+		Transport:   transport,
+		Logger:      logger,
+		Registerer:  r.registry,
+	}
+	if s.options != nil {
+		s.options(&o)
+	}
+	p, err := proxy.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.serve(t, p, logger)
+	t.Cleanup(transport.CloseIdleConnections)
+	return r
+}
+
+func (r *rig) serve(t testing.TB, h http.Handler, logger *slog.Logger) {
+	ln := listen(t)
+	r.addr = ln.Addr().String()
+	r.server = proxy.NewServer(h, logger)
+	var running sync.WaitGroup
+	running.Go(func() { _ = r.server.Serve(proxy.Listener(ln)) })
+	t.Cleanup(func() { r.server.Close(); running.Wait() })
+}
+
+// drained waits until every request has been logged, and returns the log.
+func (r *rig) drained(t testing.TB) string {
+	t.Helper()
+	if err := r.server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r.log.String()
+}
+
+// client writes exact bytes to the proxy and reads exact bytes.
+type client struct {
+	t testing.TB
+	net.Conn
+	r *bufio.Reader
+}
+
+func (r *rig) dial(t testing.TB) *client {
+	t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &client{t, c, bufio.NewReader(c)}
+}
+
+func (c *client) send(raw string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, raw); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// head reads an answer's status line and headers.
+func (c *client) head() string {
+	c.t.Helper()
+	var b strings.Builder
+	for !strings.HasSuffix(b.String(), "\r\n\r\n") {
+		line, err := c.r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil {
+			c.t.Fatalf("the answer's header ends with %v after %q", err, b.String())
+		}
+	}
+	return b.String()
+}
+
+// reply is an answer as it was on the wire, its body decoded.
+type reply struct {
+	status int
+	head   string
+	header http.Header
+	body   string
+	err    error // of the body
+}
+
+// reply reads one whole answer to a request with the given method.
+func (c *client) reply(method string) reply {
+	c.t.Helper()
+	head := c.head()
+	status, _ := strconv.Atoi(head[9:12])
+	rep := reply{status: status, head: head, header: parseHead(head)}
+	var body []byte
+	length, err := strconv.Atoi(rep.header.Get("Content-Length"))
+	switch {
+	case method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified:
+	case rep.header.Get("Transfer-Encoding") == "chunked":
+		if body, rep.err = io.ReadAll(httputil.NewChunkedReader(c.r)); rep.err == nil {
+			_, rep.err = c.r.Discard(len("\r\n"))
+		}
+	case err == nil:
+		body = make([]byte, length)
+		var n int
+		n, rep.err = io.ReadFull(c.r, body)
+		body = body[:n]
+	default:
+		body, rep.err = io.ReadAll(c.r)
+	}
+	rep.body = string(body)
+	return rep
+}
+
+// end reads what is left until the server closes, and returns it.
+func (c *client) end() string {
+	rest, _ := io.ReadAll(c.r)
+	return string(rest)
+}
+
+// exchange sends one request on a connection of its own. Its Host line is
+// added if the text has none.
+func (r *rig) exchange(t testing.TB, raw string) reply {
+	t.Helper()
+	c := r.dial(t)
+	defer c.Close()
+	if !strings.Contains(raw, "\nHost:") {
+		line, rest, _ := strings.Cut(raw, "\r\n")
+		raw = line + "\r\nHost: localhost\r\n" + rest
+	}
+	c.send(raw)
+	method, _, _ := strings.Cut(raw, " ")
+	return c.reply(method)
+}
+
+// get asks for a target without further headers.
+func (r *rig) get(t testing.TB, target string) reply {
+	t.Helper()
+	return r.exchange(t, "GET "+target+" HTTP/1.1\r\n\r\n")
+}
+
+// cosError parses an answer as the official SDK does, and checks its form.
+func (rep reply) cosError(t testing.TB) cos.ErrorResponse {
+	t.Helper()
+	var doc cos.ErrorResponse
+	if err := xml.Unmarshal([]byte(rep.body), &doc); err != nil {
+		t.Fatalf("status %d with a body that is not COS's XML: %v\n%s", rep.status, err, rep.body)
+	}
+	if doc.Code == "" || doc.Message == "" || doc.RequestID == "" || doc.RequestID != rep.header.Get("X-Cos-Request-Id") {
+		t.Errorf("incomplete error document, or another id than in the header:\n%s\n%s", rep.head, rep.body)
+	}
+	if got := rep.header.Get("Content-Type"); got != "application/xml" {
+		t.Errorf("Content-Type %q", got)
+	}
+	return doc
+}
+
+// refused checks an error of the proxy's own, and that it left nothing upstream.
+func (r *rig) refused(t testing.TB, rep reply, status int, code string) cos.ErrorResponse {
+	t.Helper()
+	if rep.status != status {
+		t.Fatalf("status %d, want %d\n%s", rep.status, status, rep.body)
+	}
+	doc := rep.cosError(t)
+	if doc.Code != code {
+		t.Errorf("code %s, want %s", doc.Code, code)
+	}
+	if n := len(r.upstream.seen()); n != 0 {
+		t.Errorf("%d requests reached the upstream", n)
+	}
+	return doc
+}

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics of the request path. Labels have few values: actions come from the
+// tables of action.go, codes from HTTP.
+type metrics struct {
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	received prometheus.Counter
+	sent     prometheus.Counter
+	inFlight prometheus.Gauge
+	rejected *prometheus.CounterVec
+}
+
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_requests_total",
+			Help: "Requests by COS action and HTTP status; 499 is a client that left.",
+		}, []string{"action", "code"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "cosproxy_request_duration_seconds",
+			Help:    "Time from the request's header to the end of the answer.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
+		}, []string{"action"}),
+		received: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cosproxy_received_bytes_total",
+			Help: "Bytes of request bodies read from clients.",
+		}),
+		sent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cosproxy_sent_bytes_total",
+			Help: "Bytes of COS's response bodies written to clients.",
+		}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cosproxy_requests_in_flight",
+			Help: "Requests being served now.",
+		}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_rejected_keys_total",
+			Help: "Answers in which COS rejected the temporary key, by error code.",
+		}, []string{"code"}),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.rejected} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) keyRejected(code string) { m.rejected.WithLabelValues(code).Inc() }
+
+func (m *metrics) observe(x *exchange, elapsed time.Duration) {
+	action := strings.TrimPrefix(x.op.action, actionPrefix)
+	if action == "" {
+		action = "unknown"
+	}
+	m.inFlight.Dec()
+	m.requests.WithLabelValues(action, strconv.Itoa(x.status)).Inc()
+	m.duration.WithLabelValues(action).Observe(elapsed.Seconds())
+	m.received.Add(float64(x.upload.count.Load()))
+	m.sent.Add(float64(x.bytesOut))
+}

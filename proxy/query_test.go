@@ -1,0 +1,170 @@
+package proxy_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// The wire text is what COS gets; where it equals the client's, it is the
+// same bytes.
+var queryTests = []struct {
+	name, raw, wire string
+	pairs           [][2]string
+}{
+	{"none", "", "", nil},
+	{"valueless", "acl", "acl", [][2]string{{"acl", ""}}},
+	{"empty value", "acl=", "acl=", [][2]string{{"acl", ""}}},
+	{"order kept", "z=1&a=2&m", "z=1&a=2&m", [][2]string{{"z", "1"}, {"a", "2"}, {"m", ""}}},
+	{"repeated", "a=2&a=1&a", "a=2&a=1&a", [][2]string{{"a", "2"}, {"a", "1"}, {"a", ""}}},
+	{"names that differ in case", "A=1&a=2", "A=1&a=2", [][2]string{{"A", "1"}, {"a", "2"}}},
+	{"second = is data", "a=b=c", "a=b=c", [][2]string{{"a", "b=c"}}},
+	{"empty name", "=v", "=v", [][2]string{{"", "v"}}},
+	{"question mark is data", "a=?", "a=?", [][2]string{{"a", "?"}}},
+	{"plus is a space", "prefix=a+b", "prefix=a%20b", [][2]string{{"prefix", "a b"}}},
+	{"plus in a name", "a+b=c", "a%20b=c", [][2]string{{"a b", "c"}}},
+	{"encoded plus", "prefix=a%2Bb", "prefix=a%2Bb", [][2]string{{"prefix", "a+b"}}},
+	{"encoded space", "prefix=a%20b", "prefix=a%20b", [][2]string{{"prefix", "a b"}}},
+	{"semicolon is data", "a=1;b=2&c", "a=1%3Bb=2&c", [][2]string{{"a", "1;b=2"}, {"c", ""}}},
+	{"hash is data", "a=1#2&b", "a=1%232&b", [][2]string{{"a", "1#2"}, {"b", ""}}},
+	{"unicode", "prefix=目", "prefix=%E7%9B%AE", [][2]string{{"prefix", "目"}}},
+	{"lower-case escape", "delimiter=%2f", "delimiter=%2f", [][2]string{{"delimiter", "/"}}},
+	{"escaped separators", "a=%26%3D%3B", "a=%26%3D%3B", [][2]string{{"a", "&=;"}}},
+	{"escaped name", "%61cl", "%61cl", [][2]string{{"acl", ""}}},
+	{"not UTF-8", "a=%FF", "a=%FF", [][2]string{{"a", "\xff"}}},
+	{"empty pairs", "&a&&b=1&", "a&b=1", [][2]string{{"a", ""}, {"b", "1"}}},
+	{"only separators", "&&&", "", nil},
+	{
+		"a client's signature", "x=1&q-sign-algorithm=sha1&q-ak=AKID&q-sign-time=1%3B2&q-key-time=1%3B2&q-header-list=host" +
+			"&q-url-param-list=&q-signature=0&x-cos-security-token=t&x-ci-security-token=t&y",
+		"x=1&y",
+		[][2]string{{"x", "1"}, {"y", ""}},
+	},
+	{"a client's signature, disguised", "Q-AK=1&%71-ak=2&q%2Dsignature&a", "a", [][2]string{{"a", ""}}},
+	{"nothing but a signature", "q-ak=1", "", nil},
+	{"names that only begin alike", "q-akx=1&q-=2", "q-akx=1&q-=2", [][2]string{{"q-akx", "1"}, {"q-", "2"}}},
+}
+
+func TestParseQuery(t *testing.T) {
+	for _, tt := range queryTests {
+		t.Run(tt.name, func(t *testing.T) {
+			wire, pairs, err := proxy.ParseQuery(tt.raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wire != tt.wire || !slices.Equal(pairs, tt.pairs) {
+				t.Errorf("%q became %q %q, want %q %q", tt.raw, wire, pairs, tt.wire, tt.pairs)
+			}
+		})
+	}
+}
+
+func TestQueryOnTheWire(t *testing.T) {
+	r := start(t, setup{})
+	for i, tt := range queryTests {
+		t.Run(tt.name, func(t *testing.T) {
+			rep := r.get(t, "/key?"+tt.raw)
+			if rep.status != http.StatusOK {
+				t.Fatalf("status %d: %s", rep.status, rep.body)
+			}
+			_, got, _ := strings.Cut(r.upstream.seen()[i].target(), "?")
+			if got != tt.wire {
+				t.Errorf("%q arrived as %q, want %q", tt.raw, got, tt.wire)
+			}
+		})
+	}
+}
+
+func TestQueriesThatCannotBeParsed(t *testing.T) {
+	r := start(t, setup{})
+	for _, raw := range []string{"a=%", "a=%4", "a=%zz", "%", "a&b=%G0&c", "a=%%", "q-ak=%zz"} {
+		t.Run(raw, func(t *testing.T) {
+			doc := r.refused(t, r.get(t, "/key?"+raw), http.StatusBadRequest, "InvalidURI")
+			if !strings.Contains(doc.Message, "%25") {
+				t.Errorf("the message does not say what to write instead: %s", doc.Message)
+			}
+		})
+	}
+}
+
+func FuzzParseQuery(f *testing.F) {
+	for _, tt := range queryTests {
+		f.Add(tt.raw)
+	}
+	f.Add("a=%zz")
+	f.Add("a=1#b\x01\x7f")
+	f.Fuzz(func(t *testing.T, raw string) {
+		want, valid := decodeQuery(raw)
+		wire, pairs, err := proxy.ParseQuery(raw)
+		var refusal *proxy.Error
+		switch {
+		case !valid && (!errors.As(err, &refusal) || refusal.Status != http.StatusBadRequest):
+			t.Fatalf("%q has a broken escape, but the answer is %v", raw, err)
+		case !valid:
+			return
+		case err != nil:
+			t.Fatalf("%q is refused: %v", raw, err)
+		}
+		if !slices.Equal(pairs, want) {
+			t.Errorf("%q reads as %q, want %q", raw, pairs, want)
+		}
+		if reread, ok := decodeQuery(wire); !ok || !slices.Equal(reread, want) {
+			t.Errorf("%q goes out as %q, which reads as %q, want %q", raw, wire, reread, want)
+		}
+		if i := strings.IndexFunc(wire, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune("+;#", c) }); i >= 0 {
+			t.Errorf("%q goes out as %q, whose byte %d has more than one reading", raw, wire, i)
+		}
+		again, _, err := proxy.ParseQuery(wire)
+		if err != nil || again != wire {
+			t.Errorf("%q is rewritten to %q, and that to %q (%v)", raw, wire, again, err)
+		}
+	})
+}
+
+// decodeQuery reads a query byte by byte, and leaves out what belongs to a
+// signature.
+func decodeQuery(raw string) (pairs [][2]string, valid bool) {
+	const digits = "0123456789abcdef"
+	for _, text := range strings.Split(raw, "&") {
+		if text == "" {
+			continue
+		}
+		var pair [2]string
+		field := 0
+		for i := 0; i < len(text); i++ {
+			c := text[i]
+			switch {
+			case c == '=' && field == 0:
+				field = 1
+				continue
+			case c == '+':
+				c = ' '
+			case c == '%':
+				if i+2 >= len(text) {
+					return nil, false
+				}
+				high := strings.IndexByte(digits, text[i+1]|0x20)
+				low := strings.IndexByte(digits, text[i+2]|0x20)
+				if high < 0 || low < 0 || text[i+1] < '0' || text[i+2] < '0' {
+					return nil, false
+				}
+				c = byte(high<<4 | low)
+				i += 2
+			}
+			pair[field] += string([]byte{c})
+		}
+		name := strings.ToLower(pair[0])
+		signature := []string{
+			"q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
+			"x-cos-security-token", "x-ci-security-token",
+		}
+		if !slices.Contains(signature, name) {
+			pairs = append(pairs, pair)
+		}
+	}
+	return pairs, true
+}

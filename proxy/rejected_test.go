@@ -1,0 +1,187 @@
+package proxy_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// errorAnswer is an error as COS writes it.
+func errorAnswer(status int, code, message string) string {
+	body := fmt.Sprintf("<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>%s</Code>\n\t<Message>%s</Message>\n"+
+		"\t<Resource>%s/key</Resource>\n\t<RequestId>id</RequestId>\n\t<TraceId>t</TraceId>\n</Error>\n", code, message, cosHost)
+	return fmt.Sprintf("HTTP/1.1 %d %s\r\nContent-Type: application/xml\r\nx-cos-request-id: id\r\nContent-Length: %d\r\n\r\n%s",
+		status, http.StatusText(status), len(body), body)
+}
+
+// rejections are the answers that blame the key and not the request.
+var rejections = []struct {
+	name, answer, code string
+}{
+	{"unknown key", errorAnswer(403, "InvalidAccessKeyId", "The access key Id you provided does not exist"), "InvalidAccessKeyId"},
+	{"expired token", errorAnswer(403, "ExpiredToken", "expired"), "ExpiredToken"},
+	{"expired token, as documented", errorAnswer(400, "ExpiredToken", "expired"), "ExpiredToken"},
+	{"expired signature", errorAnswer(403, "AccessDenied", "Request has expired"), "AccessDenied"},
+}
+
+// perKey answers with refusal as long as requests are signed with one of the
+// first n keys.
+func perKey(n int, refusal string) func(*arrival) {
+	return func(a *arrival) {
+		if a.readBody() != nil {
+			return
+		}
+		answer := ok
+		for i := range n {
+			if strings.Contains(a.Header.Get("Authorization"), fmt.Sprintf("q-ak=AKIDsentinel%d&", i+1)) {
+				answer = refusal
+			}
+		}
+		a.answer(answer)
+	}
+}
+
+func TestRejectedKeyIsReplaced(t *testing.T) {
+	for _, rejection := range rejections {
+		for _, request := range []string{"GET /key?a=1", "DELETE /key", "GET /?prefix=a+b", "PUT /key", "POST /key?uploads", "OPTIONS /key"} {
+			t.Run(rejection.name+", "+request, func(t *testing.T) {
+				r := start(t, setup{handle: perKey(1, rejection.answer)})
+				rep := r.exchange(t, request+" HTTP/1.1\r\nContent-Length: 0\r\nX-Cos-Meta-A: 1\r\n\r\n")
+				if rep.status != http.StatusOK {
+					t.Fatalf("status %d: %s", rep.status, rep.body)
+				}
+				if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+					t.Errorf("reported as rejected: %q", got)
+				}
+				seen := r.upstream.seen()
+				if len(seen) != 2 {
+					t.Fatalf("%d attempts, want 2", len(seen))
+				}
+				if seen[0].target() != seen[1].target() || seen[1].Header.Get("X-Cos-Meta-A") != "1" {
+					t.Errorf("the second attempt differs:\n%s%s", seen[0].head, seen[1].head)
+				}
+				if metric := fmt.Sprintf("cosproxy_rejected_keys_total{code=%q} 1", rejection.code); !strings.Contains(r.metrics(t), metric) {
+					t.Errorf("%s is missing", metric)
+				}
+			})
+		}
+	}
+}
+
+// One more attempt, not more; then COS has the last word.
+func TestSecondRejectionIsPassedOn(t *testing.T) {
+	for _, rejection := range rejections {
+		t.Run(rejection.name, func(t *testing.T) {
+			r := start(t, setup{handle: perKey(3, rejection.answer)})
+			rep := r.get(t, "/key")
+			checkSame(t, rep, rejection.answer)
+			if n := len(r.upstream.seen()); n != 2 {
+				t.Errorf("%d attempts, want 2", n)
+			}
+		})
+	}
+}
+
+// Where no other key can be had, COS's own words say more than "no key" would.
+func TestRejectionWithoutAnotherKeyIsPassedOn(t *testing.T) {
+	refusal := rejections[0].answer
+	for name, outage := range map[string]error{"the same key again": nil, "no key": errors.New("sts says no")} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeys(1)
+			r := start(t, setup{keys: k, handle: func(a *arrival) {
+				k.mu.Lock()
+				k.err = outage
+				k.mu.Unlock()
+				a.answer(refusal)
+			}})
+			checkSame(t, r.get(t, "/key"), refusal)
+			r.upstream.only(t)
+			if got := k.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+				t.Errorf("reported as rejected: %q", got)
+			}
+		})
+	}
+}
+
+// checkSame compares an answer with what COS sent.
+func checkSame(t *testing.T, rep reply, answer string) {
+	t.Helper()
+	head, body, _ := strings.Cut(answer, "\r\n\r\n")
+	if rep.body != body || rep.err != nil || !strings.HasPrefix(rep.head, head[:strings.Index(head, "\r\n")+2]) {
+		t.Errorf("got\n%s%q (%v)\nwant\n%s", rep.head, rep.body, rep.err, answer)
+	}
+	for name, values := range parseHead(head + "\r\n\r\n") {
+		if !slices.Equal(rep.header[name], values) {
+			t.Errorf("%s: %q, want %q", name, rep.header[name], values)
+		}
+	}
+}
+
+// The body of an upload is gone: the key is reported, COS's answer passes.
+func TestRejectedUploadIsNotSentAgain(t *testing.T) {
+	for _, rejection := range rejections {
+		for _, h := range half {
+			t.Run(rejection.name+", "+h.name, func(t *testing.T) {
+				r := start(t, setup{handle: perKey(1, rejection.answer)})
+				checkSame(t, r.exchange(t, h.request+h.rest), rejection.answer)
+				if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+					t.Errorf("reported as rejected: %q", got)
+				}
+				r.upstream.only(t)
+				if rep := r.exchange(t, h.request+h.rest); rep.status != http.StatusOK {
+					t.Errorf("the next upload got %d: %s", rep.status, rep.body)
+				}
+			})
+		}
+	}
+}
+
+// Other errors say nothing about the key.
+func TestOtherErrorsLeaveTheKeyAlone(t *testing.T) {
+	tests := []struct{ name, method, answer string }{
+		{"forbidden by policy", "GET", errorAnswer(403, "AccessDenied", "Access Denied.")},
+		{"message elsewhere", "GET", errorAnswer(403, "AccessDenied", "no: Request has expired")},
+		{"wrong signature", "GET", errorAnswer(403, "SignatureDoesNotMatch", "InvalidAccessKeyId")},
+		{"bad digest", "GET", errorAnswer(400, "BadDigest", "Request has expired")},
+		{"archived", "GET", errorAnswer(403, "InvalidObjectState", "ExpiredToken")},
+		{"not found", "GET", errorAnswer(404, "InvalidAccessKeyId", "")},
+		{"server error", "GET", errorAnswer(500, "ExpiredToken", "")},
+		{"success", "GET", errorAnswer(200, "ExpiredToken", "Request has expired")},
+		{"not XML", "GET", "HTTP/1.1 403 Forbidden\r\nContent-Length: 18\r\n\r\nInvalidAccessKeyId"},
+		{"cut XML", "GET", "HTTP/1.1 403 Forbidden\r\nContent-Length: 38\r\n\r\n<Error><Code>InvalidAccessKeyId</Code>"},
+		{"other document", "GET", "HTTP/1.1 403 Forbidden\r\nContent-Length: 45\r\n\r\n<Other><Code>InvalidAccessKeyId</Code></Other"},
+		{"no body", "GET", "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"},
+		{"HEAD", "HEAD", "HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: 500\r\n\r\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{handle: raw(tt.answer)})
+			checkSame(t, r.exchange(t, tt.method+" /key HTTP/1.1\r\n\r\n"), tt.answer)
+			r.upstream.only(t)
+			if got := r.keys.rejected(); len(got) != 0 {
+				t.Errorf("reported as rejected: %q", got)
+			}
+		})
+	}
+}
+
+// A 403 that is too long to be an error document streams like any body.
+func TestLongForbiddenBodiesPassWhole(t *testing.T) {
+	for _, size := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20} {
+		body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+		for name, answer := range map[string]string{
+			"known length": fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s", size, body),
+			"chunked":      fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", size, body),
+		} {
+			t.Run(fmt.Sprint(size, " ", name), func(t *testing.T) {
+				r := start(t, setup{handle: raw(answer)})
+				if rep := r.get(t, "/key"); rep.body != body || rep.err != nil {
+					t.Errorf("%d bytes of %d (%v)", len(rep.body), size, rep.err)
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,205 @@
+package proxy_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cosproxy/proxy"
+)
+
+// A client's own signature, what belongs to one connection, and what names the
+// inside of a network stay behind; so does what Connection names.
+func TestHeadersThatStayBehind(t *testing.T) {
+	left := []string{
+		"Authorization: q-sign-algorithm=sha1&q-ak=client",
+		"x-cos-security-token: client",
+		"x-ci-security-token: client",
+		"Connection: keep-alive, X-Cos-Something, x-named",
+		"Connection: X-Second",
+		"Keep-Alive: timeout=5",
+		"Proxy-Authenticate: Basic",
+		"Proxy-Authorization: Basic Y2xpZW50",
+		"Proxy-Connection: keep-alive",
+		"Proxy-Anything: client",
+		"TE: trailers",
+		"Trailer: X-Late",
+		"Upgrade: websocket",
+		"X-Cos-Something: client",
+		"X-Named: client",
+		"X-Second: client",
+		"Forwarded: for=192.0.2.1",
+		"X-Forwarded-For: 192.0.2.1",
+		"X-Forwarded-Host: client",
+		"X-Forwarded-Proto: http",
+		"X-Real-IP: 192.0.2.1",
+		"Cookie: session=client",
+	}
+	r := start(t, setup{})
+	rep := r.exchange(t, "GET /key HTTP/1.1\r\n"+strings.Join(left, "\r\n")+"\r\n\r\n")
+	if rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	a := r.upstream.only(t)
+	got := fieldNames(a.head)
+	slices.Sort(got)
+	if want := []string{"Authorization", "Host", "X-Cos-Security-Token"}; !slices.Equal(got, want) {
+		t.Errorf("the upstream got %q, want %q", got, want)
+	}
+	if strings.Contains(a.head, "client") {
+		t.Errorf("something of the client's got through:\n%s", a.head)
+	}
+}
+
+func TestEndToEndHeadersArriveUnchanged(t *testing.T) {
+	kept := []string{
+		"Accept: */*",
+		"Accept-Encoding: gzip, br;q=0.5",
+		"Cache-Control: max-age=60",
+		"Content-Disposition: attachment; filename=\"a b.txt\"",
+		"Content-Encoding: gzip",
+		"Content-Length: 4",
+		"Content-MD5: CY9rzUYh03PK3k6DJie09g==",
+		"Content-Type: text/plain;  charset=utf-8",
+		"Date: Mon, 01 Jan 2024 00:00:00 GMT",
+		"Expires: Thu, 01 Jan 2026 00:00:00 GMT",
+		"If-Match: \"etag\"",
+		"If-Modified-Since: Mon, 01 Jan 2024 00:00:00 GMT",
+		"Origin: https://site.example",
+		"Pic-Operations: {\"is_pic_info\":1}",
+		"Range: bytes=1-2,5-",
+		"User-Agent: curl/8.0",
+		"X-Cos-Acl: private",
+		"X-Cos-Meta-Note: a \xe7\x9b\xae b",
+		"X-Cos-Meta-Twice: 1",
+		"X-Cos-Meta-Twice: 0",
+		"X-Cos-Meta-Empty:",
+		"X-Ci-Thing: 1",
+		"X-Other: 1",
+	}
+	r := start(t, setup{})
+	rep := r.exchange(t, "PUT /key HTTP/1.1\r\n"+strings.Join(kept, "\r\n")+"\r\n\r\ntest")
+	if rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	a := r.upstream.only(t)
+	want := parseHead("\r\n" + strings.Join(kept, "\r\n") + "\r\n\r\n")
+	for name, values := range a.wire() {
+		if name == "Host" || name == "Authorization" || name == "X-Cos-Security-Token" {
+			continue
+		}
+		if !slices.Equal(values, want[name]) {
+			t.Errorf("%s: %q, want %q", name, values, want[name])
+		}
+		delete(want, name)
+	}
+	for name := range want {
+		t.Errorf("%s is missing", name)
+	}
+	for _, name := range []string{
+		"host", "content-length", "content-type", "content-md5", "range", "cache-control", "content-disposition", "content-encoding",
+		"expires", "if-match", "if-modified-since", "x-cos-acl", "x-cos-meta-note", "x-cos-meta-empty", "x-cos-security-token", "x-ci-thing",
+	} {
+		if !slices.Contains(signedHeaders(a), name) {
+			t.Errorf("%s is not signed: %s", name, a.Header.Get("Authorization"))
+		}
+	}
+}
+
+// signedHeaders returns q-header-list of an arrival.
+func signedHeaders(a *arrival) []string {
+	for field := range strings.SplitSeq(a.Header.Get("Authorization"), "&") {
+		if list, ok := strings.CutPrefix(field, "q-header-list="); ok {
+			return strings.Split(list, ";")
+		}
+	}
+	return nil
+}
+
+// Nothing is invented: net/http would send a name and a compression of its own.
+func TestNothingIsInvented(t *testing.T) {
+	r := start(t, setup{})
+	r.get(t, "/key")
+	got := fieldNames(r.upstream.only(t).head)
+	slices.Sort(got)
+	if want := []string{"Authorization", "Host", "X-Cos-Security-Token"}; !slices.Equal(got, want) {
+		t.Errorf("the upstream got %q, want %q", got, want)
+	}
+}
+
+func TestHostIsTheBuckets(t *testing.T) {
+	r := start(t, setup{})
+	for i, host := range []string{"localhost", "LOCALHOST:4360", "127.0.0.1:1", "127.9.9.9", "[::1]:4360", "[::1]", cosHost, strings.ToUpper(cosHost) + ":80"} {
+		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
+			t.Fatalf("Host %s: status %d", host, rep.status)
+		}
+		if got := r.upstream.seen()[i].Host; got != cosHost {
+			t.Errorf("Host %s arrived as %s", host, got)
+		}
+	}
+}
+
+// The Node SDK sends Content-Length: 0 with HEAD and DELETE. net/http drops it
+// on the way out, so it must not be signed either; the upstream of the rig
+// checks the signature against the wire.
+func TestContentLengthZero(t *testing.T) {
+	tests := []struct {
+		method string
+		wire   []string
+	}{
+		{http.MethodGet, nil}, {http.MethodHead, nil}, {http.MethodDelete, nil}, {http.MethodOptions, nil},
+		{http.MethodPut, []string{"0"}}, {http.MethodPost, []string{"0"}},
+	}
+	for _, tt := range tests {
+		for _, announced := range []string{"", "Content-Length: 0\r\n"} {
+			t.Run(tt.method+" "+announced, func(t *testing.T) {
+				r := start(t, setup{})
+				rep := r.exchange(t, tt.method+" /key?uploads HTTP/1.1\r\n"+announced+"\r\n")
+				if rep.status != http.StatusOK {
+					t.Fatalf("status %d: %s", rep.status, rep.body)
+				}
+				a := r.upstream.only(t)
+				if got := a.wire()["Content-Length"]; !slices.Equal(got, tt.wire) {
+					t.Errorf("Content-Length %q on the wire, want %q", got, tt.wire)
+				}
+				if signed := slices.Contains(signedHeaders(a), "content-length"); signed != (tt.wire != nil) {
+					t.Errorf("content-length signed: %v", signed)
+				}
+			})
+		}
+	}
+}
+
+// A signature is made with the clock of Options, and ends with the key.
+func TestSignatureTime(t *testing.T) {
+	now := time.Unix(1900000000, 0)
+	k := newKeys(1)
+	k.row[0].Expires = now.Add(10 * time.Minute)
+	r := start(t, setup{keys: k, options: func(o *proxy.Options) { o.Now = func() time.Time { return now } }})
+	r.get(t, "/key")
+	_, rest, _ := strings.Cut(r.upstream.only(t).Header.Get("Authorization"), "q-sign-time=")
+	window, _, _ := strings.Cut(rest, "&")
+	from, to, _ := strings.Cut(window, ";")
+	if unix(from).After(now) || !unix(to).Equal(k.row[0].Expires) {
+		t.Errorf("window %s at %d for a key that expires at %d", window, now.Unix(), k.row[0].Expires.Unix())
+	}
+}
+
+// Connection may name any header; what it takes away is gone before the
+// request is signed, and what COS needs stays.
+func TestConnectionCannotBreakASignature(t *testing.T) {
+	for _, named := range []string{"Host", "Content-Length", "Authorization", "x-cos-security-token", "User-Agent", "Content-Type", ",,", "@"} {
+		t.Run(named, func(t *testing.T) {
+			r := start(t, setup{})
+			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ntest")
+			if rep.status != http.StatusOK {
+				t.Fatalf("status %d: %s", rep.status, rep.body)
+			}
+			if a := r.upstream.only(t); string(a.body) != "test" || a.Host != cosHost {
+				t.Errorf("arrived as\n%s%s", a.head, a.body)
+			}
+		})
+	}
+}

@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	keepAliveTimeout  = 2 * time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// NewServer returns the server for a handler made by New: bounded headers,
+// no limit on the time of a whole request, since objects are large. Its
+// Serve method must be given a Listener.
+func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:           answering(h),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       keepAliveTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         new(http.Protocols),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, c)
+		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if c, ok := c.(*conn); ok && state == http.StateIdle {
+				c.answering.Store(false)
+			}
+		},
+		// checkFraming must see every request, OPTIONS * too.
+		DisableGeneralOptionsHandler: true,
+	}
+	s.Protocols.SetHTTP1(true)
+	if log != nil {
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	}
+	return s
+}
+
+// answering marks a connection while h has the word, so that no byte of an
+// object is taken for an error of net/http's own. StateIdle ends it.
+func answering(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			c.answering.Store(true)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Listener wraps the listener of a NewServer. Its connections answer in COS's
+// XML form also where net/http refuses a request before any handler runs.
+func Listener(l net.Listener) net.Listener { return listener{l} }
+
+type listener struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c}, nil
+}
+
+type connKey struct{}
+
+type conn struct {
+	net.Conn
+	mu        sync.Mutex // net/http reads in the background while a handler runs
+	framer    framer
+	answering atomic.Bool // what is written is a handler's answer
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.mu.Lock()
+		c.framer.write(b[:n])
+		c.mu.Unlock()
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(b []byte) (int, error) {
+	if c.answering.Load() {
+		return c.Conn.Write(b)
+	}
+	answer := translate(b)
+	if answer == nil {
+		return c.Conn.Write(b)
+	}
+	if _, err := c.Conn.Write(answer); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// CloseWrite lets net/http end an error answer properly.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// nextFraming returns how the next request was framed; ok is false if that is
+// not known.
+func (c *conn) nextFraming() (f framing, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.framer.next()
+}
+
+// plainError ends the header of what net/http's server answers by itself, in
+// one Write and without the Date that every answer of a handler has.
+const plainError = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+
+// translate returns the XML form of an error that net/http's server answered
+// by itself, and nil for anything else.
+func translate(b []byte) []byte {
+	if !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) {
+		return nil
+	}
+	line, rest, _ := bytes.Cut(b, []byte("\r\n"))
+	if !bytes.HasPrefix(rest, []byte(plainError[2:])) || len(line) < len("HTTP/1.1 400") {
+		return nil
+	}
+	status, err := strconv.Atoi(string(line[9:12]))
+	if err != nil {
+		return nil
+	}
+	e := protocolError(status, string(line[12:]))
+	id := newRequestID()
+	body := e.document("", id)
+	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +
+		"\r\nContent-Type: application/xml\r\nConnection: close\r\nServer: cosproxy\r\nx-cos-request-id: " + id +
+		"\r\nDate: " + time.Now().UTC().Format(http.TimeFormat) +
+		"\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n"
+	return append([]byte(head), body...)
+}
+
+// protocolError explains what net/http refused.
+func protocolError(status int, reason string) *Error {
+	switch status {
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return errorf(status, "RequestHeaderFieldsTooLarge",
+			"The request line and headers are larger than %d KiB together. Send fewer or shorter headers.", maxHeaderBytes>>10)
+	case http.StatusNotImplemented:
+		return errorf(status, "NotImplemented", "The only Transfer-Encoding that cosproxy takes is chunked.")
+	}
+	if _, detail, ok := strings.Cut(reason, ": "); ok {
+		return errorf(status, "InvalidRequest", "The request is not valid HTTP: %s.", detail)
+	}
+	return errorf(status, "InvalidRequest",
+		"The request line or a header could not be read. Percent-encode the object key (a literal %% is %%25, a blank %%20) and check the headers.")
+}

@@ -1,0 +1,183 @@
+package proxy_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// What net/http refuses before any handler runs is answered in COS's XML form.
+func TestRequestsThatAreNotHTTP(t *testing.T) {
+	many := strings.Repeat("X-Filler: 1234567890\r\n", 4000)
+	tests := []struct {
+		name, request string
+		status        int
+		code, says    string
+	}{
+		{"header too large", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
+		{"too many headers", "GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
+		{"request line too large", "GET /" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
+		{"broken escape in the path", "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%25"},
+		{"cut escape in the path", "GET /a% HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%25"},
+		{"blank in the path", "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%20"},
+		{"control byte in the path", "GET /a\x01b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", ""},
+		{"no version", "GET /\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", ""},
+		{"header without colon", "GET / HTTP/1.1\r\nHost: localhost\r\nNothing\r\n\r\n", 400, "InvalidRequest", "header"},
+		{"blank in a header's name", "GET / HTTP/1.1\r\nHost: localhost\r\nX Y: 1\r\n\r\n", 400, "InvalidRequest", "header name"},
+		{"blank before the colon", "GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n", 400, "InvalidRequest", "header name"},
+		{"control byte in a header's value", "GET / HTTP/1.1\r\nHost: localhost\r\nX: a\x01b\r\n\r\n", 400, "InvalidRequest", "header"},
+		{"no Host", "GET / HTTP/1.1\r\n\r\n", 400, "InvalidRequest", "Host"},
+		{"two Hosts", "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "header"},
+		{"broken Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, "InvalidRequest", "Host"},
+		{"broken Content-Length", "PUT /k HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400, "InvalidRequest", ""},
+		{"negative Content-Length", "PUT /k HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400, "InvalidRequest", ""},
+		{"two Content-Lengths", "PUT /k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400, "InvalidRequest", ""},
+		{"unknown Transfer-Encoding", "PUT /k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501, "NotImplemented", "chunked"},
+		{"two Transfer-Encodings", "PUT /k HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", 501, "NotImplemented", "chunked"},
+		{"unknown version", "GET / HTTP/3.0\r\nHost: localhost\r\n\r\n", 505, "InvalidRequest", "version"},
+		{"TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "InvalidRequest", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{})
+			c := r.dial(t)
+			c.send(tt.request)
+			rep := c.reply("GET")
+			doc := r.refused(t, rep, tt.status, tt.code)
+			if !strings.Contains(doc.Message, tt.says) {
+				t.Errorf("the message does not speak of %q: %s", tt.says, doc.Message)
+			}
+			if rep.header.Get("Connection") != "close" || rep.header.Get("Date") == "" || rep.header.Get("Content-Length") != strconv.Itoa(len(rep.body)) {
+				t.Errorf("header\n%s", rep.head)
+			}
+			if rest := c.end(); rest != "" {
+				t.Errorf("the connection goes on with %q", rest)
+			}
+		})
+	}
+}
+
+func TestLargeHeadersThatFit(t *testing.T) {
+	r := start(t, setup{})
+	note := strings.Repeat("x", 60<<10)
+	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nX-Note: "+note+"\r\n\r\n"); rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	if r.upstream.only(t).Header.Get("X-Note") != note {
+		t.Error("the header arrived changed")
+	}
+}
+
+// A page whose name was rebound to 127.0.0.1 must not reach the bucket.
+func TestUnknownHostIsRefused(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.AllowedHosts = []string{"cos.Internal", "pod:4360"} }})
+	for _, host := range []string{
+		"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "otherbucket-1250000000.cos." + region + ".myqcloud.com",
+		"192.0.2.1", "0.0.0.0", "[2001:db8::1]", "localhost.", "internal", "", ":4360",
+	} {
+		t.Run(host, func(t *testing.T) {
+			doc := r.refused(t, r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), http.StatusMisdirectedRequest, "MisdirectedRequest")
+			if !strings.Contains(doc.Message, "COSPROXY_ALLOWED_HOSTS") {
+				t.Errorf("the message does not say what to set: %s", doc.Message)
+			}
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		c := r.dial(t)
+		c.send("GET /key HTTP/1.0\r\n\r\n")
+		r.refused(t, c.reply("GET"), http.StatusMisdirectedRequest, "MisdirectedRequest")
+	})
+	t.Run("target of another host", func(t *testing.T) {
+		rep := r.exchange(t, "GET http://evil.example/key HTTP/1.1\r\n\r\n")
+		r.refused(t, rep, http.StatusMisdirectedRequest, "MisdirectedRequest")
+	})
+	for _, host := range []string{"COS.internal:80", "pod", "pod:1"} {
+		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
+			t.Errorf("allowed Host %s: status %d", host, rep.status)
+		}
+	}
+}
+
+func TestAllowHosts(t *testing.T) {
+	h := proxy.AllowHosts(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), "admin.internal")
+	for host, status := range map[string]int{
+		"localhost": 418, "127.0.0.1:4361": 418, "[::1]:4361": 418, "admin.internal": 418, "evil.example": 421, "": 421,
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Host = host
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != status {
+			t.Errorf("Host %q: %d, want %d", host, w.Code, status)
+		}
+	}
+}
+
+func TestUnknownMethods(t *testing.T) {
+	r := start(t, setup{})
+	for _, line := range []string{"TRACE /key", "PATCH /key", "PROPFIND /", "get /key", "CONNECT localhost:443", "CONNECT " + cosHost + ":443", "CONNECT /key"} {
+		t.Run(line, func(t *testing.T) {
+			rep := r.exchange(t, line+" HTTP/1.1\r\n\r\n")
+			r.refused(t, rep, http.StatusMethodNotAllowed, "MethodNotAllowed")
+			if got := rep.header.Get("Allow"); got != "GET, HEAD, PUT, POST, DELETE, OPTIONS" {
+				t.Errorf("Allow: %q", got)
+			}
+		})
+	}
+}
+
+// HTTP/2 needs no place on a loopback connection: its preface is refused, and
+// so is the upgrade to it.
+func TestNoHTTP2(t *testing.T) {
+	r := start(t, setup{})
+	c := r.dial(t)
+	c.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	if rest := c.end(); strings.HasPrefix(rest, "HTTP/1.1 2") || len(r.upstream.seen()) != 0 {
+		t.Errorf("got %q", rest)
+	}
+	rep := r.exchange(t, "GET /key HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n\r\n")
+	if rep.status != http.StatusOK {
+		t.Errorf("status %d", rep.status)
+	}
+}
+
+// The handler answers a HEAD that it refuses without a body.
+func TestRefusedHead(t *testing.T) {
+	r := start(t, setup{})
+	c := r.dial(t)
+	c.send("HEAD /key?a=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n" + noBody)
+	if rep := c.reply("HEAD"); rep.status != http.StatusBadRequest || rep.header.Get("x-cos-request-id") == "" {
+		t.Errorf("got\n%s", rep.head)
+	}
+	if rep := c.reply("GET"); rep.status != http.StatusOK {
+		t.Errorf("the next request got\n%s", rep.head)
+	}
+}
+
+// A handler that stands on a listener of another kind has no connection to
+// ask; it must do without.
+func TestHandlerWithoutItsListener(t *testing.T) {
+	up := newUpstream(t, newKeys(1), nil)
+	transport := proxy.NewTransport(proxy.TransportOptions{ConnectTo: up.listener.Addr().String()})
+	t.Cleanup(transport.CloseIdleConnections)
+	p, err := proxy.New(proxy.Options{
+		Route:       proxy.Route{Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}},
+		Credentials: up.keys,
+		Transport:   transport,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{upstream: up}
+	s := httptest.NewServer(p)
+	t.Cleanup(s.Close)
+	r.addr = s.Listener.(*net.TCPListener).Addr().String()
+	if rep := r.exchange(t, knownLength); rep.status != http.StatusOK {
+		t.Errorf("status %d: %s", rep.status, rep.body)
+	}
+}

@@ -1,0 +1,287 @@
+package proxy_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+func TestUploadArrivesAsAnnounced(t *testing.T) {
+	tests := []struct {
+		name, request string
+		length        []string
+		chunked       bool
+		body          string
+	}{
+		{"known length", "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+		{"empty", "PUT /key HTTP/1.1\r\nContent-Length: 0\r\n\r\n", []string{"0"}, false, ""},
+		{"chunked", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nte\r\n2\r\nst\r\n0\r\n\r\n", nil, true, "test"},
+		{"chunked, empty", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", nil, true, ""},
+		{"chunked with extension and trailer", "PUT /key HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n4;x=y\r\ntest\r\n0\r\nX-Sum: 1\r\n\r\n", nil, true, "test"},
+		{"part", "PUT /key?partNumber=1&uploadId=u HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+		{"append", "POST /key?append&position=0 HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+		{"delete multiple", "POST /?delete HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+		{"DELETE with a body", "DELETE /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+		{"HTTP/1.0", "PUT /key HTTP/1.0\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{})
+			if rep := r.exchange(t, tt.request); rep.status != http.StatusOK {
+				t.Fatalf("status %d: %s", rep.status, rep.body)
+			}
+			a := r.upstream.only(t)
+			wire := a.wire()
+			if !slices.Equal(wire["Content-Length"], tt.length) || (wire.Get("Transfer-Encoding") == "chunked") != tt.chunked {
+				t.Errorf("arrived as\n%s", a.head)
+			}
+			if string(a.body) != tt.body {
+				t.Errorf("body %q", a.body)
+			}
+			if _, ok := wire["Trailer"]; ok || len(a.Trailer) > 0 {
+				t.Error("a trailer got through; COS knows none")
+			}
+		})
+	}
+}
+
+// COS takes a body of unknown length for PUT Object only.
+func TestUnknownLengthElsewhere(t *testing.T) {
+	r := start(t, setup{})
+	for _, line := range []string{
+		"PUT /key?partNumber=1&uploadId=u", "PUT /key?acl", "PUT /?cors", "POST /key?uploads", "POST /key?uploadId=u",
+		"POST /key?append&position=0", "POST /?delete", "DELETE /key", "GET /key", "PUT /key with copy",
+	} {
+		t.Run(line, func(t *testing.T) {
+			request, isCopy := strings.CutSuffix(line, " with copy")
+			request += " HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+			if isCopy {
+				request += "x-cos-copy-source: " + cosHost + "/from\r\n"
+			}
+			rep := r.exchange(t, request+"\r\n4\r\ntest\r\n0\r\n\r\n")
+			doc := r.refused(t, rep, http.StatusLengthRequired, "MissingContentLength")
+			if !strings.Contains(doc.Message, "Content-Length") {
+				t.Errorf("the message does not say what to send: %s", doc.Message)
+			}
+		})
+	}
+}
+
+// half is the first half of an upload, in both framings.
+var half = []struct{ name, request, rest string }{
+	{"known length", "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf", "half"},
+	{"chunked", "PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "4\r\nhalf\r\n0\r\n\r\n"},
+}
+
+// An upload that the client breaks off never completes at COS, whichever way
+// the client goes.
+func TestBrokenUploadNeverCompletes(t *testing.T) {
+	ways := []struct {
+		name    string
+		leave   func(*client)
+		answers bool // the client still reads
+	}{
+		{"end of stream", func(c *client) { _ = c.Conn.(*net.TCPConn).CloseWrite() }, true},
+		{"close", func(c *client) { c.Close() }, false},
+		{"reset", func(c *client) { _ = c.Conn.(*net.TCPConn).SetLinger(0); c.Close() }, false},
+	}
+	for _, h := range half {
+		for _, way := range ways {
+			t.Run(h.name+", "+way.name, func(t *testing.T) {
+				begun, result := make(chan struct{}), make(chan error, 1)
+				r := start(t, setup{handle: func(a *arrival) {
+					_, _ = io.ReadFull(a.Body, make([]byte, 4))
+					close(begun)
+					result <- a.readBody()
+				}})
+				c := r.dial(t)
+				c.send(h.request)
+				<-begun
+				way.leave(c)
+				if err := <-result; !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("COS saw the upload end with %v", err)
+				}
+				if way.answers {
+					if rep := c.reply("PUT"); rep.status != http.StatusBadRequest || rep.cosError(t).Code != "IncompleteBody" {
+						t.Errorf("got\n%s%s", rep.head, rep.body)
+					}
+				}
+				if log := r.drained(t); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+					t.Errorf("log: %s", log)
+				}
+				r.upstream.only(t)
+			})
+		}
+	}
+}
+
+func TestBrokenChunksNeverComplete(t *testing.T) {
+	for _, broken := range []string{"zz\r\n", "4\r\nlonger\r\n", "ffffffffffffffffff\r\n", "-1\r\n", "0x4\r\n", "0\r\nbad trailer\r\n\r\n"} {
+		t.Run(broken, func(t *testing.T) {
+			result := make(chan error, 1)
+			r := start(t, setup{handle: func(a *arrival) { result <- a.readBody() }})
+			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"+broken)
+			if rep.status != http.StatusBadRequest || rep.cosError(t).Code != "IncompleteBody" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if rep.header.Get("Connection") != "close" {
+				t.Error("the connection stays open, though nobody knows where the next request begins")
+			}
+			// COS may not even have seen the header, but if so, never the end.
+			for range r.upstream.seen() {
+				if err := <-result; err == nil {
+					t.Error("COS saw a complete upload")
+				}
+			}
+		})
+	}
+}
+
+// An answer of success to half an upload cannot be true.
+func TestSuccessBeforeTheWholeBodyIsNotPassedOn(t *testing.T) {
+	for _, h := range half {
+		t.Run(h.name, func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				_, _ = io.ReadFull(a.Body, make([]byte, 4))
+				a.answer(ok)
+				a.waitGone()
+			}})
+			c := r.dial(t)
+			c.send(h.request)
+			rep := c.reply("PUT") // while the client has not sent the rest
+			if rep.status != http.StatusBadGateway || rep.cosError(t).Code != "IncompleteBody" {
+				t.Fatalf("got\n%s%s", rep.head, rep.body)
+			}
+		})
+	}
+}
+
+// COS refuses an upload as soon as it has seen the header. The client learns
+// it at once, also one that waits in the middle of its body.
+func TestEarlyRefusalReachesTheClient(t *testing.T) {
+	const refusal = "<Error><Code>QuotaExceeded</Code></Error>"
+	answer := fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(refusal), refusal)
+	for _, h := range half {
+		t.Run(h.name+", waiting client", func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				_, _ = io.ReadFull(a.Body, make([]byte, 1))
+				a.answer(answer)
+				a.waitGone()
+			}})
+			c := r.dial(t)
+			c.send(h.request)
+			rep := c.reply("PUT")
+			if rep.status != http.StatusForbidden || rep.body != refusal || rep.header.Get("Connection") != "close" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			r.upstream.only(t)
+		})
+	}
+	t.Run("writing client", func(t *testing.T) {
+		r := start(t, setup{handle: func(a *arrival) {
+			_, _ = io.ReadFull(a.Body, make([]byte, 1<<20))
+			a.answer(answer)
+			a.waitGone()
+		}})
+		c := r.dial(t)
+		c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n")
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			_, _ = io.CopyN(c, zeros{}, 1<<30)
+		}()
+		if rep := c.reply("PUT"); rep.status != http.StatusForbidden || rep.body != refusal {
+			t.Errorf("got\n%s%s", rep.head, rep.body)
+		}
+		c.Close()
+		<-written
+	})
+}
+
+// A refusal of the proxy's own does not wait for the body either.
+func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+	for _, h := range half {
+		c := r.dial(t)
+		c.send(h.request)
+		r.refused(t, c.reply("PUT"), http.StatusForbidden, "AccessDenied")
+	}
+}
+
+// The body is asked for only when somebody wants it.
+func TestExpectContinue(t *testing.T) {
+	const request = "PUT /key HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
+	t.Run("wanted", func(t *testing.T) {
+		r := start(t, setup{})
+		c := r.dial(t)
+		c.send(request)
+		if head := c.head(); !strings.HasPrefix(head, "HTTP/1.1 100 ") {
+			t.Fatal(head)
+		}
+		c.send("test")
+		if rep := c.reply("PUT"); rep.status != http.StatusOK {
+			t.Errorf("status %d: %s", rep.status, rep.body)
+		}
+		a := r.upstream.only(t)
+		if _, sent := a.wire()["Expect"]; sent || string(a.body) != "test" {
+			t.Errorf("arrived as\n%s%s", a.head, a.body)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+		c := r.dial(t)
+		c.send(request)
+		r.refused(t, c.reply("PUT"), http.StatusForbidden, "AccessDenied")
+	})
+	t.Run("unknown expectation", func(t *testing.T) {
+		r := start(t, setup{})
+		rep := r.exchange(t, "GET /key HTTP/1.1\r\nExpect: 200-ok\r\n\r\n")
+		if rep.status != http.StatusExpectationFailed || len(r.upstream.seen()) != 0 {
+			t.Errorf("status %d", rep.status)
+		}
+	})
+}
+
+// A client that leaves while COS works on its upload cancels the request.
+func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
+	taken, gone := make(chan struct{}), make(chan struct{})
+	r := start(t, setup{handle: func(a *arrival) {
+		_ = a.readBody()
+		close(taken)
+		a.waitGone()
+		close(gone)
+	}})
+	c := r.dial(t)
+	c.send(half[0].request + half[0].rest)
+	<-taken
+	c.Close()
+	<-gone
+	if log := r.drained(t); !strings.Contains(log, "status=499") {
+		t.Errorf("log: %s", log)
+	}
+}
+
+// An upload whose connection to COS breaks is not sent again: its body is gone.
+func TestUploadIsNotSentTwice(t *testing.T) {
+	for _, h := range half {
+		t.Run(h.name, func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				_ = a.readBody()
+				a.conn.Close()
+			}})
+			c := r.dial(t)
+			c.send(h.request + h.rest)
+			if rep := c.reply("PUT"); rep.status != http.StatusBadGateway || rep.cosError(t).Code != "BadGateway" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			r.upstream.only(t)
+		})
+	}
+}

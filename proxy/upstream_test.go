@@ -1,0 +1,162 @@
+package proxy_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+func TestEndpointTemplate(t *testing.T) {
+	for _, tt := range []struct{ endpoint, host string }{
+		{plainCOS, cosHost},
+		{"http://{bucket}.cos-internal.{region}.tencentcos.cn/", bucket + ".cos-internal." + region + ".tencentcos.cn"},
+		{"http://{bucket}.cos.accelerate.myqcloud.com", bucket + ".cos.accelerate.myqcloud.com"},
+		{"http://files.example.com:8080", "files.example.com:8080"},
+	} {
+		t.Run(tt.endpoint, func(t *testing.T) {
+			r := start(t, setup{options: func(o *proxy.Options) { o.Route.Endpoint = tt.endpoint }})
+			r.get(t, "/key")
+			if got := r.upstream.only(t).Host; got != tt.host {
+				t.Errorf("Host %s, want %s", got, tt.host)
+			}
+			if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+tt.host+"\r\n\r\n"); rep.status != http.StatusOK {
+				t.Errorf("the bucket's own host is refused: %d", rep.status)
+			}
+		})
+	}
+}
+
+func TestNewChecksItsOptions(t *testing.T) {
+	route := func(change func(*proxy.Route)) proxy.Options {
+		o := proxy.Options{Route: proxy.Route{Bucket: bucket, Region: region}, Credentials: newKeys(1)}
+		change(&o.Route)
+		return o
+	}
+	endpoint := func(e string) proxy.Options { return route(func(r *proxy.Route) { r.Endpoint = e }) }
+	tests := []struct {
+		name    string
+		options proxy.Options
+		says    string
+	}{
+		{"no bucket", route(func(r *proxy.Route) { r.Bucket = "" }), "bucket"},
+		{"no region", route(func(r *proxy.Route) { r.Region = "" }), "region"},
+		{"no credentials", proxy.Options{Route: proxy.Route{Bucket: bucket, Region: region}}, "Credentials"},
+		{"no scheme", endpoint("{bucket}.cos.{region}.myqcloud.com"), "https://"},
+		{"other scheme", endpoint("ftp://{bucket}.example"), "https://"},
+		{"no host", endpoint("https://"), "host"},
+		{"port alone", endpoint("https://:443"), "host"},
+		{"unknown placeholder", endpoint("https://{appid}.example"), "{bucket}"},
+		{"path", endpoint("https://cos.example/{bucket}"), "host and a port"},
+		{"query", endpoint("https://cos.example?a=1"), "host and a port"},
+		{"fragment", endpoint("https://cos.example#a"), "host and a port"},
+		{"user", endpoint("https://user:password@cos.example"), "user"},
+		{"not a URL", endpoint("https://cos.example:port"), "URL"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p, err := proxy.New(tt.options)
+			if err == nil || p != nil || !strings.Contains(err.Error(), tt.says) {
+				t.Fatalf("got %v, want an error that speaks of %q", err, tt.says)
+			}
+			if strings.Contains(err.Error(), "password") {
+				t.Errorf("the error shows a password: %v", err)
+			}
+		})
+	}
+	if _, err := proxy.New(route(func(*proxy.Route) {})); err != nil {
+		t.Errorf("the least that is needed is refused: %v", err)
+	}
+}
+
+// tlsServer is an upstream with TLS and a certificate for example.com, of a CA
+// that nobody knows.
+func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string) {
+	t.Helper()
+	hellos = make(chan string, 10)
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Host", r.Host)
+	}))
+	s.TLS = &tls.Config{GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		hellos <- hello.ServerName + " " + strings.Join(hello.SupportedProtos, ",")
+		return nil, nil
+	}}
+	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca = x509.NewCertPool()
+	ca.AddCert(s.Certificate())
+	return s.Listener.Addr().String(), ca, hellos
+}
+
+// ConnectTo changes what is dialled and nothing else: Host and TLS name are
+// the real ones, also for a private endpoint.
+func TestConnectToKeepsTheRealName(t *testing.T) {
+	addr, ca, hellos := tlsServer(t)
+	r := start(t, setup{
+		options:   func(o *proxy.Options) { o.Route.Endpoint = "https://{bucket}.example.com" },
+		transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: ca},
+	})
+	rep := r.get(t, "/key")
+	// The test certificate is for example.com and *.example.com.
+	if rep.status != http.StatusOK || rep.header.Get("X-Host") != bucket+".example.com" {
+		t.Fatalf("got\n%s%s\n%s", rep.head, rep.body, r.log)
+	}
+	if hello := <-hellos; strings.TrimSuffix(hello, "http/1.1") != bucket+".example.com " {
+		t.Errorf("TLS hello %q", hello)
+	}
+}
+
+// A server that cannot prove its name gets no request, and no signature.
+func TestUnknownCertificateIsRefused(t *testing.T) {
+	addr, ca, _ := tlsServer(t)
+	for name, tt := range map[string]struct {
+		endpoint string
+		ca       *x509.CertPool
+	}{
+		"unknown CA":   {"https://example.com", x509.NewCertPool()},
+		"another name": {"https://{bucket}.cos.{region}.myqcloud.com", ca},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{
+				options:   func(o *proxy.Options) { o.Route.Endpoint = tt.endpoint },
+				transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: tt.ca},
+			})
+			rep := r.get(t, "/key")
+			if rep.status != http.StatusBadGateway {
+				t.Fatalf("got\n%s%s", rep.head, rep.body)
+			}
+			checkCause(t, r, rep.body, "x509")
+		})
+	}
+}
+
+// Without ConnectTo the endpoint itself is dialled.
+func TestEndpointIsDialled(t *testing.T) {
+	k := newKeys(1)
+	up := newUpstream(t, k, nil)
+	_, port, err := net.SplitHostPort(up.listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := proxy.NewTransport(proxy.TransportOptions{})
+	t.Cleanup(transport.CloseIdleConnections)
+	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+		o.Route.Endpoint = "http://127.0.0.1:" + port
+		o.Transport = transport
+	}})
+	if rep := r.get(t, "/key"); rep.status != http.StatusOK {
+		t.Fatalf("got\n%s%s", rep.head, rep.body)
+	}
+	if got := up.only(t).Host; got != "127.0.0.1:"+port {
+		t.Errorf("Host %s", got)
+	}
+}
