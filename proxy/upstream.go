@@ -77,9 +77,13 @@ type upstreamConn struct{ net.Conn }
 
 // ReadFrom implements io.ReaderFrom.
 func (c upstreamConn) ReadFrom(r io.Reader) (int64, error) {
-	buf := copyBuffers.Get().(*[copyBufferSize]byte)
-	defer copyBuffers.Put(buf)
-	return io.CopyBuffer(onlyWriter{c.Conn}, r, buf[:])
+	length := int64(-1)
+	if body, ok := r.(*io.LimitedReader); ok {
+		length = body.N
+	}
+	buf, release := getBuffer(length)
+	defer release()
+	return io.CopyBuffer(onlyWriter{c.Conn}, r, buf)
 }
 
 // onlyWriter hides the ReadFrom of a TCP connection, which would copy through

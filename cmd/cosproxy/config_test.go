@@ -1,0 +1,242 @@
+package main
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The secrets of all tests. No output may hold them.
+const (
+	testKey   = "SECRETKEY-NEVER-SHOWN"
+	testToken = "TOKEN-NEVER-SHOWN"
+)
+
+// settingsFor is the smallest environment that works, with changes: a later
+// entry for a name wins, as in a real environment read by env.ToMap.
+func settingsFor(changes ...string) []string {
+	return append([]string{
+		"COSPROXY_BUCKET=examplebucket-1250000000",
+		"COSPROXY_REGION=ap-guangzhou",
+		"COSPROXY_PREFIXES=uploads/*",
+		"COSPROXY_ACTIONS=read,upload",
+		"TENCENTCLOUD_SECRET_ID=AKIDexample",
+		"TENCENTCLOUD_SECRET_KEY=" + testKey,
+	}, changes...)
+}
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMistakes(t *testing.T) {
+	secretFile, emptyFile, noFile := file(t, testKey+"\n"), file(t, " \n"), filepath.Join(t.TempDir(), "none")
+	tests := []struct {
+		name    string
+		changes []string
+		want    []string // what each line of the error begins with
+	}{
+		{"none", nil, nil},
+		{"bucket without APPID", []string{"COSPROXY_BUCKET=examplebucket"}, []string{`COSPROXY_BUCKET is wrong: "examplebucket" is not a bucket name with its APPID`}},
+		{"bucket empty", []string{"COSPROXY_BUCKET="}, []string{"COSPROXY_BUCKET is required: write for example examplebucket-1250000000"}},
+		{"region", []string{"COSPROXY_REGION=Guangzhou"}, []string{"COSPROXY_REGION is wrong"}},
+		{"prefixes empty", []string{"COSPROXY_PREFIXES="}, []string{"COSPROXY_PREFIXES is required: write for example uploads/*"}},
+		{"prefixes of commas", []string{"COSPROXY_PREFIXES= , "}, []string{"COSPROXY_PREFIXES cannot be read: the list is empty; write for example uploads/*"}},
+		{"two bad prefixes", []string{"COSPROXY_PREFIXES=/a/*,b/"}, []string{`COSPROXY_PREFIXES is wrong: "/a/*" begins with a slash`, `COSPROXY_PREFIXES is wrong: "b/" means that one key`}},
+		{"action", []string{"COSPROXY_ACTIONS=read,GetObject"}, []string{`COSPROXY_ACTIONS is wrong: unknown action "GetObject"; write name/cos:GetObject`}},
+		{"duration without unit", []string{"COSPROXY_DURATION=1800"}, []string{"COSPROXY_DURATION cannot be read"}},
+		{"duration too long", []string{"COSPROXY_DURATION=37h"}, []string{"COSPROXY_DURATION is wrong: 37h0m0s is not a life that STS grants"}},
+		{"STS endpoint", []string{"COSPROXY_STS_ENDPOINT=sts.tencentcloudapi.com"}, []string{"COSPROXY_STS_ENDPOINT is wrong: not a URL"}},
+		{"endpoint", []string{"COSPROXY_ENDPOINT={bucket}.cos.{region}.myqcloud.com"}, []string{"COSPROXY_ENDPOINT is wrong"}},
+		{"endpoint scheme", []string{"COSPROXY_ENDPOINT=ftp://{bucket}"}, []string{"COSPROXY_ENDPOINT is wrong"}},
+		{"connect to", []string{"COSPROXY_CONNECT_TO=10.0.0.5"}, []string{`COSPROXY_CONNECT_TO is wrong: "10.0.0.5" is not host:port`}},
+		{"connect to a port by name", []string{"COSPROXY_CONNECT_TO=cos:https"}, []string{`COSPROXY_CONNECT_TO is wrong: "cos:https" has no port`}},
+		{"source of later", []string{"COSPROXY_SOURCE=role"}, []string{`COSPROXY_SOURCE is "role", which this version does not have: write auto, sts or static`}},
+		{"no pair", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required", "TENCENTCLOUD_SECRET_KEY is required"}},
+		{"no pair for static", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID="}, []string{"TENCENTCLOUD_SECRET_ID is required"}},
+		{"token for STS", []string{"COSPROXY_SOURCE=sts", "TENCENTCLOUD_TOKEN=" + testToken}, []string{"TENCENTCLOUD_TOKEN does not go with COSPROXY_SOURCE=sts"}},
+		{"blank in the pair", []string{"TENCENTCLOUD_SECRET_KEY=" + testKey + " " + testKey}, []string{"TENCENTCLOUD_SECRET_KEY is wrong"}},
+		{"secret twice", []string{"TENCENTCLOUD_SECRET_KEY_FILE=" + secretFile}, []string{"TENCENTCLOUD_SECRET_KEY_FILE is set as well as TENCENTCLOUD_SECRET_KEY"}},
+		{"secret file missing", []string{"TENCENTCLOUD_SECRET_KEY=", "TENCENTCLOUD_SECRET_KEY_FILE=" + noFile}, []string{"TENCENTCLOUD_SECRET_KEY_FILE cannot be read: open " + noFile}},
+		{"secret file empty", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_ID_FILE=" + emptyFile}, []string{"TENCENTCLOUD_SECRET_ID_FILE names an empty file"}},
+		{"token file missing", []string{"TENCENTCLOUD_TOKEN_FILE=" + noFile}, []string{"TENCENTCLOUD_TOKEN_FILE cannot be read"}},
+		{"CA file missing", []string{"COSPROXY_CA_FILE=" + noFile}, []string{"COSPROXY_CA_FILE cannot be read"}},
+		{"CA file without PEM", []string{"COSPROXY_CA_FILE=" + secretFile}, []string{"COSPROXY_CA_FILE names " + secretFile + ", which holds no certificate"}},
+		{"listen off", []string{"COSPROXY_LISTEN=off"}, []string{"COSPROXY_LISTEN cannot be off"}},
+		{"listen without port", []string{"COSPROXY_LISTEN=127.0.0.1"}, []string{`COSPROXY_LISTEN cannot be read: "127.0.0.1" is not host:port; write for example 127.0.0.1:4360`}},
+		{"listen on a port too high", []string{"COSPROXY_LISTEN=127.0.0.1:70000"}, []string{"COSPROXY_LISTEN cannot be read"}},
+		{"listen on a relative socket", []string{"COSPROXY_LISTEN=unix://run/cosproxy.sock"}, []string{"COSPROXY_LISTEN cannot be read: the socket's path in \"unix://run/cosproxy.sock\" is not absolute"}},
+		{"listen on all interfaces", []string{"COSPROXY_LISTEN=:4360"}, []string{"COSPROXY_LISTEN is :4360, which other machines can reach"}},
+		{"listen on a name", []string{"COSPROXY_LISTEN=example.com:4360"}, []string{"COSPROXY_LISTEN is example.com:4360, which other machines can reach"}},
+		{"admin on all interfaces", []string{"COSPROXY_ADMIN_LISTEN=[::]:4361"}, []string{"COSPROXY_ADMIN_LISTEN is [::]:4361, which other machines can reach"}},
+		{"one address for both", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:4360"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
+		{"unsafe is no bool", []string{"COSPROXY_UNSAFE_LISTEN=yes"}, []string{"COSPROXY_UNSAFE_LISTEN cannot be read"}},
+		{"hosts of commas", []string{"COSPROXY_ALLOWED_HOSTS=,"}, []string{"COSPROXY_ALLOWED_HOSTS cannot be read"}},
+		{"negative drain", []string{"COSPROXY_DRAIN_TIMEOUT=-1s"}, []string{"COSPROXY_DRAIN_TIMEOUT is negative"}},
+		{"log format", []string{"COSPROXY_LOG_FORMAT=xml"}, []string{`COSPROXY_LOG_FORMAT is "xml": write text or json`}},
+		{"log level", []string{"COSPROXY_LOG_LEVEL=loud"}, []string{"COSPROXY_LOG_LEVEL cannot be read"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := parseConfig(settingsFor(tt.changes...))
+			var got []string
+			if err != nil {
+				got = strings.Split(err.Error(), "\n")
+			}
+			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+				t.Errorf("got\n%s\nwant lines that begin with\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
+			}
+			noSecrets(t, strings.Join(got, "\n"))
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	tests := []struct {
+		name    string
+		changes []string
+		want    []string
+	}{
+		{"none", nil, nil},
+		{"every key", []string{"COSPROXY_PREFIXES=a/*,*"}, []string{"COSPROXY_PREFIXES has *: applications can touch every object in the bucket"}},
+		{"every action", []string{"COSPROXY_ACTIONS=*"}, []string{"COSPROXY_ACTIONS has *"}},
+		{"every action by name", []string{"COSPROXY_ACTIONS=name/cos:*"}, []string{"COSPROXY_ACTIONS has *"}},
+		{"long-lived key", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
+		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT=http://sts.example is plain http"}},
+		{"STS on this machine", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1"}, nil},
+		{"other machines", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
+			"COSPROXY_LISTEN=:4360 can be reached from other machines", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361 can be reached from other machines"}},
+		{"slips", []string{"COSPROXY_PREFIX=a", "COSPROXY_LOGLEVEL=info", "COSPROXY_LISTEN_ADDRESS=x"}, []string{
+			"COSPROXY_LISTEN_ADDRESS is no setting of cosproxy; the nearest is COSPROXY_LISTEN",
+			"COSPROXY_LOGLEVEL is no setting of cosproxy; the nearest is COSPROXY_LOG_LEVEL",
+			"COSPROXY_PREFIX is no setting of cosproxy; the nearest is COSPROXY_PREFIXES"}},
+		{"a Kubernetes Service", []string{"COSPROXY_SERVICE_HOST=10.0.0.1", "COSPROXY_SERVICE_PORT_HTTP=80", "COSPROXY_PORT=tcp://10.0.0.1:80", "COSPROXY_PORT_80_TCP=x"}, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, err := parseConfig(settingsFor(tt.changes...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.EqualFunc(cfg.warnings, tt.want, strings.HasPrefix) {
+				t.Errorf("got %q, want what begins with %q", cfg.warnings, tt.want)
+			}
+		})
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	cfg, err := parseConfig(settingsFor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprintln(cfg.Listen, cfg.AdminListen, cfg.Source, cfg.Duration, cfg.Endpoint, cfg.STSEndpoint,
+		cfg.DrainTimeout, cfg.LogFormat, cfg.LogLevel, cfg.UnsafeListen, cfg.AllowedHosts, cfg.roots == nil)
+	want := "127.0.0.1:4360 127.0.0.1:4361 sts 30m0s " +
+		"https://{bucket}.cos.{region}.myqcloud.com https://sts.tencentcloudapi.com " +
+		"30s text INFO false  true\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestSourceIsPinned(t *testing.T) {
+	tests := []struct {
+		changes []string
+		want    string
+	}{
+		{nil, "sts"},
+		{[]string{"TENCENTCLOUD_TOKEN=" + testToken}, "static"},
+		{[]string{"TENCENTCLOUD_TOKEN_FILE=" + file(t, testToken)}, "static"},
+		{[]string{"COSPROXY_SOURCE=sts"}, "sts"},
+		{[]string{"COSPROXY_SOURCE=static"}, "static"},
+	}
+	for _, tt := range tests {
+		cfg, err := parseConfig(settingsFor(tt.changes...))
+		if err != nil {
+			t.Errorf("%q: %v", tt.changes, err)
+		} else if cfg.Source != tt.want {
+			t.Errorf("%q: source %s, want %s", tt.changes, cfg.Source, tt.want)
+		}
+	}
+}
+
+func TestSecretsFromFilesAreTrimmed(t *testing.T) {
+	cfg, err := parseConfig(settingsFor(
+		"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_ID_FILE="+file(t, "AKIDfile\n"),
+		"TENCENTCLOUD_SECRET_KEY=", "TENCENTCLOUD_SECRET_KEY_FILE="+file(t, "\t"+testKey+"\r\n"),
+		"TENCENTCLOUD_TOKEN_FILE="+file(t, testToken)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.SecretID != "AKIDfile" || cfg.SecretKey != testKey || cfg.Token != testToken {
+		t.Errorf("got id %q, key and token right: %t %t", cfg.SecretID, cfg.SecretKey == testKey, cfg.Token == testToken)
+	}
+}
+
+func TestListenThatIsLocal(t *testing.T) {
+	for _, at := range []string{"127.0.0.1:0", "127.8.9.1:80", "localhost:4360", "[::1]:4360", "[::ffff:127.0.0.1]:1", "unix:///run/cosproxy.sock"} {
+		cfg, err := parseConfig(settingsFor("COSPROXY_LISTEN=" + at))
+		if err != nil {
+			t.Errorf("%s: %v", at, err)
+		} else if cfg.Listen.String() != at {
+			t.Errorf("%s was read as %s", at, cfg.Listen)
+		}
+	}
+}
+
+func TestListsIgnoreBlanks(t *testing.T) {
+	cfg, err := parseConfig(settingsFor("COSPROXY_PREFIXES= a/* ,b.txt,, c*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"a/*", "b.txt", "c*"}; !slices.Equal(cfg.Prefixes, want) {
+		t.Errorf("got %q, want %q", cfg.Prefixes, want)
+	}
+}
+
+func TestConfigPrintsNoSecret(t *testing.T) {
+	cfg, err := parseConfig(settingsFor("TENCENTCLOUD_TOKEN=" + testToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&out, format, *cfg)
+	}
+	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
+		slog.New(handler).Info("m", "key", cfg.SecretKey, "token", cfg.Token)
+	}
+	noSecrets(t, out.String())
+	if !strings.Contains(out.String(), "[redacted]") {
+		t.Errorf("nothing is redacted in %s", out.String())
+	}
+}
+
+// noSecrets fails if text shows a secret of these tests, in plain or as hex.
+func noSecrets(t *testing.T, text string) {
+	t.Helper()
+	for _, s := range []string{testKey, testToken, tmpKey, tmpToken} {
+		if strings.Contains(text, s) || strings.Contains(text, fmt.Sprintf("%x", s)) {
+			t.Errorf("%s is shown in %s", s, text)
+		}
+	}
+}
+
+// certificateOf writes the certificate of a TLS server to a PEM file.
+func certificateOf(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	return file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+}

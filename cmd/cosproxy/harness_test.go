@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// What the STS of these tests issues; no output may hold the last two.
+const (
+	tmpID    = "AKIDtmp"
+	tmpKey   = "TMPKEY-NEVER-SHOWN"
+	tmpToken = "TMPTOKEN-NEVER-SHOWN"
+)
+
+// fakeSTS answers GetFederationToken; while down is set, as STS in trouble.
+type fakeSTS struct {
+	*httptest.Server
+	calls atomic.Int64
+	down  atomic.Bool
+}
+
+func newSTS(t *testing.T, start func(http.Handler) *httptest.Server) *fakeSTS {
+	s := new(fakeSTS)
+	s.Server = start(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		s.calls.Add(1)
+		if s.down.Load() {
+			fmt.Fprint(w, `{"Response":{"Error":{"Code":"AuthFailure.SecretIdNotFound","Message":"no such SecretId"},"RequestId":"sts-1"}}`)
+			return
+		}
+		expires := time.Now().Add(30 * time.Minute)
+		fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d,"Expiration":%q,"RequestId":"sts-2"}}`,
+			tmpToken, tmpID, tmpKey, expires.Unix(), expires.UTC().Format(time.RFC3339))
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func newServer(t *testing.T, start func(http.Handler) *httptest.Server, h http.HandlerFunc) *httptest.Server {
+	s := start(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// process is a cosproxy that runs inside the test.
+type process struct {
+	app, admin string // addresses
+	stop       func() // what SIGTERM does
+	exit       chan int
+	logs       *logs
+	client     *http.Client
+}
+
+// start runs cosproxy on free ports until the test ends and waits until it
+// serves.
+func start(t *testing.T, environ ...string) *process {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	r, w := io.Pipe()
+	p := &process{stop: stop, exit: make(chan int, 1), logs: readLogs(r), client: newClient(t)}
+	environ = append(settingsFor("COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0",
+		"COSPROXY_LOG_FORMAT=json", "COSPROXY_LOG_LEVEL=debug"), environ...)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.exit <- run(ctx, nil, environ, io.Discard, w)
+		_ = w.Close() // always nil
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+		noSecrets(t, p.logs.all())
+	})
+	line := p.logs.wait(t, "serving")
+	p.app, p.admin = line["listen"].(string), line["admin"].(string)
+	return p
+}
+
+func newClient(t *testing.T) *http.Client {
+	transport := &http.Transport{DisableCompression: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// get returns status and body of a GET.
+func (p *process) get(t *testing.T, address, path string) (int, string) {
+	t.Helper()
+	resp, err := p.client.Get("http://" + address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+// end stops the process and checks its exit code.
+func (p *process) end(t *testing.T, want int) {
+	t.Helper()
+	p.stop()
+	if got := <-p.exit; got != want {
+		t.Errorf("exit code %d, want %d; log:\n%s", got, want, p.logs.all())
+	}
+}
+
+// logs are the JSON log lines of a process, as they come.
+type logs struct {
+	mu    sync.Mutex
+	more  *sync.Cond
+	text  bytes.Buffer
+	lines []map[string]any
+	ended bool
+}
+
+func readLogs(r io.Reader) *logs {
+	l := new(logs)
+	l.more = sync.NewCond(&l.mu)
+	go func() {
+		for scanner := bufio.NewScanner(r); scanner.Scan(); {
+			var line map[string]any
+			_ = json.Unmarshal(scanner.Bytes(), &line) // a line of another form stays in text
+			l.mu.Lock()
+			l.text.Write(scanner.Bytes())
+			l.text.WriteByte('\n')
+			l.lines = append(l.lines, line)
+			l.more.Broadcast()
+			l.mu.Unlock()
+		}
+		l.mu.Lock()
+		l.ended = true
+		l.more.Broadcast()
+		l.mu.Unlock()
+	}()
+	return l
+}
+
+// wait returns the first line with this message.
+func (l *logs) wait(t *testing.T, msg string) map[string]any {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for next := 0; ; next++ {
+		for next == len(l.lines) {
+			if l.ended {
+				t.Fatalf("the log ended without %q:\n%s", msg, l.text.String())
+			}
+			l.more.Wait()
+		}
+		if l.lines[next]["msg"] == msg {
+			return l.lines[next]
+		}
+	}
+}
+
+func (l *logs) all() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func contains(t *testing.T, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in:\n%s", want, text)
+		}
+	}
+}

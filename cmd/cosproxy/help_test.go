@@ -1,0 +1,78 @@
+package main
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func TestUsageGolden(t *testing.T) {
+	golden(t, "testdata/help.golden", usage())
+}
+
+func TestReadmeTable(t *testing.T) {
+	const readme, begin, end = "../../README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, rest, ok := strings.Cut(string(text), begin)
+	table, tail, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has lost its markers %q and %q", readme, begin, end)
+	}
+	want := settingsMarkdown()
+	if *update {
+		if err := os.WriteFile(readme, []byte(head+begin+want+end+tail), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if table != want {
+		t.Errorf("the table in %s is not that of the program; run go test ./cmd/cosproxy -update\ngot:\n%s\nwant:\n%s", readme, table, want)
+	}
+}
+
+// TestSettingsAreDescribed holds the rule that config's tags are enough to
+// write help and error messages from.
+func TestSettingsAreDescribed(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, s := range settings() {
+		if !strings.HasSuffix(s.desc, ".") {
+			t.Errorf("%s: desc %q is missing or no sentence", s.variable, s.desc)
+		}
+		if strings.Count(s.desc, "'")%2 != 0 {
+			t.Errorf("%s: desc %q has a quote without its other half", s.variable, s.desc)
+		}
+		if s.required && (s.example == "" || s.fallback != "") {
+			t.Errorf("%s: a required setting has an example and no default", s.variable)
+		}
+		if !regexp.MustCompile(`^(COSPROXY|TENCENTCLOUD)_[A-Z_]+$`).MatchString(s.variable) || seen[s.variable] {
+			t.Errorf("%s: not a name of its own under COSPROXY_ or TENCENTCLOUD_", s.variable)
+		}
+		seen[s.variable] = true
+	}
+	for _, name := range regexp.MustCompile(`(COSPROXY|TENCENTCLOUD)_[A-Z_]+`).FindAllString(usage(), -1) {
+		if !seen[name] {
+			t.Errorf("the usage text names %s, which is no setting", name)
+		}
+	}
+}
+
+func golden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("not as in %s; if it should be so, run with -update\ngot:\n%s", path, got)
+	}
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// runFailing runs cosproxy where it cannot serve, and returns its log.
+func runFailing(t *testing.T, environ ...string) string {
+	t.Helper()
+	var stderr bytes.Buffer
+	environ = append(settingsFor("COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0"), environ...)
+	if code := run(context.Background(), nil, environ, io.Discard, &stderr); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	return stderr.String()
+}
+
+func TestPortTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	for _, name := range []string{"COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN"} {
+		log := runFailing(t, name+"="+taken.Addr().String())
+		contains(t, log, name+":", taken.Addr().String(), "address already in use", "choose another")
+	}
+}
+
+func TestUnixSocket(t *testing.T) {
+	dir := t.TempDir()
+	app, admin := filepath.Join(dir, "app.sock"), filepath.Join(dir, "admin.sock")
+	p := start(t, "COSPROXY_LISTEN=unix://"+app, "COSPROXY_ADMIN_LISTEN=unix://"+admin, "TENCENTCLOUD_TOKEN="+testToken)
+	if p.app != "unix://"+app || p.admin != "unix://"+admin {
+		t.Errorf("the start line has %s and %s", p.app, p.admin)
+	}
+	for path, want := range map[string]int{app: http.StatusForbidden, admin: http.StatusNotFound} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o660 {
+			t.Errorf("%s has mode %v, want 0660", path, info.Mode())
+		}
+		p.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		}
+		if status, _ := p.get(t, "localhost", "/outside"); status != want {
+			t.Errorf("%s answered %d, want %d", path, status, want)
+		}
+		p.client.CloseIdleConnections()
+	}
+	p.end(t, exitOK)
+	for _, path := range []string{app, admin} {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there after the end", path)
+		}
+	}
+}
+
+func TestUnixSocketLeftBehind(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	killed, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed.(*net.UnixListener).SetUnlinkOnClose(false)
+	if err := killed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken).end(t, exitOK)
+}
+
+func TestUnixSocketInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	other, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Close() })
+	contains(t, runFailing(t, "COSPROXY_LISTEN=unix://"+path), "COSPROXY_LISTEN:", "another process listens on "+path)
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket of the other process: %v", err)
+	}
+}
+
+func TestUnixSocketOverAFile(t *testing.T) {
+	path := file(t, "precious")
+	contains(t, runFailing(t, "COSPROXY_LISTEN=unix://"+path), "COSPROXY_LISTEN:", path+" is there already and is no socket")
+	if content, err := os.ReadFile(path); err != nil || string(content) != "precious" {
+		t.Errorf("the file was touched: %q, %v", content, err)
+	}
+}
+
+func TestUnixSocketWithoutDirectory(t *testing.T) {
+	log := runFailing(t, "COSPROXY_ADMIN_LISTEN=unix://"+filepath.Join(t.TempDir(), "none", "admin.sock"))
+	contains(t, log, "COSPROXY_ADMIN_LISTEN:", "no such file or directory")
+	if strings.Contains(log, "serving") {
+		t.Error("it says that it serves")
+	}
+}

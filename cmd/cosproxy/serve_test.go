@@ -1,0 +1,318 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// blockingCOS answers the first request after release is closed, or breaks off
+// with its connection. It closes entered when the request has come.
+func blockingCOS(t *testing.T) (cos *httptest.Server, entered, release chan struct{}) {
+	entered, release = make(chan struct{}), make(chan struct{})
+	cos = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
+		close(entered)
+		select {
+		case <-release:
+			fmt.Fprint(w, "late")
+		case <-r.Context().Done():
+		}
+	})
+	return cos, entered, release
+}
+
+// answer is what a request in the background came to.
+type answer struct {
+	body string
+	err  error
+}
+
+func (p *process) getInBackground(url string) <-chan answer {
+	done := make(chan answer, 1)
+	go func() {
+		resp, err := p.client.Get(url)
+		if err != nil {
+			done <- answer{err: err}
+			return
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		done <- answer{string(body), err}
+	}()
+	return done
+}
+
+func TestServe(t *testing.T) {
+	sts := newSTS(t, httptest.NewServer)
+	type seen struct{ target, authorization, token, body string }
+	asked := make(chan seen, 1)
+	cos := newServer(t, httptest.NewServer, func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		asked <- seen{r.Method + " " + r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token"), string(body)}
+	})
+	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ENDPOINT="+cos.URL)
+
+	req, err := http.NewRequest(http.MethodPut, "http://"+p.app+"/uploads/a%20b", strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+	got := <-asked
+	if got.target != "PUT /uploads/a%20b" || got.token != tmpToken || got.body != "hello" {
+		t.Errorf("COS was asked %q with body %q; the token is right: %t", got.target, got.body, got.token == tmpToken)
+	}
+	contains(t, got.authorization, "q-sign-algorithm=sha1", "q-ak="+tmpID)
+	p.end(t, exitOK)
+
+	line := p.logs.wait(t, "serving")
+	for name, want := range map[string]string{
+		"bucket": "examplebucket-1250000000", "region": "ap-guangzhou", "endpoint": cos.URL, "source": "sts",
+		"prefixes": "uploads/*", "actions": "read,upload", "version": version(),
+	} {
+		if line[name] != want {
+			t.Errorf("the start line has %s=%v, want %s", name, line[name], want)
+		}
+	}
+	line = p.logs.wait(t, "request")
+	if line["method"] != "PUT" || line["key"] != "uploads/a b" || line["status"] != 200.0 {
+		t.Errorf("the access line is %v", line)
+	}
+	if n := sts.calls.Load(); n != 1 {
+		t.Errorf("%d calls to STS, want 1", n)
+	}
+}
+
+func TestPrivateAuthority(t *testing.T) {
+	sts := newSTS(t, httptest.NewTLSServer)
+	cos := newServer(t, httptest.NewTLSServer, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
+	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CA_FILE="+certificateOf(t, cos),
+		"COSPROXY_ENDPOINT=https://example.com", "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())
+	status, body := p.get(t, p.app, "/uploads/a")
+	if status != http.StatusOK || body != "example.com" {
+		t.Errorf("got %d %q, want the Host of the endpoint", status, body)
+	}
+	p.end(t, exitOK)
+}
+
+func TestStaticKey(t *testing.T) {
+	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token") == testToken)
+	})
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_STS_ENDPOINT=http://127.0.0.1:1", "COSPROXY_ENDPOINT="+cos.URL)
+	_, body := p.get(t, p.app, "/uploads/a")
+	contains(t, body, "q-ak=AKIDexample", "true")
+	p.end(t, exitOK)
+	if source := p.logs.wait(t, "serving")["source"]; source != "static" {
+		t.Errorf("source %v, want static", source)
+	}
+}
+
+func TestSTSDownAtStart(t *testing.T) {
+	sts := newSTS(t, httptest.NewServer)
+	sts.down.Store(true)
+	cos := newServer(t, httptest.NewServer, func(http.ResponseWriter, *http.Request) {
+		t.Error("a request went to COS without a key")
+	})
+	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ENDPOINT="+cos.URL)
+	if status, body := p.get(t, p.app, "/uploads/a"); status != http.StatusServiceUnavailable {
+		t.Errorf("got %d %s, want 503", status, body)
+	}
+	status, body := p.get(t, p.admin, "/readyz")
+	if status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz is %d, want 503", status)
+	}
+	contains(t, body, "no valid key", "AuthFailure.SecretIdNotFound")
+	if status, _ := p.get(t, p.admin, "/livez"); status != http.StatusOK {
+		t.Errorf("/livez is %d, want 200: a restart would not help", status)
+	}
+	p.end(t, exitOK)
+}
+
+func TestSTSSilentAtStart(t *testing.T) {
+	silent := newServer(t, httptest.NewServer, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client left
+		<-r.Context().Done()
+	})
+	p := start(t, "COSPROXY_STS_ENDPOINT="+silent.URL)
+	status, body := p.get(t, p.admin, "/readyz")
+	if status != http.StatusServiceUnavailable {
+		t.Errorf("/readyz is %d, want 503", status)
+	}
+	contains(t, body, "no valid key yet")
+	p.end(t, exitOK)
+}
+
+func TestDrainLetsRequestsEnd(t *testing.T) {
+	cos, entered, release := blockingCOS(t)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL)
+	done := p.getInBackground("http://" + p.app + "/uploads/a")
+	<-entered
+	p.stop()
+	if n := p.logs.wait(t, "draining")["in_flight"]; n != 1.0 {
+		t.Errorf("%v requests in flight, want 1", n)
+	}
+	status, body := p.get(t, p.admin, "/readyz")
+	if status != http.StatusServiceUnavailable || !strings.Contains(body, "draining") {
+		t.Errorf("/readyz is %d %q while draining", status, body)
+	}
+	for { // ends when the listener is closed
+		c, err := net.Dial("tcp", p.app)
+		if err != nil {
+			break
+		}
+		c.Close()
+	}
+	close(release)
+	if got := <-done; got.err != nil || got.body != "late" {
+		t.Errorf("the request in flight got %q, %v", got.body, got.err)
+	}
+	p.end(t, exitOK)
+}
+
+func TestDrainTimeoutCutsOff(t *testing.T) {
+	cos, entered, _ := blockingCOS(t)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL, "COSPROXY_DRAIN_TIMEOUT=1ms")
+	done := p.getInBackground("http://" + p.app + "/uploads/a")
+	<-entered
+	p.end(t, exitFailure)
+	if got := <-done; got.err == nil {
+		t.Errorf("a request that was cut off got a whole answer, %q", got.body)
+	}
+	if line := p.logs.wait(t, "request"); line["key"] != "uploads/a" {
+		t.Errorf("the access line is %v", line)
+	}
+	text, _ := p.logs.wait(t, "cosproxy failed")["error"].(string)
+	contains(t, text, "cut off: 1;", "longer than 1ms", "COSPROXY_DRAIN_TIMEOUT")
+}
+
+// TestCutOffClosesConnections has a handler that does not heed its context, as
+// one that writes to a client that does not read.
+func TestCutOffClosesConnections(t *testing.T) {
+	cfg, err := parseConfig(settingsFor("COSPROXY_DRAIN_TIMEOUT=0s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	broken := make(chan error, 1)
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		stop()
+		_, err := io.ReadAll(r.Body)
+		broken <- err
+	})
+	c, err := net.Dial("tcp", app.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprint(c, "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
+
+	s := &sidecar{cfg: cfg, log: slog.New(slog.DiscardHandler), handler: handler}
+	if err := s.run(ctx, app, nil); err == nil || !strings.Contains(err.Error(), "cut off: 1;") {
+		t.Errorf("run returned %v, want one request cut off", err)
+	}
+	if err := <-broken; err == nil {
+		t.Error("half a body was read as if it were whole")
+	}
+}
+
+func TestListenerThatFails(t *testing.T) {
+	cfg, err := parseConfig(settingsFor())
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := app.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := &sidecar{cfg: cfg, log: slog.New(slog.DiscardHandler), handler: http.NotFoundHandler()}
+	if err := s.run(t.Context(), app, nil); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("run returned %v, want the listener's error", err)
+	}
+}
+
+// TestSilentConnectionIsNoRequest has a client that connects ahead of need.
+func TestSilentConnectionIsNoRequest(t *testing.T) {
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_DRAIN_TIMEOUT=1ms")
+	c, err := net.Dial("tcp", p.app)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	p.end(t, exitOK)
+}
+
+// TestSignals runs cosproxy as a process of its own.
+func TestSignals(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		signals []os.Signal
+		want    int
+	}{
+		{"SIGTERM waits for the request", []os.Signal{syscall.SIGTERM}, exitOK},
+		{"SIGINT waits for the request", []os.Signal{os.Interrupt}, exitOK},
+		{"a second signal ends at once", []os.Signal{syscall.SIGTERM, os.Interrupt}, exitFailure},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cos, entered, release := blockingCOS(t)
+			cmd := exec.Command("cosproxy")
+			cmd.Env = settingsFor("COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_LOG_FORMAT=json",
+				"COSPROXY_ENDPOINT="+cos.URL, "TENCENTCLOUD_TOKEN="+testToken)
+			stderr, w := io.Pipe()
+			cmd.Stderr = w
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			p := &process{exit: make(chan int, 1), logs: readLogs(stderr), client: newClient(t)}
+			go func() {
+				_ = cmd.Wait() // the exit code says it all
+				p.exit <- cmd.ProcessState.ExitCode()
+				_ = w.Close() // always nil
+			}()
+			line := p.logs.wait(t, "serving")
+			if line["admin"] != "off" {
+				t.Errorf("admin pages at %v, want off", line["admin"])
+			}
+			done := p.getInBackground(fmt.Sprintf("http://%v/uploads/a", line["listen"]))
+			<-entered
+			for _, s := range tt.signals {
+				if err := cmd.Process.Signal(s); err != nil {
+					t.Fatal(err)
+				}
+				p.logs.wait(t, "draining")
+			}
+			if tt.want == exitOK {
+				close(release)
+			}
+			if got := <-p.exit; got != tt.want {
+				t.Errorf("exit code %d, want %d; log:\n%s", got, tt.want, p.logs.all())
+			}
+			if got := <-done; (got.err == nil) != (tt.want == exitOK) {
+				t.Errorf("the request in flight got %q, %v", got.body, got.err)
+			}
+		})
+	}
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// address is where to listen. The zero value is "off".
+type address struct {
+	network string // tcp or unix
+	at      string // host:port or an absolute path
+}
+
+// UnmarshalText reads host:port, unix:///path, or off.
+func (a *address) UnmarshalText(text []byte) error {
+	s := string(text)
+	if s == "off" {
+		*a = address{}
+		return nil
+	}
+	if path, ok := strings.CutPrefix(s, "unix://"); ok {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("the socket's path in %q is not absolute", s)
+		}
+		*a = address{network: "unix", at: path}
+		return nil
+	}
+	if err := checkHostPort(s); err != nil {
+		return err
+	}
+	*a = address{network: "tcp", at: s}
+	return nil
+}
+
+// String returns what UnmarshalText reads.
+func (a address) String() string {
+	switch a.network {
+	case "":
+		return "off"
+	case "unix":
+		return "unix://" + a.at
+	}
+	return a.at
+}
+
+// local reports whether only this machine can reach a.
+func (a address) local() bool {
+	if a.network != "tcp" {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(a.at)
+	return isLocalHost(host)
+}
+
+func isLocalHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// ephemeral reports whether the system chooses the port.
+func (a address) ephemeral() bool {
+	return a.network == "tcp" && strings.HasSuffix(a.at, ":0")
+}
+
+func checkHostPort(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port between 0 and 65535", s)
+	}
+	return nil
+}
+
+// list is a comma-separated list; blanks around items do not count.
+type list []string
+
+// UnmarshalText reads a,b,c.
+func (l *list) UnmarshalText(text []byte) error {
+	*l = nil
+	for item := range strings.SplitSeq(string(text), ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			*l = append(*l, item)
+		}
+	}
+	if len(*l) == 0 {
+		return errors.New("the list is empty")
+	}
+	return nil
+}
+
+// String returns the items as they are written in the environment.
+func (l list) String() string { return strings.Join(l, ",") }
+
+// secret is text that no fmt verb and no logger shows.
+type secret string
+
+// Format implements fmt.Formatter for every verb.
+func (s secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
+
+// LogValue implements slog.LogValuer.
+func (s secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }

@@ -1,0 +1,262 @@
+package integration_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+const (
+	bucket = "examplebucket-1250000000"
+	region = "ap-guangzhou"
+)
+
+// bin holds the built programs: cosproxy as users get it, cosproxy-race under
+// the race detector if the tests are, cosemu.
+var bin string
+
+func TestMain(m *testing.M) {
+	if upstream := os.Getenv(reverseProxyTo); upstream != "" {
+		fmt.Fprintln(os.Stderr, serveReverseProxy(upstream))
+		os.Exit(1)
+	}
+	os.Exit(buildAndRun(m))
+}
+
+func buildAndRun(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "cosproxy-integration-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	bin = dir
+	builds := [][]string{
+		{"build", "-o", filepath.Join(dir, "cosproxy"), "../cmd/cosproxy"},
+		{"build", "-o", filepath.Join(dir, "cosemu"), "../cmd/cosemu"},
+	}
+	if raceEnabled {
+		builds = append(builds, []string{"build", "-race", "-o", filepath.Join(dir, "cosproxy-race"), "../cmd/cosproxy"})
+	}
+	for _, args := range builds {
+		build := exec.Command("go", args...)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			fmt.Fprintf(os.Stderr, "go %s: %v\n", strings.Join(args, " "), err)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+// program is the cosproxy that tests run by default.
+func program() string {
+	if raceEnabled {
+		return filepath.Join(bin, "cosproxy-race")
+	}
+	return filepath.Join(bin, "cosproxy")
+}
+
+func startEmulator(t testing.TB, o cosemu.Options) *cosemu.Server {
+	t.Helper()
+	emu, err := cosemu.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = emu.Close() })
+	return emu
+}
+
+// sidecarEnv is the environment in which cosproxy works against emu.
+func sidecarEnv(emu *cosemu.Server) []string {
+	return []string{
+		"COSPROXY_LISTEN=127.0.0.1:0",
+		"COSPROXY_ADMIN_LISTEN=127.0.0.1:0",
+		"COSPROXY_LOG_FORMAT=json",
+		"COSPROXY_BUCKET=" + bucket,
+		"COSPROXY_REGION=" + region,
+		"COSPROXY_PREFIXES=*",
+		"COSPROXY_ACTIONS=read,write,upload,list,delete",
+		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com",
+		"COSPROXY_CONNECT_TO=" + emu.COSAddr(),
+		"COSPROXY_STS_ENDPOINT=" + emu.STSURL(),
+		"TENCENTCLOUD_SECRET_ID=" + emu.SecretID(),
+		"TENCENTCLOUD_SECRET_KEY=" + emu.SecretKey(),
+	}
+}
+
+// sidecar is a running cosproxy.
+type sidecar struct {
+	url, admin string
+	cmd        *exec.Cmd
+	log        syncBuffer
+	exited     chan struct{}
+}
+
+// startSidecar runs a program with env (later entries win) and waits until it
+// listens. It is killed at the end of the test if it still runs.
+func startSidecar(t testing.TB, name string, env ...string) *sidecar {
+	t.Helper()
+	return startCommand(t, exec.Command(name), env...)
+}
+
+// startCommand is startSidecar for a command that starts cosproxy.
+func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
+	t.Helper()
+	s := &sidecar{cmd: cmd, exited: make(chan struct{})}
+	s.cmd.Env = append(os.Environ(), env...)
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	listening := make(chan struct{})
+	go s.watch(stderr, listening)
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		<-s.exited
+		if t.Failed() {
+			t.Logf("log of cosproxy:\n%s", tail(s.log.String(), 8000))
+		}
+		if strings.Contains(s.log.String(), "DATA RACE") {
+			t.Errorf("data race in cosproxy:\n%s", s.log.String())
+		}
+	})
+	select {
+	case <-listening:
+	case <-s.exited:
+		t.Fatalf("cosproxy ended before it listened:\n%s", s.log.String())
+	}
+	return s
+}
+
+func tail(s string, n int) string { return s[max(0, len(s)-n):] }
+
+// watch keeps the log and finds the addresses in its start line.
+func (s *sidecar) watch(stderr io.Reader, listening chan<- struct{}) {
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		_, _ = s.log.Write(append(bytes.Clone(lines.Bytes()), '\n'))
+		var start struct{ Listen, Admin string }
+		if s.url == "" && json.Unmarshal(lines.Bytes(), &start) == nil && start.Listen != "" {
+			s.url, s.admin = "http://"+start.Listen, "http://"+start.Admin
+			close(listening)
+		}
+	}
+	_ = s.cmd.Wait()
+	close(s.exited)
+}
+
+// stop sends SIGTERM and returns the exit code.
+func (s *sidecar) stop(t testing.TB) int {
+	t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-s.exited
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// waitReady polls the admin listener until a key is held.
+func (s *sidecar) waitReady(t testing.TB) {
+	t.Helper()
+	for range 500 {
+		resp, err := http.Get(s.admin + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("cosproxy did not become ready")
+}
+
+// sdkThrough is the official SDK as a legacy program uses it: pointed at the
+// sidecar, with a key that is worth nothing.
+func sdkThrough(t testing.TB, s *sidecar) *cos.Client {
+	t.Helper()
+	u, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{
+		Transport: &cos.AuthorizationTransport{SecretID: "dummy-id", SecretKey: "dummy-key", Transport: &http.Transport{}},
+	})
+}
+
+// sdkDirect is the official SDK talking to the emulator itself, with the
+// account's own key.
+func sdkDirect(t testing.TB, emu *cosemu.Server) *cos.Client {
+	t.Helper()
+	u, err := url.Parse("http://" + bucket + ".cos." + region + ".myqcloud.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{
+		Transport: &cos.AuthorizationTransport{
+			SecretID: emu.SecretID(), SecretKey: emu.SecretKey(),
+			Transport: &http.Transport{
+				Proxy: func(*http.Request) (*url.URL, error) { return url.Parse("http://" + emu.COSAddr()) },
+			},
+		},
+	})
+}
+
+// do sends one request and returns the status and the whole body.
+func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, b
+}
+
+// syncBuffer is a bytes.Buffer for several goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}

@@ -1,0 +1,105 @@
+package integration_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cosproxy/integration/cosemu"
+)
+
+// TestGigabyteInFlatMemory sends 1 GiB up and reads it back, then asks the
+// kernel for the largest resident size that the sidecar ever had.
+func TestGigabyteInFlatMemory(t *testing.T) {
+	t.Parallel()
+	const (
+		size = 1 << 30
+		most = 40 << 20
+	)
+	emu := startEmulator(t, cosemu.Options{})
+	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
+
+	sent := sha256.New()
+	req, err := http.NewRequest(http.MethodPut, s.url+"/gigabyte", io.TeeReader(io.LimitReader(&pattern{}, size), sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = size
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT: %s", resp.Status)
+	}
+
+	resp, err = http.Get(s.url + "/gigabyte")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got := sha256.New()
+	if n, err := io.Copy(got, resp.Body); err != nil || n != size {
+		t.Fatalf("GET: %d bytes, %v", n, err)
+	}
+	if sum(got) != sum(sent) {
+		t.Error("what came back is not what was sent")
+	}
+	if runtime.GOOS != "linux" {
+		t.Log("peak memory is read from /proc, on Linux only")
+		return
+	}
+	peak := peakRSS(t, s.cmd.Process.Pid)
+	t.Logf("peak RSS of cosproxy over 1 GiB up and down: %.1f MiB", float64(peak)/(1<<20))
+	if peak > most {
+		t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
+	}
+}
+
+func sum(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
+
+// peakRSS returns VmHWM of a process in bytes (proc_pid_status(5)).
+func peakRSS(t testing.TB, pid int) int64 {
+	t.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return kib << 10
+		}
+	}
+	t.Fatal("no VmHWM in /proc/pid/status")
+	return 0
+}
+
+// pattern is an endless body in which every 64 KiB differ.
+type pattern struct {
+	block int64
+	rest  []byte
+}
+
+func (p *pattern) Read(b []byte) (int, error) {
+	if len(p.rest) == 0 {
+		p.block++
+		p.rest = bytes.Repeat(fmt.Appendf(nil, "%016d", p.block), 4096)
+	}
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}

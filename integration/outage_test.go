@@ -1,0 +1,109 @@
+package integration_test
+
+import (
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+var garbage = "<html><body>captive portal</body></html>"
+
+// TestSTSOutageAtStart: without any key the sidecar runs, says why it is not
+// ready, answers 503 in COS's form, and works as soon as STS does.
+func TestSTSOutageAtStart(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]cosemu.STSFault{
+		"down":    {Drop: true},
+		"failing": {Status: http.StatusInternalServerError},
+		"limited": {Code: "RequestLimitExceeded", Message: "slow down"},
+		"garbage": {Body: &garbage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			emu := startEmulator(t, cosemu.Options{})
+			emu.SetSTSFault(fault)
+			s := startSidecar(t, program(), sidecarEnv(emu)...)
+
+			if status, _ := do(t, http.MethodGet, s.admin+"/livez", nil); status != http.StatusOK {
+				t.Errorf("livez: %d, want 200", status)
+			}
+			if status, why := do(t, http.MethodGet, s.admin+"/readyz", nil); status != http.StatusServiceUnavailable || len(why) == 0 {
+				t.Errorf("readyz: %d %q, want 503 and a reason", status, why)
+			}
+			resp, err := http.Get(s.url + "/key")
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			var answer cos.ErrorResponse
+			if err := xml.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusServiceUnavailable || answer.Code != "ServiceUnavailable" {
+				t.Errorf("without a key: %s %s", resp.Status, body)
+			}
+			if resp.Header.Get("Retry-After") == "" {
+				t.Error("503 without Retry-After")
+			}
+			if n := emu.Stats().COSRequests; n != 0 {
+				t.Errorf("%d requests reached COS unsigned", n)
+			}
+
+			emu.SetSTSFault(cosemu.STSFault{})
+			s.waitReady(t)
+			if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
+				t.Errorf("after the outage: %d %s", status, body)
+			}
+			if strings.Contains(s.log.String(), emu.SecretKey()) {
+				t.Error("the long-lived key is in the log")
+			}
+		})
+	}
+}
+
+// TestSTSOutageWhileKeyIsValid: as long as the old key lives no request fails,
+// however STS misbehaves; after that 503; after the outage all is well.
+func TestSTSOutageWhileKeyIsValid(t *testing.T) {
+	t.Parallel()
+	const life = 6 * time.Second
+	for name, fault := range map[string]cosemu.STSFault{
+		"down":    {Drop: true},
+		"hanging": {Delay: time.Hour},
+		"garbage": {Body: &garbage},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			emu := startEmulator(t, cosemu.Options{KeyLife: life})
+			s := startSidecar(t, program(), sidecarEnv(emu)...)
+			s.waitReady(t)
+			emu.SetSTSFault(fault)
+			// STS counts whole seconds, so the key lives up to a second less; one
+			// more is left for the machine to be slow in.
+			for end := time.Now().Add(life - 2*time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
+					t.Fatalf("with a valid key: %d %s", status, body)
+				}
+			}
+			waitStatus(t, s.url+"/?prefix=key", http.StatusServiceUnavailable)
+			emu.SetSTSFault(cosemu.STSFault{})
+			waitStatus(t, s.url+"/?prefix=key", http.StatusOK)
+		})
+	}
+}
+
+// waitStatus repeats a GET until it is answered with status.
+func waitStatus(t *testing.T, url string, status int) {
+	t.Helper()
+	last := 0
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if last, _ = do(t, http.MethodGet, url, nil); last == status {
+			return
+		}
+	}
+	t.Fatalf("GET %s: still %d, want %d", url, last, status)
+}

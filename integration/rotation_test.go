@@ -1,0 +1,59 @@
+package integration_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"cosproxy/integration/cosemu"
+)
+
+// TestRotationUnderLoad keeps a constant load on the sidecar for 30 s while its
+// keys live for 5 s: no request fails, and STS is asked about once in two
+// thirds of a life.
+func TestRotationUnderLoad(t *testing.T) {
+	t.Parallel()
+	const (
+		life    = 5 * time.Second
+		span    = 30 * time.Second
+		workers = 8
+		pause   = 5 * time.Millisecond
+	)
+	emu := startEmulator(t, cosemu.Options{KeyLife: life})
+	s := startSidecar(t, program(), sidecarEnv(emu)...)
+	s.waitReady(t)
+
+	var requests, failures atomic.Int64
+	var wg sync.WaitGroup
+	end := time.Now().Add(span)
+	for w := range workers {
+		wg.Go(func() {
+			for i := 0; time.Now().Before(end); i++ {
+				url := fmt.Sprintf("%s/load/%d/%d", s.url, w, i%10)
+				body := fmt.Appendf(nil, "worker %d round %d", w, i)
+				if status, answer := do(t, http.MethodPut, url, bytes.NewReader(body)); status != http.StatusOK {
+					failures.Add(1)
+					t.Errorf("PUT %s: %d %s", url, status, answer)
+				}
+				if status, got := do(t, http.MethodGet, url, nil); status != http.StatusOK || !bytes.Equal(got, body) {
+					failures.Add(1)
+					t.Errorf("GET %s: %d %s", url, status, got)
+				}
+				requests.Add(2)
+				time.Sleep(pause)
+			}
+		})
+	}
+	wg.Wait()
+
+	calls := int64(emu.Stats().STSCalls)
+	t.Logf("%d requests, %d failures, %d STS calls", requests.Load(), failures.Load(), calls)
+	// A refresh comes at 2/3 of the life give or take 10 %: after 3.0 to 3.7 s.
+	if least, most := int64(span/life), int64(span/(3*time.Second))+1; calls < least || calls > most {
+		t.Errorf("%d STS calls in %v with keys of %v, want %d to %d", calls, span, life, least, most)
+	}
+}
