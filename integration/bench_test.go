@@ -130,6 +130,7 @@ func newSink(b *testing.B, size int64) string {
 	zeros := make([]byte, min(size, 1<<20))
 	buffers := sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("x-cos-request-id", "bench")
 		if r.Method == http.MethodPut {
 			buf := buffers.Get().(*[]byte)
 			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, *buf)

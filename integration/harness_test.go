@@ -121,7 +121,8 @@ func startSidecar(t testing.TB, name string, env ...string) *sidecar {
 func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 	t.Helper()
 	s := &sidecar{cmd: cmd, exited: make(chan struct{})}
-	s.cmd.Env = append(os.Environ(), env...)
+	s.cmd.Env = append(cleanEnv(), env...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that cosemu's child is killed too
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +133,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 	listening := make(chan struct{})
 	go s.watch(stderr, listening)
 	t.Cleanup(func() {
-		_ = s.cmd.Process.Kill()
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 		<-s.exited
 		if t.Failed() {
 			t.Logf("log of cosproxy:\n%s", tail(s.log.String(), 8000))
@@ -147,6 +148,18 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 		t.Fatalf("cosproxy ended before it listened:\n%s", s.log.String())
 	}
 	return s
+}
+
+// cleanEnv is what a program needs of the environment of the tests. A
+// developer's own keys and proxies are no part of it.
+func cleanEnv() []string {
+	var env []string
+	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
@@ -181,7 +194,7 @@ func (s *sidecar) stop(t testing.TB) int {
 func (s *sidecar) waitReady(t testing.TB) {
 	t.Helper()
 	for range 500 {
-		resp, err := http.Get(s.admin + "/readyz")
+		resp, err := client.Get(s.admin + "/readyz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -224,6 +237,18 @@ func sdkDirect(t testing.TB, emu *cosemu.Server) *cos.Client {
 	})
 }
 
+// waitInFlight waits until the sidecar serves n requests.
+func (s *sidecar) waitInFlight(t testing.TB, n int) {
+	t.Helper()
+	for range 500 {
+		if _, page := do(t, http.MethodGet, s.admin+"/status", nil); strings.Contains(string(page), fmt.Sprintf(" %d requests in flight", n)) {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("the sidecar does not serve %d requests", n)
+}
+
 // do sends one request and returns the status and the whole body.
 func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
 	t.Helper()
@@ -231,7 +256,7 @@ func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,6 +267,9 @@ func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
 	}
 	return resp.StatusCode, b
 }
+
+// client asks the sidecar directly, whatever proxy the environment names.
+var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 // syncBuffer is a bytes.Buffer for several goroutines.
 type syncBuffer struct {

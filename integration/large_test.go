@@ -25,7 +25,7 @@ func TestGigabyteInFlatMemory(t *testing.T) {
 		size = 1 << 30
 		most = 40 << 20
 	)
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
 
 	sent := sha256.New()
@@ -34,7 +34,7 @@ func TestGigabyteInFlatMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.ContentLength = size
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestGigabyteInFlatMemory(t *testing.T) {
 		t.Fatalf("PUT: %s", resp.Status)
 	}
 
-	resp, err = http.Get(s.url + "/gigabyte")
+	resp, err = client.Get(s.url + "/gigabyte")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func TestSTSOutageAtStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			emu := startEmulator(t, cosemu.Options{})
+			emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 			emu.SetSTSFault(fault)
 			s := startSidecar(t, program(), sidecarEnv(emu)...)
 
@@ -37,7 +37,7 @@ func TestSTSOutageAtStart(t *testing.T) {
 			if status, why := do(t, http.MethodGet, s.admin+"/readyz", nil); status != http.StatusServiceUnavailable || len(why) == 0 {
 				t.Errorf("readyz: %d %q, want 503 and a reason", status, why)
 			}
-			resp, err := http.Get(s.url + "/key")
+			resp, err := client.Get(s.url + "/key")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -74,11 +74,12 @@ func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 	for name, fault := range map[string]cosemu.STSFault{
 		"down":    {Drop: true},
 		"hanging": {Delay: time.Hour},
+		"slow":    {Delay: 2 * time.Second, Drop: true},
 		"garbage": {Body: &garbage},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			emu := startEmulator(t, cosemu.Options{KeyLife: life})
+			emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
 			s := startSidecar(t, program(), sidecarEnv(emu)...)
 			s.waitReady(t)
 			emu.SetSTSFault(fault)
@@ -93,6 +94,21 @@ func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 			emu.SetSTSFault(cosemu.STSFault{})
 			waitStatus(t, s.url+"/?prefix=key", http.StatusOK)
 		})
+	}
+}
+
+// TestSlowSTS: while STS takes 2 s for an answer, requests wait for the first
+// key, and for none after it.
+func TestSlowSTS(t *testing.T) {
+	t.Parallel()
+	const life = 10 * time.Second
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
+	emu.SetSTSFault(cosemu.STSFault{Delay: 2 * time.Second})
+	s := startSidecar(t, program(), sidecarEnv(emu)...)
+	for end := time.Now().Add(2 * life); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
+			t.Fatalf("with a slow STS: %d %s", status, body)
+		}
 	}
 }
 

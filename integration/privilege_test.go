@@ -14,7 +14,7 @@ import (
 // it leaves, and the key could not do it either.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_PREFIXES=uploads/*", "COSPROXY_ACTIONS=upload")...)
 	if status, body := do(t, http.MethodPut, s.url+"/uploads/a", strings.NewReader("x")); status != http.StatusOK {
 		t.Fatalf("an allowed upload: %d %s", status, body)
@@ -40,7 +40,7 @@ func TestLeastPrivilege(t *testing.T) {
 // XML form and nothing of it reaches COS.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for name, c := range map[string]struct{ request, status, code string }{
 		"unknown host":           {"GET /key HTTP/1.1\r\nHost: evil.example\r\n\r\n", "421", "MisdirectedRequest"},

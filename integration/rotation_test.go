@@ -23,13 +23,14 @@ func TestRotationUnderLoad(t *testing.T) {
 		workers = 8
 		pause   = 5 * time.Millisecond
 	)
-	emu := startEmulator(t, cosemu.Options{KeyLife: life})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
 
+	start := time.Now()
 	var requests, failures atomic.Int64
 	var wg sync.WaitGroup
-	end := time.Now().Add(span)
+	end := start.Add(span)
 	for w := range workers {
 		wg.Go(func() {
 			for i := 0; time.Now().Before(end); i++ {
@@ -52,8 +53,10 @@ func TestRotationUnderLoad(t *testing.T) {
 
 	calls := int64(emu.Stats().STSCalls)
 	t.Logf("%d requests, %d failures, %d STS calls", requests.Load(), failures.Load(), calls)
-	// A refresh comes at 2/3 of the life give or take 10 %: after 3.0 to 3.7 s.
-	if least, most := int64(span/life), int64(span/(3*time.Second))+1; calls < least || calls > most {
-		t.Errorf("%d STS calls in %v with keys of %v, want %d to %d", calls, span, life, least, most)
+	// STS counts whole seconds, so a key lives 4 to 5 s; a refresh comes at 2/3
+	// of that give or take 10 %, after 2.4 s at the earliest.
+	took := time.Since(start)
+	if least, most := int64(span/life), int64(took/(2400*time.Millisecond))+2; calls < least || calls > most {
+		t.Errorf("%d STS calls in %v with keys of %v, want %d to %d", calls, took, life, least, most)
 	}
 }

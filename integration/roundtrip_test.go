@@ -92,7 +92,7 @@ func readDirect(t *testing.T, emu *cosemu.Server, key string) []byte {
 // TestCurl is the README's first example.
 func TestCurl(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "up")
@@ -102,7 +102,7 @@ func TestCurl(t *testing.T) {
 	}
 	curl := func(args ...string) string {
 		t.Helper()
-		out, err := exec.Command("curl", append([]string{"-sS", "--fail-with-body"}, args...)...).CombinedOutput()
+		out, err := exec.Command("curl", append([]string{"-sS", "--noproxy", "*", "--fail-with-body"}, args...)...).CombinedOutput()
 		if err != nil {
 			t.Fatalf("curl %v: %v\n%s", args, err, out)
 		}
@@ -124,7 +124,7 @@ func TestCurl(t *testing.T) {
 	if part := curl("-r", "16-31", s.url+"/from/curl.bin"); part != "0123456789abcdef" {
 		t.Errorf("range: %q", part)
 	}
-	stdin := exec.Command("curl", "-sS", "--fail-with-body", "-T", "-", s.url+"/from/stdin")
+	stdin := exec.Command("curl", "-sS", "--noproxy", "*", "--fail-with-body", "-T", "-", s.url+"/from/stdin")
 	stdin.Stdin = strings.NewReader("of unknown length")
 	if out, err := stdin.CombinedOutput(); err != nil {
 		t.Fatalf("curl -T -: %v\n%s", err, out)

@@ -17,7 +17,7 @@ import (
 // to stop is finished and acknowledged; new connections are refused.
 func TestSIGTERMDuringUpload(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
 
@@ -27,7 +27,7 @@ func TestSIGTERMDuringUpload(t *testing.T) {
 	go func() {
 		req, _ := http.NewRequest(http.MethodPut, s.url+"/slow", body)
 		req.ContentLength = int64(len(first) + len(second))
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err != nil {
 			t.Error(err)
 			answered <- 0
@@ -39,6 +39,7 @@ func TestSIGTERMDuringUpload(t *testing.T) {
 	if _, err := feed.Write(first); err != nil {
 		t.Fatal(err)
 	}
+	s.waitInFlight(t, 1)
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +78,7 @@ func waitRefused(t *testing.T, addr string) {
 // nothing at COS.
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
 
@@ -85,7 +86,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	answered := make(chan error, 1)
 	go func() {
 		req, _ := http.NewRequest(http.MethodPut, s.url+"/cut", body) // chunked
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := client.Do(req)
 		if err == nil {
 			resp.Body.Close()
 		}
@@ -94,6 +95,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	if _, err := feed.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil {
 		t.Fatal(err)
 	}
+	s.waitInFlight(t, 1)
 	for range 2 {
 		if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Fatal(err)
@@ -115,7 +117,7 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 // becomes a shorter object.
 func TestClientBreaksOffUpload(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for name, head := range map[string]string{
 		"known":   "Content-Length: 2000000\r\n\r\n",
@@ -142,9 +144,20 @@ func TestClientBreaksOffUpload(t *testing.T) {
 	}
 }
 
+// assertNoObject waits until COS is done with the upload of key, and wants no
+// object to have come of it.
 func assertNoObject(t *testing.T, emu *cosemu.Server, key string) {
 	t.Helper()
-	if _, err := sdkDirect(t, emu).Object.Head(t.Context(), key, nil); err == nil {
-		t.Errorf("COS holds an object under %q", key)
+	for range 500 {
+		for _, r := range emu.Requests() {
+			if r.Method == http.MethodPut && r.URI == "/"+key {
+				if o, found := emu.Object(bucket, key); found {
+					t.Errorf("COS holds %d bytes under %q", o.Size, key)
+				}
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
+	t.Fatalf("COS never ended the upload of %q", key)
 }

@@ -22,7 +22,7 @@ import (
 // choose the way to COS.
 func TestThroughHTTPProxy(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), append(sidecarEnv(emu),
 		"COSPROXY_CONNECT_TO=", "HTTP_PROXY=http://"+emu.COSAddr())...)
 	if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
@@ -39,7 +39,7 @@ func TestTLSWithOwnCA(t *testing.T) {
 	t.Parallel()
 	host := bucket + ".cos." + region + ".myqcloud.com"
 	cert, caFile := selfSigned(t, host)
-	emu := startEmulator(t, cosemu.Options{TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, TLS: &tls.Config{Certificates: []tls.Certificate{cert}}})
 	env := append(sidecarEnv(emu), "COSPROXY_ENDPOINT=https://{bucket}.cos.{region}.myqcloud.com")
 
 	s := startSidecar(t, program(), append(env, "COSPROXY_CA_FILE="+caFile)...)

@@ -20,7 +20,8 @@ const actionPrefix = "name/cos:"
 // objectSubresources and bucketSubresources map a query parameter that selects
 // a sub-resource to the action of each method (COS document "COS API
 // authorization policy guide"). An empty parameter name means none is given.
-// A sub-resource with a method that is not listed has no known action.
+// A sub-resource with a method that is not listed has no action whose name is
+// documented.
 var (
 	objectSubresources = map[string]map[string]string{
 		"": {
@@ -37,8 +38,8 @@ var (
 		"select":    {http.MethodPost: "GetObject"},
 		"acl":       {http.MethodPut: "PutObjectACL", http.MethodGet: "GetObjectACL"},
 		"tagging":   {http.MethodPut: "PutObjectTagging", http.MethodGet: "GetObjectTagging", http.MethodDelete: "DeleteObjectTagging"},
-		"retention": {http.MethodPut: "PutObjectRetention", http.MethodGet: "GetObjectRetention"},
-		"symlink":   {http.MethodPut: "PutSymlink", http.MethodGet: "GetSymlink"},
+		"retention": {},
+		"symlink":   {},
 		"live":      {},
 		"vod":       {},
 	}
@@ -66,11 +67,11 @@ var (
 		"accelerate":         putGet("Accelerate"),
 		"encryption":         putGetDelete("Encryption"),
 		"location":           {http.MethodGet: "GetBucketLocation"},
-		"inventory":          inventory(),
+		"inventory":          putGetDelete("Inventory"),
 		"live":               {},
-		"intelligenttiering": putGet("IntelligentTiering"),
-		"object-lock":        putGet("ObjectLockConfiguration"),
-		"strict-signature":   putGetDelete("StrictSignature"),
+		"intelligenttiering": {},
+		"object-lock":        {},
+		"strict-signature":   {},
 	}
 )
 
@@ -81,13 +82,6 @@ func putGet(noun string) map[string]string {
 func putGetDelete(noun string) map[string]string {
 	m := putGet(noun)
 	m[http.MethodDelete] = "DeleteBucket" + noun
-	return m
-}
-
-// inventory adds the one-off report; without an id, GET lists the rules.
-func inventory() map[string]string {
-	m := putGetDelete("Inventory")
-	m[http.MethodPost] = "PostBucketInventory"
 	return m
 }
 

@@ -74,14 +74,19 @@ func credentialError(err error) error {
 	return answer
 }
 
-// upstreamError turns a failed round trip into the answer for the client: 400
-// when the client's own body broke off, 504 for a timeout, else 502.
-func upstreamError(err error, up *upload) error {
+// failure turns what a round trip failed with into the answer for the client:
+// 400 when the client's own body broke off, 504 for a timeout, else 502.
+func (x *exchange) failure(err error) error {
 	var answer *Error
 	if errors.As(err, &answer) {
 		return answer
 	}
-	if cause := up.clientErr(); cause != nil {
+	ended := context.Cause(x.ctx)
+	if ended != nil && !errors.Is(ended, context.Canceled) {
+		return x.cutOff(ended)
+	}
+	// net/http cancels also when the client breaks off its body but still listens.
+	if cause := x.upload.clientErr(); cause != nil {
 		return &Error{
 			Status:  http.StatusBadRequest,
 			Code:    "IncompleteBody",
@@ -89,8 +94,8 @@ func upstreamError(err error, up *upload) error {
 			Err:     errClient{cause},
 		}
 	}
-	if errors.Is(err, context.Canceled) {
-		return errClient{err}
+	if ended != nil {
+		return errClient{ended}
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
@@ -106,6 +111,35 @@ func upstreamError(err error, up *upload) error {
 		Code:    "BadGateway",
 		Message: "The connection to COS failed. Check the endpoint, the region and the network; cosproxy's log has the cause.",
 		Err:     err,
+	}
+}
+
+// cutOff is the answer to a request that stalled, or that the server ended with
+// a cause of its own.
+func (x *exchange) cutOff(cause error) error {
+	switch {
+	case errors.Is(cause, errClientStalled):
+		return &Error{
+			Status:  http.StatusBadRequest,
+			Code:    "RequestTimeout",
+			Message: "No byte of the request body arrived for too long; nothing was stored. Send the whole body again.",
+			Err:     errClient{cause},
+		}
+	case errors.Is(cause, errStalled):
+		return &Error{
+			Status:  http.StatusGatewayTimeout,
+			Code:    "GatewayTimeout",
+			Message: "COS took no byte of the request body for too long; nothing was stored. Send it again.",
+			Err:     cause,
+		}
+	default:
+		return &Error{
+			Status:     http.StatusServiceUnavailable,
+			Code:       "ServiceUnavailable",
+			Message:    "The request was cut off before it could be finished. Send it again.",
+			RetryAfter: time.Second,
+			Err:        cause,
+		}
 	}
 }
 

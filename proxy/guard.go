@@ -25,7 +25,10 @@ func newGuard(hosts ...string) guard {
 
 func (g guard) check(r *http.Request) error {
 	name := hostname(r.Host)
-	if isLoopback(name) || g.hosts[strings.ToLower(name)] || isOwnAddress(r, name) {
+	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
+		return nil // no name leads a browser there
+	}
+	if name == "" || isLoopback(name) || g.hosts[strings.ToLower(name)] || isOwnAddress(r, name) {
 		return nil
 	}
 	return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",

@@ -104,7 +104,7 @@ func (a *arrival) readBody() error {
 }
 
 // waitGone returns once the proxy has closed the connection.
-func (a *arrival) waitGone() { _, _ = a.reader.ReadByte() }
+func (a *arrival) waitGone() { _, _ = io.Copy(io.Discard, a.reader) }
 
 // target is the request target on the wire.
 func (a *arrival) target() string { return strings.Fields(a.head)[1] }
@@ -130,7 +130,7 @@ func fieldNames(head string) []string {
 }
 
 // ok is the answer of an upstream that has nothing to say.
-const ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+const ok = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n"
 
 // upstream is a recording server. It reads requests from the wire and checks
 // the signature of each with the official SDK.
@@ -147,9 +147,9 @@ type upstream struct {
 	closed   bool
 }
 
-func newUpstream(t testing.TB, k *keys, handle func(*arrival)) *upstream {
+func newUpstream(t testing.TB, ln net.Listener, k *keys, handle func(*arrival)) *upstream {
 	t.Helper()
-	u := &upstream{t: t, listener: listen(t), keys: k, handle: handle}
+	u := &upstream{t: t, listener: ln, keys: k, handle: handle}
 	u.running.Go(u.accept)
 	t.Cleanup(func() {
 		u.listener.Close()
@@ -320,6 +320,7 @@ func (b *syncBuffer) String() string {
 // rig is a proxy on a socket with a recording upstream behind it.
 type rig struct {
 	addr     string
+	memory   *pipes // in place of addr, in a synctest bubble
 	keys     *keys
 	upstream *upstream
 	log      *syncBuffer
@@ -333,6 +334,8 @@ type setup struct {
 	keys      *keys
 	options   func(*proxy.Options)
 	transport proxy.TransportOptions
+	base      context.Context // of the server; nil means one that never ends
+	inMemory  bool            // for a synctest bubble, where sockets cannot be used
 }
 
 func start(t testing.TB, s setup) *rig {
@@ -341,11 +344,18 @@ func start(t testing.TB, s setup) *rig {
 		s.keys = newKeys(3)
 	}
 	r := &rig{keys: s.keys, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
-	r.upstream = newUpstream(t, s.keys, s.handle)
+	ln := net.Listener(newPipes())
+	if !s.inMemory {
+		ln = listen(t)
+	}
+	r.upstream = newUpstream(t, ln, s.keys, s.handle)
 	if s.transport.ConnectTo == "" {
 		s.transport.ConnectTo = r.upstream.listener.Addr().String()
 	}
 	transport := proxy.NewTransport(s.transport)
+	if s.inMemory {
+		transport.DialContext = ln.(*pipes).dial
+	}
 	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	o := proxy.Options{
 		Route:       proxy.Route{Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}},
@@ -361,15 +371,27 @@ func start(t testing.TB, s setup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.serve(t, p, logger)
+	if s.base == nil {
+		s.base = context.Background()
+	}
+	if s.inMemory {
+		r.memory = newPipes()
+		r.serveOn(s.base, t, r.memory, p, logger)
+	} else {
+		r.serveOn(s.base, t, listen(t), p, logger)
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return r
 }
 
 func (r *rig) serve(t testing.TB, h http.Handler, logger *slog.Logger) {
-	ln := listen(t)
+	r.serveOn(context.Background(), t, listen(t), h, logger)
+}
+
+func (r *rig) serveOn(base context.Context, t testing.TB, ln net.Listener, h http.Handler, logger *slog.Logger) {
 	r.addr = ln.Addr().String()
 	r.server = proxy.NewServer(h, logger)
+	r.server.BaseContext = func(net.Listener) context.Context { return base }
 	var running sync.WaitGroup
 	running.Go(func() { _ = r.server.Serve(proxy.Listener(ln)) })
 	t.Cleanup(func() { r.server.Close(); running.Wait() })
@@ -393,7 +415,11 @@ type client struct {
 
 func (r *rig) dial(t testing.TB) *client {
 	t.Helper()
-	c, err := net.Dial("tcp", r.addr)
+	dial := func() (net.Conn, error) { return net.Dial("tcp", r.addr) }
+	if r.memory != nil {
+		dial = func() (net.Conn, error) { return r.memory.dial(t.Context(), "", "") }
+	}
+	c, err := dial()
 	if err != nil {
 		t.Fatal(err)
 	}

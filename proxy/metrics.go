@@ -16,6 +16,7 @@ type metrics struct {
 	received prometheus.Counter
 	sent     prometheus.Counter
 	inFlight prometheus.Gauge
+	aborted  prometheus.Counter
 	rejected *prometheus.CounterVec
 }
 
@@ -42,6 +43,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "cosproxy_requests_in_flight",
 			Help: "Requests being served now.",
 		}),
+		aborted: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cosproxy_aborted_responses_total",
+			Help: "Answers that were begun and could not be finished, so that the client's connection was broken.",
+		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_rejected_keys_total",
 			Help: "Answers in which COS rejected the temporary key, by error code.",
@@ -50,7 +55,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.rejected} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -66,6 +71,9 @@ func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 		action = "unknown"
 	}
 	m.inFlight.Dec()
+	if x.aborted {
+		m.aborted.Inc()
+	}
 	m.requests.WithLabelValues(action, strconv.Itoa(x.status)).Inc()
 	m.duration.WithLabelValues(action).Observe(elapsed.Seconds())
 	m.received.Add(float64(x.upload.count.Load()))

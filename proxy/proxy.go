@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -30,6 +33,9 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock that signatures are made with. Nil means time.Now.
 	Now func() time.Time
+	// StallTimeout is how long a body may stand still, either way, before the
+	// exchange is ended. Zero means one minute.
+	StallTimeout time.Duration
 }
 
 // Proxy is the handler that New returns.
@@ -38,6 +44,7 @@ type Proxy struct {
 	endpoint *url.URL
 	guard    guard
 	upstream signingTransport
+	stall    time.Duration
 	log      *slog.Logger
 	metrics  *metrics
 }
@@ -64,6 +71,7 @@ func New(o Options) (*Proxy, error) {
 		endpoint: endpoint,
 		guard:    newGuard(append([]string{endpoint.Host}, o.AllowedHosts...)...),
 		upstream: signingTransport{base: o.Transport, credentials: o.Credentials, now: o.Now, onRejected: m.keyRejected},
+		stall:    cmp.Or(o.StallTimeout, stallTimeout),
 		log:      o.Logger,
 		metrics:  m,
 	}
@@ -83,12 +91,15 @@ func New(o Options) (*Proxy, error) {
 type exchange struct {
 	w         http.ResponseWriter
 	r         *http.Request
+	ctx       context.Context // ends with the request, or with end
+	end       context.CancelCauseFunc
 	start     time.Time
 	upload    upload
 	op        operation
 	status    int
 	bytesOut  int64
 	requestID string
+	aborted   bool  // the answer was begun and not finished
 	err       error // why the answer is not COS's, or not whole
 }
 
@@ -98,8 +109,13 @@ type exchange struct {
 func (x *exchange) hangUpIfUnread() {
 	if !x.upload.whole() {
 		x.w.Header().Set("Connection", "close")
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lastRead))
 	}
 }
+
+// lastRead is how long net/http may read on from a client that was refused in
+// the middle of its body, so that the client can take the answer in.
+const lastRead = time.Second
 
 func (x *exchange) flush() error {
 	return http.NewResponseController(x.w).Flush()
@@ -109,6 +125,15 @@ func (x *exchange) flush() error {
 // break the client's connection when an answer cannot be finished.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r, start: time.Now(), upload: upload{r: r}}
+	x.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
+	x.ctx, x.end = context.WithCancelCause(r.Context())
+	defer x.end(nil)
+	defer unblockReads(x.ctx, w)()
+	if !x.upload.empty() {
+		x.upload.watchdog = newWatchdog(p.stall, func() { x.end(x.upload.stalled()) })
+		defer x.upload.watchdog.stop()
+		x.ctx = x.upload.watched(x.ctx)
+	}
 	p.metrics.inFlight.Inc()
 	// Deferred, so that a broken download is counted and logged as well.
 	defer p.finish(x)
@@ -142,13 +167,20 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := p.route.authorize(x.op, x.r, q); err != nil {
 		return err
 	}
-	out, err := p.rewrite(x.r, x.op, q, &x.upload)
+	out, err := p.rewrite(x, q)
 	if err != nil {
 		return err
 	}
+	if err := x.upload.load(); err != nil {
+		return x.failure(err)
+	}
+	x.upload.attach(out)
 	resp, err := p.upstream.send(out)
+	if !x.upload.empty() {
+		x.upload.watchdog.stop() // COS may have answered before the end of the body
+	}
 	if err != nil {
-		return upstreamError(err, &x.upload)
+		return x.failure(err)
 	}
 	return p.respond(x, resp)
 }

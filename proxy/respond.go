@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 )
@@ -19,13 +21,18 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 		return errorf(http.StatusBadGateway, "IncompleteBody",
 			"COS answered %d before it had the whole body, so the upload cannot be trusted. Send it again.", resp.StatusCode)
 	}
+	if resp.StatusCode < 300 && !x.upload.empty() && len(resp.Header["X-Cos-Request-Id"]) == 0 {
+		return errorf(http.StatusBadGateway, "BadGateway",
+			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
+	}
 	copyResponseHeader(x.w.Header(), resp.Header)
 	x.hangUpIfUnread()
 	x.requestID = first(resp.Header["X-Cos-Request-Id"])
 	x.status = resp.StatusCode
 	x.w.WriteHeader(resp.StatusCode)
-	if err := stream(x, resp); err != nil {
-		x.err = err
+	if err := p.stream(x, resp); err != nil {
+		x.err, x.aborted = err, true
+		x.abort()
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -41,7 +48,7 @@ func first(v []string) string {
 // stream copies the body and flushes after each piece. COS answers Complete
 // and Copy with a header at once, then blanks to keep the connection alive,
 // then the result, so the header of a body of unknown length goes out first.
-func stream(x *exchange, resp *http.Response) error {
+func (p *Proxy) stream(x *exchange, resp *http.Response) error {
 	if resp.ContentLength == 0 || x.r.Method == http.MethodHead {
 		return nil
 	}
@@ -50,8 +57,13 @@ func stream(x *exchange, resp *http.Response) error {
 	}
 	buf, release := getBuffer(resp.ContentLength)
 	defer release()
+	watchdog := newWatchdog(p.stall, func() { x.end(errStalled) })
+	watchdog.moved()
+	defer watchdog.stop()
+	defer unblockWrites(x.ctx, x.w)()
 	for {
 		n, rerr := resp.Body.Read(buf)
+		watchdog.moved()
 		if n > 0 {
 			wn, werr := x.w.Write(buf[:n])
 			x.bytesOut += int64(wn)
@@ -59,15 +71,41 @@ func stream(x *exchange, resp *http.Response) error {
 				werr = x.flush()
 			}
 			if werr != nil {
-				return errClient{werr}
+				return x.cause(errClient{werr})
 			}
+			watchdog.moved()
 		}
-		if errors.Is(rerr, io.EOF) {
+		if rerr == io.EOF { // a wrapped one would be a failure
 			return nil
 		}
 		if rerr != nil {
-			return rerr
+			return x.cause(rerr)
 		}
+	}
+}
+
+// cause is why the exchange ended, if it did, since then err is only how that
+// showed.
+func (x *exchange) cause(err error) error {
+	switch cause := context.Cause(x.ctx); {
+	case cause == nil:
+		return err
+	case errors.Is(cause, context.Canceled):
+		return errClient{cause}
+	default:
+		return cause
+	}
+}
+
+// abort makes the end of the connection look like a failure to HTTP/1.0
+// clients too, for which a clean end is the end of the body.
+func (x *exchange) abort() {
+	c, ok := x.r.Context().Value(connKey{}).(*conn)
+	if !ok || x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
 	}
 }
 

@@ -10,13 +10,21 @@ import (
 // rewrite builds the outbound request: the route's URL and Host, the client's
 // end-to-end headers, the body's length as the client announced it. Signing
 // comes after, so nothing that leaves is unsigned or changed once signed.
-func (p *Proxy) rewrite(r *http.Request, op operation, q query, up *upload) (*http.Request, error) {
-	if r.ContentLength < 0 && (op.action != actionPrefix+"PutObject" || r.Header.Get("X-Cos-Copy-Source") != "") {
-		// COS takes a body of unknown length for PUT Object only.
-		return nil, errorf(http.StatusLengthRequired, "MissingContentLength",
-			"COS needs the body's length for this request. Send a Content-Length header instead of Transfer-Encoding: chunked.")
+func (p *Proxy) rewrite(x *exchange, q query) (*http.Request, error) {
+	r := x.r
+	if err := checkLength(r, x.op.action); err != nil {
+		return nil, err
 	}
-	out := r.WithContext(r.Context())
+	header, err := outboundHeader(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	if r.Method == http.MethodPut || r.Method == http.MethodDelete {
+		// For net/http this says that the request may be sent again on a new
+		// connection if COS closed an idle one; without a value nothing is sent.
+		header["X-Idempotency-Key"] = nil
+	}
+	out := r.WithContext(x.ctx)
 	out.URL = &url.URL{
 		Scheme:   p.endpoint.Scheme,
 		Host:     p.endpoint.Host,
@@ -29,10 +37,25 @@ func (p *Proxy) rewrite(r *http.Request, op operation, q query, up *upload) (*ht
 	out.TransferEncoding = nil
 	out.Trailer = nil
 	out.Close = false
-	out.Header = outboundHeader(r.Header)
-	out.Body = up.body()
-	out.GetBody = nil
+	out.Header = header
 	return out, nil
+}
+
+// checkLength refuses a body whose length COS would have to guess. It takes one
+// of unknown length for PUT Object only. A request without any length has no
+// body in HTTP/1.1 (RFC 9112, 6.3), but HTTP/1.0 demands one (RFC 1945, 8.3).
+func checkLength(r *http.Request, action string) error {
+	plainPut := action == actionPrefix+"PutObject" && r.Header.Get("X-Cos-Copy-Source") == ""
+	old := !r.ProtoAtLeast(1, 1) && (r.Method == http.MethodPut || r.Method == http.MethodPost)
+	switch {
+	case r.ContentLength < 0 && !plainPut:
+		return errorf(http.StatusLengthRequired, "MissingContentLength",
+			"COS needs the body's length for this request. Send a Content-Length header instead of Transfer-Encoding: chunked.")
+	case old && r.Header["Content-Length"] == nil:
+		return errorf(http.StatusLengthRequired, "MissingContentLength",
+			"An HTTP/1.0 upload needs a Content-Length header.")
+	}
+	return nil
 }
 
 // hopByHop are the headers of one connection (RFC 9110, 7.6.1).
@@ -62,11 +85,19 @@ var notForwarded = map[string]bool{
 }
 
 // outboundHeader copies the headers that go on to COS. Hop-by-hop headers, and
-// those that Connection names, are left out before anything is signed.
-func outboundHeader(in http.Header) http.Header {
+// those that Connection names, are left out before anything is signed. Connection
+// may not name a header that says what the request does.
+func outboundHeader(in http.Header) (http.Header, error) {
 	named := connectionOptions(in)
+	for k := range named {
+		if strings.HasPrefix(k, "X-Cos-") || strings.HasPrefix(k, "X-Ci-") || strings.HasPrefix(k, "Content-") ||
+			strings.HasPrefix(k, "If-") || k == "Range" {
+			return nil, errorf(http.StatusBadRequest, "InvalidRequest",
+				"Connection names %s, so COS would do another thing than was asked. Leave it out of Connection.", k)
+		}
+	}
 	// Room for what signing adds: growing a map costs more than both headers.
-	out := make(http.Header, len(in)+3)
+	out := make(http.Header, len(in)+4)
 	for k, v := range in {
 		if hopByHop[k] || notForwarded[k] || named[k] ||
 			strings.HasPrefix(k, "Proxy-") || strings.HasPrefix(k, "X-Forwarded-") {
@@ -78,7 +109,7 @@ func outboundHeader(in http.Header) http.Header {
 		// net/http would send its own name for a client that sent none.
 		out["User-Agent"] = nil
 	}
-	return out
+	return out, nil
 }
 
 // connectionOptions returns the canonical names that Connection lists.

@@ -17,7 +17,7 @@ func TestHeadersThatStayBehind(t *testing.T) {
 		"Authorization: q-sign-algorithm=sha1&q-ak=client",
 		"x-cos-security-token: client",
 		"x-ci-security-token: client",
-		"Connection: keep-alive, X-Cos-Something, x-named",
+		"Connection: keep-alive, X-Something, x-named",
 		"Connection: X-Second",
 		"Keep-Alive: timeout=5",
 		"Proxy-Authenticate: Basic",
@@ -27,7 +27,7 @@ func TestHeadersThatStayBehind(t *testing.T) {
 		"TE: trailers",
 		"Trailer: X-Late",
 		"Upgrade: websocket",
-		"X-Cos-Something: client",
+		"X-Something: client",
 		"X-Named: client",
 		"X-Second: client",
 		"Forwarded: for=192.0.2.1",
@@ -187,10 +187,10 @@ func TestSignatureTime(t *testing.T) {
 	}
 }
 
-// Connection may name any header; what it takes away is gone before the
-// request is signed, and what COS needs stays.
+// What Connection takes away is gone before the request is signed, and what COS
+// needs stays.
 func TestConnectionCannotBreakASignature(t *testing.T) {
-	for _, named := range []string{"Host", "Content-Length", "Authorization", "x-cos-security-token", "User-Agent", "Content-Type", ",,", "@"} {
+	for _, named := range []string{"Host", "Authorization", "User-Agent", "Accept", "X-Contents", ",,", "@"} {
 		t.Run(named, func(t *testing.T) {
 			r := start(t, setup{})
 			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\ntest")
@@ -202,4 +202,25 @@ func TestConnectionCannotBreakASignature(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A header that says what COS shall do is not dropped in silence.
+func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
+	r := start(t, setup{})
+	for _, named := range []string{
+		"x-cos-acl", "X-COS-Copy-Source", "x-cos-security-token", "x-ci-process", "Content-Length", "content-md5", "Content-Type",
+		"If-None-Match", "if-match", "Range", "range", "keep-alive, X-Other,RANGE", ",x-cos-forbid-overwrite ,",
+	} {
+		t.Run(named, func(t *testing.T) {
+			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Length: 4\r\n\r\ntest")
+			doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
+			if !strings.Contains(doc.Message, "Connection names ") {
+				t.Errorf("the message does not say what is wrong: %s", doc.Message)
+			}
+		})
+	}
+	t.Run("second line", func(t *testing.T) {
+		rep := r.exchange(t, "GET /key HTTP/1.1\r\nConnection: keep-alive\r\nConnection: Range\r\nRange: bytes=0-1\r\n\r\n")
+		r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
+	})
 }

@@ -37,6 +37,9 @@ func (rt Route) URL() (*url.URL, error) {
 	if template == "" {
 		template = DefaultEndpoint
 	}
+	if strings.Contains(template, "@") { // it is not repeated: there may be a password in it
+		return nil, errors.New("proxy: an endpoint may not have a user; give a scheme, a host and a port")
+	}
 	text := strings.NewReplacer("{bucket}", rt.Bucket, "{region}", rt.Region).Replace(template)
 	u, err := url.Parse(text)
 	switch {
@@ -46,8 +49,8 @@ func (rt Route) URL() (*url.URL, error) {
 		return nil, fmt.Errorf("proxy: endpoint %q is not a URL: %w", template, err)
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("proxy: endpoint %q must begin with https:// or http://", template)
-	case u.User != nil: // the error does not repeat it: there may be a password in it
-		return nil, errors.New("proxy: an endpoint may not have a user; give a scheme, a host and a port")
+	case strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return nil, fmt.Errorf("proxy: the host of endpoint %q is not ASCII; write it in punycode", template)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("proxy: endpoint %q has no host", template)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":

@@ -30,6 +30,9 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if c, ok := c.(*conn); ok && log != nil {
+				c.log = log
+			}
 			return context.WithValue(ctx, connKey{}, c)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
@@ -70,7 +73,7 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c}, nil
+	return &conn{Conn: c, log: slog.New(slog.DiscardHandler)}, nil
 }
 
 type connKey struct{}
@@ -79,6 +82,7 @@ type conn struct {
 	net.Conn
 	mu        sync.Mutex // net/http reads in the background while a handler runs
 	framer    framer
+	log       *slog.Logger
 	answering atomic.Bool // what is written is a handler's answer
 }
 
@@ -98,7 +102,7 @@ func (c *conn) Write(b []byte) (int, error) {
 	if c.answering.Load() {
 		return c.Conn.Write(b)
 	}
-	answer := translate(b)
+	answer := c.translate(b)
 	if answer == nil {
 		return c.Conn.Write(b)
 	}
@@ -129,8 +133,8 @@ func (c *conn) nextFraming() (f framing, ok bool) {
 const plainError = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
 // translate returns the XML form of an error that net/http's server answered
-// by itself, and nil for anything else.
-func translate(b []byte) []byte {
+// by itself, and nil for anything else. It logs what no handler will.
+func (c *conn) translate(b []byte) []byte {
 	if !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) {
 		return nil
 	}
@@ -144,6 +148,7 @@ func translate(b []byte) []byte {
 	}
 	e := protocolError(status, string(line[12:]))
 	id := newRequestID()
+	c.log.Info("request", "status", status, "request_id", id, "error", e.Error())
 	body := e.document("", id)
 	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +
 		"\r\nContent-Type: application/xml\r\nConnection: close\r\nServer: cosproxy\r\nx-cos-request-id: " + id +

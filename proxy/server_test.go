@@ -1,9 +1,13 @@
 package proxy_test
 
 import (
+	"bufio"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,6 +62,9 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 			if rest := c.end(); rest != "" {
 				t.Errorf("the connection goes on with %q", rest)
 			}
+			if log := r.log.String(); !strings.Contains(log, fmt.Sprintf("status=%d request_id=%s ", tt.status, doc.RequestID)) {
+				t.Errorf("the log does not name %s: %s", doc.RequestID, log)
+			}
 		})
 	}
 }
@@ -78,7 +85,7 @@ func TestUnknownHostIsRefused(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.AllowedHosts = []string{"cos.Internal", "pod:4360"} }})
 	for _, host := range []string{
 		"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "otherbucket-1250000000.cos." + region + ".myqcloud.com",
-		"192.0.2.1", "0.0.0.0", "[2001:db8::1]", "localhost.", "internal", "", ":4360",
+		"192.0.2.1", "0.0.0.0", "[2001:db8::1]", "localhost.", "internal",
 	} {
 		t.Run(host, func(t *testing.T) {
 			doc := r.refused(t, r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), http.StatusMisdirectedRequest, "MisdirectedRequest")
@@ -87,26 +94,56 @@ func TestUnknownHostIsRefused(t *testing.T) {
 			}
 		})
 	}
-	t.Run("none", func(t *testing.T) {
-		c := r.dial(t)
-		c.send("GET /key HTTP/1.0\r\n\r\n")
-		r.refused(t, c.reply("GET"), http.StatusMisdirectedRequest, "MisdirectedRequest")
-	})
 	t.Run("target of another host", func(t *testing.T) {
 		rep := r.exchange(t, "GET http://evil.example/key HTTP/1.1\r\n\r\n")
 		r.refused(t, rep, http.StatusMisdirectedRequest, "MisdirectedRequest")
 	})
-	for _, host := range []string{"COS.internal:80", "pod", "pod:1"} {
+	for _, host := range []string{"COS.internal:80", "pod", "pod:1", "", ":4360"} {
 		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
 			t.Errorf("allowed Host %s: status %d", host, rep.status)
 		}
 	}
 }
 
+// HTTP/1.0 needs no Host, and a page in a browser cannot leave it out.
+func TestNoHost(t *testing.T) {
+	r := start(t, setup{})
+	c := r.dial(t)
+	c.send("GET /key HTTP/1.0\r\n\r\n")
+	if rep := c.reply("GET"); rep.status != http.StatusOK {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+}
+
+// No name leads a browser to a Unix socket.
+func TestUnixSocketTakesAnyHost(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, setup{})
+	handler, log := r.server.Handler, slog.New(slog.NewTextHandler(r.log, nil))
+	(&rig{}).serveOn(t.Context(), t, ln, handler, log)
+	conn, err := net.Dial("unix", name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := &client{t, conn, bufio.NewReader(conn)}
+	c.send("GET /key HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+	if rep := c.reply("GET"); rep.status != http.StatusOK {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+	if got := r.upstream.only(t).Host; got != cosHost {
+		t.Errorf("Host %s", got)
+	}
+}
+
 func TestAllowHosts(t *testing.T) {
 	h := proxy.AllowHosts(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), "admin.internal")
 	for host, status := range map[string]int{
-		"localhost": 418, "127.0.0.1:4361": 418, "[::1]:4361": 418, "admin.internal": 418, "evil.example": 421, "": 421,
+		"localhost": 418, "127.0.0.1:4361": 418, "[::1]:4361": 418, "admin.internal": 418, "evil.example": 421, "": 418,
 	} {
 		req := httptest.NewRequest(http.MethodGet, "/", nil)
 		req.Host = host
@@ -162,7 +199,7 @@ func TestRefusedHead(t *testing.T) {
 // A handler that stands on a listener of another kind has no connection to
 // ask; it must do without.
 func TestHandlerWithoutItsListener(t *testing.T) {
-	up := newUpstream(t, newKeys(1), nil)
+	up := newUpstream(t, listen(t), newKeys(1), nil)
 	transport := proxy.NewTransport(proxy.TransportOptions{ConnectTo: up.listener.Addr().String()})
 	t.Cleanup(transport.CloseIdleConnections)
 	p, err := proxy.New(proxy.Options{

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -17,7 +18,7 @@ func TestBlanksOfACompleteArriveAtOnce(t *testing.T) {
 	finish := sync.OnceFunc(func() { close(step) })
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
-		a.answer("HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nTransfer-Encoding: chunked\r\n\r\n")
+		a.answer("HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n")
 		for piece := range step {
 			a.answer(fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece))
 		}
@@ -172,6 +173,27 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// For an HTTP/1.0 client the end of the connection is the end of the body, so
+// that of a cut body must be a reset.
+func TestCutDownloadResetsAnOldClient(t *testing.T) {
+	cut := make(chan struct{})
+	r := start(t, setup{handle: func(a *arrival) {
+		a.answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+		<-cut
+		a.conn.Close()
+	}})
+	c := r.dial(t)
+	c.send("GET /key HTTP/1.0\r\nHost: localhost\r\n\r\n")
+	c.head()
+	if _, err := io.ReadFull(c.r, make([]byte, 4)); err != nil {
+		t.Fatal(err)
+	}
+	close(cut)
+	if rest, err := io.ReadAll(c.r); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the client sees %q end with %v", rest, err)
+	}
 }
 
 // An HTTP/1.0 client knows no chunks: the body ends with the connection.

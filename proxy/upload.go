@@ -1,34 +1,85 @@
 package proxy
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"sync/atomic"
 )
+
+// replayLimit is the length up to which a body is read before the request is
+// sent, so that it can be sent again: on another connection if COS has just
+// closed an idle one, and with another key if COS rejects the first.
+const replayLimit = 64 << 10
 
 // upload is a request body on its way to COS. It counts, and it remembers
 // whether the client's side failed, so that a broken upload is told from a
 // broken upstream. net/http reads it from a goroutine of its own.
 type upload struct {
-	r      *http.Request
-	count  atomic.Int64
-	ended  atomic.Bool           // the client sent all that it announced
-	failed atomic.Pointer[error] // what the client's side failed with
+	r        *http.Request
+	watchdog *watchdog // nil without a body
+	small    []byte    // the whole body, if it is within replayLimit
+
+	count   atomic.Int64
+	waiting atomic.Bool           // for the client
+	ended   atomic.Bool           // the client sent all that it announced
+	failed  atomic.Pointer[error] // what the client's side failed with
 }
 
-// body is what the outbound request carries: nil where the client sent none,
-// so that net/http announces no length for GET, HEAD and DELETE.
-func (u *upload) body() io.ReadCloser {
-	if u.r.ContentLength == 0 || u.r.Body == nil {
+// empty reports whether the client sent no body at all.
+func (u *upload) empty() bool { return u.r.ContentLength == 0 || u.r.Body == nil }
+
+// load reads a small body whole.
+func (u *upload) load() error {
+	if u.r.ContentLength <= 0 || u.r.ContentLength > replayLimit {
 		return nil
 	}
-	return u
+	defer u.watchdog.stop()
+	u.small = make([]byte, u.r.ContentLength)
+	_, err := io.ReadFull(u, u.small)
+	return err
+}
+
+// stalled says whose fault it is that the body stands still.
+func (u *upload) stalled() error {
+	if u.waiting.Load() {
+		return errClientStalled
+	}
+	return errStalled
+}
+
+// watched has the watchdog look on only while the request is being sent: the
+// source of keys may take its time before, and COS to answer it.
+func (u *upload) watched(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		WroteHeaders: u.watchdog.moved,
+		WroteRequest: func(httptrace.WroteRequestInfo) { u.watchdog.stop() },
+	})
+}
+
+// attach gives the body to the outbound request: none where the client sent
+// none, so that net/http announces no length for GET, HEAD and DELETE.
+func (u *upload) attach(out *http.Request) {
+	out.Body, out.GetBody = nil, nil
+	switch {
+	case u.small != nil:
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(u.small)), nil }
+		out.Body, _ = out.GetBody()
+	case !u.empty():
+		out.Body = u
+	}
 }
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
+	u.watchdog.moved()
+	u.waiting.Store(true)
 	n, err := u.r.Body.Read(p)
+	u.waiting.Store(false)
+	u.watchdog.moved()
 	total := u.count.Add(int64(n))
 	switch {
 	case err == io.EOF, total == u.r.ContentLength:
@@ -44,7 +95,7 @@ func (u *upload) Read(p []byte) (int, error) {
 func (u *upload) Close() error { return nil }
 
 // whole reports whether all that the client announced has been read.
-func (u *upload) whole() bool { return u.r.ContentLength == 0 || u.ended.Load() }
+func (u *upload) whole() bool { return u.empty() || u.ended.Load() }
 
 // clientErr returns what reading from the client failed with, or nil. A body
 // closed under the transport, which is the end of the exchange and not its

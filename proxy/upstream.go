@@ -72,7 +72,8 @@ func NewTransport(o TransportOptions) *http.Transport {
 }
 
 // upstreamConn makes net/http send a request body in large pieces: its body
-// writer hands the body to ReadFrom where the connection has one.
+// writer hands the body to ReadFrom where the connection has one. Over TLS it
+// has none, and bodies go in pieces of 32 KiB, two records each.
 type upstreamConn struct{ net.Conn }
 
 // ReadFrom implements io.ReaderFrom.

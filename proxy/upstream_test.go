@@ -58,7 +58,14 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"query", endpoint("https://cos.example?a=1"), "host and a port"},
 		{"fragment", endpoint("https://cos.example#a"), "host and a port"},
 		{"user", endpoint("https://user:password@cos.example"), "user"},
+		{"user alone", endpoint("https://password@cos.example"), "user"},
+		{"user without scheme", endpoint("user:password@cos.example"), "user"},
+		{"user of no URL", endpoint("https://user:password@cos.example:port"), "user"},
+		{"user and a placeholder", endpoint("https://user:password@{appid}.example"), "user"},
+		{"at sign in the path", endpoint("https://cos.example/password@"), "user"},
 		{"not a URL", endpoint("https://cos.example:port"), "URL"},
+		{"not ASCII", endpoint("https://{bucket}.cös.example"), "punycode"},
+		{"ideographs", endpoint("https://存储.example"), "punycode"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,7 +149,7 @@ func TestUnknownCertificateIsRefused(t *testing.T) {
 // Without ConnectTo the endpoint itself is dialled.
 func TestEndpointIsDialled(t *testing.T) {
 	k := newKeys(1)
-	up := newUpstream(t, k, nil)
+	up := newUpstream(t, listen(t), k, nil)
 	_, port, err := net.SplitHostPort(up.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)

@@ -11,8 +11,8 @@ import (
 // together, so a request is never signed with the id of one key and the token
 // of another.
 //
-// Printing a Credentials, through fmt or slog, shows its SecretID, its expiry
-// and nothing else.
+// Printing a Credentials, through fmt, slog or an encoder, shows its SecretID,
+// its expiry and nothing else.
 type Credentials struct {
 	// SecretID names the key (TmpSecretId in STS answers). Required.
 	SecretID string
@@ -43,6 +43,9 @@ func (c Credentials) String() string {
 func (c Credentials) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte(c.String()))
 }
+
+// MarshalText makes encoders, such as that of JSON logs, write String.
+func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
 // LogValue makes slog show what String shows, as attributes.
 func (c Credentials) LogValue() slog.Value {

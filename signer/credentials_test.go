@@ -21,8 +21,10 @@ func TestCredentialsShowNoSecret(t *testing.T) {
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&log, nil), slog.NewJSONHandler(&log, nil)} {
 		slog.New(handler).Info("value", "creds", creds)
 		slog.New(handler).Info("pointer", "creds", &creds)
+		slog.New(handler).Info("list", "creds", []signer.Credentials{creds})
+		slog.New(handler).Info("field", "creds", struct{ Key signer.Credentials }{creds})
 	}
-	shown := []string{log.String(), creds.String()}
+	shown := append(strings.Split(strings.TrimSpace(log.String()), "\n"), creds.String())
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		shown = append(shown, fmt.Sprintf(verb, creds), fmt.Sprintf(verb, &creds),
 			fmt.Sprintf(verb, []signer.Credentials{creds}), fmt.Sprintf(verb, struct{ C signer.Credentials }{creds}))

@@ -18,6 +18,8 @@ import (
 	"cosproxy/proxy"
 )
 
+var errDrained = errors.New("cosproxy ends, and the time to drain is over")
+
 // cutGrace is the time that requests have to notice that they are cut off, and
 // to be logged.
 const cutGrace = time.Second
@@ -127,8 +129,8 @@ func display(l net.Listener) string {
 // run serves applications and, unless its listener is nil, the admin pages. The
 // admin pages stay until applications have been drained.
 func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
-	requests, cut := context.WithCancel(context.Background())
-	defer cut()
+	requests, cut := context.WithCancelCause(context.Background())
+	defer cut(nil)
 	appServer := proxy.NewServer(s.counted(s.handler), s.log)
 	appServer.BaseContext = func(net.Listener) context.Context { return requests }
 	adminServer := proxy.NewServer(s.adminPages(), s.log)
@@ -165,14 +167,14 @@ func (s *sidecar) counted(h http.Handler) http.Handler {
 // drain stops accepting, lets the requests in flight end, and cuts off those
 // that have not after the timeout: first through their context, so that they
 // are logged, then through their connection.
-func (s *sidecar) drain(server *http.Server, cut context.CancelFunc) error {
+func (s *sidecar) drain(server *http.Server, cut context.CancelCauseFunc) error {
 	s.draining.Store(true)
 	s.log.Info("draining", "in_flight", s.inFlight.Load(), "timeout", s.cfg.DrainTimeout.String())
 	if shutdown(server, s.cfg.DrainTimeout) == nil {
 		return nil
 	}
 	left := s.inFlight.Load()
-	cut()
+	cut(errDrained)
 	err := shutdown(server, cutGrace)
 	if err != nil {
 		err = server.Close()

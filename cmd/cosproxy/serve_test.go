@@ -56,7 +56,8 @@ func TestServe(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	type seen struct{ target, authorization, token, body string }
 	asked := make(chan seen, 1)
-	cos := newServer(t, httptest.NewServer, func(_ http.ResponseWriter, r *http.Request) {
+	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("x-cos-request-id", "id")
 		body, _ := io.ReadAll(r.Body)
 		asked <- seen{r.Method + " " + r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token"), string(body)}
 	})
@@ -192,10 +193,10 @@ func TestDrainTimeoutCutsOff(t *testing.T) {
 	done := p.getInBackground("http://" + p.app + "/uploads/a")
 	<-entered
 	p.end(t, exitFailure)
-	if got := <-done; got.err == nil {
-		t.Errorf("a request that was cut off got a whole answer, %q", got.body)
+	if got := <-done; got.err != nil || !strings.Contains(got.body, "<Code>ServiceUnavailable</Code>") {
+		t.Errorf("a request that was cut off got %q, %v", got.body, got.err)
 	}
-	if line := p.logs.wait(t, "request"); line["key"] != "uploads/a" {
+	if line := p.logs.wait(t, "request"); line["key"] != "uploads/a" || line["status"] != 503.0 {
 		t.Errorf("the access line is %v", line)
 	}
 	text, _ := p.logs.wait(t, "cosproxy failed")["error"].(string)

@@ -1,0 +1,156 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// sized is an upload with n bytes of a pattern in which a byte that is lost or
+// moved shows.
+func sized(line string, n int) (request, body string) {
+	buf := make([]byte, n)
+	_, _ = (&sequence{}).Read(buf)
+	return fmt.Sprintf("%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", line, n, buf), string(buf)
+}
+
+// A body up to 64 KiB is still there when COS rejects the key.
+func TestSmallUploadIsSentAgainWithTheNextKey(t *testing.T) {
+	for _, rejection := range rejections {
+		for _, line := range []string{"PUT /key", "PUT /key?partNumber=1&uploadId=u", "POST /?delete", "POST /key?append&position=0", "DELETE /key"} {
+			t.Run(rejection.name+", "+line, func(t *testing.T) {
+				r := start(t, setup{handle: perKey(1, rejection.answer)})
+				request, body := sized(line, 1000)
+				if rep := r.exchange(t, request); rep.status != http.StatusOK {
+					t.Fatalf("got\n%s%s", rep.head, rep.body)
+				}
+				checkTwice(t, r, body)
+			})
+		}
+	}
+}
+
+// checkTwice wants the same request to have come twice, for a rejected key.
+func checkTwice(t *testing.T, r *rig, body string) {
+	t.Helper()
+	seen := r.upstream.seen()
+	if len(seen) != 2 {
+		t.Fatalf("%d attempts, want 2", len(seen))
+	}
+	for i, a := range seen {
+		if string(a.body) != body || a.target() != seen[0].target() || a.ContentLength != int64(len(body)) {
+			t.Errorf("attempt %d differs:\n%s%d bytes", i+1, a.head, len(a.body))
+		}
+	}
+	if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+		t.Errorf("reported as rejected: %q", got)
+	}
+}
+
+func TestReplayLimit(t *testing.T) {
+	for _, n := range []int{1, 64 << 10, 64<<10 + 1} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			r := start(t, setup{handle: perKey(1, rejections[0].answer)})
+			request, body := sized("PUT /key", n)
+			rep := r.exchange(t, request)
+			if n <= 64<<10 {
+				checkTwice(t, r, body)
+				return
+			}
+			checkSame(t, rep, rejections[0].answer)
+			r.upstream.only(t)
+		})
+	}
+}
+
+// COS closes idle connections when it likes. The proxy may learn that only
+// when it has sent the next request, here on every connection's second one.
+func TestRequestOnAClosedConnectionIsSentAgain(t *testing.T) {
+	for _, line := range []string{"PUT /key", "DELETE /key", "PUT /key?partNumber=1&uploadId=u"} {
+		for _, n := range []int{0, 1000, 64 << 10} {
+			t.Run(fmt.Sprint(line, " ", n), func(t *testing.T) {
+				request, body := sized(line, n)
+				r := start(t, setup{handle: secondIsLost(t, body)})
+				for range 10 {
+					if rep := r.exchange(t, request); rep.status != http.StatusOK {
+						t.Fatalf("got\n%s%s", rep.head, rep.body)
+					}
+				}
+				for _, a := range r.upstream.seen() {
+					if _, sent := a.wire()["X-Idempotency-Key"]; sent {
+						t.Errorf("something was invented:\n%s", a.head)
+					}
+				}
+			})
+		}
+	}
+	t.Run("GET", func(t *testing.T) {
+		r := start(t, setup{handle: secondIsLost(t, "")})
+		for range 10 {
+			if rep := r.get(t, "/key"); rep.status != http.StatusOK {
+				t.Fatalf("got\n%s%s", rep.head, rep.body)
+			}
+		}
+	})
+}
+
+// secondIsLost answers the first request on a connection and closes it at the
+// second, which it has read whole. All uploads must have this body.
+func secondIsLost(t *testing.T, body string) func(*arrival) {
+	var served sync.Map
+	return func(a *arrival) {
+		if err := a.readBody(); err != nil || a.Method != http.MethodGet && string(a.body) != body {
+			t.Errorf("arrived with %d bytes of %d (%v)", len(a.body), len(body), err)
+		}
+		if _, second := served.LoadOrStore(a.conn, true); second {
+			a.conn.Close()
+			return
+		}
+		a.answer(ok)
+	}
+}
+
+// What may have been done and cannot be done twice, or is no longer there, is
+// not sent again.
+func TestWhatCannotBeRepeatedIsSentOnce(t *testing.T) {
+	post, body := sized("POST /key?append&position=0", 1000)
+	large, largeBody := sized("PUT /key", 64<<10+1)
+	for name, tt := range map[string]struct{ request, body string }{
+		"POST":      {post, body},
+		"large PUT": {large, largeBody},
+		"chunked":   {half[1].request + half[1].rest, "halfhalf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: secondIsLost(t, tt.body)})
+			r.exchange(t, noBody)
+			if rep := r.exchange(t, tt.request); rep.status != http.StatusBadGateway || rep.cosError(t).Code != "BadGateway" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if n := len(r.upstream.seen()); n != 2 {
+				t.Errorf("%d requests reached the upstream, want 2", n)
+			}
+		})
+	}
+}
+
+// A race that is lost now and then: COS closes right after each answer.
+func TestConnectionsThatCloseAfterEachAnswer(t *testing.T) {
+	r := start(t, setup{handle: func(a *arrival) {
+		_ = a.readBody()
+		a.answer(ok)
+		a.conn.Close()
+	}})
+	put, _ := sized("PUT /key", 100)
+	c := r.dial(t)
+	for i := range 200 {
+		for _, request := range []string{put, "DELETE /key HTTP/1.1\r\nHost: localhost\r\n\r\n"} {
+			c.send(request)
+			if rep := c.reply("PUT"); rep.status != http.StatusOK {
+				t.Fatalf("request %d: %s\ngot\n%s%s", i, strings.Fields(request)[0], rep.head, rep.body)
+			}
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package proxy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+// stall is how long a body may stand still in these tests. Most of them run in
+// a synctest bubble, where a minute of waiting costs nothing.
+const stall = 10 * time.Second
+
+// bubble runs a test whose clock stands still while anybody can go on. Its rig
+// is in memory.
+func bubble(t *testing.T, name string, f func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
+}
+
+// startInBubble starts a rig that notices stalls.
+func startInBubble(t *testing.T, s setup) *rig {
+	t.Helper()
+	change := s.options
+	s.inMemory = true
+	s.options = func(o *proxy.Options) {
+		o.StallTimeout = stall
+		if change != nil {
+			change(o)
+		}
+	}
+	return start(t, s)
+}
+
+// uploads are one body in every way that it can pass: read whole before it is
+// sent on, and as a stream of known or unknown length.
+var uploads = []struct{ name, first, rest string }{
+	{"small", "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf", "half"},
+	{"large", half[0].request, half[0].rest},
+	{"chunked", half[1].request, half[1].rest},
+}
+
+// background sends what an upstream in memory may never read.
+func (c *client) background(raw string) {
+	go func() { _, _ = io.WriteString(c, raw) }()
+}
+
+func TestClientThatStopsSending(t *testing.T) {
+	cases := slices.Clone(uploads)
+	for _, up := range uploads {
+		head, _, _ := strings.Cut(up.first, "\r\n\r\n")
+		up.name, up.first = up.name+", header only", head+"\r\n\r\n"
+		cases = append(cases, up)
+	}
+	for _, up := range cases {
+		var seen error
+		handle := func(a *arrival) { seen = a.readBody() }
+		bubble(t, up.name, func(t *testing.T) {
+			r := startInBubble(t, setup{handle: handle})
+			c := r.dial(t)
+			begun := time.Now()
+			c.send(up.first)
+			rep := c.reply("PUT")
+			if rep.status != http.StatusBadRequest || rep.cosError(t).Code != "RequestTimeout" || rep.header.Get("Connection") != "close" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if waited := time.Since(begun); waited != stall {
+				t.Errorf("answered after %s, want %s", waited, stall)
+			}
+			if log := r.drained(t); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+				t.Errorf("log: %s", log)
+			}
+			synctest.Wait() // for COS to have seen it
+			small := strings.HasPrefix(up.name, "small")
+			if n := len(r.upstream.seen()); small && n != 0 {
+				t.Errorf("%d requests reached the upstream", n)
+			} else if !small && !errors.Is(seen, io.ErrUnexpectedEOF) {
+				t.Errorf("COS saw the upload end with %v", seen)
+			}
+		})
+	}
+}
+
+// A body that moves is never too slow.
+func TestSlowClientIsNoStall(t *testing.T) {
+	pieces := map[string][]string{
+		"small":   {"h", "a", "l", "f"},
+		"large":   {half[0].rest[:1], half[0].rest[1:2], half[0].rest[2:]},
+		"chunked": {"1\r\nh\r\n", "1\r\na\r\n", "1\r\nl\r\n", "0\r\n\r\n"},
+	}
+	for _, up := range uploads {
+		bubble(t, up.name, func(t *testing.T) {
+			r := startInBubble(t, setup{})
+			c := r.dial(t)
+			c.send(up.first)
+			for _, piece := range pieces[up.name] {
+				time.Sleep(stall - time.Second)
+				c.send(piece)
+			}
+			if rep := c.reply("PUT"); rep.status != http.StatusOK {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+		})
+	}
+}
+
+// COS reads the header, and then as much as is said, and then nothing more.
+func TestCOSThatStopsReading(t *testing.T) {
+	small, _ := sized("PUT /key", 60<<10)
+	tests := []struct {
+		name, request string
+		taken         int64
+	}{
+		{"small", small, 0},
+		{"small, half taken", small, 30 << 10},
+		{"large", half[0].request + half[0].rest, 0},
+		{"large, half taken", half[0].request + half[0].rest, 50 << 10},
+		{"large, nearly all taken", half[0].request + half[0].rest, 90 << 10},
+	}
+	for _, tt := range tests {
+		bubble(t, tt.name, func(t *testing.T) {
+			never := make(chan struct{})
+			r := startInBubble(t, setup{handle: func(a *arrival) {
+				_, _ = io.CopyN(io.Discard, a.Body, tt.taken)
+				<-never
+			}})
+			t.Cleanup(func() { close(never) })
+			c := r.dial(t)
+			begun := time.Now()
+			c.background(tt.request)
+			rep := c.reply("PUT")
+			if rep.status != http.StatusGatewayTimeout || rep.cosError(t).Code != "GatewayTimeout" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if waited := time.Since(begun); waited != stall {
+				t.Errorf("answered after %s, want %s", waited, stall)
+			}
+			checkCause(t, r, rep.body, "has moved")
+		})
+	}
+}
+
+// The same over sockets, whose buffers take much more than COS reads.
+func TestCOSThatStopsReadingItsSocket(t *testing.T) {
+	never := make(chan struct{})
+	r := start(t, setup{
+		options: func(o *proxy.Options) { o.StallTimeout = 300 * time.Millisecond },
+		handle:  func(*arrival) { <-never },
+	})
+	t.Cleanup(func() { close(never) })
+	c := r.dial(t)
+	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1073741824\r\n\r\n")
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = io.CopyN(c, zeros{}, 1<<30)
+	}()
+	if rep := c.reply("PUT"); rep.status != http.StatusGatewayTimeout || rep.cosError(t).Code != "GatewayTimeout" {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+	c.Close()
+	<-written
+}
+
+// Once COS has the whole body, only ResponseTimeout limits how long it works.
+func TestCOSThatWorksLongIsNoStall(t *testing.T) {
+	const responseTimeout = 10 * stall
+	for _, up := range uploads {
+		for _, work := range []time.Duration{responseTimeout - time.Second, responseTimeout + time.Second} {
+			handle := func(a *arrival) {
+				_ = a.readBody()
+				time.Sleep(work)
+				a.answer(ok)
+			}
+			s := setup{handle: handle, transport: proxy.TransportOptions{ResponseTimeout: responseTimeout}}
+			bubble(t, fmt.Sprint(up.name, " ", work), func(t *testing.T) {
+				r := startInBubble(t, s)
+				c := r.dial(t)
+				c.send(up.first + up.rest)
+				rep := c.reply("PUT")
+				if work < responseTimeout && rep.status != http.StatusOK {
+					t.Errorf("got\n%s%s", rep.head, rep.body)
+				}
+				if work > responseTimeout && (rep.status != http.StatusGatewayTimeout || !strings.Contains(rep.body, "did not answer in time")) {
+					t.Errorf("got\n%s%s", rep.head, rep.body)
+				}
+			})
+		}
+	}
+}
+
+// Nor is a source of keys that takes long.
+func TestSlowKeyIsNoStall(t *testing.T) {
+	for _, up := range uploads {
+		s := setup{options: func(o *proxy.Options) {
+			o.Credentials = slowKeys{o.Credentials}
+		}}
+		bubble(t, up.name, func(t *testing.T) {
+			r := startInBubble(t, s)
+			c := r.dial(t)
+			c.background(up.first + up.rest)
+			if rep := c.reply("PUT"); rep.status != http.StatusOK {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+		})
+	}
+}
+
+type slowKeys struct{ source proxy.Credentials }
+
+func (k slowKeys) Credentials(ctx context.Context) (signer.Credentials, error) {
+	time.Sleep(2 * stall)
+	return k.source.Credentials(ctx)
+}
+
+func (slowKeys) Invalidate(string) {}
+
+func TestDownloadThatStops(t *testing.T) {
+	for name, answer := range map[string]string{
+		"known length": "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
+		"chunked":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+		"header only":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+	} {
+		handle := func(a *arrival) {
+			a.answer(answer)
+			a.waitGone()
+		}
+		bubble(t, name, func(t *testing.T) {
+			r := startInBubble(t, setup{handle: handle})
+			c := r.dial(t)
+			begun := time.Now()
+			c.send(noBody)
+			c.head()
+			if rest := c.end(); strings.Contains(rest, "0\r\n\r\n") || strings.Contains(rest, "half") != strings.Contains(answer, "half") {
+				t.Errorf("the client got %q", rest)
+			}
+			if waited := time.Since(begun); waited != stall {
+				t.Errorf("ended after %s, want %s", waited, stall)
+			}
+			checkCause(t, r, "", "has moved")
+			if !strings.Contains(r.metrics(t), "cosproxy_aborted_responses_total 1\n") {
+				t.Error("it is not counted")
+			}
+		})
+	}
+}
+
+// COS sends blanks while it completes an upload; each gives it its time anew.
+func TestSlowDownloadIsNoStall(t *testing.T) {
+	handle := func(a *arrival) {
+		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+		for range 5 {
+			time.Sleep(stall - time.Second)
+			a.answer(" ")
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, setup{handle: handle})
+		if rep := r.get(t, "/key"); rep.body != "     " {
+			t.Errorf("got %q (%v)", rep.body, rep.err)
+		}
+	})
+}
+
+func TestClientThatStopsReading(t *testing.T) {
+	var blocked error
+	handle := func(a *arrival) {
+		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+		_, blocked = io.CopyN(a.conn, zeros{}, 1<<30)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := startInBubble(t, setup{handle: handle})
+		c := r.dial(t)
+		begun := time.Now()
+		c.send(noBody)
+		c.head()
+		r.drained(t) // which waits for the exchange
+		if waited := time.Since(begun); waited < stall || waited > 2*stall {
+			t.Errorf("ended after %s, want %s", waited, stall)
+		}
+		checkCause(t, r, "", "has moved")
+		synctest.Wait()
+		if blocked == nil {
+			t.Error("the whole body was taken from COS")
+		}
+	})
+}
