@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 )
 
@@ -23,6 +24,9 @@ func runCommand(ctx context.Context, command []string, env environment, signals 
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = env.all
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
+	runtime.LockOSThread() // tied to a thread of the pool, cmd would end with it
+	defer runtime.UnlockOSThread()
+	tieToThread(cmd)
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(stderr, "cosemu: %v\n", err)
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {

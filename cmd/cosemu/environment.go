@@ -67,11 +67,11 @@ func served(flagBuckets, flagRegion string, environ []string) (buckets []string,
 	return buckets, cmp.Or(flagRegion, envRegion, defaultRegion), nil
 }
 
-// childEnvironment is environ with what a COS program needs to use srv. Keys of
-// the caller's own account are taken out.
+// childEnvironment is environ with what a COS program needs to use srv, but for
+// its keys. Those of the caller's own account are taken out.
 func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) environment {
 	e := environment{all: slices.Clone(environ)}
-	for _, name := range []string{"TENCENTCLOUD_TOKEN", "TENCENTCLOUD_SECRET_ID_FILE", "TENCENTCLOUD_SECRET_KEY_FILE", "TENCENTCLOUD_TOKEN_FILE"} {
+	for _, name := range keyVariables {
 		e.drop(name)
 	}
 	e.keep("COSPROXY_BUCKET", o.Buckets[0])
@@ -81,8 +81,6 @@ func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) en
 	e.set("COSPROXY_ENDPOINT", "http://{bucket}.cos.{region}.myqcloud.com")
 	e.set("COSPROXY_CONNECT_TO", srv.COSAddr())
 	e.set("COSPROXY_STS_ENDPOINT", srv.STSURL())
-	e.set("TENCENTCLOUD_SECRET_ID", srv.SecretID())
-	e.set("TENCENTCLOUD_SECRET_KEY", srv.SecretKey())
 	e.set("COSEMU_COS_ADDR", srv.COSAddr())
 	e.set("COSEMU_STS_URL", srv.STSURL())
 	return e

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
-	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
 )
 
 // waitFor is a program for scripts: it ends well once the file of its first
@@ -38,27 +37,40 @@ func copyTest() {
 	fmt.Println("read back")
 }
 
-func roundTrip() error {
-	client := sts.NewClient(os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), nil,
-		sts.Host(strings.TrimPrefix(os.Getenv("COSPROXY_STS_ENDPOINT"), "http://")), sts.Scheme("http"))
-	key, err := client.GetCredential(&sts.CredentialOptions{Policy: &sts.CredentialPolicy{Statement: []sts.CredentialPolicyStatement{
-		{Effect: "allow", Action: []string{"*"}, Resource: []string{"*"}},
-	}}})
+// newClient is the SDK in the environment that cosemu has made, with a change to
+// make to every request once it is signed.
+func newClient(change func(*http.Request)) (*cos.Client, error) {
+	key, err := fetchKey(os.Getenv("COSPROXY_SOURCE"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	endpoint := strings.NewReplacer("{bucket}", os.Getenv("COSPROXY_BUCKET"), "{region}", os.Getenv("COSPROXY_REGION")).
 		Replace(os.Getenv("COSPROXY_ENDPOINT"))
 	u, err := url.Parse(endpoint)
 	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, os.Getenv("COSPROXY_CONNECT_TO"))
+	}}
+	return cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
+		SecretID: key.id, SecretKey: key.secret, SessionToken: key.token,
+		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+			change(r)
+			return transport.RoundTrip(r)
+		}),
+	}}), nil
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func roundTrip() error {
+	c, err := newClient(func(*http.Request) {})
+	if err != nil {
 		return err
 	}
-	c := cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-		SecretID: key.Credentials.TmpSecretID, SecretKey: key.Credentials.TmpSecretKey, SessionToken: key.Credentials.SessionToken,
-		Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, os.Getenv("COSPROXY_CONNECT_TO"))
-		}},
-	}})
 	ctx := context.Background()
 	if _, err := c.Object.Put(ctx, "a", strings.NewReader("body"), nil); err != nil {
 		return err
@@ -73,4 +85,28 @@ func roundTrip() error {
 		err = fmt.Errorf("read back %q", body)
 	}
 	return err
+}
+
+// addTest is what someone on the way could make of signed requests: of a download
+// a look at the ACL, of an upload a copy. It prints the two answers' status codes.
+func addTest() {
+	if err := roundTrip(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	c, err := newClient(func(r *http.Request) {
+		if r.Method == http.MethodGet {
+			r.URL.RawQuery = "acl"
+		} else {
+			r.Header.Set("x-cos-copy-source", r.Host+"/a")
+		}
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	ctx := context.Background()
+	download, _ := c.Object.Get(ctx, "a", nil)
+	upload, _ := c.Object.Put(ctx, "b", strings.NewReader("body"), nil)
+	fmt.Println(download.StatusCode, upload.StatusCode)
 }

@@ -14,6 +14,8 @@ func TestMain(m *testing.M) {
 		"cosemu":   main,
 		"waitfor":  waitFor,
 		"copytest": copyTest,
+		"addtest":  addTest,
+		"newkey":   newKey,
 	})
 }
 

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"cosproxy/integration/cosemu"
@@ -24,8 +26,8 @@ usage: cosemu [flags]                 serve until SIGINT, SIGTERM or SIGHUP
        cosemu [flags] -- CMD ARGS...  serve while CMD runs
 
 CMD gets the environment that cosproxy needs. COSPROXY_BUCKET, COSPROXY_REGION,
-COSPROXY_PREFIXES and COSPROXY_ACTIONS keep the values they have; TENCENTCLOUD_*
-keys do not, so that no real key is used. COSEMU_COS_ADDR (dial it for every
+COSPROXY_PREFIXES and COSPROXY_ACTIONS keep the values they have; all that leads
+to keys does not, so that no real key is used. COSEMU_COS_ADDR (dial it for every
 bucket's host) and COSEMU_STS_URL are for other COS programs.
 
 flags:
@@ -40,6 +42,7 @@ when there is no CMD.
 // config is what flags and environment ask for.
 type config struct {
 	options cosemu.Options
+	source  string
 	command []string
 }
 
@@ -68,12 +71,14 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		}
 		return exitFailure
 	}
-	defer func() {
-		if err := srv.Close(); err != nil {
-			fmt.Fprintf(stderr, "cosemu: closing: %v\n", err)
-		}
-	}()
+	defer closing(stderr, srv.Close)
 	env := childEnvironment(environ, c.options, srv)
+	keys, err := openSource(c.source, &env, c.options, srv, stderr)
+	if err != nil {
+		fmt.Fprintf(stderr, "cosemu: %v\n", err)
+		return exitFailure
+	}
+	defer closing(stderr, keys.close)
 	if len(c.command) > 0 {
 		return runCommand(ctx, c.command, env, signals, stdin, stdout, stderr)
 	}
@@ -83,6 +88,12 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	case <-ctx.Done():
 	}
 	return 0
+}
+
+func closing(stderr io.Writer, closeIt func() error) {
+	if err := closeIt(); err != nil {
+		fmt.Fprintf(stderr, "cosemu: closing: %v\n", err)
+	}
 }
 
 // parse reads the command line. Buckets and region of the environment are served
@@ -96,7 +107,8 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 	cosListen := flags.String("cos-listen", "127.0.0.1:0", "`host:port` of COS; port 0 picks a free one")
 	stsListen := flags.String("sts-listen", "127.0.0.1:0", "`host:port` of STS; port 0 picks a free one")
 	keyLife := flags.Duration("key-life", 0, "`life` of every temporary key, such as 5s (default as asked for)")
-	strict := flags.Bool("strict", false, "put the buckets in strict signature mode")
+	source := flags.String("source", "", "`source` that CMD gets keys from: "+strings.Join(sources, ", ")+" (default the account's long-lived pair, for sts)")
+	strict := flags.Bool("strict", true, "strict signature mode: refuse parameters and x-cos-* headers that are not signed; -strict=false\ntakes them, as COS does by default and clients that leave the token unsigned need")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stdout, usage)
@@ -109,6 +121,9 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 	if *keyLife < 0 {
 		return config{}, fmt.Errorf("-key-life %s: write how long a key lives, such as 5s", *keyLife)
 	}
+	if err := checkSource(*source); err != nil {
+		return config{}, err
+	}
 	names, where, err := served(*buckets, *region, environ)
 	if err != nil {
 		return config{}, err
@@ -117,7 +132,9 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 		options: cosemu.Options{
 			Buckets: names, Region: where, COSListen: *cosListen, STSListen: *stsListen,
 			KeyLife: *keyLife, StrictSignature: *strict,
+			Roles: []cosemu.Role{newRole()}, KeyServerToken: rand.Text(),
 		},
+		source:  *source,
 		command: flags.Args(),
 	}, nil
 }

@@ -5,60 +5,50 @@ import (
 	"slices"
 )
 
-// actionRule names the COS action of the requests that have the method and all
-// of the parameters. The first rule that fits decides (COS API authorisation
+// actionRule names the COS action of the requests with this method that select
+// this sub-resource, "" being the object or bucket itself (COS API authorisation
 // policy guide; the preset policies where it is silent).
-type actionRule struct {
-	method string
-	params []string
-	action string
-}
+type actionRule struct{ method, selector, action string }
 
 // objectRules are for paths with a key.
 var objectRules = []actionRule{
-	{http.MethodPut, []string{"partNumber", "uploadId"}, "UploadPart"},
-	{http.MethodPost, []string{"uploads"}, "InitiateMultipartUpload"},
-	{http.MethodPost, []string{"uploadId"}, "CompleteMultipartUpload"},
-	{http.MethodDelete, []string{"uploadId"}, "AbortMultipartUpload"},
-	{http.MethodGet, []string{"uploadId"}, "ListParts"},
-	{http.MethodPost, []string{"append"}, "AppendObject"},
-	{http.MethodPost, []string{"restore"}, "PostObjectRestore"},
-	{http.MethodPost, []string{"select"}, "SelectObjectContent"},
-	{http.MethodPut, []string{"acl"}, "PutObjectACL"},
-	{http.MethodGet, []string{"acl"}, "GetObjectACL"},
-	{http.MethodPut, []string{"tagging"}, "PutObjectTagging"},
-	{http.MethodGet, []string{"tagging"}, "GetObjectTagging"},
-	{http.MethodDelete, []string{"tagging"}, "DeleteObjectTagging"},
-	{http.MethodPut, []string{"retention"}, "PutObjectRetention"},
-	{http.MethodGet, []string{"retention"}, "GetObjectRetention"},
-	{http.MethodPut, []string{"symlink"}, "PutSymlink"},
-	{http.MethodGet, []string{"symlink"}, "GetSymlink"},
-	{http.MethodPut, nil, "PutObject"},
-	{http.MethodGet, nil, "GetObject"},
-	{http.MethodHead, nil, "HeadObject"},
-	{http.MethodDelete, nil, "DeleteObject"},
-	{http.MethodOptions, nil, "OptionsObject"},
+	{http.MethodPut, "uploadId", "UploadPart"},
+	{http.MethodPost, "uploads", "InitiateMultipartUpload"},
+	{http.MethodPost, "uploadId", "CompleteMultipartUpload"},
+	{http.MethodDelete, "uploadId", "AbortMultipartUpload"},
+	{http.MethodGet, "uploadId", "ListParts"},
+	{http.MethodPost, "append", "AppendObject"},
+	{http.MethodPost, "restore", "PostObjectRestore"},
+	{http.MethodPost, "select", "SelectObjectContent"},
+	{http.MethodPut, "acl", "PutObjectACL"},
+	{http.MethodGet, "acl", "GetObjectACL"},
+	{http.MethodPut, "tagging", "PutObjectTagging"},
+	{http.MethodGet, "tagging", "GetObjectTagging"},
+	{http.MethodDelete, "tagging", "DeleteObjectTagging"},
+	{http.MethodPut, "retention", "PutObjectRetention"},
+	{http.MethodGet, "retention", "GetObjectRetention"},
+	{http.MethodPut, "symlink", "PutSymlink"},
+	{http.MethodGet, "symlink", "GetSymlink"},
+	{http.MethodPut, "", "PutObject"},
+	{http.MethodGet, "", "GetObject"},
+	{http.MethodHead, "", "HeadObject"},
+	{http.MethodDelete, "", "DeleteObject"},
+	{http.MethodOptions, "", "OptionsObject"},
 }
 
 // bucketRules are for the path "/".
 var bucketRules = []actionRule{
-	{http.MethodPost, []string{"delete"}, "DeleteMultipleObjects"},
-	{http.MethodGet, []string{"uploads"}, "ListMultipartUploads"},
-	{http.MethodGet, []string{"versions"}, "GetBucketObjectVersions"},
-	{http.MethodGet, []string{"location"}, "GetBucketLocation"},
-	{http.MethodPost, []string{"inventory", "id"}, "PostBucketInventory"},
-	{http.MethodGet, []string{"inventory", "id"}, "GetBucketInventory"},
-	{http.MethodGet, []string{"inventory"}, "ListBucketInventory"},
-}
-
-// plainBucketRules are for the path "/" without a sub-resource.
-var plainBucketRules = []actionRule{
-	{http.MethodPost, nil, "PostObject"},
-	{http.MethodPut, nil, "PutBucket"},
-	{http.MethodGet, nil, "GetBucket"},
-	{http.MethodHead, nil, "HeadBucket"},
-	{http.MethodDelete, nil, "DeleteBucket"},
-	{http.MethodOptions, nil, "OptionsObject"},
+	{http.MethodPost, "delete", "DeleteMultipleObjects"},
+	{http.MethodGet, "uploads", "ListMultipartUploads"},
+	{http.MethodGet, "versions", "GetBucketObjectVersions"},
+	{http.MethodGet, "location", "GetBucketLocation"},
+	{http.MethodPost, "inventory", "PostBucketInventory"},
+	{http.MethodPost, "", "PostObject"},
+	{http.MethodPut, "", "PutBucket"},
+	{http.MethodGet, "", "GetBucket"},
+	{http.MethodHead, "", "HeadBucket"},
+	{http.MethodDelete, "", "DeleteBucket"},
+	{http.MethodOptions, "", "OptionsObject"},
 }
 
 // bucketSettings are the sub-resources of a bucket whose actions are the verb,
@@ -91,29 +81,62 @@ var settingVerbs = map[string]string{
 	http.MethodDelete: "Delete",
 }
 
+// namelessSubresources are those for whose actions the documents give no name.
+var namelessSubresources = []string{"legal-hold", "live", "vod"}
+
+// subresources are the parameters that select what a request is about. One that
+// exists for buckets alone selects on an object too: what COS makes of it there is
+// not known, so it must not pass for a request about the object itself.
+var subresources = func() map[string]bool {
+	names := map[string]bool{}
+	for _, rule := range slices.Concat(objectRules, bucketRules) {
+		names[rule.selector] = true
+	}
+	for name := range bucketSettings {
+		names[name] = true
+	}
+	for _, name := range namelessSubresources {
+		names[name] = true
+	}
+	delete(names, "")
+	return names
+}()
+
+// selector returns the first parameter that selects a sub-resource, which is the
+// one that COS routes on (a comment in the Go SDK's addURLOptions), or "".
+func (ps params) selector() string {
+	for _, p := range ps {
+		if subresources[p.name] {
+			return p.name
+		}
+	}
+	return ""
+}
+
 // actionOf returns the action that a request asks for, without "name/cos:", or
 // "" when there is none.
 func actionOf(method string, t target) string {
+	selector := t.query.selector()
 	listsBucket := method == http.MethodGet && t.cleansToRoot()
 	if t.path != "/" && !listsBucket {
-		return firstRule(objectRules, method, t.query)
+		return findRule(objectRules, method, selector)
 	}
-	if action := firstRule(bucketRules, method, t.query); action != "" {
+	if action := findRule(bucketRules, method, selector); action != "" {
 		return action
 	}
-	if verb := settingVerbs[method]; verb != "" {
-		for _, p := range t.query {
-			if name := bucketSettings[p.name]; name != "" {
-				return verb + "Bucket" + name
-			}
-		}
+	verb, noun := settingVerbs[method], bucketSettings[selector]
+	switch {
+	case verb == "" || noun == "":
+		return ""
+	case method == http.MethodGet && noun == "Inventory" && !t.query.has("id"):
+		return "ListBucketInventory"
 	}
-	return firstRule(plainBucketRules, method, t.query)
+	return verb + "Bucket" + noun
 }
 
-func firstRule(rules []actionRule, method string, query params) string {
+func findRule(rules []actionRule, method, selector string) string {
 	for _, rule := range rules {
-		if rule.method == method && !slices.ContainsFunc(rule.params, func(name string) bool { return !query.has(name) }) {
+		if rule.method == method && rule.selector == selector {
 			return rule.action
 		}
 	}

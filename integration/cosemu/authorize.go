@@ -9,13 +9,13 @@ func (x *exchange) authorize() error {
 	return x.demand(x.policyAction(), x.bucket.name, x.resourcePath())
 }
 
-// demand fails unless the key's policy allows action on bucket/path.
+// demand fails unless the rights of the key allow action on bucket/path.
 func (x *exchange) demand(action, bucket, path string) error {
 	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}
-	if x.policy.hasConditions() {
+	if x.rights.hasConditions() {
 		a.facts = gatherFacts(x.r, x.query)
 	}
-	if !x.policy.allows(a) {
+	if !x.rights.allows(a) {
 		return accessDenied("Access Denied.")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
+// captures are what official SDKs have sent (testdata/captures.json).
 type captures struct {
 	SecretID  string `json:"secret_id"`
 	SecretKey string `json:"secret_key"`
@@ -48,6 +49,7 @@ func readCaptures(t testing.TB) captures {
 	return c
 }
 
+// wire is the capture as it stood on the wire, with a body of zeros.
 func (c capture) wire() string {
 	var b strings.Builder
 	target := c.Path
@@ -71,6 +73,7 @@ func (c capture) wire() string {
 	return b.String() + body
 }
 
+// startTime is the first second of the capture's signing window.
 func (c capture) startTime(t *testing.T) time.Time {
 	t.Helper()
 	text := c.Authorization + "&" + strings.ReplaceAll(c.Query, "%3B", ";")
@@ -82,6 +85,7 @@ func (c capture) startTime(t *testing.T) time.Time {
 	return time.Unix(start, 0)
 }
 
+// clock is a time that a test sets.
 type clock struct{ now time.Time }
 
 func startForCaptures(t *testing.T, c captures, now *clock, token string) *cosemu.Server {
@@ -92,6 +96,7 @@ func startForCaptures(t *testing.T, c captures, now *clock, token string) *cosem
 	return srv
 }
 
+// denials are the codes with which a request is refused before it is looked at.
 var denials = []string{
 	"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "RequestTimeTooSkewed",
 }
@@ -127,6 +132,8 @@ func TestAcceptsPresignedURLs(t *testing.T) {
 	}
 }
 
+// TestRejectsEveryFlippedBit changes one bit of one byte after another in all
+// that is signed, and in the signature.
 func TestRejectsEveryFlippedBit(t *testing.T) {
 	c := readCaptures(t)
 	v := c.Requests[slices.IndexFunc(c.Requests, func(v capture) bool { return v.ID == "wire-go-002" })]

@@ -27,9 +27,8 @@ var knownFacts = map[string]struct{ param, header string }{
 	"qcs:ip":                    {},
 }
 
-// hasConditions reports whether facts are worth gathering for p.
 func (p *policy) hasConditions() bool {
-	return p != nil && slices.ContainsFunc(p.Statement, func(st statement) bool { return len(st.Condition) > 0 })
+	return slices.ContainsFunc(p.Statement, func(st statement) bool { return len(st.Condition) > 0 })
 }
 
 func gatherFacts(r *http.Request, query params) facts {

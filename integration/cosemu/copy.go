@@ -89,7 +89,10 @@ func (x *exchange) copyPart(number int) error {
 // it and the x-cos-copy-source-If-* conditions hold.
 func (x *exchange) copySource() (*object, blobReader, error) {
 	host, path, _ := strings.Cut(x.r.Header.Get("x-cos-copy-source"), "/")
-	escaped, _, _ := strings.Cut(path, "?")
+	escaped, _, versioned := strings.Cut(path, "?")
+	if versioned {
+		return nil, blobReader{}, notImplemented("versionId in x-cos-copy-source")
+	}
 	key, ok := unescape(escaped, false)
 	if !ok || key == "" {
 		return nil, blobReader{}, invalidArgument("x-cos-copy-source must be <bucket host>/<URL-encoded key>")

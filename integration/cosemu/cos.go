@@ -21,7 +21,7 @@ type exchange struct {
 	requestID string
 	action    string // without "name/cos:"
 	secretID  string // as claimed
-	policy    *policy
+	rights    rights
 	bucket    *bucket
 	fault     COSFault
 
@@ -35,7 +35,7 @@ func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
 	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCounter.Add(1))
 	defer func() {
 		if x.status == 0 { // the connection is being dropped
-			s.record.cos(x)
+			s.record.cosRequest(x)
 		}
 	}()
 
@@ -66,6 +66,8 @@ func (x *exchange) run() error {
 	}
 	handler := handlers[x.action]
 	switch {
+	case x.action == "" && x.query.selector() != "":
+		return notImplemented(x.r.Method + " ?" + x.query.selector())
 	case x.action == "":
 		return cosErrorf(http.StatusMethodNotAllowed, "MethodNotAllowed", "The specified method is not allowed against this resource.")
 	case len(x.key()) > maxKey && !x.onBucket():
@@ -77,10 +79,25 @@ func (x *exchange) run() error {
 	if handler == nil {
 		return notImplemented(x.action)
 	}
+	if err := x.checkUnderstood(); err != nil {
+		return err
+	}
 	if err := x.checkLength(); err != nil {
 		return err
 	}
 	return handler(x)
+}
+
+// checkUnderstood refuses what gives a request another meaning and is not here.
+// Were it passed over, the answer would be that to another request.
+func (x *exchange) checkUnderstood() error {
+	switch {
+	case x.query.has("versionId"):
+		return notImplemented("versionId")
+	case x.r.Header["X-Cos-Forbid-Overwrite"] != nil:
+		return notImplemented("x-cos-forbid-overwrite")
+	}
+	return nil
 }
 
 // maxKey is the longest object key in bytes (COS specifications and limits).
@@ -131,7 +148,7 @@ func (x *exchange) set(name, value string) { x.w.Header()[name] = []string{value
 // that it has been answered, so that a test may look at once.
 func (x *exchange) answer(status int) {
 	x.status = status
-	x.s.record.cos(x)
+	x.s.record.cosRequest(x)
 	x.w.WriteHeader(status)
 }
 

@@ -32,34 +32,13 @@ type COSFault struct {
 	Slow time.Duration
 }
 
-// STSFault is something that goes wrong at STS. The zero value does nothing.
-type STSFault struct {
-	// Times is how many calls suffer the fault; zero means every one until the
-	// fault is replaced.
-	Times int
-	// Delay passes before the answer. It ends early when the client leaves or
-	// the server closes.
-	Delay time.Duration
-	// Drop breaks the connection instead of answering.
-	Drop bool
-	// Code and Message, when Code is set, are answered in STS's error form.
-	Code, Message string
-	// Status is the HTTP status; zero means 200, which STS gives with errors too.
-	Status int
-	// Body, when not nil, is answered as it is.
-	Body *string
-}
-
-// active reports whether the fault takes the place of the answer.
-func (f STSFault) active() bool {
-	return f.Drop || f.Code != "" || f.Status != 0 || f.Body != nil
-}
-
 // faults are those in force.
 type faults struct {
-	mu      sync.Mutex
-	cos     COSFault
-	sts     STSFault
+	mu  sync.Mutex
+	cos COSFault
+
+	sts, metadata, keyServer keyFaults
+
 	closing context.Context // done when the server closes
 }
 
@@ -68,13 +47,6 @@ func (s *Server) SetCOSFault(f COSFault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.cos = f
-}
-
-// SetSTSFault replaces the fault at STS; the zero STSFault ends it.
-func (s *Server) SetSTSFault(f STSFault) {
-	s.faults.mu.Lock()
-	defer s.faults.mu.Unlock()
-	s.faults.sts = f
 }
 
 // takeCOS returns the fault that r suffers.
@@ -88,19 +60,6 @@ func (f *faults) takeCOS(r *http.Request) COSFault {
 	if f.cos.Times > 0 {
 		if f.cos.Times--; f.cos.Times == 0 {
 			f.cos = COSFault{}
-		}
-	}
-	return fault
-}
-
-// takeSTS returns the fault that the next call suffers.
-func (f *faults) takeSTS() STSFault {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	fault := f.sts
-	if f.sts.Times > 0 {
-		if f.sts.Times--; f.sts.Times == 0 {
-			f.sts = STSFault{}
 		}
 	}
 	return fault

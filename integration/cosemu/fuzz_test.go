@@ -63,3 +63,38 @@ func FuzzPolicy(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKeyServer asks for arbitrary keys: whatever the words, a key for uploads
+// to one bucket opens neither another bucket nor the keys beside the prefix.
+func FuzzKeyServer(f *testing.F) {
+	f.Add("up/*", "name/cos:PutObject")
+	f.Add("*", "name/cos:*")
+	f.Add("a:b/../", "name/cos:Put*")
+	f.Add("*/*", "*")
+	srv := start(f, cosemu.Options{})
+	transport := &http.Transport{}
+	f.Cleanup(transport.CloseIdleConnections)
+	keys, objects := &http.Client{Transport: transport}, httpClient(f, srv)
+	f.Fuzz(func(t *testing.T, prefix, action string) {
+		query := url.Values{"bucket": {bucket2}, "prefix": {"up/" + prefix}, "action": {action}}.Encode()
+		r, err := http.NewRequest(http.MethodGet, srv.KeyServerURL()+"?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := do(t, keys, r)
+		if a.status != http.StatusOK {
+			return
+		}
+		_, key := a.serverKey(t)
+		if a := do(t, objects, request(t, key, http.MethodPut, "/up/a", nil)); a.code() != "AccessDenied" {
+			t.Errorf("opens another bucket: %+v", a)
+		}
+		beside := request(t, key, http.MethodPut, "/down", nil)
+		beside.Host = strings.Replace(host1, bucket1, bucket2, 1)
+		beside.Header.Del("Authorization")
+		cos.AddAuthorizationHeader(key.id, key.key, key.token, beside, cos.NewAuthTime(time.Hour))
+		if a := do(t, objects, beside); a.code() != "AccessDenied" {
+			t.Errorf("opens keys beside its prefix: %+v", a)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package cosemu
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -21,7 +22,23 @@ type Key struct {
 	// it may do everything.
 	Policy string
 
-	policy *policy
+	rights rights
+}
+
+// issue makes a key that has a life and rights, and makes COS accept it.
+func (s *Server) issue(life time.Duration, rs rights) *Key {
+	k := &Key{
+		SecretID: newSecretID(), SecretKey: newSecretKey(), Token: newToken(),
+		Expires: s.options.Now().Add(life), rights: rs,
+	}
+	s.keys.add(k)
+	s.record.issued()
+	return k
+}
+
+// life is how long a key is to live of which the caller has asked for seconds.
+func (s *Server) life(seconds int) time.Duration {
+	return cmp.Or(s.options.KeyLife, time.Duration(seconds)*time.Second)
 }
 
 func (k *Key) expired(now time.Time) bool {
@@ -34,12 +51,9 @@ func (s *Server) AddKey(k Key) error {
 	if k.SecretID == "" || k.SecretKey == "" {
 		return fmt.Errorf("cosemu: a key needs SecretID and SecretKey")
 	}
-	if k.Policy != "" {
-		p, err := parsePolicy(k.Policy)
-		if err != nil {
-			return fmt.Errorf("cosemu: policy of %s: %w", k.SecretID, err)
-		}
-		k.policy = p
+	var err error
+	if k.rights, err = parseRights(k.Policy); err != nil {
+		return fmt.Errorf("cosemu: policy of %s: %w", k.SecretID, err)
 	}
 	s.keys.add(&k)
 	return nil

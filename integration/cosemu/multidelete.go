@@ -17,7 +17,10 @@ const (
 type deleteXML struct {
 	XMLName xml.Name `xml:"Delete"`
 	Quiet   bool
-	Object  []struct{ Key string }
+	Object  []struct {
+		Key       string
+		VersionID string `xml:"VersionId"`
+	}
 }
 
 type deleteResultXML struct {
@@ -39,6 +42,11 @@ func (x *exchange) deleteMultipleObjects() error {
 	}
 	if len(request.Object) == 0 || len(request.Object) > maxDeleted {
 		return malformedXML()
+	}
+	for _, o := range request.Object {
+		if o.VersionID != "" {
+			return notImplemented("VersionId")
+		}
 	}
 	var result deleteResultXML
 	for _, o := range request.Object {

@@ -176,18 +176,14 @@ func TestDeleteIsIdempotent(t *testing.T) {
 	}
 }
 
-// TestBrokenOffUpload sends less than it has announced and closes its half of
-// the connection, at the sizes of both kinds of body.
-// TestExpectContinue is what lets a client keep a large body until COS has
-// judged the header.
-// bodyFiles lists the files that hold bodies, of every emulator with this
-// temporary directory: set TMPDIR first.
 func TestNotImplementedAndMethodNotAllowed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	for target, want := range map[string]string{
 		"PUT /?cors": "NotImplemented", "GET /?lifecycle": "NotImplemented", "DELETE /": "NotImplemented",
-		"GET /o?tagging": "NotImplemented", "GET /?versions": "NotImplemented", "PATCH /o": "MethodNotAllowed",
+		"GET /o?tagging": "NotImplemented", "GET /?versions": "NotImplemented",
+		"PUT /o?legal-hold": "NotImplemented", "GET /o?cors": "NotImplemented", "GET /?live": "NotImplemented",
+		"POST /o": "MethodNotAllowed", "PATCH /o": "MethodNotAllowed",
 	} {
 		method, target, _ := strings.Cut(target, " ")
 		a := do(t, client, request(t, account(srv), method, target, nil))

@@ -118,11 +118,8 @@ type access struct {
 }
 
 // allows reports whether p lets a happen: an allow statement matches and no deny
-// statement does. The nil policy allows everything.
+// statement does.
 func (p *policy) allows(a access) bool {
-	if p == nil {
-		return true
-	}
 	allowed := false
 	for _, st := range p.Statement {
 		if !st.covers(a) {

@@ -95,6 +95,8 @@ func TestPolicyEvaluation(t *testing.T) {
 
 		{"list under a prefix", allow("name/cos:GetBucket", resource(bucket1+"/up/*")), "GET", "/?prefix=up/", nil, true},
 		{"list of everything", allow("name/cos:GetBucket", resource(bucket1+"/up/*")), "GET", "/", nil, false},
+		{"uploads under a prefix", allow("name/cos:ListMultipartUploads", resource(bucket1+"/up/*")), "GET", "/?uploads&prefix=up/", nil, true},
+		{"uploads to everything", allow("name/cos:ListMultipartUploads", resource(bucket1+"/up/*")), "GET", "/?uploads", nil, false},
 		{"GET that COS takes for a list", allow("name/cos:GetObject", all), "GET", "/a/..", nil, false},
 		{"condition holds", one("allow", "*", "*", `{"string_like":{"cos:prefix":["x","up%2F*"]}}`), "GET", "/?prefix=up/a", nil, true},
 		{"condition does not", one("allow", "*", "*", `{"string_like":{"cos:prefix":"up%2F*"}}`), "GET", "/?prefix=down/", nil, false},

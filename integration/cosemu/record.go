@@ -1,13 +1,11 @@
 package cosemu
 
 import (
+	"maps"
 	"net/http"
-	"slices"
+	"net/url"
 	"sync"
 )
-
-// recordedRequests is how many requests Requests remembers.
-const recordedRequests = 1024
 
 // Request is one request that COS has answered, or dropped.
 type Request struct {
@@ -27,62 +25,99 @@ type Request struct {
 	Code string
 }
 
+// STSRequest is one call that has arrived at STS.
+type STSRequest struct {
+	// Action and Region are the common parameters: X-TC-Action and X-TC-Region
+	// with AssumeRoleWithWebIdentity, form parameters otherwise.
+	Action, Region string
+	// Params are all that the body says, numbers as their text; not to be
+	// changed.
+	Params url.Values
+}
+
 // Stats counts what the servers have seen since Start.
 type Stats struct {
 	// COSRequests counts the requests at COS, failed ones included.
 	COSRequests int
 	// STSCalls counts the calls at STS, failed ones included.
 	STSCalls int
-	// KeysIssued counts the keys that STS has given out.
+	// STSActions counts the same calls by the action they name.
+	STSActions map[string]int
+	// MetadataCalls counts the requests at the metadata service, failed ones
+	// included.
+	MetadataCalls int
+	// KeyServerCalls counts the requests at the key server, failed ones included.
+	KeyServerCalls int
+	// KeysIssued counts the keys that these three have made.
 	KeysIssued int
 }
 
 // record is what the servers remember of their past.
 type record struct {
-	mu       sync.Mutex
-	stats    Stats
-	requests []Request // a ring once full
+	mu    sync.Mutex
+	stats Stats
+	cos   ring[Request]
+	sts   ring[STSRequest]
 }
+
+func newRecord() *record { return &record{stats: Stats{STSActions: map[string]int{}}} }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
-	return s.record.stats
+	stats := s.record.stats
+	stats.STSActions = maps.Clone(stats.STSActions)
+	return stats
 }
 
 // Requests returns the last requests at COS, at most 1024, oldest first.
 func (s *Server) Requests() []Request {
-	r := &s.record
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.requests) < recordedRequests {
-		return slices.Clone(r.requests)
-	}
-	oldest := r.stats.COSRequests % recordedRequests
-	return slices.Concat(r.requests[oldest:], r.requests[:oldest])
+	s.record.mu.Lock()
+	defer s.record.mu.Unlock()
+	return s.record.cos.all()
 }
 
-func (r *record) cos(x *exchange) {
-	request := Request{
+// STSRequests returns the last calls at STS, at most 1024, oldest first. A call
+// is there before its fault, if it suffers one, begins.
+func (s *Server) STSRequests() []STSRequest {
+	s.record.mu.Lock()
+	defer s.record.mu.Unlock()
+	return s.record.sts.all()
+}
+
+func (r *record) cosRequest(x *exchange) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.COSRequests++
+	r.cos.add(Request{
 		Method: x.r.Method, URI: x.r.RequestURI, Host: x.r.Host, Header: x.r.Header,
 		Action: x.action, SecretID: x.secretID, Status: x.status, Code: x.code,
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.requests) < recordedRequests {
-		r.requests = append(r.requests, request)
-	} else {
-		r.requests[r.stats.COSRequests%recordedRequests] = request
-	}
-	r.stats.COSRequests++
+	})
 }
 
-func (r *record) sts(issued bool) {
+func (r *record) stsCall(call STSRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.STSCalls++
-	if issued {
-		r.stats.KeysIssued++
-	}
+	r.stats.STSActions[call.Action]++
+	r.sts.add(call)
+}
+
+func (r *record) metadataCall() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.MetadataCalls++
+}
+
+func (r *record) keyServerCall() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.KeyServerCalls++
+}
+
+func (r *record) issued() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.KeysIssued++
 }

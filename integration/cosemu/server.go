@@ -26,8 +26,13 @@ type Options struct {
 	// SecretID and SecretKey are the account's long-lived pair, which STS
 	// accepts and which may do everything at COS. Empty fields are generated.
 	SecretID, SecretKey string
-	// KeyLife overrides the life that STS gives its keys, whatever was asked.
-	// Zero means as asked.
+	// Roles are the CAM roles that exist; none means that there are none.
+	Roles []Role
+	// KeyServerToken is the bearer token that the key server asks for; empty means
+	// that it asks for none.
+	KeyServerToken string
+	// KeyLife overrides the life of all keys that are given out. Zero means as
+	// asked of STS, 2 h at the metadata service and 30 min at the key server.
 	KeyLife time.Duration
 	// StrictSignature puts every bucket in strict signature mode: host,
 	// content-length, content-type, content-md5, range, every x-cos-* header and
@@ -35,11 +40,11 @@ type Options struct {
 	StrictSignature bool
 	// Now is the servers' clock; nil means time.Now.
 	Now func() time.Time
-	// TLS, when set, makes the COS listener speak TLS with it.
+	// TLS, when set, makes COS and the key server speak TLS with it.
 	TLS *tls.Config
 }
 
-// Server is a running pair of COS and STS. Its methods may be called from any
+// Server is a running COS with the services that give out its keys. Its methods may be called from any
 // goroutine.
 type Server struct {
 	options Options
@@ -47,19 +52,21 @@ type Server struct {
 	store   *store
 	keys    *keyRing
 	account *Key
-	record  record
+	roles   []*role
+	record  *record
 	faults  faults
 	closing context.CancelFunc
 
-	cos, sts       http.Server
-	cosAddr        string
-	stsAddr        string
+	instance       instanceKeys
 	bucketHosts    hostPattern
 	requestCounter atomic.Uint64
+
+	cos, sts, metadata, keyServer site
 }
 
-// Start opens both listeners and serves until Close. It fails on a malformed
-// bucket name and when it cannot listen or make its temporary directory.
+// Start opens the listeners and serves until Close. It fails on a malformed
+// bucket name, on a role that is not in order, and when it cannot listen or make
+// its temporary directory.
 func Start(o Options) (*Server, error) {
 	o.Region = cmp.Or(o.Region, "ap-guangzhou")
 	if len(o.Buckets) == 0 {
@@ -71,7 +78,12 @@ func Start(o Options) (*Server, error) {
 	o.SecretID = cmp.Or(o.SecretID, newSecretID())
 	o.SecretKey = cmp.Or(o.SecretKey, newSecretKey())
 
-	s := &Server{options: o, keys: newKeyRing(), bucketHosts: hostPattern{o.Region}}
+	roles, err := checkRoles(o.Roles)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, keys: newKeyRing(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
+	s.instance.keys = map[*role]*Key{}
 	s.faults.closing, s.closing = context.WithCancel(context.Background())
 	s.account = &Key{SecretID: o.SecretID, SecretKey: o.SecretKey}
 	s.keys.add(s.account)
@@ -84,43 +96,69 @@ func Start(o Options) (*Server, error) {
 		err = s.listen()
 	}
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Server) listen() error {
-	cos, err := net.Listen("tcp", cmp.Or(s.options.COSListen, "127.0.0.1:0"))
+// site is one listener and what serves it.
+type site struct {
+	http.Server
+	addr string // host:port
+}
+
+// open listens at addr, by default on a free loopback port, and serves until the
+// site is closed. A listener that fails of itself has no one to tell but the
+// clients, whose connections fail.
+func (t *site) open(addr string, handler http.HandlerFunc, config *tls.Config) error {
+	l, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {
-		return fmt.Errorf("cosemu: COS: %w", err)
+		return err
 	}
-	sts, err := net.Listen("tcp", cmp.Or(s.options.STSListen, "127.0.0.1:0"))
-	if err != nil {
-		return errors.Join(fmt.Errorf("cosemu: STS: %w", err), cos.Close())
+	t.addr = l.Addr().String()
+	if config != nil {
+		l = tls.NewListener(l, config)
 	}
-	s.cosAddr, s.stsAddr = cos.Addr().String(), sts.Addr().String()
-	if s.options.TLS != nil {
-		cos = tls.NewListener(cos, s.options.TLS)
-	}
-	s.cos.Handler = http.HandlerFunc(s.serveCOS)
-	s.sts.Handler = http.HandlerFunc(s.serveSTS)
-	serve(&s.cos, cos)
-	serve(&s.sts, sts)
+	t.Handler = handler
+	t.ReadHeaderTimeout = 30 * time.Second
+	go func() { _ = t.Serve(l) }()
 	return nil
 }
 
-// serve runs srv until it is closed. A listener that fails of itself has no one
-// to tell but the clients, whose connections fail.
-func serve(srv *http.Server, l net.Listener) {
-	srv.ReadHeaderTimeout = 30 * time.Second
-	go func() { _ = srv.Serve(l) }()
+func (s *Server) listen() error {
+	if err := s.cos.open(s.options.COSListen, s.serveCOS, s.options.TLS); err != nil {
+		return fmt.Errorf("cosemu: COS: %w", err)
+	}
+	if err := s.sts.open(s.options.STSListen, s.serveSTS, nil); err != nil {
+		return fmt.Errorf("cosemu: STS: %w", err)
+	}
+	if err := s.metadata.open("", s.serveMetadata, nil); err != nil {
+		return fmt.Errorf("cosemu: metadata service: %w", err)
+	}
+	if err := s.keyServer.open("", s.serveKeys, s.options.TLS); err != nil {
+		return fmt.Errorf("cosemu: key server: %w", err)
+	}
+	return nil
 }
 
 // COSAddr returns the host:port to dial for every bucket's host name.
-func (s *Server) COSAddr() string { return s.cosAddr }
+func (s *Server) COSAddr() string { return s.cos.addr }
 
 // STSURL returns the URL of the STS, without a path.
-func (s *Server) STSURL() string { return "http://" + s.stsAddr }
+func (s *Server) STSURL() string { return "http://" + s.sts.addr }
+
+// MetadataURL returns the URL that stands for http://metadata.tencentyun.com,
+// without a path.
+func (s *Server) MetadataURL() string { return "http://" + s.metadata.addr }
+
+// KeyServerURL returns the URL to ask the key server at, without a query.
+func (s *Server) KeyServerURL() string {
+	scheme := "http://"
+	if s.options.TLS != nil {
+		scheme = "https://"
+	}
+	return scheme + s.keyServer.addr + keyServerPath
+}
 
 // SecretID returns the SecretId of the account's long-lived pair.
 func (s *Server) SecretID() string { return s.account.SecretID }
@@ -128,9 +166,9 @@ func (s *Server) SecretID() string { return s.account.SecretID }
 // SecretKey returns the SecretKey of the account's long-lived pair.
 func (s *Server) SecretKey() string { return s.account.SecretKey }
 
-// Close ends both servers and every connection at once, and removes all
+// Close ends all servers and every connection at once, and removes all
 // objects.
 func (s *Server) Close() error {
 	s.closing()
-	return errors.Join(s.cos.Close(), s.sts.Close(), os.RemoveAll(s.dir))
+	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.keyServer.Close(), os.RemoveAll(s.dir))
 }

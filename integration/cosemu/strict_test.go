@@ -24,6 +24,7 @@ func TestStrictSignature(t *testing.T) {
 		{name: "x-cos-*", add: func(r *http.Request) { r.Header.Set("x-cos-meta-a", "1") }},
 		{name: "content-md5", add: func(r *http.Request) { r.Header.Set("Content-MD5", "mQ/fVh815F3k6TAUm8m0eg==") }},
 		{name: "parameter", add: func(r *http.Request) { r.URL.RawQuery = "response-content-type=a" }, param: true},
+		{name: "sub-resource", add: func(r *http.Request) { r.URL.RawQuery = "acl" }, param: true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/base64"
-	"io"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -14,47 +12,27 @@ import (
 	"time"
 )
 
-const (
-	// maxForm is the most that an STS call's body may have.
-	maxForm = 1 << 20
-	// maxSTSSkew is how far a call's Timestamp may be off.
-	maxSTSSkew = 5 * time.Minute
-)
-
 // verifySTS checks the HmacSHA1 request signature of the API 3.0 v1 scheme and
-// returns the parameters.
-func (s *Server) verifySTS(w http.ResponseWriter, r *http.Request) (url.Values, *stsError) {
-	if r.Method != http.MethodPost || r.URL.Path != "/" {
-		return nil, stsErrorf("InvalidParameter", "STS takes POST / with a form")
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxForm))
-	if err != nil {
-		return nil, stsErrorf("InvalidParameter", "the body cannot be read")
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, stsErrorf("InvalidParameter", "the body is not a form")
-	}
-	for name, values := range form {
-		if len(values) != 1 {
-			return nil, stsErrorf("InvalidParameter", "%s is given more than once", name)
-		}
-	}
-	secretID := form.Get("SecretId")
-	key := s.keys.get(secretID)
+// returns the key that the call is signed with.
+func (s *Server) verifySTS(call stsCall) (*Key, *stsError) {
+	key := s.keys.get(call.Params.Get("SecretId"))
 	switch {
 	case key == nil:
 		return nil, stsErrorf("AuthFailure.SecretIdNotFound", "The SecretId is not found, please ensure that your SecretId is correct.")
 	case key.Token != "":
-		return nil, stsErrorf("FailedOperation.TempKeyNotAllowed", "GetFederationToken takes long-lived keys only")
-	case subtle.ConstantTimeCompare([]byte(form.Get("Signature")), []byte(stsSignature(key.SecretKey, r.Host, form))) != 1:
+		return nil, stsErrorf("FailedOperation.TempKeyNotAllowed", "%s takes long-lived keys only", call.Action)
+	case subtle.ConstantTimeCompare([]byte(call.Params.Get("Signature")), []byte(stsSignature(key.SecretKey, call.host, call.Params))) != 1:
 		return nil, stsErrorf("AuthFailure.SignatureFailure", "The provided credentials could not be validated. Please check your signature is correct.")
 	}
-	timestamp, err := strconv.ParseInt(form.Get("Timestamp"), 10, 64)
+	return key, s.checkTimestamp(call)
+}
+
+func (s *Server) checkTimestamp(call stsCall) *stsError {
+	timestamp, err := strconv.ParseInt(call.timestamp, 10, 64)
 	if off := s.options.Now().Sub(time.Unix(timestamp, 0)).Abs(); err != nil || off > maxSTSSkew {
-		return nil, stsErrorf("AuthFailure.SignatureExpire", "The provided signature has expired.")
+		return stsErrorf("AuthFailure.SignatureExpire", "The provided signature has expired.")
 	}
-	return form, nil
+	return nil
 }
 
 // stsSignature signs the parameters sorted by name and unencoded, after method,

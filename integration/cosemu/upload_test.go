@@ -54,6 +54,8 @@ func TestUploadErrors(t *testing.T) {
 	}
 }
 
+// TestBrokenOffUpload sends less than it has announced and closes its half of
+// the connection, at the sizes of both kinds of body.
 func TestBrokenOffUpload(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
@@ -93,6 +95,8 @@ func TestBrokenOffUpload(t *testing.T) {
 	}
 }
 
+// TestExpectContinue is what lets a client keep a large body until COS has
+// judged the header.
 func TestExpectContinue(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, tt := range []struct{ secret, want string }{
@@ -112,6 +116,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
+// bodyFiles lists the files that hold bodies, of every emulator with this
+// temporary directory: set TMPDIR first.
 func bodyFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(os.TempDir(), "cosemu-*", "*"))

@@ -37,7 +37,7 @@ func (x *exchange) authenticate() error {
 			return err
 		}
 	}
-	x.policy = key.policy
+	x.rights = key.rights
 	return nil
 }
 

@@ -1,6 +1,9 @@
 package cosemu_test
 
 import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/hex"
 	"fmt"
 	"net/http"
 	"strings"
@@ -12,20 +15,14 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// captures are what official SDKs have sent (testdata/captures.json).
-// wire is the capture as it stood on the wire, with a body of zeros.
-// startTime is the first second of the capture's signing window.
-// clock is a time that a test sets.
-// denials are the codes with which a request is refused before it is looked at.
-// TestRejectsEveryFlippedBit changes one bit of one byte after another in all
-// that is signed, and in the signature.
 func TestRefusals(t *testing.T) {
 	now := time.Now()
-	sign := func(r *http.Request, key triple, from, to time.Time) {
+	within := func(r *http.Request, key triple, window cos.AuthTime) {
 		r.Header.Del("Authorization")
-		cos.AddAuthorizationHeader(key.id, key.key, key.token, r, &cos.AuthTime{
-			SignStartTime: from, SignEndTime: to, KeyStartTime: from, KeyEndTime: to,
-		})
+		cos.AddAuthorizationHeader(key.id, key.key, key.token, r, &window)
+	}
+	sign := func(r *http.Request, key triple, from, to time.Time) {
+		within(r, key, cos.AuthTime{SignStartTime: from, SignEndTime: to, KeyStartTime: from, KeyEndTime: to})
 	}
 	valid := func(r *http.Request, key triple) { sign(r, key, now.Add(-time.Minute), now.Add(time.Hour)) }
 	tests := []struct {
@@ -41,16 +38,39 @@ func TestRefusals(t *testing.T) {
 		{"window over", func(r *http.Request, k triple) { sign(r, k, now.Add(-2*time.Hour), now.Add(-time.Second)) }, 403, "AccessDenied"},
 		{"window far ahead", func(r *http.Request, k triple) { sign(r, k, now.Add(16*time.Minute), now.Add(time.Hour)) }, 403, "RequestTimeTooSkewed"},
 		{"window a little ahead", func(r *http.Request, k triple) { sign(r, k, now.Add(14*time.Minute), now.Add(time.Hour)) }, 404, "NoSuchKey"},
+		{"q-sign-time alone over", func(r *http.Request, k triple) {
+			within(r, k, cos.AuthTime{SignStartTime: now.Add(-time.Hour), SignEndTime: now, KeyStartTime: now, KeyEndTime: now.Add(time.Hour)})
+		}, 403, "AccessDenied"},
+		{"q-key-time alone over", func(r *http.Request, k triple) {
+			within(r, k, cos.AuthTime{SignStartTime: now, SignEndTime: now.Add(time.Hour), KeyStartTime: now.Add(-time.Hour), KeyEndTime: now})
+		}, 403, "AccessDenied"},
 		{"window backwards", func(r *http.Request, k triple) { sign(r, k, now.Add(time.Hour), now) }, 403, "AccessDenied"},
 		{"unknown key", func(r *http.Request, k triple) { k.id += "x"; valid(r, k) }, 403, "InvalidAccessKeyId"},
 		{"wrong secret", func(r *http.Request, k triple) { k.key += "x"; valid(r, k) }, 403, "SignatureDoesNotMatch"},
 		{"wrong token", func(r *http.Request, k triple) { k.token += "x"; valid(r, k) }, 403, "AccessDenied"},
 		{"no token", func(r *http.Request, k triple) { k.token = ""; r.Header.Del("x-cos-security-token"); valid(r, k) }, 403, "AccessDenied"},
+		{"its token twice", func(r *http.Request, k triple) {
+			r.Header.Add("x-cos-security-token", k.token)
+			k.token = ""
+			valid(r, k)
+		}, 403, "AccessDenied"},
+		{"signed by hand", func(r *http.Request, k triple) {
+			byHand{"a;b", "a=1&b=2", "host;x-cos-meta-a", "host=" + host1 + "&x-cos-meta-a=1"}.sign(r, k, now)
+		}, 404, "NoSuchKey"},
+		{"host not signed", func(r *http.Request, k triple) {
+			byHand{"a;b", "a=1&b=2", "x-cos-meta-a", "x-cos-meta-a=1"}.sign(r, k, now)
+		}, 403, "SignatureDoesNotMatch"},
+		{"header list out of order", func(r *http.Request, k triple) {
+			byHand{"a;b", "a=1&b=2", "x-cos-meta-a;host", "host=" + host1 + "&x-cos-meta-a=1"}.sign(r, k, now)
+		}, 403, "SignatureDoesNotMatch"},
+		{"parameter list out of order", func(r *http.Request, k triple) {
+			byHand{"b;a", "a=1&b=2", "host;x-cos-meta-a", "host=" + host1 + "&x-cos-meta-a=1"}.sign(r, k, now)
+		}, 403, "SignatureDoesNotMatch"},
 		{"header of the list gone", func(r *http.Request, _ triple) { r.Header.Del("x-cos-meta-a") }, 403, "SignatureDoesNotMatch"},
 		{"header of the list repeated", func(r *http.Request, _ triple) { r.Header.Add("x-cos-meta-a", "2") }, 403, "SignatureDoesNotMatch"},
 		{"parameter of the list gone", func(r *http.Request, _ triple) { r.URL.RawQuery = "" }, 403, "SignatureDoesNotMatch"},
-		{"parameter of the list repeated", func(r *http.Request, _ triple) { r.URL.RawQuery += "&versionId=2" }, 403, "SignatureDoesNotMatch"},
-		{"semicolon is data", func(r *http.Request, _ triple) { r.URL.RawQuery += ";b=1" }, 403, "SignatureDoesNotMatch"},
+		{"parameter of the list repeated", func(r *http.Request, _ triple) { r.URL.RawQuery += "&a=2" }, 403, "SignatureDoesNotMatch"},
+		{"semicolon is data", func(r *http.Request, _ triple) { r.URL.RawQuery += ";c=1" }, 403, "SignatureDoesNotMatch"},
 		{"other host", func(r *http.Request, _ triple) { r.Host = strings.Replace(host1, bucket1, bucket2, 1) }, 403, "SignatureDoesNotMatch"},
 		{"other path", func(r *http.Request, _ triple) { r.URL.Path = "/objecT" }, 403, "SignatureDoesNotMatch"},
 		{"path normalised", func(r *http.Request, _ triple) { r.URL.Opaque = "//" + r.Host + "//object" }, 403, "SignatureDoesNotMatch"},
@@ -66,7 +86,7 @@ func TestRefusals(t *testing.T) {
 	client := httpClient(t, srv)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := request(t, key, http.MethodGet, "/object?versionId=1", nil, "x-cos-meta-a: 1")
+			r := request(t, key, http.MethodGet, "/object?b=2&a=1", nil, "x-cos-meta-a: 1")
 			tt.change(r, key)
 			a := do(t, client, r)
 			if a.status != tt.status || a.code() != tt.code {
@@ -74,6 +94,22 @@ func TestRefusals(t *testing.T) {
 			}
 		})
 	}
+}
+
+// byHand is what goes into a signature that no SDK would make.
+type byHand struct{ paramList, params, headerList, headers string }
+
+func (h byHand) sign(r *http.Request, key triple, now time.Time) {
+	mac := func(key, text string) string {
+		m := hmac.New(sha1.New, []byte(key))
+		m.Write([]byte(text))
+		return hex.EncodeToString(m.Sum(nil))
+	}
+	window := fmt.Sprintf("%d;%d", now.Unix(), now.Unix()+60)
+	format := strings.ToLower(r.Method) + "\n" + r.URL.Path + "\n" + h.params + "\n" + h.headers + "\n"
+	signature := mac(mac(key.key, window), fmt.Sprintf("sha1\n%s\n%x\n", window, sha1.Sum([]byte(format))))
+	r.Header.Set("Authorization", fmt.Sprintf("q-sign-algorithm=sha1&q-ak=%s&q-sign-time=%s&q-key-time=%s&q-header-list=%s&q-url-param-list=%s&q-signature=%s",
+		key.id, window, window, h.headerList, h.paramList, signature))
 }
 
 func TestExpiredAndRevokedKeys(t *testing.T) {

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+)
+
+type triple struct{ id, secret, token string }
+
+// fetchKey is what a COS program does with the environment of each source.
+func fetchKey(source string) (triple, error) {
+	switch source {
+	case "static":
+		return triple{os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), os.Getenv("TENCENTCLOUD_TOKEN")}, nil
+	case "cvm":
+		base := os.Getenv("COSPROXY_CVM_METADATA") + "/latest/meta-data/cam/security-credentials/"
+		role, err := fetch(base, "")
+		if err != nil {
+			return triple{}, err
+		}
+		return parseKey(fetch(base+string(role), ""))
+	case "endpoint":
+		return parseKey(fetch(os.Getenv("COSPROXY_KEY_ENDPOINT")+"?bucket="+os.Getenv("COSPROXY_BUCKET"), os.Getenv("COSPROXY_KEY_ENDPOINT_TOKEN")))
+	case "file":
+		return parseKey(os.ReadFile(os.Getenv("COSPROXY_KEY_FILE")))
+	}
+	return fetchFromSTS(source)
+}
+
+func fetchFromSTS(source string) (triple, error) {
+	client := sts.NewClient(os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), nil,
+		sts.Host(strings.TrimPrefix(os.Getenv("COSPROXY_STS_ENDPOINT"), "http://")), sts.Scheme("http"))
+	options := &sts.CredentialOptions{
+		Policy: &sts.CredentialPolicy{Statement: []sts.CredentialPolicyStatement{
+			{Effect: "allow", Action: []string{"*"}, Resource: []string{"*"}},
+		}},
+		RoleArn: os.Getenv("COSPROXY_ROLE_ARN"), RoleSessionName: os.Getenv("COSPROXY_ROLE_SESSION_NAME"),
+		ExternalId: os.Getenv("COSPROXY_ROLE_EXTERNAL_ID"),
+	}
+	var result *sts.CredentialResult
+	var err error
+	switch source {
+	case "", "sts":
+		result, err = client.GetCredential(options)
+	case "role":
+		result, err = client.GetRoleCredential(options)
+	case "oidc":
+		var token []byte
+		if token, err = os.ReadFile(os.Getenv("TKE_WEB_IDENTITY_TOKEN_FILE")); err == nil {
+			result, err = client.AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
+				Region: os.Getenv("TKE_REGION"), ProviderId: os.Getenv("TKE_PROVIDER_ID"), RoleArn: os.Getenv("TKE_ROLE_ARN"),
+				WebIdentityToken: string(token), RoleSessionName: "test",
+			})
+		}
+	default:
+		err = fmt.Errorf("no source %q", source)
+	}
+	if err != nil {
+		return triple{}, err
+	}
+	return triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken}, nil
+}
+
+func fetch(url, bearer string) ([]byte, error) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	if bearer != "" {
+		r.Header.Set("Authorization", "Bearer "+bearer)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", resp.Status, body)
+	}
+	return body, err
+}
+
+// parseKey reads a key as the metadata service writes it, and as the key server
+// does.
+func parseKey(text []byte, err error) (triple, error) {
+	if err != nil {
+		return triple{}, err
+	}
+	var key struct {
+		TmpSecretID, TmpSecretKey, Token string
+		Credentials                      struct{ TmpSecretID, TmpSecretKey, SessionToken string }
+	}
+	if err := json.Unmarshal(text, &key); err != nil {
+		return triple{}, err
+	}
+	if c := key.Credentials; c.TmpSecretID != "" {
+		return triple{c.TmpSecretID, c.TmpSecretKey, c.SessionToken}, nil
+	}
+	return triple{key.TmpSecretID, key.TmpSecretKey, key.Token}, nil
+}
+
+// newKey is a program for scripts: it ends well once its key file, which it
+// must never find half written, has had three keys.
+func newKey() {
+	seen := map[triple]bool{}
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		key, err := fetchKey("file")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		if seen[key] = true; len(seen) == 3 {
+			return
+		}
+	}
+	fmt.Fprintf(os.Stderr, "%d keys\n", len(seen))
+	os.Exit(1)
+}

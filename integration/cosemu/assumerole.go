@@ -1,0 +1,60 @@
+package cosemu
+
+import "regexp"
+
+const (
+	// roleDuration and maxRoleDuration bound AssumeRole and
+	// AssumeRoleWithWebIdentity, in seconds.
+	roleDuration    = 7200
+	maxRoleDuration = 43200
+)
+
+// roleSessionName is what RoleSessionName may be (API reference of AssumeRole).
+var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
+
+// assumeRole makes a key that has those of the role's rights that the session
+// policy, when there is one, names.
+func (s *Server) assumeRole(call stsCall) (*Key, *stsError) {
+	role, err := s.roleOf(call)
+	if err != nil {
+		return nil, err
+	}
+	if role.ExternalID != "" && call.Params.Get("ExternalId") != role.ExternalID {
+		return nil, stsErrorf("UnauthorizedOperation", "the role does not trust this ExternalId")
+	}
+	session, err := call.policy()
+	if err != nil {
+		return nil, err
+	}
+	seconds, err := call.duration(roleDuration, maxRoleDuration)
+	if err != nil {
+		return nil, err
+	}
+	rights := role.rights
+	if session != nil {
+		rights = rights.and(session)
+	}
+	return s.issue(s.life(seconds), rights), nil
+}
+
+// roleOf returns the role that a call wants, having checked the name of the
+// session.
+func (s *Server) roleOf(call stsCall) (*role, *stsError) {
+	arn, session := call.Params.Get("RoleArn"), call.Params.Get("RoleSessionName")
+	switch {
+	case arn == "":
+		return nil, missingParameter("RoleArn")
+	case session == "":
+		return nil, missingParameter("RoleSessionName")
+	case !roleARN.MatchString(arn):
+		return nil, stsErrorf("InvalidParameter.ParamError", "RoleArn is neither qcs::cam::uin/<uin>:roleName/<name> nor qcs::cam::uin/<uin>:role/<id>")
+	case !roleSessionName.MatchString(session):
+		return nil, stsErrorf("InvalidParameter.ParamError", "RoleSessionName must be 2 to 128 of letters, digits and +=,.@_-")
+	}
+	for _, role := range s.roles {
+		if role.ARN == arn {
+			return role, nil
+		}
+	}
+	return nil, stsErrorf("ResourceNotFound.RoleNotFound", "The role does not exist.")
+}

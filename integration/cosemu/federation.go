@@ -1,0 +1,59 @@
+package cosemu
+
+import (
+	"net/url"
+	"regexp"
+)
+
+const (
+	// maxPolicy is the limit in characters for a CAM policy.
+	maxPolicy = 6144
+	// federationDuration and maxFederationDuration bound GetFederationToken, in
+	// seconds.
+	federationDuration    = 1800
+	maxFederationDuration = 129600
+)
+
+// federationName is what Name may be (GetFederationToken: letters, and the SDK's
+// own name has hyphens).
+var federationName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// federationToken makes a key that has those of its caller's rights that the
+// policy names.
+func (s *Server) federationToken(call stsCall, caller *Key) (*Key, *stsError) {
+	if !federationName.MatchString(call.Params.Get("Name")) {
+		return nil, stsErrorf("InvalidParameter.ParamError", "Name must be letters")
+	}
+	asked, err := call.policy()
+	if err != nil {
+		return nil, err
+	}
+	if asked == nil {
+		return nil, missingParameter("Policy")
+	}
+	seconds, err := call.duration(federationDuration, maxFederationDuration)
+	if err != nil {
+		return nil, err
+	}
+	return s.issue(s.life(seconds), caller.rights.and(asked)), nil
+}
+
+// policy decodes Policy, which callers URL-encode once more than the form does.
+// It is nil when there is none.
+func (c stsCall) policy() (*policy, *stsError) {
+	encoded := c.Params.Get("Policy")
+	text, err := url.QueryUnescape(encoded)
+	switch {
+	case encoded == "":
+		return nil, nil
+	case err != nil:
+		return nil, stsErrorf("InvalidParameter.StrategyFormatError", "Policy is not URL-encoded: %s", err)
+	case len(text) > maxPolicy:
+		return nil, stsErrorf("InvalidParameter.PolicyTooLong", "the policy has %d characters, more than %d", len(text), maxPolicy)
+	}
+	p, err := parsePolicy(text)
+	if err != nil {
+		return nil, stsErrorf("InvalidParameter.StrategyFormatError", "Policy: %s", err)
+	}
+	return p, nil
+}

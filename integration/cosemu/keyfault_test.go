@@ -1,0 +1,180 @@
+package cosemu_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+
+	"cosproxy/integration/cosemu"
+)
+
+// faultCases are faults of every kind, each for one call.
+func faultCases() map[string]cosemu.KeyFault {
+	garbage, empty := "<html>", ""
+	return map[string]cosemu.KeyFault{
+		"code":    {Times: 1, Code: "InternalError.SystemError", Message: "try again"},
+		"status":  {Times: 1, Status: http.StatusBadGateway},
+		"garbage": {Times: 1, Body: &garbage},
+		"empty":   {Times: 1, Body: &empty},
+		"drop":    {Times: 1, Drop: true},
+	}
+}
+
+func TestSTSFaults(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	client := stsClient(t, srv, account(srv))
+	ask := func() error {
+		_, err := client.GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
+		return err
+	}
+	for name, fault := range faultCases() {
+		t.Run(name, func(t *testing.T) {
+			before := srv.Stats()
+			srv.SetSTSFault(fault)
+			err := ask()
+			var e *sts.CredentialError
+			if err == nil || fault.Code != "" && (!errors.As(err, &e) || e.Code != fault.Code) {
+				t.Errorf("got %v", err)
+			}
+			if after := srv.Stats(); after.STSCalls == before.STSCalls || after.KeysIssued != before.KeysIssued {
+				t.Errorf("%+v, before %+v", after, before)
+			}
+			if err := ask(); err != nil {
+				t.Errorf("after the fault: %v", err)
+			}
+		})
+	}
+}
+
+// TestKeyFaultsOverHTTP is about the services that have no client in an SDK.
+func TestKeyFaultsOverHTTP(t *testing.T) {
+	srv := start(t, cosemu.Options{Roles: []cosemu.Role{{ARN: sidecarARN, Instance: true}}})
+	services := []struct {
+		name       string
+		set        func(cosemu.KeyFault)
+		url        string
+		calls      func(cosemu.Stats) int
+		codeStatus int
+		codeBody   string
+	}{
+		{
+			"metadata", srv.SetMetadataFault, instanceURL(srv, "sidecar"),
+			func(s cosemu.Stats) int { return s.MetadataCalls }, http.StatusOK, `"Code":"InternalError.SystemError"`,
+		},
+		{
+			"key server", srv.SetKeyServerFault, srv.KeyServerURL(),
+			func(s cosemu.Stats) int { return s.KeyServerCalls }, http.StatusInternalServerError, `"code":"InternalError.SystemError"`,
+		},
+	}
+	for _, service := range services {
+		for name, fault := range faultCases() {
+			t.Run(service.name+" "+name, func(t *testing.T) {
+				before := srv.Stats()
+				service.set(fault)
+				a, err := fetch(service.url)
+				switch {
+				case fault.Drop:
+					if err == nil {
+						t.Errorf("answered %+v", a)
+					}
+				case err != nil:
+					t.Error(err)
+				case fault.Body != nil && a.body != *fault.Body,
+					fault.Status != 0 && a.status != fault.Status,
+					fault.Code != "" && (a.status != service.codeStatus || !strings.Contains(a.body, service.codeBody)):
+					t.Errorf("%+v", a)
+				}
+				// net/http repeats a GET whose connection was dropped before the answer.
+				if after := srv.Stats(); service.calls(after) == service.calls(before) {
+					t.Errorf("%+v, before %+v", after, before)
+				}
+			})
+		}
+		service.set(cosemu.KeyFault{})
+		if a, err := fetch(service.url); err != nil || a.status != http.StatusOK || !strings.Contains(strings.ToLower(a.body), "tmpsecretkey") {
+			t.Errorf("%s after the faults: %+v, %v", service.name, a, err)
+		}
+	}
+}
+
+// fetch GETs url on a connection of its own.
+func fetch(url string) (answer, error) {
+	r, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return answer{}, err
+	}
+	return send(r)
+}
+
+func send(r *http.Request) (answer, error) {
+	r.Close = true
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(body)}, err
+}
+
+func TestKeyFaultForSomeCalls(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	const calls = 200
+	run := func(fault cosemu.KeyFault) (failed []bool) {
+		srv.SetKeyServerFault(fault)
+		for range calls {
+			a, err := fetch(srv.KeyServerURL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			failed = append(failed, a.status != http.StatusOK)
+		}
+		return failed
+	}
+	count := func(failed []bool) (n int) {
+		for _, f := range failed {
+			if f {
+				n++
+			}
+		}
+		return n
+	}
+	half := cosemu.KeyFault{Percent: 50, Status: http.StatusInternalServerError}
+	first := run(half)
+	if n := count(first); n < calls/3 || n > calls*2/3 {
+		t.Errorf("%d of %d calls failed", n, calls)
+	}
+	if !slices.Equal(first, run(half)) {
+		t.Error("other calls failed the second time")
+	}
+	half.Times = 3
+	if n := count(run(half)); n != 3 {
+		t.Errorf("%d calls failed, want 3", n)
+	}
+}
+
+// TestKeyFaultDelay: a client need not wait longer than it likes, and no key is
+// made for it.
+func TestKeyFaultDelay(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	srv.SetKeyServerFault(cosemu.KeyFault{Delay: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.KeyServerURL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := send(r); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if n := srv.Stats().KeysIssued; n != 0 {
+		t.Errorf("%d keys issued", n)
+	}
+}

@@ -1,0 +1,149 @@
+package cosemu_test
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/integration/cosemu"
+)
+
+// fetchKey asks the key server with a bearer token, which "" leaves out.
+func fetchKey(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) answer {
+	t.Helper()
+	r, err := http.NewRequest(method, srv.KeyServerURL()+query, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header["Authorization"] = authorization
+	a, err := send(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// serverKey is a key as the demos of the STS SDK write it.
+type serverKey struct {
+	Credentials struct{ TmpSecretID, TmpSecretKey, SessionToken string }
+	StartTime   int64
+	ExpiredTime int64
+	Expiration  string
+	RequestID   string
+}
+
+func (a answer) serverKey(t *testing.T) (serverKey, triple) {
+	t.Helper()
+	var key serverKey
+	if err := json.Unmarshal([]byte(a.body), &key); err != nil || a.status != http.StatusOK || key.RequestID == "" {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	return key, triple{key.Credentials.TmpSecretID, key.Credentials.TmpSecretKey, key.Credentials.SessionToken}
+}
+
+func TestKeyServer(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	query := "?" + url.Values{
+		"bucket": {bucket2}, "region": {region}, "prefix": {"up/*", "one.txt"},
+		"action": {"name/cos:PutObject", "name/cos:HeadBucket", "name/cos:GetBucket"},
+	}.Encode()
+	answer, key := fetchKey(t, srv, http.MethodGet, query).serverKey(t)
+	if answer.StartTime != now.Unix() || answer.ExpiredTime != now.Unix()+1800 || answer.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
+		t.Errorf("%+v", answer)
+	}
+	c := sdk(t, srv, bucket2, key)
+	put(t, c, "up/a", "x")
+	put(t, c, "one.txt", "x")
+	if _, err := c.Bucket.Head(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := c.Bucket.Get(t.Context(), &cos.BucketGetOptions{Prefix: "up/"}); err != nil {
+		t.Error(err)
+	}
+	_, _, err := c.Bucket.Get(t.Context(), nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	_, err = c.Object.Put(t.Context(), "down/a", http.NoBody, nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	_, err = c.Object.Get(t.Context(), "up/a", nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+	_, err = sdk(t, srv, bucket1, key).Object.Put(t.Context(), "up/a", http.NoBody, nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+}
+
+// TestKeyServerByDefault: asked for nothing in particular, it opens the first
+// bucket and no other.
+func TestKeyServerByDefault(t *testing.T) {
+	srv := start(t, cosemu.Options{KeyLife: time.Minute})
+	answer, key := fetchKey(t, srv, http.MethodGet, "").serverKey(t)
+	if answer.ExpiredTime-answer.StartTime != 60 {
+		t.Errorf("%+v", answer)
+	}
+	c := sdk(t, srv, bucket1, key)
+	put(t, c, "a", "x")
+	if _, _, err := c.Bucket.Get(t.Context(), nil); err != nil {
+		t.Error(err)
+	}
+	_, err := sdk(t, srv, bucket2, key).Object.Put(t.Context(), "a", http.NoBody, nil)
+	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
+}
+
+func TestKeyServerRefusals(t *testing.T) {
+	srv := start(t, cosemu.Options{KeyServerToken: "open-sesame"})
+	const bearer = "Bearer open-sesame"
+	tests := []struct {
+		name, method, query string
+		authorization       []string
+		status              int
+	}{
+		{"in order", "GET", "?bucket=" + bucket1, []string{bearer}, 200},
+		{"no token", "GET", "", nil, 401},
+		{"other token", "GET", "", []string{"Bearer open-sesam"}, 401},
+		{"bare token", "GET", "", []string{"open-sesame"}, 401},
+		{"two tokens", "GET", "", []string{bearer, bearer}, 401},
+		{"POST", "POST", "", []string{bearer}, 405},
+		{"other path", "GET", "/more", []string{bearer}, 404},
+		{"other bucket", "GET", "?bucket=none-1250000000", []string{bearer}, 400},
+		{"other region", "GET", "?region=ap-beijing", []string{bearer}, 400},
+		{"two buckets", "GET", "?bucket=" + bucket1 + "&bucket=" + bucket2, []string{bearer}, 400},
+		{"empty prefix", "GET", "?prefix=", []string{bearer}, 400},
+		{"star before the end", "GET", "?prefix=*/a", []string{bearer}, 400},
+		{"preset as action", "GET", "?action=name/cos:read,list", []string{bearer}, 400},
+		{"action of another service", "GET", "?action=name/sts:AssumeRole", []string{bearer}, 400},
+		{"unknown parameter", "GET", "?prefixes=a", []string{bearer}, 400},
+		{"broken query", "GET", "?prefix=%zz", []string{bearer}, 400},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := fetchKey(t, srv, tt.method, tt.query, tt.authorization...)
+			var e struct{ Code, Message string }
+			if err := json.Unmarshal([]byte(a.body), &e); a.status != tt.status || err != nil || (e.Code == "") != (tt.status == 200) {
+				t.Errorf("%+v, %v", a, err)
+			}
+		})
+	}
+	if stats := srv.Stats(); stats.KeyServerCalls != len(tests) || stats.KeysIssued != 1 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestKeyServerTLS(t *testing.T) {
+	// httptest has a certificate for 127.0.0.1, and a client that trusts it.
+	ours := httptest.NewTLSServer(http.NotFoundHandler())
+	defer ours.Close()
+	srv := start(t, cosemu.Options{TLS: &tls.Config{Certificates: ours.TLS.Certificates}})
+	resp, err := ours.Client().Get(srv.KeyServerURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.TLS == nil {
+		t.Error(resp.Status)
+	}
+}

@@ -1,0 +1,104 @@
+package cosemu
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	// maxSTSBody is the most that an STS call's body may have.
+	maxSTSBody = 1 << 20
+	// maxSTSSkew is how far a call's Timestamp may be off.
+	maxSTSSkew = 5 * time.Minute
+)
+
+// stsCall is a call at STS in one of the two protocols that the SDKs speak: the
+// signed form of API 3.0's v1 scheme, and JSON with X-TC headers, here always
+// unsigned.
+type stsCall struct {
+	STSRequest
+	host, version, timestamp string
+	// unsigned says that the call is in JSON and says Authorization: SKIP.
+	unsigned bool
+}
+
+// readSTSCall takes a call apart, as far as it is in order.
+func readSTSCall(w http.ResponseWriter, r *http.Request) (stsCall, *stsError) {
+	call := stsCall{host: r.Host}
+	isJSON := r.Header.Get("X-Tc-Action") != ""
+	if isJSON {
+		call.Action, call.Region = r.Header.Get("X-Tc-Action"), r.Header.Get("X-Tc-Region")
+		call.version, call.timestamp = r.Header.Get("X-Tc-Version"), r.Header.Get("X-Tc-Timestamp")
+		call.unsigned = r.Header.Get("Authorization") == "SKIP"
+	}
+	if r.Method != http.MethodPost || r.RequestURI != "/" {
+		return call, stsErrorf("InvalidParameter", "STS takes POST / and nothing in the query")
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSTSBody))
+	if err != nil {
+		return call, stsErrorf("InvalidParameter", "the body cannot be read")
+	}
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case isJSON && mediaType == "application/json":
+		return call, call.readJSON(body)
+	case !isJSON && mediaType == "application/x-www-form-urlencoded":
+		return call, call.readForm(body)
+	}
+	return call, stsErrorf("UnsupportedProtocol", "Content-Type is %q; it must be that of a form, or application/json with X-TC headers", r.Header.Get("Content-Type"))
+}
+
+func (c *stsCall) readForm(body []byte) *stsError {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return stsErrorf("InvalidParameter", "the body is not a form")
+	}
+	for name, values := range form {
+		if len(values) != 1 {
+			return stsErrorf("InvalidParameter", "%s is given more than once", name)
+		}
+	}
+	c.Params = form
+	c.Action, c.Region = form.Get("Action"), form.Get("Region")
+	c.version, c.timestamp = form.Get("Version"), form.Get("Timestamp")
+	return nil
+}
+
+// readJSON takes the parameters of AssumeRoleWithWebIdentity, the only call here
+// that comes in JSON. It has no Policy: the key has the rights of the role.
+func (c *stsCall) readJSON(body []byte) *stsError {
+	if !c.unsigned || c.Action != "AssumeRoleWithWebIdentity" {
+		return stsErrorf("AuthFailure.InvalidAuthorization", "AssumeRoleWithWebIdentity with Authorization: SKIP is the one call that is taken in JSON")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var params map[string]any
+	if err := decoder.Decode(&params); err != nil || decoder.More() {
+		return stsErrorf("InvalidParameter", "the body is not a JSON object")
+	}
+	c.Params = url.Values{}
+	for name, value := range params {
+		text, isText := value.(string)
+		number, isNumber := value.(json.Number)
+		switch name {
+		case "ProviderId", "WebIdentityToken", "RoleArn", "RoleSessionName":
+			if !isText {
+				return stsErrorf("InvalidParameter", "The value type of parameter `%s` is not valid.", name)
+			}
+			c.Params.Set(name, text)
+		case "DurationSeconds":
+			if !isNumber {
+				return stsErrorf("InvalidParameter", "The value type of parameter `%s` is not valid.", name)
+			}
+			c.Params.Set(name, number.String())
+		default:
+			return stsErrorf("UnknownParameter", "The parameter `%s` is not recognized.", name)
+		}
+	}
+	return nil
+}

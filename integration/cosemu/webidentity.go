@@ -1,0 +1,36 @@
+package cosemu
+
+import "crypto/subtle"
+
+// webIdentity makes a key with the role's rights for whoever shows the token of
+// the provider that the role trusts. The call proves itself by that alone.
+func (s *Server) webIdentity(call stsCall) (*Key, *stsError) {
+	if err := s.checkTimestamp(call); err != nil {
+		return nil, err
+	}
+	switch {
+	case call.version != stsVersion:
+		return nil, stsErrorf("NoSuchVersion", "The API version %s is not available.", call.version)
+	case call.Region == "":
+		return nil, missingParameter("Region")
+	}
+	for _, name := range []string{"ProviderId", "WebIdentityToken"} {
+		if call.Params.Get(name) == "" {
+			return nil, missingParameter(name)
+		}
+	}
+	role, err := s.roleOf(call)
+	switch {
+	case err != nil:
+		return nil, err
+	case role.ProviderID != call.Params.Get("ProviderId"):
+		return nil, stsErrorf("UnauthorizedOperation", "the role does not trust this ProviderId")
+	case subtle.ConstantTimeCompare([]byte(role.WebIdentityToken()), []byte(call.Params.Get("WebIdentityToken"))) != 1:
+		return nil, stsErrorf("InvalidParameter.WebIdentityTokenError", "the provider does not vouch for this WebIdentityToken")
+	}
+	seconds, err := call.duration(roleDuration, maxRoleDuration)
+	if err != nil {
+		return nil, err
+	}
+	return s.issue(s.life(seconds), role.rights), nil
+}
