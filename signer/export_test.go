@@ -79,3 +79,12 @@ func parseKeyTime(keyTime string) (window, error) {
 	w.end, err = strconv.ParseInt(end, 10, 64)
 	return w, err
 }
+
+// ExplainAt is Explain with a given KeyTime.
+func ExplainAt(req *http.Request, creds Credentials, keyTime string) (Explanation, error) {
+	w, err := parseKeyTime(keyTime)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return explain(req, creds, w)
+}

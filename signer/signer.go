@@ -70,24 +70,32 @@ func (s *Signer) sign(req *http.Request, creds Credentials, w window) error {
 		c = new(canonical)
 	}
 	defer s.scratch.Put(c)
-	c.reset()
-
-	path, err := sentPath(req)
+	path, err := c.read(req, creds.Token)
 	if err != nil {
 		return err
 	}
-	if err := c.addQuery(req.URL.RawQuery); err != nil {
-		return err
-	}
-	if err := c.addHeaders(req, creds.Token); err != nil {
-		return err
-	}
-	c.sort()
 	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, w})
 	c.text = c.appendHTTPString(c.text[:0], req.Method, path)
 	c.authorization = c.appendAuthorization(c.authorization[:0], key)
 	setCredentials(req, string(c.authorization), creds.Token)
 	return nil
+}
+
+// read fills c with what is signed of req and returns UriPathname. It deletes
+// the credentials that req carries.
+func (c *canonical) read(req *http.Request, token string) (path string, err error) {
+	c.reset()
+	if path, err = sentPath(req); err != nil {
+		return "", err
+	}
+	if err := c.addQuery(req.URL.RawQuery); err != nil {
+		return "", err
+	}
+	if err := c.addHeaders(req, token); err != nil {
+		return "", err
+	}
+	c.sort()
+	return path, nil
 }
 
 // appendAuthorization appends the value of Authorization for the HttpString in
