@@ -20,7 +20,8 @@ type Options struct {
 	FetchTimeout time.Duration
 	// Splay spreads Provider.Warm: its fetch starts after a random part of
 	// Splay, so that a roll-out of many processes does not meet the quota of
-	// STS (GetFederationToken: 600/s per account). Zero: at once.
+	// STS (600/s per account): 20 s suit 10,000 processes started at once. A
+	// request does not wait for it. Zero: at once.
 	Splay time.Duration
 	// Logger gets a line for each fetched key and each failure. Nil: no logs.
 	Logger *slog.Logger
@@ -33,9 +34,10 @@ type Options struct {
 
 // Cache holds one key per scope. It is safe for concurrent use.
 type Cache struct {
-	source Source
-	opts   Options
-	flight singleflight.Group
+	source  Source
+	recheck time.Duration // of a Rechecker; 0: source is none
+	opts    Options
+	flight  singleflight.Group
 
 	ctx   context.Context // ends with Close
 	close context.CancelFunc
@@ -61,6 +63,9 @@ func New(source Source, opts Options) *Cache {
 		opts.Rand = rand.Float64
 	}
 	c := &Cache{source: source, opts: opts, providers: make(map[string]*Provider)}
+	if r, ok := source.(Rechecker); ok {
+		c.recheck = r.Recheck()
+	}
 	c.ctx, c.close = context.WithCancel(context.Background())
 	return c
 }

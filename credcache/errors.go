@@ -17,6 +17,8 @@ var (
 	// ErrSameKey is the cause when a source, asked for a new key, gives the one
 	// that COS refused or that is about to expire.
 	ErrSameKey = errors.New("the credential source has no newer key")
+	// ErrRefused is the cause while COS refuses every new key as it comes.
+	ErrRefused = errors.New("COS refuses every new key; check the account, its rights and this machine's clock")
 	// ErrTimeout is the cause when a source did not answer within
 	// Options.FetchTimeout. It is no context error, so that nobody takes it for
 	// the end of their own context.
@@ -25,8 +27,8 @@ var (
 
 // SourceError is a source's refusal or failure. No field holds a secret.
 type SourceError struct {
-	Source    string // which source: "sts", "static"
-	Code      string // the issuer's code, "HTTP 502", or "" when there was no answer
+	Source    string // which source: static, sts, role, oidc, cvm, endpoint, file
+	Code      string // the issuer's code, "HTTP 502", a word of the source's own, or ""
 	Message   string // what happened, one line of bounded length
 	RequestID string // the issuer's id of the request; "" if it gave none
 	Hint      string // what to do next; "" if unknown

@@ -143,3 +143,28 @@ func TestASourceThatRepeatsTheRefusedKey(t *testing.T) {
 		wantKey(t, p, 1, 0) // another chance, or one false alarm would end a static key
 	})
 }
+
+// COS that refuses every key is a storm of reports, not of calls.
+func TestRefusalsOfNewKeysAreSpaced(t *testing.T) {
+	src := &issuer{life: time.Hour, delay: 50 * time.Millisecond}
+	virtually(t, src, credcache.Options{Rand: func() float64 { return 0.5 }}, func(t *testing.T, c *credcache.Cache) {
+		p := c.For(uploads)
+		for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(10 * time.Millisecond) {
+			if creds, err := p.Credentials(t.Context()); err == nil {
+				p.Invalidate(creds.SecretID)
+			}
+		}
+		// Two at once, then after 0.5, 1, 2, 4, 8, 16 and 30 s.
+		if n := src.count(); n != 8 {
+			t.Errorf("%d calls in a minute, want 8", n)
+		}
+		var unavailable *credcache.UnavailableError
+		if _, err := p.Credentials(t.Context()); !errors.As(err, &unavailable) || !errors.Is(err, credcache.ErrRefused) {
+			t.Errorf("got %v, want ErrRefused", err)
+		}
+		time.Sleep(time.Minute)
+		if _, err := p.Credentials(t.Context()); err != nil {
+			t.Errorf("after the pause: %v", err)
+		}
+	})
+}

@@ -28,17 +28,20 @@ type Provider struct {
 
 	mu       sync.Mutex
 	timer    *time.Timer // nil until first armed
-	due      time.Time   // when the timer's fetch is due; zero: never
+	due      time.Time   // when the timer's fetch is due, by the wall clock; zero: never
+	ripe     time.Time   // the same by time.Now; the earlier of the two counts
 	failures int         // in a row
 	lastErr  error       // of the last fetch; nil: it succeeded
 
 	// Intervals, taken from time.Now for its monotonic reading: a wall clock
-	// that is set must not stretch them.
-	started time.Time // of the fetch under way; zero: none
-	retryAt time.Time // no fetch begins before
+	// that is set must not stretch them. ripe is another.
+	started       time.Time // of the fetch under way; zero: none
+	retryAt       time.Time // no fetch begins before
+	rejectedUntil time.Time // how long COS's refusal of rejected is believed
 
-	rejected      string    // SecretID that COS refused
-	rejectedUntil time.Time // how long that is believed
+	rejected string    // SecretID that COS refused
+	settled  time.Time // when the current key came, by time.Now
+	refusals int       // of keys that had just come, in a row
 
 	fetched, failed uint64 // for Stats
 }
@@ -123,13 +126,47 @@ func (p *Provider) Invalidate(secretID string) {
 	hit := k != nil && k.creds.SecretID == secretID
 	if hit {
 		p.current.Store(nil)
-		p.rejected, p.rejectedUntil = secretID, p.cache.opts.Now().Add(negativeTTL)
+		p.rejected, p.rejectedUntil = secretID, time.Now().Add(negativeTTL)
+		p.hurry()
+		p.pace(secretID)
 	}
 	p.mu.Unlock()
 	if hit {
 		p.cache.opts.Logger.Warn("key dropped: COS refused it", "bucket", p.scope.Bucket, "secret_id", secretID)
 		p.refresh(context.Background())
 	}
+}
+
+// hurry shortens a pause that was planned while there was a key to rest on.
+// p.mu is held.
+func (p *Provider) hurry() {
+	if p.failures == 0 {
+		return
+	}
+	now := p.cache.opts.Now()
+	pause := backoff(p.lastErr, p.failures, nil, now, p.cache.opts.Rand())
+	if at := time.Now().Add(pause); at.Before(p.retryAt) {
+		p.retryAt = at
+		p.plan(now, now.Add(pause))
+	}
+}
+
+// pace spaces the fetches while COS refuses one new key after the other, where
+// another will hardly help: the role was deleted, or the clock is wrong. The
+// first refusal of a new key is no reason yet. p.mu is held.
+func (p *Provider) pace(secretID string) {
+	if time.Since(p.settled) >= negativeTTL {
+		p.refusals = 0
+		return
+	}
+	if p.refusals++; p.refusals == 1 {
+		return
+	}
+	p.lastErr = fmt.Errorf("%w, last %s", ErrRefused, secretID)
+	now := p.cache.opts.Now()
+	pause := backoff(p.lastErr, p.refusals-1, nil, now, p.cache.opts.Rand())
+	p.retryAt = time.Now().Add(pause)
+	p.plan(now, now.Add(pause))
 }
 
 // Warm has the first key fetched in the background, after a random part of
@@ -140,7 +177,7 @@ func (p *Provider) Warm() {
 	defer p.mu.Unlock()
 	if p.fetched == 0 && p.started.IsZero() {
 		now := p.cache.opts.Now()
-		p.arm(now, now.Add(time.Duration(p.cache.opts.Rand()*float64(p.cache.opts.Splay))))
+		p.plan(now, now.Add(time.Duration(p.cache.opts.Rand()*float64(p.cache.opts.Splay))))
 	}
 }
 
@@ -166,6 +203,7 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 
+	old := p.current.Load()
 	creds, err := c.source.Fetch(ctx, p.scope)
 	switch {
 	case c.ctx.Err() != nil:
@@ -178,7 +216,9 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 		c.opts.Logger.Warn("no new key", "bucket", p.scope.Bucket, "error", err)
 		return nil, err
 	}
-	c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
+	if old == nil || old.creds != k.creds {
+		c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
+	}
 	return k, nil
 }
 
@@ -187,7 +227,7 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 func (p *Provider) begin() (*key, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.restful(p.cache.opts.Now()) {
+	if k := p.current.Load(); k.restful(p.cache.opts.Now()) && !p.isRipe() {
 		return k, nil
 	}
 	if time.Now().Before(p.retryAt) {
@@ -208,14 +248,14 @@ func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
 		err = checkAnswer(creds, now)
 	}
 	if err == nil {
-		err = p.checkNewer(creds, now)
+		err = p.checkNewer(creds)
 	}
 	p.lastErr = err
 	if err == nil {
-		k := newKey(creds, now, r)
+		k := newKey(creds, now, r).recheckedAfter(p.cache.recheck, now)
 		p.current.Store(k)
-		p.failures = 0
-		p.arm(now, k.soft)
+		p.failures, p.settled = 0, time.Now()
+		p.plan(now, k.soft)
 		return k, nil
 	}
 	p.fail(now, r)
@@ -226,40 +266,36 @@ func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
 func (p *Provider) fail(now time.Time, r float64) {
 	p.failures++
 	p.failed++
-	again := retryable(p.lastErr)
-	pause := negativeTTL
-	if again {
-		pause = backoff(p.failures, r)
-	}
-	if k := p.current.Load(); k.valid(now) { // one more attempt when it expires
-		pause = min(pause, k.creds.Expires.Sub(now))
-	}
+	pause := backoff(p.lastErr, p.failures, p.current.Load(), now, r)
 	p.retryAt = time.Now().Add(pause)
-	if !again { // a request may try so early, the timer need not
-		pause = backoffMax
-	}
-	p.arm(now, now.Add(pause))
+	p.plan(now, now.Add(pause))
 }
 
 // checkNewer refuses a key that is no step forward. To take the current key
 // again would also plan a refresh at 2/3 of an ever shorter rest.
-func (p *Provider) checkNewer(creds signer.Credentials, now time.Time) error {
-	if creds.SecretID == p.rejected && now.Before(p.rejectedUntil) {
+func (p *Provider) checkNewer(creds signer.Credentials) error {
+	if creds.SecretID == p.rejected && time.Now().Before(p.rejectedUntil) {
 		return fmt.Errorf("%w: COS refused %s", ErrSameKey, creds.SecretID)
 	}
-	if k := p.current.Load(); k != nil && k.creds.SecretID == creds.SecretID && !creds.Expires.After(k.creds.Expires) {
+	if k := p.current.Load(); p.cache.recheck == 0 && k != nil && k.creds.SecretID == creds.SecretID && !creds.Expires.After(k.creds.Expires) {
 		return fmt.Errorf("%w: %s expires at %s", ErrSameKey, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
 
-// arm plans the timer's next fetch; a zero due means none. p.mu is held.
-func (p *Provider) arm(now, due time.Time) {
-	p.due = due
-	if due.IsZero() {
-		return
+// plan has the timer fetch at due; a zero due means never. p.mu is held.
+func (p *Provider) plan(now, due time.Time) {
+	p.due, p.ripe = due, time.Time{}
+	if !due.IsZero() {
+		p.ripe = time.Now().Add(due.Sub(now))
+		p.arm(now)
 	}
-	sleep := min(due.Sub(now), maxSleep)
+}
+
+// arm sets the timer for what is planned, or for a look at the wall clock on
+// the way. p.mu is held.
+func (p *Provider) arm(now time.Time) {
+	sleep := min(p.due.Sub(now), time.Until(p.ripe), maxSleep)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(sleep, p.tick)
 	} else {
@@ -272,16 +308,20 @@ func (p *Provider) tick() {
 		return
 	}
 	p.mu.Lock()
-	now := p.cache.opts.Now()
-	due := !p.due.IsZero() && !now.Before(p.due)
-	if !due {
-		p.arm(now, p.due)
+	now, planned := p.cache.opts.Now(), !p.due.IsZero()
+	due := planned && (!now.Before(p.due) || p.isRipe())
+	if planned && !due {
+		p.arm(now)
 	}
 	p.mu.Unlock()
 	if due {
 		p.refresh(context.Background())
 	}
 }
+
+// isRipe reports whether the planned fetch is due however the wall clock was
+// set. p.mu is held.
+func (p *Provider) isRipe() bool { return !p.ripe.IsZero() && !time.Now().Before(p.ripe) }
 
 func (p *Provider) stats() ScopeStats {
 	p.mu.Lock()

@@ -299,23 +299,24 @@ func TestCallersDuringTheBackoffGetTheRememberedError(t *testing.T) {
 	})
 }
 
-func TestAPermanentErrorIsRememberedForFiveSeconds(t *testing.T) {
+func TestAPermanentErrorIsRemembered(t *testing.T) {
 	refused := &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound", Message: "no such id"}
 	src := &issuer{err: fmt.Errorf("wrapped: %w", refused)}
 	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		for range 3 {
-			before := src.count()
+		for i, pause := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} {
 			crowd(t, p, 100)
-			time.Sleep(4 * time.Second)
+			time.Sleep(pause - time.Second)
 			crowd(t, p, 100)
 			wantUnavailable(t, p, refused, time.Second)
-			if n := src.count() - before; n != 1 {
-				t.Errorf("%d calls within 5 s, want 1", n)
+			if n := src.count(); n != i+1 {
+				t.Errorf("%d calls within the pause of %v, want %d", n, pause, i+1)
+			}
+			if i == 2 {
+				src.fails(nil) // someone enabled the id again
 			}
 			time.Sleep(time.Second)
 		}
-		src.fails(nil) // someone enabled the id again
 		wantKey(t, p, 4, 0)
 	})
 }
@@ -325,8 +326,8 @@ func TestAPermanentErrorIsTriedAgainWithoutTraffic(t *testing.T) {
 	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		start := time.Now()
 		c.For(uploads).Warm()
-		time.Sleep(121 * time.Second)
-		if got, want := src.offsets(start), []time.Duration{0, time.Minute, 2 * time.Minute}; !slices.Equal(got, want) {
+		time.Sleep(66 * time.Second)
+		if got, want := src.offsets(start), []time.Duration{0, 5 * time.Second, 15 * time.Second, 35 * time.Second, 65 * time.Second}; !slices.Equal(got, want) {
 			t.Errorf("calls at %v, want %v", got, want)
 		}
 	})

@@ -1,6 +1,7 @@
 package credcache
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -97,13 +98,19 @@ func joinMistakes(field string, mistakes []string) error {
 	return errors.Join(all...)
 }
 
+// maxPolicy is the length of a policy in characters, as JSON ("Limits" of CAM).
+const maxPolicy = 6144
+
 // Policy compiles s to the CAM policy that grants it and nothing else: the
 // least that the documented resources and conditions can say. It is the same
-// for equal scopes. The error is that of Validate.
+// for equal scopes. The error is that of Validate, or an *OptionError with the
+// Field "Prefixes" if the policy is longer than CAM takes, 6144 characters of
+// JSON. Sources that send no policy do not mind.
 //
 //   - Object calls are bound to the keys by the resource.
 //   - Listings are bound by the condition cos:prefix: COS refuses to list
-//     without a prefix, or with one outside the scope.
+//     without a prefix, or with one outside the scope. Where the prefixes are
+//     single keys only, nothing can be listed.
 //   - Calls on the bucket as such cannot be bound to a prefix.
 //   - "*" as action covers the object calls and listings of the prefixes, and
 //     calls on the bucket only where "*" is the prefix as well.
@@ -140,11 +147,24 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 	// listings under a condition.
 	if whole {
 		allow(grouped[onListing], nil, "", "*")
-	} else {
-		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": s.encodedPrefixes()}}, "", "*")
+	} else if prefixes := s.listable(); len(prefixes) > 0 {
+		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": prefixes}}, "", "*")
 	}
 	allow(grouped[onBucket], nil, "")
-	return policy, nil
+	return policy, s.checkLength(policy)
+}
+
+// checkLength counts what the SDK sends: the plain json.Marshal, before its
+// escaping for the form.
+func (s Scope) checkLength(policy *sts.CredentialPolicy) error {
+	text, err := json.Marshal(policy)
+	if n := utf8.RuneCount(text); n > maxPolicy {
+		return &OptionError{Field: "Prefixes", Problem: fmt.Sprintf(
+			"the %d prefixes and %d actions make a policy of %d characters, and CAM takes %d; "+
+				"name fewer prefixes, or shorter ones that cover several, or spread them over several scopes",
+			len(s.Prefixes), len(s.Actions), n, maxPolicy)}
+	}
+	return err
 }
 
 // resources are the six-segment names of paths in the bucket.
@@ -157,13 +177,13 @@ func (s Scope) resources(paths []string) []string {
 	return names
 }
 
-func (s Scope) encodedPrefixes() []string {
-	encoded := make([]string, len(s.Prefixes))
-	for i, p := range s.Prefixes {
-		start, wild := strings.CutSuffix(p, "*")
-		encoded[i] = url.QueryEscape(start)
-		if wild {
-			encoded[i] += "*"
+// listable are the prefixes that may be listed, encoded. A single key is none:
+// to list under it would show every key that begins so.
+func (s Scope) listable() []string {
+	var encoded []string
+	for _, p := range s.Prefixes {
+		if start, wild := strings.CutSuffix(p, "*"); wild {
+			encoded = append(encoded, url.QueryEscape(start)+"*")
 		}
 	}
 	return encoded

@@ -15,9 +15,9 @@ import (
 	"cosproxy/credcache"
 )
 
-// TestNoSecretComesOut drives the whole of cache and STS source through good
-// and bad answers, and looks for secrets in everything that they let out: logs,
-// errors and statistics.
+// TestNoSecretComesOut drives the whole of cache and each source that asks over
+// HTTP through good and bad answers, and looks for secrets in everything that
+// they let out: logs, errors and statistics.
 func TestNoSecretComesOut(t *testing.T) {
 	echo := fmt.Sprintf(`{"Response":{"Error":{"Code":"%[1]s","Message":"your key %[1]s\nis bad","RequestId":""},"RequestId":"%[1]s"}}`, secret)
 	var mu sync.Mutex
@@ -38,48 +38,60 @@ func TestNoSecretComesOut(t *testing.T) {
 			w.Header().Set("Location", secret)
 			w.WriteHeader(http.StatusFound)
 		},
-		"a long echo":      func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(secret, 9000)) },
-		"a JSON with more": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Response":"`+secret+`"}`) },
+		"a long echo":                func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(secret, 9000)) },
+		"another key":                text(keyServerKey(secret, 4_000_000_000)),
+		"an echo as the role's Code": text(`{"Code":"` + secret + `","TmpSecretId":"` + secret + `"}`),
+		"a key with a line break":    text(keyServerKey(`a\n`+secret, 4_000_000_000)),
+		"a JSON with more":           func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Response":"`+secret+`"}`) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			mu.Lock()
-			next = reply
-			mu.Unlock()
-			var out bytes.Buffer // one goroutine at a time writes: the fetch, then this test
-			c := credcache.New(stsSource(t, server.URL, nil), credcache.Options{
-				Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		for source, open := range asking {
+			t.Run(name+"/"+source, func(t *testing.T) {
+				mu.Lock()
+				next = reply
+				mu.Unlock()
+				noSecretComesOutOf(t, open(t, server.URL))
 			})
-			p := c.For(uploads)
-			creds, err := p.Credentials(t.Context())
-			p.Invalidate(creds.SecretID)
-			c.Close()
-			fmt.Fprintf(&out, "%+v", c.Stats())
-			for ; err != nil; err = errors.Unwrap(err) {
-				fmt.Fprintf(&out, "%+v %#v", err, err)
-			}
-			if strings.Contains(out.String(), secret) {
-				t.Errorf("a secret came out:\n%s", out.String())
-			}
-			if !strings.Contains(out.String(), "examplebucket-1250000000") {
-				t.Errorf("nothing came out:\n%s", out.String())
-			}
-		})
+		}
+	}
+}
+
+func noSecretComesOutOf(t *testing.T, source credcache.Source) {
+	t.Helper()
+	var out bytes.Buffer // one goroutine at a time writes: the fetch, then this test
+	c := credcache.New(source, credcache.Options{
+		Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	p := c.For(uploads)
+	creds, err := p.Credentials(t.Context())
+	p.Invalidate(creds.SecretID)
+	c.Close()
+	fmt.Fprintf(&out, "%+v", c.Stats())
+	for ; err != nil; err = errors.Unwrap(err) {
+		fmt.Fprintf(&out, "%+v %#v", err, err)
+	}
+	if strings.Contains(out.String(), secret) {
+		t.Errorf("a secret came out:\n%s", out.String())
+	}
+	if !strings.Contains(out.String(), "examplebucket-1250000000") {
+		t.Errorf("nothing came out:\n%s", out.String())
 	}
 }
 
 func TestOptionsAndSourcesPrintWithoutSecrets(t *testing.T) {
-	opts := credcache.STSOptions{SecretID: longLivedID, SecretKey: secret}
-	src, err := credcache.NewSTS(opts)
-	if err != nil {
-		t.Fatal(err)
+	endpoint := credcache.EndpointOptions{URL: "https://example.com/?key=" + secret, Token: secret}
+	values := []any{
+		credcache.STSOptions{Pair: longLived}, credcache.RoleOptions{Pair: longLived}, endpoint, &endpoint,
+		credcache.NewStatic(temporary(1, time.Hour)), fileSource(t, writeKey(t, secret)), keyServerSource(t, "https://example.com/?key="+secret, nil),
 	}
-	static := credcache.NewStatic(temporary(1, time.Hour))
-	text := fmt.Sprintf("%v %+v %#v %v %+v %#v %+v %#v", opts, opts, opts, src, src, src, static, static)
-	if strings.Contains(text, secret) {
-		t.Errorf("a secret is printed: %s", text)
+	for name, open := range asking {
+		values = append(values, name, open(t, "https://example.com"))
 	}
-	if !strings.Contains(text, longLivedID) {
-		t.Errorf("the SecretID is not: %s", text)
+	printed := fmt.Sprintf("%v %+v %#v", values, values, values)
+	for _, v := range values {
+		printed += fmt.Sprintf("%v %+v %#v %s %q", v, v, v, v, v)
+	}
+	if strings.Contains(printed, secret) {
+		t.Errorf("a secret is printed: %s", printed)
 	}
 }
 

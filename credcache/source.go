@@ -2,6 +2,7 @@ package credcache
 
 import (
 	"context"
+	"time"
 
 	"cosproxy/signer"
 )
@@ -16,6 +17,15 @@ type Source interface {
 	// counts as retryable unless it is, or wraps, a *SourceError that says
 	// otherwise.
 	Fetch(ctx context.Context, scope Scope) (signer.Credentials, error)
+}
+
+// Rechecker is a Source whose key somebody else may replace at any time, such as
+// a file. The cache asks it again after each Recheck, however long the key may
+// live, and then takes the same key for an answer and not for a failure.
+type Rechecker interface {
+	Source
+	// Recheck is the pause between two looks; it is always the same.
+	Recheck() time.Duration
 }
 
 // SourceFunc makes a function a Source.

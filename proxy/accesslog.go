@@ -28,11 +28,12 @@ func (p *Proxy) finish(x *exchange) {
 	if !p.log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
 		slog.String("method", x.r.Method),
-		slog.String("key", x.op.key),
-		slog.String("action", x.op.action),
+		slog.String("route", x.routeName()),
+		slog.String("key", x.target.op.key),
+		slog.String("action", x.target.op.action),
 		slog.Int("status", x.status),
 		slog.Int64("bytes_in", x.upload.count.Load()),
 		slog.Int64("bytes_out", x.bytesOut),
@@ -50,4 +51,12 @@ func isClientFault(err error) bool {
 	var gone errClient
 	var answer *Error
 	return errors.As(err, &gone) || errors.Is(err, context.Canceled) || errors.As(err, &answer) && answer.Status < http.StatusInternalServerError
+}
+
+// routeName is the route's name, empty if the request did not get as far.
+func (x *exchange) routeName() string {
+	if x.target.route == nil {
+		return ""
+	}
+	return x.target.route.Name
 }

@@ -136,22 +136,23 @@ func (rt Route) authorize(op operation, r *http.Request, q query) error {
 	switch {
 	case op.action == "" && !rt.coversAction(actionPrefix+"*"):
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"%s with this query is no COS operation that cosproxy knows, so it passes only where COSPROXY_ACTIONS is *.", r.Method)
+			"%s with this query is no COS operation that cosproxy knows, so it passes only where %sACTIONS is *.", r.Method, rt.Settings)
 	case op.action != "" && !rt.coversAction(op.action):
-		return rt.denied(op.action, op.key, "COSPROXY_ACTIONS")
+		return rt.denied(op.action, op.key, "ACTIONS")
 	case op.key != "" && !rt.coversKey(op.key):
-		return rt.denied(op.action, op.key, "COSPROXY_PREFIXES")
+		return rt.denied(op.action, op.key, "PREFIXES")
 	case isListing(op.action) && !rt.coversListing(q):
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"Listing bucket %s under prefix %q is not allowed; COSPROXY_PREFIXES allows %s. Ask with a prefix inside these.",
-			rt.Bucket, q.get("prefix"), strings.Join(rt.Prefixes, ", "))
+			"Listing bucket %s under prefix %q is not allowed on route %s; %sPREFIXES allows %s. Ask with a prefix inside these.",
+			rt.Bucket, q.get("prefix"), rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
 	}
 	return rt.authorizeCopy(r)
 }
 
 func (rt Route) denied(action, key, setting string) error {
 	return errorf(http.StatusForbidden, "AccessDenied",
-		"%s on %q in bucket %s is not allowed by this sidecar. If it should be, extend %s.", action, key, rt.Bucket, setting)
+		"%s on %q in bucket %s is not allowed on route %s of this sidecar. If it should be, extend %s%s.",
+		action, key, rt.Bucket, rt.Name, rt.Settings, setting)
 }
 
 func isListing(action string) bool {
@@ -180,13 +181,13 @@ func (rt Route) authorizeCopy(r *http.Request) error {
 	}
 	if !strings.HasPrefix(strings.ToLower(host), strings.ToLower(rt.Bucket+".cos."+rt.Region+".")) {
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"A copy may only read from this sidecar's own bucket, %s in %s; x-cos-copy-source names %s.", rt.Bucket, rt.Region, host)
+			"A copy on route %s may only read from its own bucket, %s in %s; x-cos-copy-source names %s.", rt.Name, rt.Bucket, rt.Region, host)
 	}
 	if !rt.coversAction(actionPrefix + "GetObject") {
-		return rt.denied(actionPrefix+"GetObject", key, "COSPROXY_ACTIONS")
+		return rt.denied(actionPrefix+"GetObject", key, "ACTIONS")
 	}
 	if !rt.coversKey(key) {
-		return rt.denied(actionPrefix+"GetObject", key, "COSPROXY_PREFIXES")
+		return rt.denied(actionPrefix+"GetObject", key, "PREFIXES")
 	}
 	return nil
 }

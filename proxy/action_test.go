@@ -157,7 +157,7 @@ func TestAuthorization(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Route.Actions, o.Route.Prefixes = tt.actions, tt.prefixes }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions, o.Routes[0].Prefixes = tt.actions, tt.prefixes }})
 			rep := r.exchange(t, tt.request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
 			if tt.setting == "" {
 				if rep.status != http.StatusOK {
@@ -214,7 +214,7 @@ func TestCopySource(t *testing.T) {
 		for _, target := range []string{"/dir/to", "/dir/to?partNumber=1&uploadId=u"} {
 			t.Run(tt.name+" "+target, func(t *testing.T) {
 				r := start(t, setup{options: func(o *proxy.Options) {
-					o.Route.Actions, o.Route.Prefixes = tt.actions, []string{"dir/*"}
+					o.Routes[0].Actions, o.Routes[0].Prefixes = tt.actions, []string{"dir/*"}
 				}})
 				rep := r.exchange(t, "PUT "+target+" HTTP/1.1\r\n"+tt.headers+"\r\nContent-Length: 0\r\n\r\n")
 				if tt.status != http.StatusOK {

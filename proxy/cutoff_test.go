@@ -88,7 +88,7 @@ func TestDownloadThatIsCutOff(t *testing.T) {
 // A refusal in the middle of a body does not keep the server from going.
 func TestPausedClientDoesNotHoldTheServer(t *testing.T) {
 	for _, up := range uploads {
-		s := setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }}
+		s := setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }}
 		bubble(t, up.name, func(t *testing.T) {
 			r := startInBubble(t, s)
 			c := r.dial(t)

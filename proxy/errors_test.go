@@ -82,7 +82,7 @@ func TestUnusableKey(t *testing.T) {
 // A client that leaves while the key is being fetched is no failure.
 func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 	asked := make(chan struct{})
-	r := start(t, setup{options: func(o *proxy.Options) { o.Credentials = waiting{asked} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = waiting{asked} }})
 	c := r.dial(t)
 	c.send(noBody)
 	<-asked
@@ -90,7 +90,7 @@ func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 	if log := r.drained(t); !strings.Contains(log, "status=499") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("log: %s", log)
 	}
-	if !strings.Contains(r.metrics(t), `code="499"} 1`) {
+	if !strings.Contains(r.metrics(t), `code="499",route="default"} 1`) {
 		t.Error("it is not counted")
 	}
 }
@@ -178,7 +178,7 @@ func TestSlowUploadIsNoTimeout(t *testing.T) {
 
 // The document is well-formed whatever is asked for.
 func TestErrorDocument(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 	for target, resource := range map[string]string{
 		"/plain":                 "localhost/plain",
 		"/%3CError%3E%26%22":     "localhost/%3CError%3E%26%22",

@@ -358,11 +358,13 @@ func start(t testing.TB, s setup) *rig {
 	}
 	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	o := proxy.Options{
-		Route:       proxy.Route{Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}},
-		Credentials: s.keys,
-		Transport:   transport,
-		Logger:      logger,
-		Registerer:  r.registry,
+		Routes: []proxy.Route{{
+			Bucket: bucket, Region: region, Endpoint: plainCOS,
+			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: s.keys,
+		}},
+		Transport:  transport,
+		Logger:     logger,
+		Registerer: r.registry,
 	}
 	if s.options != nil {
 		s.options(&o)

@@ -24,8 +24,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_requests_total",
-			Help: "Requests by COS action and HTTP status; 499 is a client that left.",
-		}, []string{"action", "code"}),
+			Help: "Requests by route, COS action and HTTP status; 499 is a client that left.",
+		}, []string{"route", "action", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cosproxy_request_duration_seconds",
 			Help:    "Time from the request's header to the end of the answer.",
@@ -66,7 +66,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 func (m *metrics) keyRejected(code string) { m.rejected.WithLabelValues(code).Inc() }
 
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {
-	action := strings.TrimPrefix(x.op.action, actionPrefix)
+	action := strings.TrimPrefix(x.target.op.action, actionPrefix)
 	if action == "" {
 		action = "unknown"
 	}
@@ -74,7 +74,7 @@ func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 	if x.aborted {
 		m.aborted.Inc()
 	}
-	m.requests.WithLabelValues(action, strconv.Itoa(x.status)).Inc()
+	m.requests.WithLabelValues(x.routeName(), action, strconv.Itoa(x.status)).Inc()
 	m.duration.WithLabelValues(action).Observe(elapsed.Seconds())
 	m.received.Add(float64(x.upload.count.Load()))
 	m.sent.Add(float64(x.bytesOut))

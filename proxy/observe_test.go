@@ -154,7 +154,7 @@ func TestRequestsInFlight(t *testing.T) {
 
 func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	o := proxy.Options{Route: proxy.Route{Bucket: bucket, Region: region}, Credentials: newKeys(1), Registerer: registry}
+	o := proxy.Options{Routes: []proxy.Route{{Bucket: bucket, Region: region, Credentials: newKeys(1)}}, Registerer: registry}
 	if _, err := proxy.New(o); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,12 +16,10 @@ import (
 
 // Options configure New.
 type Options struct {
-	// Route is the bucket that requests go to and what may be done there.
-	Route Route
-	// Credentials hands out the route's key. Required.
-	Credentials Credentials
-	// AllowedHosts are names, beside loopback ones and the bucket's own host,
-	// that clients may put into Host.
+	// Routes lead to the buckets. At least one.
+	Routes []Route
+	// AllowedHosts are names, beside loopback ones and those of the routes and
+	// their buckets, that clients may put into Host.
 	AllowedHosts []string
 	// Transport sends the signed requests. Nil means NewTransport with its
 	// defaults. It must not follow redirects, decompress, or retry a request
@@ -40,51 +38,63 @@ type Options struct {
 
 // Proxy is the handler that New returns.
 type Proxy struct {
-	route    Route
-	endpoint *url.URL
-	guard    guard
-	upstream signingTransport
-	stall    time.Duration
-	log      *slog.Logger
-	metrics  *metrics
+	routes      []*route
+	bucketHosts map[string][]*route // by the host of the endpoint
+	guard       guard
+	stall       time.Duration
+	log         *slog.Logger
+	metrics     *metrics
 }
 
-// New returns the handler for one route. It fails if the route is incomplete
-// or its endpoint is not a plain http or https URL.
+// New returns the handler. It fails if a route is incomplete, if its endpoint is
+// not a plain http or https URL, or if two routes answer to the same address.
 func New(o Options) (*Proxy, error) {
-	switch {
-	case o.Route.Bucket == "" || o.Route.Region == "":
-		return nil, errors.New("proxy: a route needs a bucket and a region")
-	case o.Credentials == nil:
-		return nil, errors.New("proxy: Options.Credentials is missing")
+	if len(o.Routes) == 0 {
+		return nil, errors.New("proxy: Options.Routes is empty")
 	}
-	endpoint, err := o.Route.URL()
-	if err != nil {
-		return nil, err
+	if o.Transport == nil {
+		o.Transport = NewTransport(TransportOptions{})
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("proxy: register metrics: %w", err)
 	}
-	p := &Proxy{
-		route:    o.Route,
-		endpoint: endpoint,
-		guard:    newGuard(append([]string{endpoint.Host}, o.AllowedHosts...)...),
-		upstream: signingTransport{base: o.Transport, credentials: o.Credentials, now: o.Now, onRejected: m.keyRejected},
-		stall:    cmp.Or(o.StallTimeout, stallTimeout),
-		log:      o.Logger,
-		metrics:  m,
+	p := &Proxy{bucketHosts: make(map[string][]*route), stall: cmp.Or(o.StallTimeout, stallTimeout), log: o.Logger, metrics: m}
+	hosts := slices.Clone(o.AllowedHosts)
+	for _, r := range o.Routes {
+		rt, err := newRoute(r, o.Transport)
+		if err != nil {
+			return nil, err
+		}
+		rt.upstream.now, rt.upstream.onRejected = o.Now, m.keyRejected
+		if err := p.add(rt); err != nil {
+			return nil, err
+		}
+		hosts = append(append(hosts, rt.endpoint.Host), rt.Hosts...)
 	}
-	if p.upstream.base == nil {
-		p.upstream.base = NewTransport(TransportOptions{})
-	}
-	if p.upstream.now == nil {
-		p.upstream.now = time.Now
-	}
-	if p.log == nil {
-		p.log = slog.New(slog.DiscardHandler)
-	}
+	p.guard = newGuard(hosts...)
 	return p, nil
+}
+
+// add takes a route in, unless another answers to one of its addresses.
+func (p *Proxy) add(rt *route) error {
+	for _, other := range p.routes {
+		shared := len(rt.Hosts) == 0 && len(other.Hosts) == 0 ||
+			slices.ContainsFunc(rt.Hosts, func(h string) bool { return slices.Contains(other.Hosts, h) })
+		if shared && rt.PathPrefix == other.PathPrefix {
+			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host", other.Name, rt.Name, rt.PathPrefix)
+		}
+	}
+	p.routes = append(p.routes, rt)
+	host := strings.ToLower(rt.endpoint.Hostname())
+	p.bucketHosts[host] = append(p.bucketHosts[host], rt)
+	return nil
 }
 
 // exchange is one request and what became of it.
@@ -95,7 +105,7 @@ type exchange struct {
 	end       context.CancelCauseFunc
 	start     time.Time
 	upload    upload
-	op        operation
+	target    target
 	status    int
 	bytesOut  int64
 	requestID string
@@ -125,7 +135,7 @@ func (x *exchange) flush() error {
 // break the client's connection when an answer cannot be finished.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: w, r: r, start: time.Now(), upload: upload{r: r}}
-	x.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
+	x.target.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
 	x.ctx, x.end = context.WithCancelCause(r.Context())
 	defer x.end(nil)
 	defer unblockReads(x.ctx, w)()
@@ -157,17 +167,14 @@ func (p *Proxy) serve(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	key, err := objectKey(x.r)
+	t, err := p.resolve(x.r, q)
+	if t.route != nil {
+		x.target = t
+	}
 	if err != nil {
 		return err
 	}
-	if x.op, err = classify(x.r.Method, key, q); err != nil {
-		return err
-	}
-	if err := p.route.authorize(x.op, x.r, q); err != nil {
-		return err
-	}
-	out, err := p.rewrite(x, q)
+	out, err := rewrite(x)
 	if err != nil {
 		return err
 	}
@@ -175,7 +182,7 @@ func (p *Proxy) serve(x *exchange) error {
 		return x.failure(err)
 	}
 	x.upload.attach(out)
-	resp, err := p.upstream.send(out)
+	resp, err := x.target.route.upstream.send(out)
 	if !x.upload.empty() {
 		x.upload.watchdog.stop() // COS may have answered before the end of the body
 	}

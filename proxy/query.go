@@ -19,9 +19,10 @@ type query struct {
 
 // parseQuery decodes raw and writes it anew where the two readings of a query
 // differ: + becomes %20, a raw ; becomes %3B (net/url drops such pairs), a raw #
-// becomes %23 (a fragment begins there), bytes beyond ASCII are escaped. The parameters of a signature, which a client may
-// have made with a key of its own, are left out. A broken escape is an error:
-// what cannot be decoded cannot be signed.
+// becomes %23 (a fragment begins there), bytes beyond ASCII are escaped. The
+// parameters of a signature, which a client may have made with a key of its
+// own, are left out. A broken escape is an error: what cannot be decoded cannot
+// be signed.
 func parseQuery(raw string) (query, error) {
 	var q query
 	if raw == "" {
@@ -131,4 +132,30 @@ func (q query) get(key string) string {
 		}
 	}
 	return ""
+}
+
+// under returns q with keyPrefix in front of the prefix that it lists.
+func (q query) under(keyPrefix string) query {
+	escaped := strings.ReplaceAll(url.QueryEscape(keyPrefix), "+", "%20")
+	var moved query
+	var wire []string
+	if q.raw != "" {
+		wire = strings.Split(q.raw, "&") // one to one with q.params
+	}
+	found := false
+	for i, p := range q.params {
+		if p.key == "prefix" {
+			_, value, _ := strings.Cut(wire[i], "=")
+			wire[i] = "prefix=" + escaped + value
+			p.value = keyPrefix + p.value
+			found = true
+		}
+		moved.params = append(moved.params, p)
+	}
+	if !found {
+		moved.params = append(moved.params, param{"prefix", keyPrefix})
+		wire = append(wire, "prefix="+escaped)
+	}
+	moved.raw = strings.Join(wire, "&")
+	return moved
 }

@@ -10,9 +10,9 @@ import (
 // rewrite builds the outbound request: the route's URL and Host, the client's
 // end-to-end headers, the body's length as the client announced it. Signing
 // comes after, so nothing that leaves is unsigned or changed once signed.
-func (p *Proxy) rewrite(x *exchange, q query) (*http.Request, error) {
-	r := x.r
-	if err := checkLength(r, x.op.action); err != nil {
+func rewrite(x *exchange) (*http.Request, error) {
+	r, t := x.r, x.target
+	if err := checkLength(r, t.op.action); err != nil {
 		return nil, err
 	}
 	header, err := outboundHeader(r.Header)
@@ -26,13 +26,13 @@ func (p *Proxy) rewrite(x *exchange, q query) (*http.Request, error) {
 	}
 	out := r.WithContext(x.ctx)
 	out.URL = &url.URL{
-		Scheme:   p.endpoint.Scheme,
-		Host:     p.endpoint.Host,
-		Path:     r.URL.Path,
-		RawPath:  r.URL.RawPath,
-		RawQuery: q.raw,
+		Scheme:   t.route.endpoint.Scheme,
+		Host:     t.route.endpoint.Host,
+		Path:     t.path,
+		RawPath:  t.rawPath,
+		RawQuery: t.query.raw,
 	}
-	out.Host = p.endpoint.Host
+	out.Host = t.route.endpoint.Host
 	out.RequestURI = ""
 	out.TransferEncoding = nil
 	out.Trailer = nil

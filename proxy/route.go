@@ -3,14 +3,25 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"path"
 	"strings"
 )
 
-// Route is one bucket and what may be done in it.
+// Route leads from local addresses to one bucket, and says what may be done
+// there with which key.
 type Route struct {
+	// Name is how the log and the metrics call the route. Empty means default.
+	Name string
+	// PathPrefix is the part of the path that chooses the route and is not part
+	// of the key: with /photos/ the path /photos/a.jpg is the key a.jpg. It
+	// begins and ends with a slash; empty means /. The longest one that fits a
+	// request wins.
+	PathPrefix string
+	// Hosts are the Host names that choose the route, without ports. Empty
+	// means every name that the proxy answers to and no other route claims.
+	// The host of the bucket's own endpoint always means this bucket, and then
+	// neither PathPrefix nor KeyPrefix applies: the path is the key.
+	Hosts []string
 	// Bucket is the full name with APPID, such as examplebucket-1250000000.
 	Bucket string
 	// Region is the COS region, such as ap-guangzhou.
@@ -18,12 +29,20 @@ type Route struct {
 	// Endpoint is the URL template of the bucket's host, in which {bucket} and
 	// {region} are replaced. Empty means DefaultEndpoint. It has no path.
 	Endpoint string
+	// KeyPrefix is put in front of the key in the path, and of the prefix of
+	// listings. Keys inside bodies and answers are those of the bucket.
+	KeyPrefix string
 	// Actions are the COS actions that may pass, written name/cos:GetObject;
 	// one that ends in * allows every action with that beginning.
 	Actions []string
-	// Prefixes limit the object keys: dir/* allows what begins with dir/, a
-	// name without * allows that key alone, * allows every key.
+	// Prefixes limit the object keys, KeyPrefix included: dir/* allows what
+	// begins with dir/, a name without * allows that key alone, * every key.
 	Prefixes []string
+	// Credentials hands out the route's key. Required.
+	Credentials Credentials
+	// Settings is what the names of the route's settings begin with, in
+	// messages that say what to change. Empty means COSPROXY_.
+	Settings string
 }
 
 // DefaultEndpoint is the public address of a bucket (COS document "Regions and
@@ -57,23 +76,6 @@ func (rt Route) URL() (*url.URL, error) {
 		return nil, fmt.Errorf("proxy: endpoint %q may only have a scheme, a host and a port", template)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
-}
-
-// objectKey returns the key that r means, empty for the bucket itself. The
-// path is decoded once and never cleaned: //, . and %2F are part of keys.
-func objectKey(r *http.Request) (string, error) {
-	p := r.URL.Path
-	if !strings.HasPrefix(p, "/") {
-		return "", errorf(http.StatusBadRequest, "InvalidURI",
-			"The request target is not a path. Send the object key as /key.")
-	}
-	if p != "/" && path.Clean(p) == "/" {
-		// COS would read such a path as the bucket: a download would become a
-		// listing. The official Go and Node SDKs refuse these keys as well.
-		return "", errorf(http.StatusBadRequest, "InvalidURI",
-			"The object key %q would be read by COS as the bucket itself. Choose another key.", p[1:])
-	}
-	return p[1:], nil
 }
 
 // coversKey reports whether the route's prefixes allow the key.

@@ -203,9 +203,11 @@ func TestHandlerWithoutItsListener(t *testing.T) {
 	transport := proxy.NewTransport(proxy.TransportOptions{ConnectTo: up.listener.Addr().String()})
 	t.Cleanup(transport.CloseIdleConnections)
 	p, err := proxy.New(proxy.Options{
-		Route:       proxy.Route{Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}},
-		Credentials: up.keys,
-		Transport:   transport,
+		Routes: []proxy.Route{{
+			Bucket: bucket, Region: region, Endpoint: plainCOS,
+			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: up.keys,
+		}},
+		Transport: transport,
 	})
 	if err != nil {
 		t.Fatal(err)

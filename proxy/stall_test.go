@@ -202,7 +202,7 @@ func TestCOSThatWorksLongIsNoStall(t *testing.T) {
 func TestSlowKeyIsNoStall(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) {
-			o.Credentials = slowKeys{o.Credentials}
+			o.Routes[0].Credentials = slowKeys{o.Routes[0].Credentials}
 		}}
 		bubble(t, up.name, func(t *testing.T) {
 			r := startInBubble(t, s)

@@ -186,7 +186,7 @@ func TestEarlyRefusalReachesTheClient(t *testing.T) {
 
 // A refusal of the proxy's own does not wait for the body either.
 func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 	for _, h := range half {
 		c := r.dial(t)
 		c.send(h.request)
@@ -214,7 +214,7 @@ func TestExpectContinue(t *testing.T) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		r := start(t, setup{options: func(o *proxy.Options) { o.Route.Prefixes = []string{"dir/*"} }})
+		r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 		c := r.dial(t)
 		c.send(request)
 		r.refused(t, c.reply("PUT"), http.StatusForbidden, "AccessDenied")

@@ -22,7 +22,7 @@ func TestEndpointTemplate(t *testing.T) {
 		{"http://files.example.com:8080", "files.example.com:8080"},
 	} {
 		t.Run(tt.endpoint, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Route.Endpoint = tt.endpoint }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Endpoint = tt.endpoint }})
 			r.get(t, "/key")
 			if got := r.upstream.only(t).Host; got != tt.host {
 				t.Errorf("Host %s, want %s", got, tt.host)
@@ -36,11 +36,12 @@ func TestEndpointTemplate(t *testing.T) {
 
 func TestNewChecksItsOptions(t *testing.T) {
 	route := func(change func(*proxy.Route)) proxy.Options {
-		o := proxy.Options{Route: proxy.Route{Bucket: bucket, Region: region}, Credentials: newKeys(1)}
-		change(&o.Route)
-		return o
+		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
+		change(&r)
+		return proxy.Options{Routes: []proxy.Route{r}}
 	}
 	endpoint := func(e string) proxy.Options { return route(func(r *proxy.Route) { r.Endpoint = e }) }
+	prefix := func(p string) proxy.Options { return route(func(r *proxy.Route) { r.PathPrefix = p }) }
 	tests := []struct {
 		name    string
 		options proxy.Options
@@ -48,7 +49,13 @@ func TestNewChecksItsOptions(t *testing.T) {
 	}{
 		{"no bucket", route(func(r *proxy.Route) { r.Bucket = "" }), "bucket"},
 		{"no region", route(func(r *proxy.Route) { r.Region = "" }), "region"},
-		{"no credentials", proxy.Options{Route: proxy.Route{Bucket: bucket, Region: region}}, "Credentials"},
+		{"no credentials", route(func(r *proxy.Route) { r.Credentials = nil }), "Credentials"},
+		{"no routes", proxy.Options{}, "Routes"},
+		{"prefix without slashes", prefix("photos"), "slash"},
+		{"prefix without the last slash", prefix("/photos"), "slash"},
+		{"prefix that is not clean", prefix("/a//b/"), "clean"},
+		{"prefix with dots", prefix("/../"), "clean"},
+		{"prefix that needs escapes", prefix("/a b/"), "letters"},
 		{"no scheme", endpoint("{bucket}.cos.{region}.myqcloud.com"), "https://"},
 		{"other scheme", endpoint("ftp://{bucket}.example"), "https://"},
 		{"no host", endpoint("https://"), "host"},
@@ -109,7 +116,7 @@ func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string
 func TestConnectToKeepsTheRealName(t *testing.T) {
 	addr, ca, hellos := tlsServer(t)
 	r := start(t, setup{
-		options:   func(o *proxy.Options) { o.Route.Endpoint = "https://{bucket}.example.com" },
+		options:   func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
 		transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: ca},
 	})
 	rep := r.get(t, "/key")
@@ -134,7 +141,7 @@ func TestUnknownCertificateIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{
-				options:   func(o *proxy.Options) { o.Route.Endpoint = tt.endpoint },
+				options:   func(o *proxy.Options) { o.Routes[0].Endpoint = tt.endpoint },
 				transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: tt.ca},
 			})
 			rep := r.get(t, "/key")
@@ -157,7 +164,7 @@ func TestEndpointIsDialled(t *testing.T) {
 	transport := proxy.NewTransport(proxy.TransportOptions{})
 	t.Cleanup(transport.CloseIdleConnections)
 	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
-		o.Route.Endpoint = "http://127.0.0.1:" + port
+		o.Routes[0].Endpoint = "http://127.0.0.1:" + port
 		o.Transport = transport
 	}})
 	if rep := r.get(t, "/key"); rep.status != http.StatusOK {

@@ -47,54 +47,77 @@ func (s *sidecar) adminPages() http.Handler {
 	return proxy.AllowHosts(mux, s.cfg.AllowedHosts...)
 }
 
-// notReady says why no request can be served now; empty means that it can.
+// notReady says why not every route can be served now; empty means that all can.
 func (s *sidecar) notReady() string {
-	key := s.cache.Stats()[0]
-	switch {
-	case s.draining.Load():
+	if s.draining.Load() {
 		return "draining: the process is about to end"
-	case key.Ready:
-		return ""
-	case key.LastError != "":
-		return "no valid key: " + key.LastError
 	}
-	return "no valid key yet: the first one is being fetched"
+	var reasons []string
+	for _, k := range s.keys.held {
+		key, routes := k.stats(), "route "+strings.Join(k.routes, ", ")
+		switch {
+		case key.Ready:
+		case key.LastError != "":
+			reasons = append(reasons, routes+": no valid key: "+key.LastError)
+		default:
+			reasons = append(reasons, routes+": no valid key yet: the first one is being fetched")
+		}
+	}
+	return strings.Join(reasons, "\n")
 }
 
 // status is the page for people.
 func (s *sidecar) status(now time.Time) string {
-	key := s.cache.Stats()[0]
-	var b strings.Builder
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-12s"+format+"\n", append([]any{name}, args...)...)
-	}
+	var p page
+	p.row("cosproxy", "%s", version())
 	ready := s.notReady()
 	if ready == "" {
 		ready = "ready"
 	}
-	row("cosproxy", "%s", version())
-	row("state", "%s", ready)
-	row("up", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.inFlight.Load())
-	row("bucket", "%s in %s", s.cfg.Bucket, s.cfg.Region)
-	row("endpoint", "%s", s.endpoint)
+	p.row("state", "%s", strings.ReplaceAll(ready, "\n", "; "))
+	p.row("up", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.inFlight.Load())
 	if s.cfg.ConnectTo != "" {
-		row("connect to", "%s", s.cfg.ConnectTo)
+		p.row("connect to", "%s", s.cfg.ConnectTo)
 	}
-	row("prefixes", "%v", s.cfg.Prefixes)
-	row("actions", "%v", s.cfg.Actions)
-	row("source", "%s", s.cfg.Source)
+	for _, r := range s.cfg.routes {
+		p.WriteString("\n")
+		p.row("route", "%s", r.name)
+		p.row("bucket", "%s in %s", r.Bucket, r.Region)
+		p.row("endpoint", "%s", r.endpoint)
+		if r.KeyPrefix != "" {
+			p.row("key prefix", "%s", r.KeyPrefix)
+		}
+		p.row("prefixes", "%v", r.Prefixes)
+		p.row("actions", "%v", r.Actions)
+		p.row("source", "%s", r.Source)
+		p.key(s.keys.of(r), now)
+	}
+	return p.String()
+}
+
+// page is text in two columns.
+type page struct{ strings.Builder }
+
+func (p *page) row(name, format string, args ...any) {
+	fmt.Fprintf(p, "%-12s"+format+"\n", append([]any{name}, args...)...)
+}
+
+func (p *page) key(k *heldKey, now time.Time) {
+	key := k.stats()
 	switch {
 	case key.SecretID == "":
-		row("key", "none")
+		p.row("key", "none")
 	case key.Expires.IsZero():
-		row("key", "%s, without expiry", key.SecretID)
+		p.row("key", "%s, without expiry", key.SecretID)
 	default:
-		row("key", "%s, expires %s, in %v", key.SecretID,
+		p.row("key", "%s, expires %s, in %v", key.SecretID,
 			key.Expires.UTC().Format(time.RFC3339), key.Expires.Sub(now).Round(time.Second))
 	}
-	row("fetches", "%d, %d of them failed", key.Fetches, key.Failures)
-	if key.LastError != "" {
-		row("last error", "%s", key.LastError)
+	if len(k.routes) > 1 {
+		p.row("shared by", "%s", strings.Join(k.routes, ", "))
 	}
-	return b.String()
+	p.row("fetches", "%d, %d of them failed", key.Fetches, key.Failures)
+	if key.LastError != "" {
+		p.row("last error", "%s", key.LastError)
+	}
 }

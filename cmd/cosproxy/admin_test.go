@@ -34,6 +34,7 @@ func TestAdminPages(t *testing.T) {
 			`(?m)^cosproxy +\S.* go1\.`,
 			`(?m)^state +ready$`,
 			`(?m)^up +\d+s, 0 requests in flight$`,
+			`(?m)^route +default$`,
 			`(?m)^bucket +examplebucket-1250000000 in ap-guangzhou$`,
 			`(?m)^endpoint +http://127\.0\.0\.1:\d+$`,
 			`(?m)^prefixes +uploads/\*$`,
@@ -43,11 +44,11 @@ func TestAdminPages(t *testing.T) {
 			`(?m)^fetches +1, 0 of them failed$`,
 		}},
 		{"/metrics", 200, []string{
-			`cosproxy_key_ready\{bucket="examplebucket-1250000000"\} 1\n`,
-			`cosproxy_key_expiry_timestamp_seconds\{bucket="examplebucket-1250000000"\} 1\.\d+e\+09\n`,
-			`cosproxy_key_fetches_total\{bucket="examplebucket-1250000000"\} 1\n`,
-			`cosproxy_key_fetch_failures_total\{bucket="examplebucket-1250000000"\} 0\n`,
-			`cosproxy_requests_total\{action="GetObject",code="200"\} 1\n`,
+			`cosproxy_key_ready\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
+			`cosproxy_key_expiry_timestamp_seconds\{bucket="examplebucket-1250000000",route="default"\} 1\.\d+e\+09\n`,
+			`cosproxy_key_fetches_total\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
+			`cosproxy_key_fetch_failures_total\{bucket="examplebucket-1250000000",route="default"\} 0\n`,
+			`cosproxy_requests_total\{action="GetObject",code="200",route="default"\} 1\n`,
 			`\ngo_goroutines \d`, `\nprocess_resident_memory_bytes \d`,
 		}},
 		{"/nothing", 404, nil},
@@ -76,7 +77,7 @@ func TestStatusWithoutKey(t *testing.T) {
 	p.get(t, p.app, "/uploads/a") // waits for the first fetch
 	_, body := p.get(t, p.admin, "/status")
 	for _, want := range []string{
-		`(?m)^state +no valid key: sts: AuthFailure\.SecretIdNotFound: `,
+		`(?m)^state +route default: no valid key: sts: AuthFailure\.SecretIdNotFound: `,
 		`(?m)^connect to +127\.0\.0\.1:1$`,
 		`(?m)^key +none$`,
 		`(?m)^fetches +1, 1 of them failed$`,
@@ -87,8 +88,8 @@ func TestStatusWithoutKey(t *testing.T) {
 		}
 	}
 	_, body = p.get(t, p.admin, "/metrics")
-	contains(t, body, `cosproxy_key_ready{bucket="examplebucket-1250000000"} 0`,
-		`cosproxy_key_fetch_failures_total{bucket="examplebucket-1250000000"} 1`)
+	contains(t, body, `cosproxy_key_ready{bucket="examplebucket-1250000000",route="default"} 0`,
+		`cosproxy_key_fetch_failures_total{bucket="examplebucket-1250000000",route="default"} 1`)
 	p.end(t, exitOK)
 }
 

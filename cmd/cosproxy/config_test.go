@@ -63,8 +63,30 @@ func TestMistakes(t *testing.T) {
 		{"endpoint scheme", []string{"COSPROXY_ENDPOINT=ftp://{bucket}"}, []string{"COSPROXY_ENDPOINT is wrong"}},
 		{"connect to", []string{"COSPROXY_CONNECT_TO=10.0.0.5"}, []string{`COSPROXY_CONNECT_TO is wrong: "10.0.0.5" is not host:port`}},
 		{"connect to a port by name", []string{"COSPROXY_CONNECT_TO=cos:https"}, []string{`COSPROXY_CONNECT_TO is wrong: "cos:https" has no port`}},
-		{"source of later", []string{"COSPROXY_SOURCE=role"}, []string{`COSPROXY_SOURCE is "role", which this version does not have: write auto, sts or static`}},
-		{"no pair", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required", "TENCENTCLOUD_SECRET_KEY is required"}},
+		{"source unknown", []string{"COSPROXY_SOURCE=vault"}, []string{`COSPROXY_SOURCE is "vault": write auto, static, sts, role, oidc, cvm, endpoint or file`}},
+		{"no source", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"COSPROXY_SOURCE is auto, and no source is configured: set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY for STS; or COSPROXY_KEY_FILE"}},
+		{"half a pair", []string{"TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_KEY is required for source sts: write it, or name a file that holds it in TENCENTCLOUD_SECRET_KEY_FILE"}},
+		{"role without all", []string{"COSPROXY_SOURCE=role", "TENCENTCLOUD_SECRET_ID="}, []string{"TENCENTCLOUD_SECRET_ID is required for source role", "COSPROXY_ROLE_ARN is required for source role: write for example qcs::cam::uin/"}},
+		{"role by auto without a pair", []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required for source role", "TENCENTCLOUD_SECRET_KEY is required for source role"}},
+		{"role ARN", []string{"COSPROXY_ROLE_ARN=cosproxy"}, []string{"COSPROXY_ROLE_ARN is wrong"}},
+		{"role session", []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_ROLE_SESSION_NAME=a b"}, []string{"COSPROXY_ROLE_SESSION_NAME is wrong"}},
+		{"role for too long", []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_DURATION=13h"}, []string{"COSPROXY_DURATION is wrong"}},
+		{"token for role", []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "TENCENTCLOUD_TOKEN=" + testToken}, []string{"TENCENTCLOUD_TOKEN does not go with COSPROXY_SOURCE=role"}},
+		{"oidc without all", []string{"COSPROXY_SOURCE=oidc"}, []string{"TKE_PROVIDER_ID is required for source oidc: write for example cls-", "TKE_WEB_IDENTITY_TOKEN_FILE is required", "TKE_ROLE_ARN is required"}},
+		{"oidc by auto without all", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/r"}, []string{"TKE_PROVIDER_ID is required", "TKE_WEB_IDENTITY_TOKEN_FILE is required"}},
+		{"oidc for too long", append(oidc(t), "COSPROXY_DURATION=13h"), []string{"COSPROXY_DURATION is wrong"}},
+		{"oidc role ARN", append(oidc(t), "TKE_ROLE_ARN=cosproxy"), []string{"TKE_ROLE_ARN is wrong"}},
+		{"metadata URL", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA=169.254.0.23"}, []string{"COSPROXY_CVM_METADATA is wrong"}},
+		{"no key server", []string{"COSPROXY_SOURCE=endpoint"}, []string{"COSPROXY_KEY_ENDPOINT is required for source endpoint"}},
+		{"key server in the clear", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=http://keys.internal/"}, []string{"COSPROXY_KEY_ENDPOINT is wrong: plain http"}},
+		{"key server with two tokens", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=https://keys.internal", "COSPROXY_KEY_ENDPOINT_TOKEN=" + testToken, "COSPROXY_KEY_ENDPOINT_TOKEN_FILE=/f"}, []string{"COSPROXY_KEY_ENDPOINT_TOKEN_FILE is wrong"}},
+		{"key server", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=keys.internal"}, []string{"COSPROXY_KEY_ENDPOINT is wrong"}},
+		{"no key file", []string{"COSPROXY_SOURCE=file"}, []string{"COSPROXY_KEY_FILE is required for source file"}},
+		{"key prefix with a slash", []string{"COSPROXY_KEY_PREFIX=/a/"}, []string{"COSPROXY_KEY_PREFIX begins with a slash, which object keys do not: write a/"}},
+		{"key prefix outside", []string{"COSPROXY_KEY_PREFIX=photos/"}, []string{"COSPROXY_PREFIXES has no key that begins with photos/, which COSPROXY_KEY_PREFIX puts before every key: write for example photos/*"}},
+		{"path prefix", []string{"COSPROXY_PATH_PREFIX=photos"}, []string{`COSPROXY_PATH_PREFIX is wrong: path prefix "photos" must begin and end with a slash`}},
+		{"hosts empty", []string{"COSPROXY_HOSTS=,"}, []string{"COSPROXY_HOSTS cannot be read: the list is empty; write for example photos.internal"}},
+		{"no pair", []string{"COSPROXY_SOURCE=sts", "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required for source sts", "TENCENTCLOUD_SECRET_KEY is required for source sts"}},
 		{"no pair for static", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID="}, []string{"TENCENTCLOUD_SECRET_ID is required"}},
 		{"token for STS", []string{"COSPROXY_SOURCE=sts", "TENCENTCLOUD_TOKEN=" + testToken}, []string{"TENCENTCLOUD_TOKEN does not go with COSPROXY_SOURCE=sts"}},
 		{"blank in the pair", []string{"TENCENTCLOUD_SECRET_KEY=" + testKey + " " + testKey}, []string{"TENCENTCLOUD_SECRET_KEY is wrong"}},
@@ -114,7 +136,11 @@ func TestWarnings(t *testing.T) {
 		{"every action", []string{"COSPROXY_ACTIONS=*"}, []string{"COSPROXY_ACTIONS has *"}},
 		{"every action by name", []string{"COSPROXY_ACTIONS=name/cos:*"}, []string{"COSPROXY_ACTIONS has *"}},
 		{"long-lived key", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
-		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT=http://sts.example is plain http"}},
+		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT is plain http"}},
+		{"STS in the clear, not used", []string{"COSPROXY_STS_ENDPOINT=http://sts.example", "COSPROXY_SOURCE=cvm"}, []string{"COSPROXY_SOURCE=cvm: the key of an instance can do all that its role may; only cosproxy is sure to hold"}},
+		{"key server", []string{"COSPROXY_KEY_ENDPOINT=https://keys.example", "COSPROXY_SOURCE=endpoint"}, []string{"COSPROXY_SOURCE=endpoint: the key server is told the scope and decides"}},
+		{"web identity", oidc(t), []string{"COSPROXY_SOURCE=oidc: a key for a web identity can"}},
+		{"given key", []string{"TENCENTCLOUD_TOKEN=" + testToken}, []string{"COSPROXY_SOURCE=static: a given key can"}},
 		{"STS on this machine", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1"}, nil},
 		{"other machines", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
 			"COSPROXY_LISTEN=:4360 can be reached from other machines", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361 can be reached from other machines"}},
@@ -142,9 +168,9 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprintln(cfg.Listen, cfg.AdminListen, cfg.Source, cfg.Duration, cfg.Endpoint, cfg.STSEndpoint,
+	got := fmt.Sprintln(cfg.Listen, cfg.AdminListen, cfg.Route.Source, cfg.Route.Duration, cfg.Endpoint, cfg.Source.STSEndpoint,
 		cfg.DrainTimeout, cfg.LogFormat, cfg.LogLevel, cfg.UnsafeListen, cfg.AllowedHosts, cfg.roots == nil)
-	want := "127.0.0.1:4360 127.0.0.1:4361 sts 30m0s " +
+	want := "127.0.0.1:4360 127.0.0.1:4361 sts 0s " +
 		"https://{bucket}.cos.{region}.myqcloud.com https://sts.tencentcloudapi.com " +
 		"30s text INFO false  true\n"
 	if got != want {
@@ -152,23 +178,43 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// oidc is what TKE sets in a pod.
+func oidc(t *testing.T) []string {
+	return []string{"COSPROXY_SOURCE=oidc", "TKE_REGION=ap-guangzhou", "TKE_PROVIDER_ID=cls-examplex",
+		"TKE_WEB_IDENTITY_TOKEN_FILE=" + file(t, testToken), "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/r"}
+}
+
 func TestSourceIsPinned(t *testing.T) {
+	noPair := []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}
+	role, keyServer := "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_KEY_ENDPOINT=https://keys.example"
+	keyFile := "COSPROXY_KEY_FILE=" + file(t, `{"secretId":"AKIDfile","secretKey":"`+testKey+`"}`)
+	auto := func(changes ...string) []string { return append(slices.Clone(noPair), changes...) }
 	tests := []struct {
 		changes []string
 		want    string
+		auto    bool
 	}{
-		{nil, "sts"},
-		{[]string{"TENCENTCLOUD_TOKEN=" + testToken}, "static"},
-		{[]string{"TENCENTCLOUD_TOKEN_FILE=" + file(t, testToken)}, "static"},
-		{[]string{"COSPROXY_SOURCE=sts"}, "sts"},
-		{[]string{"COSPROXY_SOURCE=static"}, "static"},
+		{nil, "sts", true},
+		{[]string{"TENCENTCLOUD_TOKEN=" + testToken}, "static", true},
+		{[]string{"TENCENTCLOUD_TOKEN_FILE=" + file(t, testToken)}, "static", true},
+		{[]string{role}, "role", true},
+		{[]string{keyFile, keyServer}, "sts", true},
+		{auto(keyFile, keyServer), "file", true},
+		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", keyServer)...), "oidc", true},
+		{auto("COSPROXY_CVM_ROLE=r", keyServer), "cvm", true},
+		{auto(keyServer), "endpoint", true},
+		{auto("COSPROXY_SOURCE=cvm"), "cvm", false},
+		{[]string{"COSPROXY_SOURCE=sts"}, "sts", false},
+		{[]string{"COSPROXY_SOURCE=static"}, "static", false},
+		{[]string{"COSPROXY_SOURCE=file", keyFile}, "file", false},
+		{[]string{"COSPROXY_SOURCE=endpoint", keyServer}, "endpoint", false},
 	}
 	for _, tt := range tests {
 		cfg, err := parseConfig(settingsFor(tt.changes...))
 		if err != nil {
 			t.Errorf("%q: %v", tt.changes, err)
-		} else if cfg.Source != tt.want {
-			t.Errorf("%q: source %s, want %s", tt.changes, cfg.Source, tt.want)
+		} else if r := cfg.routes[0]; r.Source != tt.want || r.auto != tt.auto {
+			t.Errorf("%q: source %s, auto %t, want %s, %t", tt.changes, r.Source, r.auto, tt.want, tt.auto)
 		}
 	}
 }
@@ -181,8 +227,9 @@ func TestSecretsFromFilesAreTrimmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.SecretID != "AKIDfile" || cfg.SecretKey != testKey || cfg.Token != testToken {
-		t.Errorf("got id %q, key and token right: %t %t", cfg.SecretID, cfg.SecretKey == testKey, cfg.Token == testToken)
+	got := cfg.Source
+	if got.SecretID != "AKIDfile" || got.SecretKey != testKey || got.Token != testToken {
+		t.Errorf("got id %q, key and token right: %t %t", got.SecretID, got.SecretKey == testKey, got.Token == testToken)
 	}
 }
 
@@ -202,8 +249,8 @@ func TestListsIgnoreBlanks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a/*", "b.txt", "c*"}; !slices.Equal(cfg.Prefixes, want) {
-		t.Errorf("got %q, want %q", cfg.Prefixes, want)
+	if want := []string{"a/*", "b.txt", "c*"}; !slices.Equal(cfg.Route.Prefixes, want) {
+		t.Errorf("got %q, want %q", cfg.Route.Prefixes, want)
 	}
 }
 
@@ -217,7 +264,7 @@ func TestConfigPrintsNoSecret(t *testing.T) {
 		fmt.Fprintf(&out, format, *cfg)
 	}
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
-		slog.New(handler).Info("m", "key", cfg.SecretKey, "token", cfg.Token)
+		slog.New(handler).Info("m", "key", cfg.Source.SecretKey, "token", cfg.Source.Token)
 	}
 	noSecrets(t, out.String())
 	if !strings.Contains(out.String(), "[redacted]") {

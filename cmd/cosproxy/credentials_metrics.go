@@ -1,24 +1,25 @@
 package main
 
 import (
-	"github.com/prometheus/client_golang/prometheus"
+	"strings"
 
-	"cosproxy/credcache"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// credentialCollector shows the state of the credential cache to Prometheus.
+// credentialCollector shows the state of the keys to Prometheus. A key that
+// several routes share is one series, labelled with all of them.
 type credentialCollector struct {
-	cache *credcache.Cache
+	keys *keyring
 
 	ready, expiry, fetches, failures *prometheus.Desc
 }
 
-func newCredentialCollector(cache *credcache.Cache) *credentialCollector {
+func newCredentialCollector(keys *keyring) *credentialCollector {
 	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, []string{"bucket"}, nil)
+		return prometheus.NewDesc(name, help, []string{"route", "bucket"}, nil)
 	}
 	return &credentialCollector{
-		cache:    cache,
+		keys:     keys,
 		ready:    desc("cosproxy_key_ready", "1 if there is a valid key, else 0."),
 		expiry:   desc("cosproxy_key_expiry_timestamp_seconds", "Unix time at which the key expires; absent without a key or an expiry."),
 		fetches:  desc("cosproxy_key_fetches_total", "Attempts to get a key from the source."),
@@ -35,17 +36,21 @@ func (c *credentialCollector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *credentialCollector) Collect(ch chan<- prometheus.Metric) {
-	for _, key := range c.cache.Stats() {
-		bucket := key.Scope.Bucket
+	for _, k := range c.keys.held {
+		key := k.stats()
+		routes := strings.Join(k.routes, ",")
+		show := func(desc *prometheus.Desc, t prometheus.ValueType, value float64) {
+			ch <- prometheus.MustNewConstMetric(desc, t, value, routes, key.Scope.Bucket)
+		}
 		ready := 0.0
 		if key.Ready {
 			ready = 1
 		}
-		ch <- prometheus.MustNewConstMetric(c.ready, prometheus.GaugeValue, ready, bucket)
+		show(c.ready, prometheus.GaugeValue, ready)
 		if !key.Expires.IsZero() {
-			ch <- prometheus.MustNewConstMetric(c.expiry, prometheus.GaugeValue, float64(key.Expires.Unix()), bucket)
+			show(c.expiry, prometheus.GaugeValue, float64(key.Expires.Unix()))
 		}
-		ch <- prometheus.MustNewConstMetric(c.fetches, prometheus.CounterValue, float64(key.Fetches), bucket)
-		ch <- prometheus.MustNewConstMetric(c.failures, prometheus.CounterValue, float64(key.Failures), bucket)
+		show(c.fetches, prometheus.CounterValue, float64(key.Fetches))
+		show(c.failures, prometheus.CounterValue, float64(key.Failures))
 	}
 }

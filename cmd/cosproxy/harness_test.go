@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,16 +24,20 @@ const (
 	tmpToken = "TMPTOKEN-NEVER-SHOWN"
 )
 
-// fakeSTS answers GetFederationToken; while down is set, as STS in trouble.
+// fakeSTS answers GetFederationToken with one key for each policy: AKIDtmp for
+// the first, then AKIDtmp2 and so on. While down is set it refuses as STS does.
 type fakeSTS struct {
 	*httptest.Server
 	calls atomic.Int64
 	down  atomic.Bool
+
+	mu       sync.Mutex
+	policies []string // in the order in which they came first
 }
 
 func newSTS(t *testing.T, start func(http.Handler) *httptest.Server) *fakeSTS {
 	s := new(fakeSTS)
-	s.Server = start(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	s.Server = start(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.calls.Add(1)
 		if s.down.Load() {
 			fmt.Fprint(w, `{"Response":{"Error":{"Code":"AuthFailure.SecretIdNotFound","Message":"no such SecretId"},"RequestId":"sts-1"}}`)
@@ -40,10 +45,24 @@ func newSTS(t *testing.T, start func(http.Handler) *httptest.Server) *fakeSTS {
 		}
 		expires := time.Now().Add(30 * time.Minute)
 		fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d,"Expiration":%q,"RequestId":"sts-2"}}`,
-			tmpToken, tmpID, tmpKey, expires.Unix(), expires.UTC().Format(time.RFC3339))
+			tmpToken, s.keyFor(r.FormValue("Policy")), tmpKey, expires.Unix(), expires.UTC().Format(time.RFC3339))
 	}))
 	t.Cleanup(s.Close)
 	return s
+}
+
+func (s *fakeSTS) keyFor(policy string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := slices.Index(s.policies, policy)
+	if n < 0 {
+		n = len(s.policies)
+		s.policies = append(s.policies, policy)
+	}
+	if n == 0 {
+		return tmpID
+	}
+	return fmt.Sprint(tmpID, n+1)
 }
 
 func newServer(t *testing.T, start func(http.Handler) *httptest.Server, h http.HandlerFunc) *httptest.Server {
@@ -73,7 +92,7 @@ func start(t *testing.T, environ ...string) *process {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		p.exit <- run(ctx, nil, environ, io.Discard, w)
+		p.exit <- run(ctx, nil, environ, streams{out: io.Discard, err: w})
 		_ = w.Close() // always nil
 	}()
 	t.Cleanup(func() {

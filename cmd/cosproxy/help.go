@@ -6,52 +6,70 @@ import (
 	"strings"
 )
 
-// setting is what the tags of one field of config say.
+// setting is what the tags of one field say.
 type setting struct {
-	field    string // Go name
-	variable string // environment variable
-	fallback string // default; empty: none
-	required bool
-	example  string
-	desc     string
+	field     string // Go name, unique among all
+	variable  string // environment variable
+	fallback  string // default; empty: none
+	required  bool
+	inherited bool // of a numbered route, from the short form
+	example   string
+	desc      string
 }
 
 // settings are all settings in the order of config.
-func settings() []setting {
+func settings() []setting { return settingsIn(reflect.TypeFor[config](), "") }
+
+// routeSettings are those of a route whose variables begin with begin.
+func routeSettings(begin string) []setting {
+	return settingsIn(reflect.TypeFor[routeConfig](), begin)
+}
+
+func settingsIn(t reflect.Type, begin string) []setting {
 	var all []setting
-	for f := range reflect.TypeFor[config]().Fields() {
-		name, options, _ := strings.Cut(f.Tag.Get("env"), ",")
-		if name == "" {
-			continue
+	for f := range t.Fields() {
+		name, tagged := f.Tag.Lookup("env")
+		switch {
+		case tagged:
+			all = append(all, setting{
+				field:     f.Name,
+				variable:  begin + name,
+				fallback:  f.Tag.Get("envDefault") + f.Tag.Get("default"),
+				required:  f.Tag.Get("required") != "",
+				inherited: f.Tag.Get("inherited") != "",
+				example:   f.Tag.Get("example"),
+				desc:      f.Tag.Get("desc"),
+			})
+		case f.IsExported():
+			all = append(all, settingsIn(f.Type, begin+f.Tag.Get("envPrefix"))...)
 		}
-		all = append(all, setting{
-			field:    f.Name,
-			variable: name,
-			fallback: f.Tag.Get("envDefault"),
-			required: options == "notEmpty",
-			example:  f.Tag.Get("example"),
-			desc:     f.Tag.Get("desc"),
-		})
 	}
 	return all
 }
 
-// variable is the environment variable of a field of config.
-func variable(field string) string {
+// settingOf is the setting of a field: for fields of a route, of the short form.
+func settingOf(field string) setting {
 	for _, s := range settings() {
 		if s.field == field {
-			return s.variable
+			return s
 		}
 	}
-	panic("cosproxy: config has no field " + field)
+	panic("cosproxy: there is no setting " + field)
 }
+
+// variable is the environment variable of a field.
+func variable(field string) string { return settingOf(field).variable }
 
 const usageHead = `cosproxy signs plain HTTP requests for Tencent COS with temporary keys.
 
 Usage:
   cosproxy                   serve until SIGTERM or SIGINT
+  cosproxy check [--json]    fetch a key for each route, try it on COS, and say
+                             what is wrong
+  cosproxy explain ...       show how a request is signed, and why COS refused it
+  cosproxy policy            print the CAM policy of each route's key
   cosproxy --help            show this text
-  cosproxy --help=markdown   show the settings as a Markdown table
+  cosproxy --help=markdown   show the settings as Markdown tables
   cosproxy --version         show the version
 
 Example:
@@ -61,11 +79,16 @@ Example:
   curl -T photo.jpg http://127.0.0.1:4360/uploads/photo.jpg
 
 Exit codes: 0 after a clean stop, 1 after a failure or when requests were cut
-off, 2 when the arguments or settings are wrong.
+off or a check found something wrong, 2 when the arguments or settings are wrong.
 
 HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured on the way to COS and STS.
 
 Settings, all from the environment:
+`
+
+const usageRoutes = `
+Several routes instead of one, numbered <n> from 0 without a gap. What each
+means stands above:
 `
 
 // usage is the text of --help.
@@ -73,16 +96,35 @@ func usage() string {
 	var b strings.Builder
 	b.WriteString(usageHead)
 	for _, s := range settings() {
-		b.WriteString("\n  " + s.variable)
-		switch {
-		case s.required:
-			b.WriteString(" (required)")
-		case s.fallback != "":
-			b.WriteString(" (default " + s.fallback + ")")
-		}
-		b.WriteString("\n" + wrap(s.desc, "      ", 78))
+		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
 	}
-	return b.String()
+	b.WriteString(usageRoutes)
+	for _, s := range numberedSettings() {
+		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)"))
+	}
+	return b.String() + "\n"
+}
+
+// numberedSettings are those of any one of several routes.
+func numberedSettings() []setting {
+	all := routeSettings(routesPrefix + "<n>_")
+	for i, s := range all {
+		if s.inherited {
+			all[i].required, all[i].fallback = false, variable(s.field)
+		}
+	}
+	return all
+}
+
+// initial says with one of two formats what holds if s is not set.
+func (s setting) initial(required, fallback string) string {
+	switch {
+	case s.required:
+		return fmt.Sprintf(required, "required")
+	case s.fallback != "":
+		return fmt.Sprintf(fallback, s.fallback)
+	}
+	return ""
 }
 
 // wrap breaks text into lines of at most width bytes, each with indent.
@@ -102,19 +144,17 @@ func wrap(text, indent string, width int) string {
 	return b.String() + line + "\n"
 }
 
-// settingsMarkdown is the table that README.md shows.
+// settingsMarkdown are the tables that README.md shows.
 func settingsMarkdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
 	for _, s := range settings() {
-		value := ""
-		switch {
-		case s.required:
-			value = "required"
-		case s.fallback != "":
-			value = "`" + s.fallback + "`"
-		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.variable, value, strings.ReplaceAll(s.desc, "'", "`"))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
+	}
+	b.WriteString("\nSeveral routes instead of one are numbered `<n>` from 0 without a gap. What each\n" +
+		"setting means stands above:\n\n| variable | default |\n|---|---|\n")
+	for _, s := range numberedSettings() {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
 }

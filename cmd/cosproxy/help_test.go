@@ -37,7 +37,7 @@ func TestReadmeTable(t *testing.T) {
 // TestSettingsAreDescribed holds the rule that config's tags are enough to
 // write help and error messages from.
 func TestSettingsAreDescribed(t *testing.T) {
-	seen := make(map[string]bool)
+	seen, fields := make(map[string]bool), make(map[string]bool)
 	for _, s := range settings() {
 		if !strings.HasSuffix(s.desc, ".") {
 			t.Errorf("%s: desc %q is missing or no sentence", s.variable, s.desc)
@@ -48,13 +48,16 @@ func TestSettingsAreDescribed(t *testing.T) {
 		if s.required && (s.example == "" || s.fallback != "") {
 			t.Errorf("%s: a required setting has an example and no default", s.variable)
 		}
-		if !regexp.MustCompile(`^(COSPROXY|TENCENTCLOUD)_[A-Z_]+$`).MatchString(s.variable) || seen[s.variable] {
-			t.Errorf("%s: not a name of its own under COSPROXY_ or TENCENTCLOUD_", s.variable)
+		if !regexp.MustCompile(`^(COSPROXY|TENCENTCLOUD|TKE)_[A-Z_]+$`).MatchString(s.variable) || seen[s.variable] {
+			t.Errorf("%s: not a name of its own under COSPROXY_, TENCENTCLOUD_ or TKE_", s.variable)
 		}
-		seen[s.variable] = true
+		if fields[s.field] {
+			t.Errorf("%s: another setting has the field name %s too", s.variable, s.field)
+		}
+		seen[s.variable], fields[s.field] = true, true
 	}
-	for _, name := range regexp.MustCompile(`(COSPROXY|TENCENTCLOUD)_[A-Z_]+`).FindAllString(usage(), -1) {
-		if !seen[name] {
+	for _, name := range regexp.MustCompile(`(COSPROXY|TENCENTCLOUD|TKE)_[A-Z_]+`).FindAllString(usage(), -1) {
+		if !seen[name] && name != routesPrefix {
 			t.Errorf("the usage text names %s, which is no setting", name)
 		}
 	}

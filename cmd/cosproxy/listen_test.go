@@ -19,7 +19,7 @@ func runFailing(t *testing.T, environ ...string) string {
 	t.Helper()
 	var stderr bytes.Buffer
 	environ = append(settingsFor("COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0"), environ...)
-	if code := run(context.Background(), nil, environ, io.Discard, &stderr); code != exitFailure {
+	if code := run(context.Background(), nil, environ, streams{out: io.Discard, err: &stderr}); code != exitFailure {
 		t.Errorf("exit code %d, want %d", code, exitFailure)
 	}
 	return stderr.String()

@@ -1,6 +1,7 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS
 // with temporary keys. It listens on loopback, takes every setting from the
-// environment and serves one bucket until SIGTERM or SIGINT.
+// environment and serves its routes until SIGTERM or SIGINT. The commands check
+// and policy say what the settings come to.
 //
 // Start it with --help to see the settings.
 package main
@@ -17,7 +18,7 @@ import (
 // Exit codes.
 const (
 	exitOK      = 0
-	exitFailure = 1 // something failed while running, or requests were cut off
+	exitFailure = 1 // something failed while running, requests were cut off, or a check found a fault
 	exitUsage   = 2 // the arguments or the settings are wrong
 )
 
@@ -31,24 +32,37 @@ func main() {
 		<-signals
 		os.Exit(exitFailure)
 	}()
-	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Environ(), streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// run is the whole program: it serves until ctx ends and returns the exit code.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// commands are the words that may stand first on the command line. Each gets
+// what follows its word and returns the exit code.
+var commands = map[string]func(ctx context.Context, args, environ []string, std streams) int{
+	"check":   runCheck,
+	"explain": runExplain,
+	"policy":  runPolicy,
+}
+
+// run is the whole program: without arguments it serves until ctx ends. It
+// returns the exit code.
+func run(ctx context.Context, args, environ []string, std streams) int {
 	if len(args) > 0 {
-		return inform(args, stdout, stderr)
-	}
-	cfg, err := parseConfig(environ)
-	if err != nil {
-		fmt.Fprintf(stderr, "cosproxy: the settings have mistakes:\n%v\n", err)
-		for _, warning := range cfg.warnings {
-			fmt.Fprintln(stderr, "Note:", warning)
+		if command := commands[args[0]]; command != nil {
+			return command(ctx, args[1:], environ, std)
 		}
-		fmt.Fprintln(stderr, "Run cosproxy --help to see all settings.")
+		return inform(args, std)
+	}
+	cfg, ok := configured(environ, std.err)
+	if !ok {
 		return exitUsage
 	}
-	log := cfg.logger(stderr)
+	log := cfg.logger(std.err)
 	for _, warning := range cfg.warnings {
 		log.Warn(warning)
 	}
@@ -59,22 +73,45 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	return exitOK
 }
 
+// configured reads the settings, or tells w of the mistakes in them.
+func configured(environ []string, w io.Writer) (cfg *config, ok bool) {
+	cfg, err := parseConfig(environ)
+	if err == nil {
+		return cfg, true
+	}
+	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", err)
+	cfg.note(w)
+	fmt.Fprintln(w, "Run cosproxy --help to see all settings.")
+	return cfg, false
+}
+
+// note writes the warnings, where there is no log.
+func (c *config) note(w io.Writer) {
+	for _, warning := range c.warnings {
+		fmt.Fprintln(w, "Note:", warning)
+	}
+}
+
 // inform answers the flags that print something and end.
-func inform(args []string, stdout, stderr io.Writer) int {
+func inform(args []string, std streams) int {
 	if len(args) == 1 {
 		switch args[0] {
 		case "--help", "-help", "-h":
-			fmt.Fprint(stdout, usage())
+			fmt.Fprint(std.out, usage())
 			return exitOK
 		case "--help=markdown":
-			fmt.Fprint(stdout, settingsMarkdown())
+			fmt.Fprint(std.out, settingsMarkdown())
 			return exitOK
 		case "--version", "-version":
-			fmt.Fprintln(stdout, "cosproxy", version())
+			fmt.Fprintln(std.out, "cosproxy", version())
 			return exitOK
 		}
 	}
-	fmt.Fprintf(stderr, "cosproxy: unexpected arguments %q\n"+
-		"It takes --help or --version and nothing else; settings come from the environment.\n", args)
+	return unexpected(args, std)
+}
+
+func unexpected(args []string, std streams) int {
+	fmt.Fprintf(std.err, "cosproxy: unexpected arguments %q\n"+
+		"Run cosproxy --help to see what it takes; settings come from the environment.\n", args)
 	return exitUsage
 }

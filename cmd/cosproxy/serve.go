@@ -32,28 +32,25 @@ const warmSplay = time.Second
 // sidecar is one running cosproxy.
 type sidecar struct {
 	cfg      *config
-	endpoint string // URL of the bucket
 	log      *slog.Logger
 	started  time.Time
-	cache    *credcache.Cache // has one scope
+	keys     *keyring
 	registry *prometheus.Registry
 	handler  http.Handler // for applications
 	inFlight atomic.Int64 // requests of applications
 	draining atomic.Bool
 }
 
-// serve listens, fetches the first key and serves until ctx ends, and then
+// serve listens, fetches the first keys and serves until ctx ends, and then
 // drains. Its error says why it could not, or how many requests were cut off.
 func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
-	toCOS := proxy.NewTransport(proxy.TransportOptions{ConnectTo: cfg.ConnectTo, RootCAs: cfg.roots})
-	defer toCOS.CloseIdleConnections()
-	toSTS := proxy.NewTransport(proxy.TransportOptions{RootCAs: cfg.roots})
-	defer toSTS.CloseIdleConnections()
-	s, err := newSidecar(cfg, log, toCOS, toSTS)
+	t := newTransports(cfg)
+	defer t.close()
+	s, err := newSidecar(cfg, log, t)
 	if err != nil {
 		return err
 	}
-	defer s.cache.Close()
+	defer s.keys.close()
 
 	app, err := listen("Listen", cfg.Listen)
 	if err != nil {
@@ -63,62 +60,62 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, app.Close())
 	}
-	s.cache.For(cfg.scope()).Warm()
+	for _, k := range s.keys.held {
+		k.provider.Warm()
+	}
 	s.announce(app, admin)
 	return s.run(ctx, app, admin)
 }
 
 // newSidecar wires the packages together. Nothing runs yet.
-func newSidecar(cfg *config, log *slog.Logger, toCOS, toSTS http.RoundTripper) (*sidecar, error) {
-	source, err := cfg.source(toSTS)
+func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) {
+	keys, err := newKeyring(cfg, t, credcache.Options{Logger: log, Splay: warmSplay})
 	if err != nil {
 		return nil, err
 	}
-	route, err := cfg.route()
-	if err != nil {
-		return nil, err
-	}
-	endpoint, err := route.URL()
-	if err != nil {
-		return nil, err
-	}
-	cache := credcache.New(source, credcache.Options{Logger: log, Splay: warmSplay})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newCredentialCollector(cache),
+		newCredentialCollector(keys),
 	)
-	handler, err := proxy.New(proxy.Options{
-		Route:        route,
-		Credentials:  cache.For(cfg.scope()),
+	options := proxy.Options{
 		AllowedHosts: cfg.AllowedHosts,
-		Transport:    toCOS,
+		Transport:    t.toCOS,
 		Logger:       log,
 		Registerer:   registry,
-	})
-	return &sidecar{
-		cfg: cfg, endpoint: endpoint.String(), log: log, started: time.Now(),
-		cache: cache, registry: registry, handler: handler,
-	}, err
+	}
+	for _, r := range cfg.routes {
+		route, err := r.proxyRoute(cfg.Endpoint)
+		if err != nil {
+			return nil, err
+		}
+		route.Credentials = keys.of(r).provider
+		options.Routes = append(options.Routes, route)
+	}
+	handler, err := proxy.New(options)
+	return &sidecar{cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry, handler: handler}, err
 }
 
+// announce logs each route, and then where they are served.
 func (s *sidecar) announce(app, admin net.Listener) {
+	for _, r := range s.cfg.routes {
+		s.log.Info("route",
+			"route", r.name,
+			"bucket", r.Bucket,
+			"region", r.Region,
+			"endpoint", r.endpoint.String(),
+			"source", r.Source,
+			"auto", r.auto,
+			"prefixes", r.Prefixes.String(),
+			"actions", r.Actions.String(),
+		)
+	}
 	adminAddress := "off"
 	if admin != nil {
 		adminAddress = display(admin)
 	}
-	s.log.Info("serving",
-		"listen", display(app),
-		"admin", adminAddress,
-		"bucket", s.cfg.Bucket,
-		"region", s.cfg.Region,
-		"endpoint", s.endpoint,
-		"source", s.cfg.Source,
-		"prefixes", s.cfg.Prefixes.String(),
-		"actions", s.cfg.Actions.String(),
-		"version", version(),
-	)
+	s.log.Info("serving", "listen", display(app), "admin", adminAddress, "routes", len(s.cfg.routes), "version", version())
 }
 
 // display is the address of l as it would be set, with the port that it got.

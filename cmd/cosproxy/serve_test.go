@@ -82,14 +82,17 @@ func TestServe(t *testing.T) {
 	contains(t, got.authorization, "q-sign-algorithm=sha1", "q-ak="+tmpID)
 	p.end(t, exitOK)
 
-	line := p.logs.wait(t, "serving")
-	for name, want := range map[string]string{
-		"bucket": "examplebucket-1250000000", "region": "ap-guangzhou", "endpoint": cos.URL, "source": "sts",
-		"prefixes": "uploads/*", "actions": "read,upload", "version": version(),
+	line := p.logs.wait(t, "route")
+	for name, want := range map[string]any{
+		"route": "default", "bucket": "examplebucket-1250000000", "region": "ap-guangzhou", "endpoint": cos.URL,
+		"source": "sts", "auto": true, "prefixes": "uploads/*", "actions": "read,upload",
 	} {
 		if line[name] != want {
-			t.Errorf("the start line has %s=%v, want %s", name, line[name], want)
+			t.Errorf("the line of the route has %s=%v, want %v", name, line[name], want)
 		}
+	}
+	if line = p.logs.wait(t, "serving"); line["routes"] != 1.0 || line["version"] != version() {
+		t.Errorf("the start line is %v", line)
 	}
 	line = p.logs.wait(t, "request")
 	if line["method"] != "PUT" || line["key"] != "uploads/a b" || line["status"] != 200.0 {
@@ -120,7 +123,7 @@ func TestStaticKey(t *testing.T) {
 	_, body := p.get(t, p.app, "/uploads/a")
 	contains(t, body, "q-ak=AKIDexample", "true")
 	p.end(t, exitOK)
-	if source := p.logs.wait(t, "serving")["source"]; source != "static" {
+	if source := p.logs.wait(t, "route")["source"]; source != "static" {
 		t.Errorf("source %v, want static", source)
 	}
 }

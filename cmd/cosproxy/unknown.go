@@ -11,8 +11,11 @@ const prefix = "COSPROXY_"
 // warnUnknown tells of variables that look like settings and are none, which
 // are mostly slips of the pen.
 func (c *config) warnUnknown(vars map[string]string) {
-	known := settings()
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		known := settings()
+		if begin := routeVariable.FindString(name); begin != "" {
+			known = routeSettings(begin)
+		}
 		rest, ok := strings.CutPrefix(name, prefix)
 		isKnown := slices.ContainsFunc(known, func(s setting) bool { return s.variable == name })
 		if !ok || isKnown || isServiceLink(rest) {

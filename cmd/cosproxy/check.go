@@ -1,0 +1,191 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tencentyun/cos-go-sdk-v5"
+
+	"cosproxy/credcache"
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+// checkTimeout limits the request to COS. Fetching a key has a limit of its own.
+const checkTimeout = 15 * time.Second
+
+// report is what a check of one route found, and its form in JSON: names and
+// codes stay as they are, new ones may come.
+type report struct {
+	Route    string `json:"route"`
+	Bucket   string `json:"bucket"`
+	Region   string `json:"region"`
+	Endpoint string `json:"endpoint"`
+	Source   string `json:"source"`
+	OK       bool   `json:"ok"`
+
+	KeyID      string     `json:"key_id,omitempty"`      // SecretId of the key; it is no secret
+	KeyExpires *time.Time `json:"key_expires,omitempty"` // absent without a key or an expiry
+	Request    string     `json:"request,omitempty"`     // the COS action that was tried
+	Status     int        `json:"status,omitempty"`      // of the answer
+	RequestID  string     `json:"request_id,omitempty"`  // of COS or STS
+	// ClockOffset is how many seconds this machine is ahead of the last server
+	// that told its time; absent if none did.
+	ClockOffset *int `json:"clock_offset_seconds,omitempty"`
+
+	fault
+	Note string `json:"note,omitempty"` // beside OK
+}
+
+// runCheck fetches a key for each route and tries it on COS with a request that
+// changes nothing.
+func runCheck(ctx context.Context, args, environ []string, std streams) int {
+	asJSON := len(args) == 1 && args[0] == "--json"
+	if len(args) > 0 && !asJSON {
+		return unexpected(append([]string{"check"}, args...), std)
+	}
+	cfg, ok := configured(environ, std.err)
+	if !ok {
+		return exitUsage
+	}
+	cfg.note(std.err)
+	reports, err := checkRoutes(ctx, cfg)
+	if err != nil {
+		fmt.Fprintln(std.err, "cosproxy:", err)
+		return exitFailure
+	}
+	code := exitOK
+	for _, r := range reports {
+		if !r.OK {
+			code = exitFailure
+		}
+	}
+	if !asJSON {
+		for _, r := range reports {
+			fmt.Fprint(std.out, r.text())
+		}
+		return code
+	}
+	enc := json.NewEncoder(std.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	err = enc.Encode(struct {
+		OK     bool     `json:"ok"`
+		Routes []report `json:"routes"`
+	}{code == exitOK, reports})
+	if err != nil {
+		return exitFailure
+	}
+	return code
+}
+
+func checkRoutes(ctx context.Context, cfg *config) ([]report, error) {
+	t := newTransports(cfg)
+	defer t.close()
+	keysClock := &clock{next: t.toKeys}
+	t.toKeys = keysClock
+	keys, err := newKeyring(cfg, t, credcache.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer keys.close()
+	var reports []report
+	for _, r := range cfg.routes {
+		c := &routeCheck{
+			cfg: cfg, route: r, keysClock: keysClock, cosClock: &clock{next: t.toCOS},
+			report: report{Route: r.name, Bucket: r.Bucket, Region: r.Region, Endpoint: r.endpoint.String(), Source: r.Source},
+		}
+		c.run(ctx, keys.of(r).provider)
+		reports = append(reports, c.report)
+	}
+	return reports, nil
+}
+
+// routeCheck is the check of one route while it runs.
+type routeCheck struct {
+	cfg       *config
+	route     *routeConfig
+	keysClock *clock // of STS or the key server
+	cosClock  *clock
+	report    report
+}
+
+func (c *routeCheck) run(ctx context.Context, provider proxy.Credentials) {
+	key, err := provider.Credentials(ctx)
+	c.report.ClockOffset = c.keysClock.seconds()
+	if err != nil {
+		c.report.fault, c.report.RequestID = c.keyFault(err)
+		return
+	}
+	c.report.KeyID = key.SecretID
+	if !key.Expires.IsZero() {
+		expires := key.Expires.UTC()
+		c.report.KeyExpires = &expires
+	}
+	p := probeFor(c.route)
+	c.report.Request = p.action
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	resp, err := p.send(ctx, c.client(key), p.key)
+	if resp != nil {
+		c.report.Status, c.report.RequestID = resp.StatusCode, resp.Header.Get("X-Cos-Request-Id")
+	}
+	if offset := c.cosClock.seconds(); offset != nil {
+		c.report.ClockOffset = offset
+	}
+	if err != nil {
+		c.report.fault = c.requestFault(p, err)
+	}
+	if c.report.fault == (fault{}) {
+		c.report.OK, c.report.Note = true, c.note(p)
+	}
+}
+
+// client is the official SDK with the key and with the ways of cosproxy. It
+// tries once: a check should show what fails.
+func (c *routeCheck) client(key signer.Credentials) *cos.Client {
+	client := cos.NewClient(&cos.BaseURL{BucketURL: c.route.endpoint}, &http.Client{Transport: &cos.AuthorizationTransport{
+		SecretID: key.SecretID, SecretKey: key.SecretKey, SessionToken: key.Token, Transport: c.cosClock,
+	}})
+	client.DisableURLCheck() // custom domains and loopback are allowed here
+	client.Conf.RetryOpt.Count = 1
+	return client
+}
+
+// note tells what a check that succeeded cannot vouch for.
+func (c *routeCheck) note(p probe) string {
+	var notes []string
+	if p.note != "" && c.report.Status >= http.StatusBadRequest {
+		notes = append(notes, p.note)
+	}
+	if offset := c.report.ClockOffset; offset != nil && (*offset > noticeableOffset || *offset < -noticeableOffset) {
+		notes = append(notes, clockText(*offset)+"; STS refuses at 5 min, COS at 15 min")
+	}
+	return strings.Join(notes, "; ")
+}
+
+// text is the report for people.
+func (r report) text() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "route %s (%s in %s, keys from %s): ", r.Route, r.Bucket, r.Region, r.Source)
+	if r.OK {
+		fmt.Fprintf(&b, "ok\n  key %s", r.KeyID)
+		if r.KeyExpires != nil {
+			fmt.Fprintf(&b, ", expires %s", r.KeyExpires.Format(time.RFC3339))
+		}
+		fmt.Fprintf(&b, "\n  %s at %s answered %d\n", r.Request, r.Endpoint, r.Status)
+	} else {
+		fmt.Fprintf(&b, "wrong (%s)\n  %s\n  %s\n", r.Code, r.Problem, r.Advice)
+	}
+	if r.RequestID != "" && !r.OK {
+		fmt.Fprintf(&b, "  request id %s\n", r.RequestID)
+	}
+	if r.Note != "" {
+		fmt.Fprintf(&b, "  note: %s\n", r.Note)
+	}
+	return b.String()
+}

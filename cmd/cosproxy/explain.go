@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+const explainUsage = `cosproxy explain shows how a request is signed, without sending it.
+
+Usage:
+  cosproxy explain METHOD URL [-H 'Name: value']...
+  cosproxy explain METHOD URL [-H 'Name: value']... < answer.xml
+
+URL is what an application asks cosproxy for, such as
+http://127.0.0.1:4360/uploads/a.txt, or one of a bucket in COS. A body is told by
+-H 'Content-Length: 13' or -H 'Transfer-Encoding: chunked'.
+
+On standard input it takes COS's answer to the same request, if that was
+SignatureDoesNotMatch, and says what COS has read differently.
+
+The key is the one in the settings; without one there, and for keys that would
+have to be fetched, the example key of the COS documentation. No secret is shown.
+
+Exit codes: 0 nothing wrong was found, 1 a difference was, or cosproxy itself
+would refuse the request, 2 arguments, settings or answer cannot be used.
+`
+
+// exampleKey is the pair of the examples in the COS documentation ("Request
+// signature", 436/7778). It opens nothing.
+var exampleKey = signer.Credentials{
+	SecretID:  "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",
+	SecretKey: "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz",
+}
+
+func runExplain(_ context.Context, args, environ []string, std streams) int {
+	if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+		fmt.Fprint(std.out, explainUsage)
+		return exitOK
+	}
+	code, err := explain(args, environ, std, time.Now())
+	if err != nil {
+		fmt.Fprintf(std.err, "cosproxy explain: %v\nRun cosproxy explain --help to see what it takes.\n", err)
+		return exitUsage
+	}
+	return code
+}
+
+// explain returns an error for what the caller has to write differently.
+func explain(args, environ []string, std streams, now time.Time) (int, error) {
+	r, err := parseRequest(args)
+	if err != nil {
+		return 0, err
+	}
+	answer, err := readMismatch(std.in)
+	if err != nil {
+		return 0, err
+	}
+	// Mistakes in other settings are the business of cosproxy check.
+	cfg, _ := parseConfig(environ)
+	routes, err := cfg.explainRoutes(r)
+	if err != nil {
+		return 0, err
+	}
+	creds, which := cfg.explainKey()
+	signed := now
+	if answer != nil {
+		had := creds.Token != ""
+		if creds, signed = answer.adopt(creds, now); !had && creds.Token != "" {
+			which += "; the session token is that of COS's answer"
+		}
+	}
+	o, err := dryRun(r, routes, cfg.AllowedHosts, creds, signed)
+	if err != nil {
+		return 0, err
+	}
+	if o.refusal != "" {
+		fmt.Fprintf(std.out, "cosproxy itself would refuse this request, and COS would not see it:\n  %d %s\n", o.Status, o.refusal)
+		return exitFailure, nil
+	}
+	e, err := signer.Explain(o.sent, creds, signed)
+	if err != nil {
+		return 0, err
+	}
+	o.describe(std.out, r)
+	fmt.Fprintf(std.out, "Key:               %s, %s\n%s", e.SecretID, which, e)
+	if answer == nil {
+		return exitOK, nil
+	}
+	return answer.compare(std.out, e, now), nil
+}
+
+// parseRequest reads METHOD URL [-H 'Name: value']... into what a server would
+// receive. No error repeats a value, since that may be a secret.
+func parseRequest(args []string) (*http.Request, error) {
+	var words []string
+	header := make(http.Header)
+	for i := 0; i < len(args); i++ {
+		if args[i] != "-H" {
+			words = append(words, args[i])
+			continue
+		}
+		i++
+		if i == len(args) {
+			return nil, errors.New("-H has nothing behind it: write -H 'Name: value'")
+		}
+		name, value, ok := strings.Cut(args[i], ":")
+		if !ok || name == "" {
+			return nil, errors.New("a -H has no name and colon: write -H 'Name: value'")
+		}
+		header.Add(name, strings.TrimSpace(value))
+	}
+	if len(words) != 2 || strings.HasPrefix(words[0], "-") || strings.HasPrefix(words[1], "-") {
+		return nil, errors.New("it takes one method and one URL, and any number of -H 'Name: value'")
+	}
+	r, err := http.NewRequest(words[0], words[1], http.NoBody)
+	var inURL *url.Error
+	switch {
+	case errors.As(err, &inURL):
+		return nil, fmt.Errorf("the URL cannot be read: %w", inURL.Err) // without the URL
+	case err != nil:
+		return nil, err
+	case r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "":
+		return nil, errors.New("the URL has to begin with http:// or https:// and a host")
+	case r.URL.User != nil:
+		return nil, errors.New("the URL has a user in it, which neither cosproxy nor COS takes")
+	}
+	if r.URL.Path == "" {
+		r.URL.Path = "/" // as clients send it
+	}
+	r.Header = header
+	return r, takeFraming(r)
+}
+
+// takeFraming moves from the header what net/http keeps in fields.
+func takeFraming(r *http.Request) error {
+	if host := r.Header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	if length := r.Header.Get("Content-Length"); length != "" {
+		n, err := strconv.ParseInt(length, 10, 64)
+		if err != nil || n < 0 {
+			return errors.New("the Content-Length in -H is not a number of bytes")
+		}
+		r.ContentLength = n
+	}
+	if r.Header.Get("Transfer-Encoding") != "" {
+		r.ContentLength = -1
+	}
+	if r.ContentLength != 0 {
+		r.Body = io.NopCloser(anyBody{})
+	}
+	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding"} {
+		r.Header.Del(name)
+	}
+	return nil
+}
+
+// explainRoutes are the routes that r can take: those of the settings, or for a
+// host that is not cosproxy's own, one that leads straight there.
+func (c *config) explainRoutes(r *http.Request) ([]proxy.Route, error) {
+	name := r.URL.Hostname()
+	own := isLocalHost(name) || named(c.AllowedHosts, name)
+	var routes []proxy.Route
+	for _, rc := range c.routes {
+		if rc.Bucket == "" || rc.Region == "" {
+			continue
+		}
+		route, err := rc.explainRoute(c.Endpoint)
+		if err != nil {
+			return nil, fmt.Errorf("the settings cannot be used: %w", err)
+		}
+		endpoint, err := route.URL()
+		if err != nil {
+			return nil, fmt.Errorf("the settings cannot be used: %w", err)
+		}
+		routes = append(routes, route)
+		own = own || named(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name)
+	}
+	switch {
+	case !own:
+		return []proxy.Route{{
+			Name: noRoute, Bucket: name, Region: "unknown", Endpoint: r.URL.Scheme + "://" + r.URL.Host,
+			Prefixes: []string{"*"}, Actions: []string{"*"},
+		}}, nil
+	case len(routes) == 0:
+		return nil, fmt.Errorf("%s is an address of cosproxy, and the settings do not say which bucket it leads to: set %s and %s, or write the URL of the bucket",
+			r.URL.Host, variable("Bucket"), variable("Region"))
+	}
+	return routes, nil
+}
+
+// noRoute is called what leads straight to a bucket that is in no settings.
+const noRoute = "none"
+
+func named(hosts []string, name string) bool {
+	return slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
+}
+
+// explainRoute is the route of r. Where Prefixes or Actions are not set yet, it
+// does not judge them.
+func (r *routeConfig) explainRoute(endpoint string) (proxy.Route, error) {
+	route, err := r.proxyRoute(endpoint)
+	if len(r.Prefixes) == 0 {
+		route.Prefixes = []string{"*"}
+	}
+	if len(r.Actions) == 0 {
+		route.Actions = []string{"*"}
+	}
+	return route, err
+}
+
+// explainKey is the key of the settings if it signs as it is, else exampleKey.
+func (c *config) explainKey() (creds signer.Credentials, which string) {
+	s := c.Source
+	static, fetched := false, false
+	for _, r := range c.routes {
+		_, known := sourceKinds[r.Source]
+		static = static || r.Source == "static"
+		fetched = fetched || known && r.Source != "static"
+	}
+	switch {
+	case static && s.SecretID != "" && s.SecretKey != "":
+		return signer.Credentials{SecretID: s.SecretID, SecretKey: string(s.SecretKey), Token: string(s.Token)},
+			"that of the settings"
+	case fetched:
+		return exampleKey, "the example of the COS documentation; cosproxy fetches its own, and sends x-cos-security-token too"
+	}
+	return exampleKey, "the example of the COS documentation, since the settings have none"
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"cosproxy/integration/cosemu"
+	"cosproxy/signer"
+)
+
+const explainTarget = "http://127.0.0.1/uploads/a%2Fb?b=2&a=%2B"
+
+// explainGet is the request that is signed in these tests.
+var explainGet = []string{"GET", explainTarget, "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}
+
+// refusal signs explainGet, changes it as a hop on the way might, and returns
+// what COS answers.
+func refusal(t *testing.T, change func(*http.Request)) string {
+	t.Helper()
+	cos, err := cosemu.Start(cosemu.Options{Buckets: []string{"examplebucket-1250000000", "otherbucket-1250000000"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := cos.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	r, err := parseRequest(explainGet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := parseConfig(staticKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	routes, err := cfg.explainRoutes(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds := signer.Credentials{SecretID: cos.SecretID(), SecretKey: cos.SecretKey(), Token: testToken}
+	o, err := dryRun(r, routes, nil, creds, time.Now())
+	if err != nil || o.sent == nil {
+		t.Fatalf("outcome %+v, error %v", o, err)
+	}
+	o.sent.URL.Scheme = "http"
+	change(o.sent)
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", cos.COSAddr())
+	}}
+	resp, err := transport.RoundTrip(o.sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || !strings.Contains(string(body), "SignatureDoesNotMatch") {
+		t.Fatalf("COS answered %d %s, error %v", resp.StatusCode, body, err)
+	}
+	return string(body)
+}
+
+func TestMismatch(t *testing.T) {
+	for _, tt := range mismatchCases() {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := refusal(t, tt.change)
+			if tt.cut != nil {
+				answer = tt.cut(answer)
+			}
+			code, out := explainOutput(t, answer, time.Now(), staticKey(), tt.args...)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d", code, tt.code)
+			}
+			for _, want := range tt.want {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q", want)
+				}
+			}
+			for _, not := range []string{testKey, testToken, "Note:"} {
+				if strings.Contains(out, not) {
+					t.Errorf("has %q", not)
+				}
+			}
+			if t.Failed() {
+				t.Logf("%s\n%s", out, answer)
+			}
+		})
+	}
+}
+
+// TestMismatchWithoutKey: the token that COS saw, and the window of the
+// signature, stand in for those of a key that is not at hand.
+func TestMismatchWithoutKey(t *testing.T) {
+	answer := refusal(t, spoil)
+	environ := []string{"COSPROXY_BUCKET=examplebucket-1250000000", "COSPROXY_REGION=ap-guangzhou"}
+	code, out := explainOutput(t, "HTTP/1.1 403 Forbidden\r\nx: a&b\r\n\r\n"+answer, time.Now().Add(3*time.Hour), environ, explainGet...)
+	if code != exitOK || strings.Contains(out, testToken) {
+		t.Errorf("exit code %d, want 0, or the token is shown", code)
+	}
+	for _, want := range []string{"the session token is that of COS's answer\n", "No difference", "Note: KeyTime lasts from "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if t.Failed() {
+		t.Log(out)
+	}
+}
+
+// TestMismatchOfKeyThatEnds: the window of a key from STS ends with it.
+func TestMismatchOfKeyThatEnds(t *testing.T) {
+	now := time.Unix(1893456000, 0)
+	for window, cosproxys := range map[string]bool{
+		"1893455880;1893459480": true,  // an hour
+		"1893455880;1893457000": true,  // the end of a key
+		"1893455880;1893459481": false, // longer than cosproxy's
+		"1893455881;1893459481": false, // not from a minute on
+		"1893455880;1893455900": false, // ends before cosproxy would have signed
+	} {
+		r := []string{"GET", "http://127.0.0.1/uploads/a"}
+		httpString := "get\n/uploads/a\n\nhost=" + explainHost + "&amp;x-cos-security-token=t\n"
+		answer := "<Error><StringToSign>sha1\n" + window + "\nhash</StringToSign><FormatString>" + httpString + "</FormatString></Error>"
+		bucket := []string{"COSPROXY_BUCKET=examplebucket-1250000000", "COSPROXY_REGION=ap-guangzhou"}
+		_, out := explainOutput(t, answer, now, bucket, r...)
+		if differs := strings.Contains(out, "line 2, KeyTime"); differs == cosproxys {
+			t.Errorf("%s: KeyTime differs: %t\n%s", window, differs, out)
+		}
+	}
+}
+
+// FuzzMismatch: whatever stands on standard input, explain says something, and
+// no token.
+func FuzzMismatch(f *testing.F) {
+	f.Add("sha1\n1;2\n3\n", "get\n/\n\nhost=h\n")
+	f.Add("", "get\n/a\nb\n\n\n")
+	f.Add("\n\n", "\n\n\n&&=&x-cos-security-token=%zz")
+	f.Add("sha1\n9223372036854775807;-9223372036854775808\n", "")
+	f.Fuzz(func(t *testing.T, toSign, format string) {
+		m := mismatch{StringToSign: toSign, FormatString: format}
+		if m.check() != nil {
+			return
+		}
+		creds, now := m.adopt(exampleKey, time.Unix(1893456000, 0))
+		req, err := http.NewRequest(http.MethodGet, "https://"+explainHost+"/a?b=1", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := signer.Explain(req, creds, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		code := m.compare(&out, e, now)
+		if same := strings.Contains(out.String(), "No difference"); same != (code == exitOK) {
+			t.Errorf("exit code %d with %s", code, &out)
+		}
+		if len(creds.Token) > 20 && strings.Contains(out.String(), creds.Token) {
+			t.Errorf("shows the token %q in %s", creds.Token, &out)
+		}
+	})
+}
+
+// mismatchCase is a request that is signed, changed, and refused by COS.
+type mismatchCase struct {
+	name   string
+	args   []string              // explained
+	change func(*http.Request)   // on the way
+	cut    func(s string) string // of the answer; nil: nothing
+	code   int
+	want   []string
+}
+
+func mismatchCases() []mismatchCase {
+	get := explainGet
+	query := func(q string) func(*http.Request) { return func(r *http.Request) { r.URL.RawQuery = q } }
+	header := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	without := func(element string) func(string) string {
+		return func(s string) string {
+			head, rest, _ := strings.Cut(s, "<"+element+">")
+			_, tail, _ := strings.Cut(rest, "</"+element+">")
+			return head + tail
+		}
+	}
+	dropRange := func(r *http.Request) { r.Header.Del("Range") }
+	return []mismatchCase{
+		{"method", get, func(r *http.Request) { r.Method = "DELETE" }, nil, 1, []string{"line 1, the method:\n  here: get\n  COS:  delete\nA proxy"}},
+		{"path", get, func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/uploads/a%2Fb", "" }, nil, 1,
+			[]string{"line 2, the path:\n  here: /uploads/a/b\n  COS:  /uploads/a%2Fb\n", "encoded twice"}},
+		{"parameter changed", get, query("b=2&a=+"), nil, 1, []string{"the parameter a:\n  here: a=%2B\n  COS:  a=%20\n", "encoding it anew"}},
+		{"parameter dropped", get, query("a=%2B"), nil, 1, []string{"the parameter b:\n  here: b=2\n  COS:  (not there)\n", "dropped the parameter"}},
+		{"parameter not explained", []string{"GET", strings.Replace(explainTarget, "b=2&", "", 1), "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}, spoil, nil, 1,
+			[]string{"the parameter b:\n  here: (not there)\n  COS:  b=2\n", "the URL explained here lacks it"}},
+		{"header changed", get, header("X-Cos-Meta-A", "2"), nil, 1, []string{"the header x-cos-meta-a:\n  here: x-cos-meta-a=1\n  COS:  x-cos-meta-a=2\n"}},
+		{"header dropped", get, dropRange, nil, 1, []string{"the header range:\n  here: range=bytes%3D0-1\n  COS:  (not there)\n", "dropped the header"}},
+		{"header not explained", get[:4], spoil, nil, 1, []string{"the header x-cos-meta-a:\n  here: (not there)\n  COS:  x-cos-meta-a=1\n", "Give it with -H"}},
+		{"host", get, func(r *http.Request) { r.Host = strings.Replace(r.Host, "example", "other", 1) }, nil, 1,
+			[]string{"the header host:\n  here: host=examplebucket-", "  COS:  host=otherbucket-", "rewrote Host"}},
+		{"length", []string{"GET", explainTarget, "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1", "-H", "Content-Length: 4"}, dropRange, nil, 1,
+			[]string{"the header content-length:\n  here: content-length=4\n  COS:  (not there)\n", "-H 'Content-Length: N'"}},
+		{"token", get, header("X-Cos-Security-Token", "OTHER-"+testToken), nil, 1,
+			[]string{"the header x-cos-security-token:\n  here: x-cos-security-token=[masked]\n  COS:  x-cos-security-token=[masked], another value\n"}},
+		{"no token", get, func(r *http.Request) { r.Header.Del("X-Cos-Security-Token") }, nil, 1, []string{"  COS:  (not there)\n", "without the session token"}},
+		{"KeyTime", get, func(r *http.Request) {
+			start := strings.Split(r.Header.Get("Authorization"), "&")[2][len("q-sign-time="):][:10]
+			n, _ := strconv.Atoi(start)
+			header("Authorization", strings.ReplaceAll(r.Header.Get("Authorization"), start, strconv.Itoa(n+1)))(r)
+		}, nil, 1, []string{"StringToSign, line 2, KeyTime:\n", "passed cosproxy by"}},
+		{"only StringToSign", get, header("Range", "bytes=0-2"), without("FormatString"), 1,
+			[]string{"StringToSign, line 3, the SHA-1 of HttpString:\n", "without FormatString"}},
+		{"only FormatString", get, header("Range", "bytes=0-2"), without("StringToSign"), 1, []string{"the header range:"}},
+		{"two answers", get, spoil, func(s string) string {
+			return strings.Replace(s, "<StringToSign>sha1", "<StringToSign>md5", 1)
+		}, 1, []string{"line 1, the algorithm:\n  here: sha1\n  COS:  md5\n"}},
+		{"key", get, spoil, nil, 0, []string{"No difference", "does not belong to the SecretId"}},
+	}
+}
+
+// spoil leaves all as it is but the signature.
+func spoil(r *http.Request) {
+	a := r.Header.Get("Authorization")
+	r.Header.Set("Authorization", a[:len(a)-40]+strings.Repeat("0", 40))
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// startRoutes runs cosproxy with two routes: /photos/ reads, /logs/ uploads.
+func startRoutes(t *testing.T, changes ...string) *process {
+	t.Helper()
+	return start(t, append([]string{"COSPROXY_BUCKET=", "COSPROXY_PREFIXES=", "COSPROXY_ACTIONS=",
+		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com"}, routesFor(changes...)...)...)
+}
+
+// newCOS answers with what it was asked for and with which key.
+func newCOS(t *testing.T) *httptest.Server {
+	return newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
+		_, key, _ := strings.Cut(r.Header.Get("Authorization"), "q-ak=")
+		key, _, _ = strings.Cut(key, "&")
+		fmt.Fprintln(w, r.Method, r.Host, r.RequestURI, "with", key)
+	})
+}
+
+func (p *process) send(t *testing.T, method, path string) string {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://"+p.app+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var body strings.Builder
+	if err := resp.Write(&body); err != nil {
+		t.Fatal(err)
+	}
+	return body.String()
+}
+
+func TestRoutesHoldDifferentKeys(t *testing.T) {
+	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
+	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
+		"COSPROXY_ROUTES_0_KEY_PREFIX=2026/")
+	contains(t, p.send(t, "GET", "/photos/a.jpg"), "GET photos-1250000000.cos.ap-guangzhou.myqcloud.com /2026/a.jpg with AKIDtmp\n")
+	contains(t, p.send(t, "PUT", "/logs/app/1"), "PUT logs-1250000000.cos.ap-guangzhou.myqcloud.com /app/1 with AKIDtmp2\n")
+	contains(t, p.send(t, "PUT", "/photos/a.jpg"), "403 Forbidden", "COSPROXY_ROUTES_0_ACTIONS")
+	contains(t, p.send(t, "PUT", "/logs/web/1"), "403 Forbidden", "COSPROXY_ROUTES_1_PREFIXES")
+
+	_, body := p.get(t, p.admin, "/status")
+	contains(t, body, "\nroute       /photos/\nbucket      photos-1250000000 in ap-guangzhou\n", "\nkey prefix  2026/\n", "\nkey         AKIDtmp, ",
+		"\nroute       /logs/\nbucket      logs-1250000000 in ap-guangzhou\n", "\nkey         AKIDtmp2, ")
+	_, body = p.get(t, p.admin, "/metrics")
+	contains(t, body, `cosproxy_key_ready{bucket="photos-1250000000",route="/photos/"} 1`,
+		`cosproxy_key_ready{bucket="logs-1250000000",route="/logs/"} 1`, `cosproxy_requests_total{action="GetObject",code="200",route="/photos/"} 1`)
+	p.end(t, exitOK)
+	if n := sts.calls.Load(); n != 2 {
+		t.Errorf("%d calls to STS, want 2", n)
+	}
+	if n := strings.Count(p.logs.all(), `"msg":"route"`); n != 2 {
+		t.Errorf("%d lines for routes, want 2", n)
+	}
+}
+
+func TestEqualScopesShareAKey(t *testing.T) {
+	same := []string{"COSPROXY_ROUTES_1_BUCKET=photos-1250000000", "COSPROXY_ROUTES_1_PREFIXES=a/*,*", "COSPROXY_ROUTES_1_ACTIONS=read,name/cos:GetObject"}
+	tests := []struct {
+		name    string
+		changes []string
+		keys    int64
+	}{
+		{"same source and duration", nil, 1},
+		{"the same duration twice", []string{"COSPROXY_DURATION=1h", "COSPROXY_ROUTES_1_DURATION=60m"}, 1},
+		{"other duration", []string{"COSPROXY_ROUTES_1_DURATION=1h"}, 2},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
+			p := startRoutes(t, append(append(same, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String()), tt.changes...)...)
+			for _, path := range []string{"/photos/a", "/logs/b"} {
+				contains(t, p.send(t, "GET", path), "200 OK", "with AKIDtmp\n")
+			}
+			_, status := p.get(t, p.admin, "/status")
+			_, metrics := p.get(t, p.admin, "/metrics")
+			if tt.keys == 1 {
+				contains(t, status, "\nshared by   /photos/, /logs/\n")
+				contains(t, metrics, `cosproxy_key_fetches_total{bucket="photos-1250000000",route="/photos/,/logs/"} 1`)
+			}
+			p.end(t, exitOK)
+			if n := sts.calls.Load(); n != tt.keys {
+				t.Errorf("%d keys were fetched, want %d", n, tt.keys)
+			}
+		})
+	}
+}
+
+// TestSourcesStandAlone has one route whose source fails: it gets no key from
+// the source of the other.
+func TestSourcesStandAlone(t *testing.T) {
+	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
+	refusing := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
+	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
+		"COSPROXY_ROUTES_1_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT="+refusing.URL)
+	contains(t, p.send(t, "GET", "/photos/a"), "200 OK", "with AKIDtmp\n")
+	contains(t, p.send(t, "PUT", "/logs/app/1"), "503 Service Unavailable")
+	status, body := p.get(t, p.admin, "/readyz")
+	if status != http.StatusServiceUnavailable || !strings.HasPrefix(body, "route /logs/: no valid key: endpoint: ") {
+		t.Errorf("/readyz is %d %q", status, body)
+	}
+	p.end(t, exitOK)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// choose is what auto means: the first source that is configured, or "" for
+// none. The order is that of Tencent's own tools; role stands before the pair
+// alone, since it needs both. The metadata service is not asked, since a start
+// must not depend on the network.
+func (c *sourceConfig) choose() string {
+	pair := c.SecretID != "" || c.SecretIDFile != "" || c.SecretKey != "" || c.SecretKeyFile != ""
+	switch {
+	case c.RoleARN != "":
+		return "role"
+	case c.Token != "" || c.TokenFile != "":
+		return "static"
+	case pair:
+		return "sts"
+	case c.KeyFile != "":
+		return "file"
+	case c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != "":
+		return "oidc"
+	case c.CVMRole != "":
+		return "cvm"
+	case c.KeyEndpoint != "":
+		return "endpoint"
+	}
+	return ""
+}
+
+// checkSources pins the source of each route and checks what it needs.
+func (c *config) checkSources(m *mistakes) {
+	pair := false // whether any source uses it
+	for _, r := range c.routes {
+		if r.Source == "auto" {
+			r.auto, r.Source = true, c.Source.choose()
+		}
+		pair = pair || slices.Contains(sourceKinds[r.Source].needs, "SecretID")
+	}
+	if pair {
+		readSecret(m, "SecretID", &c.Source.SecretID, c.Source.SecretIDFile)
+		readSecret(m, "SecretKey", &c.Source.SecretKey, c.Source.SecretKeyFile)
+		readSecret(m, "Token", &c.Source.Token, c.Source.TokenFile)
+	}
+	for _, r := range c.routes {
+		kind, known := sourceKinds[r.Source]
+		switch {
+		case known:
+			c.checkSource(m, r, kind)
+		case r.auto:
+			m.add(r.names["Source"], "is auto, and no source is configured: set %s and %s for STS; or %s, %s, or the TKE_ variables; or write cvm for the role of the instance",
+				variable("SecretID"), variable("SecretKey"), variable("KeyFile"), variable("KeyEndpoint"))
+		default:
+			m.add(r.names["Source"], "is %q: write auto, static, sts, role, oidc, cvm, endpoint or file", r.Source)
+		}
+	}
+}
+
+func (c *config) checkSource(m *mistakes, r *routeConfig, kind sourceKind) {
+	c.Source.checkNeeds(m, kind, r)
+	source, token := r.names["Source"], c.Source.Token
+	switch {
+	case token != "" && (r.Source == "sts" || r.Source == "role"):
+		m.add(variable("Token"), "does not go with %s=%s, since STS takes no temporary key: remove it, or write %[1]s=static", source, r.Source)
+	case token == "" && r.Source == "static":
+		c.warn("%s=static without %s: requests are signed with a long-lived key, which no prefixes or actions limit at COS", source, variable("Token"))
+	case kind.wide != "":
+		c.warn("%s=%s: %s; only cosproxy is sure to hold applications to the prefixes and actions", source, r.Source, kind.wide)
+	}
+	sts := kind.names["Endpoint"] == "STSEndpoint"
+	if u, err := url.Parse(c.Source.STSEndpoint); sts && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
+		c.warn("%s is plain http: whoever can listen on the way reads the keys; write https://", variable("STSEndpoint"))
+	}
+	_, err := kind.open(&c.Source, r.Duration, new(transports))
+	m.addOptions(err, kind.variables(r))
+}
+
+func (c *sourceConfig) checkNeeds(m *mistakes, kind sourceKind, r *routeConfig) {
+	for _, field := range kind.needs {
+		switch name := variable(field); {
+		case c.value(field) != "":
+		case field == "SecretID" || field == "SecretKey":
+			m.addBroken(name, "is required for source %s: write it, or name a file that holds it in %s", r.Source, variable(field+"File"))
+		default:
+			m.addBroken(name, "is required for source %s: write for example %s", r.Source, settingOf(field).example)
+		}
+	}
+}
+
+// value is the text of a field; all are strings.
+func (c *sourceConfig) value(field string) string {
+	return reflect.ValueOf(c).Elem().FieldByName(field).String()
+}
+
+// variables are those of a route's source, by the fields of its Options.
+func (k sourceKind) variables(r *routeConfig) map[string]string {
+	all := map[string]string{"Duration": r.names["Duration"]}
+	for option, field := range k.names {
+		all[option] = variable(field)
+	}
+	return all
+}
+
+// readSecret sets value to the content of the file at path, if one is given.
+func readSecret[T ~string](m *mistakes, field string, value *T, path string) {
+	*value = T(strings.TrimSpace(string(*value)))
+	if path == "" {
+		return
+	}
+	file := field + "File"
+	content, err := os.ReadFile(path)
+	text := T(strings.TrimSpace(string(content)))
+	switch {
+	case *value != "":
+		m.add(variable(file), "is set as well as %s: keep one of the two", variable(field))
+	case err != nil:
+		m.add(variable(file), "cannot be read: %v", err)
+	case text == "":
+		m.add(variable(file), "names an empty file, %s", path)
+	}
+	*value = text
+	m.broken[variable(field)] = text == ""
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// issuer answers as STS, as a metadata service and as a key server, and keeps
+// what it was asked, one line a request.
+type issuer struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []string
+}
+
+func newIssuer(t *testing.T) *issuer {
+	s := new(issuer)
+	s.Server = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
+		var call struct{ RoleArn, RoleSessionName, ProviderID, WebIdentityToken string }
+		line := r.Method + " " + r.URL.Path
+		if r.Header.Get("Content-Type") == "application/json" {
+			if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
+				t.Error(err)
+			}
+			line = strings.Join([]string{r.Header.Get("X-Tc-Action"), r.Header.Get("X-Tc-Region"), call.RoleArn, call.RoleSessionName,
+				call.ProviderID, fmt.Sprint("token ", call.WebIdentityToken == testToken)}, " ")
+		} else if r.Method == http.MethodPost {
+			line = strings.Join([]string{r.FormValue("Action"), r.FormValue("SecretId"), r.FormValue("RoleArn"), r.FormValue("RoleSessionName"),
+				r.FormValue("ExternalId"), r.FormValue("DurationSeconds"), fmt.Sprint("policy ", r.FormValue("Policy") != "")}, " ")
+		}
+		if strings.HasPrefix(r.URL.Path, "/keys") {
+			line += fmt.Sprint(" ", r.URL.Query()["prefix"], " token ", r.Header.Get("Authorization") == "Bearer "+testToken)
+		}
+		s.mu.Lock()
+		s.asked = append(s.asked, line)
+		s.mu.Unlock()
+		if strings.HasSuffix(r.URL.Path, "/security-credentials/") {
+			fmt.Fprint(w, "instance-role")
+			return
+		}
+		key, expires := fmt.Sprintf(`"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q`, tmpID, tmpKey, tmpToken), time.Now().Add(time.Hour)
+		answer := fmt.Sprintf(`"ExpiredTime":%d,"Expiration":%q`, expires.Unix(), expires.UTC().Format(time.RFC3339))
+		switch r.URL.Path {
+		case "/":
+			fmt.Fprintf(w, `{"Response":{"Credentials":{%s},%s}}`, key, answer)
+		case "/keys":
+			fmt.Fprintf(w, `{"credentials":{%s},%s}`, strings.Replace(key, "Token", "SessionToken", 1), answer)
+		default:
+			fmt.Fprintf(w, `{%s,%s,"Code":"Success"}`, key, answer)
+		}
+	})
+	return s
+}
+
+func (s *issuer) requests() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.asked)
+}
+
+// TestSources has the smallest configuration of each source, and holds that
+// every variable reaches its place.
+func TestSources(t *testing.T) {
+	keys, cos := newIssuer(t), newCOS(t)
+	role, noPair := "qcs::cam::uin/100000000001:roleName/r", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}
+	sts := "COSPROXY_STS_ENDPOINT=" + keys.URL
+	tests := []struct {
+		source  string
+		environ []string
+		asked   []string
+	}{
+		{"sts", []string{sts, "COSPROXY_DURATION=10m"}, []string{"GetFederationToken AKIDexample    600 policy true"}},
+		{"role", []string{sts, "COSPROXY_ROLE_ARN=" + role}, []string{"AssumeRole AKIDexample " + role + " cosproxy  1800 policy true"}},
+		{"role", []string{sts, "COSPROXY_ROLE_ARN=" + role, "COSPROXY_ROLE_SESSION_NAME=pod-1", "COSPROXY_ROLE_EXTERNAL_ID=ext"},
+			[]string{"AssumeRole AKIDexample " + role + " pod-1 ext 1800 policy true"}},
+		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken+"\n")),
+			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " cosproxy cls-1 token true"}},
+		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA="+keys.URL),
+			[]string{"GET /latest/meta-data/cam/security-credentials/", "GET /latest/meta-data/cam/security-credentials/instance-role"}},
+		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA="+keys.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
+		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
+		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys", "COSPROXY_KEY_ENDPOINT_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
+		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys", "COSPROXY_KEY_ENDPOINT_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
+		{"file", append(noPair, "COSPROXY_KEY_FILE="+file(t, fmt.Sprintf(`{"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q}`, tmpID, tmpKey, tmpToken))), nil},
+		{"file", append(noPair, "COSPROXY_KEY_FILE_PROFILE=other", "COSPROXY_KEY_FILE="+file(t, "[other]\nsecret_id = "+tmpID+"\nsecret_key = "+tmpKey+"\n")), nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.source, func(t *testing.T) {
+			before := len(keys.requests())
+			p := start(t, append(slices.Clone(tt.environ), "COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())...)
+			contains(t, p.send(t, http.MethodGet, "/uploads/a"), "200 OK", "with AKIDtmp\n")
+			p.end(t, exitOK)
+			if got := keys.requests()[before:]; !slices.Equal(got, tt.asked) {
+				t.Errorf("the issuer was asked\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.asked, "\n"))
+			}
+			if source := p.logs.wait(t, "route")["source"]; source != tt.source {
+				t.Errorf("source %v, want %s", source, tt.source)
+			}
+		})
+	}
+}
+
+// TestPairIsReplaced has both halves in files: the next key is asked for with
+// what they hold by then.
+func TestPairIsReplaced(t *testing.T) {
+	id, key := file(t, "AKIDold\n"), file(t, testKey+"\n")
+	keys := newIssuer(t)
+	cfg, err := parseConfig(settingsFor("COSPROXY_STS_ENDPOINT="+keys.URL, "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=",
+		"TENCENTCLOUD_SECRET_ID_FILE="+id, "TENCENTCLOUD_SECRET_KEY_FILE="+key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := newTransports(cfg)
+	defer ways.close()
+	source, err := sourceKinds["sts"].open(&cfg.Source, 0, ways)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"AKIDold", "AKIDnew"} {
+		if err := os.WriteFile(id, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := source.Fetch(t.Context(), cfg.routes[0].scope()); err != nil {
+			t.Fatal(err)
+		}
+		if got := keys.requests(); !strings.HasPrefix(got[len(got)-1], "GetFederationToken "+want) {
+			t.Errorf("asked %q, want with %s", got, want)
+		}
+	}
+}

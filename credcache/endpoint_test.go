@@ -1,0 +1,180 @@
+package credcache_test
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"cosproxy/credcache"
+	"cosproxy/signer"
+)
+
+func keyServerSource(t *testing.T, url string, change func(*credcache.EndpointOptions)) credcache.Source {
+	t.Helper()
+	opts := credcache.EndpointOptions{URL: url, Token: secret}
+	if change != nil {
+		change(&opts)
+	}
+	src, err := credcache.NewEndpoint(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+func keyServerKey(key string, expires int64) string {
+	return fmt.Sprintf(`{"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"%s","sessionToken":"%[1]s"},"startTime":1,"expiredTime":%d}`, key, expires)
+}
+
+func TestEndpointRequest(t *testing.T) {
+	asked := credcache.Scope{
+		Bucket: "examplebucket-1250000000", Region: "ap-beijing",
+		Prefixes: []string{"b&c/*", "a/*", "a/b"}, Actions: []string{"list", "name/cos:HeadBucket"},
+	}
+	expires := time.Now().Add(time.Hour).Unix()
+	for _, tt := range []struct {
+		name, path, token, authorization, query string
+	}{
+		{"plain", "/sts", "", "", ""},
+		{"no path", "", "", "", ""},
+		{"a token and a query", "/a%2Fb?team=x%26y", secret, "Bearer " + secret, "&team=x%26y"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
+				want := "action=name%2Fcos%3AGetBucket&action=name%2Fcos%3AHeadBucket&bucket=examplebucket-1250000000" +
+					"&prefix=a%2F%2A&prefix=b%26c%2F%2A&region=ap-beijing" + tt.query
+				path, _, _ := strings.Cut(tt.path, "?")
+				if r.Method != http.MethodGet || r.URL.RawQuery != want || strings.TrimPrefix(r.URL.EscapedPath(), "/") != strings.TrimPrefix(path, "/") {
+					t.Errorf("got  %s %s\nwant %s?%s", r.Method, r.RequestURI, tt.path, want)
+				}
+				if got := r.Header.Get("Authorization"); got != tt.authorization {
+					t.Errorf("Authorization: %s, want %s", got, tt.authorization)
+				}
+				fmt.Fprint(w, keyServerKey(secret, expires))
+			})
+			src := keyServerSource(t, server.URL+tt.path, func(o *credcache.EndpointOptions) { o.Token = tt.token })
+			creds, err := src.Fetch(t.Context(), asked)
+			want := signer.Credentials{SecretID: "AKID-1", SecretKey: secret, Token: secret, Expires: time.Unix(expires, 0)}
+			if err != nil || creds != want {
+				t.Errorf("got %v, %v, want %v", creds, err, want)
+			}
+		})
+	}
+}
+
+func TestEndpointAnswers(t *testing.T) {
+	expires := time.Now().Add(time.Hour).Unix()
+	for name, body := range map[string]string{
+		"Node, Python and PHP": fmt.Sprintf(`{"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"K","sessionToken":"T"},
+			"requestId":"r","expiration":"2030-01-01T00:00:00Z","startTime":1,"expiredTime":%d}`, expires),
+		"Go":                      fmt.Sprintf(`{"Credentials":{"TmpSecretId":"AKID-1","TmpSecretKey":"K","Token":"T"},"ExpiredTime":%d}`, expires),
+		"COS SDKs":                fmt.Sprintf(`{"TmpSecretId":"AKID-1","TmpSecretKey":"K","SecurityToken":"T","StartTime":1,"ExpiredTime":%d}`, expires),
+		"only a date":             `{"TmpSecretId":"AKID-1","TmpSecretKey":"K","Token":"T","Expiration":"` + time.Unix(expires, 0).UTC().Format(time.RFC3339) + `"}`,
+		"with an envelope's code": fmt.Sprintf(`{"code":0,"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"K","sessionToken":"T"},"expiredTime":%d}`, expires),
+	} {
+		t.Run(name, func(t *testing.T) {
+			creds, err := keyServerSource(t, stsServer(t, text(body)).URL, nil).Fetch(t.Context(), uploads)
+			want := signer.Credentials{SecretID: "AKID-1", SecretKey: "K", Token: "T", Expires: time.Unix(expires, 0)}
+			if err != nil || creds != want {
+				t.Errorf("got %v, %v, want %v", creds, err, want)
+			}
+		})
+	}
+}
+
+func TestEndpointErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer http.HandlerFunc
+		want   credcache.SourceError
+		cause  error
+	}{
+		{"401", status(401), credcache.SourceError{Code: "HTTP 401", Message: "refused", Hint: "bearer token"}, nil},
+		{"403", status(403), credcache.SourceError{Code: "HTTP 403", Message: "refused", Hint: "this scope"}, nil},
+		{"404", status(404), credcache.SourceError{Code: "HTTP 404", Hint: "check the URL"}, nil},
+		{"302", status(302), credcache.SourceError{Code: "HTTP 302", Message: "sends elsewhere", Hint: "final URL"}, nil},
+		{"429", status(429), credcache.SourceError{Code: "HTTP 429", Message: "no key now", Retryable: true}, nil},
+		{"503", status(503), credcache.SourceError{Code: "HTTP 503", Hint: "log of the key server", Retryable: true}, nil},
+		{"a long-lived pair", text(`{"secretId":"AKID-1","secretKey":"` + secret + `"}`),
+			credcache.SourceError{Message: "lacks the session token, expiry", Retryable: true}, credcache.ErrBadAnswer},
+		{"no id", text(`{"tmpSecretKey":"` + secret + `","token":"` + secret + `","expiredTime":4000000000}`),
+			credcache.SourceError{Message: "lacks the SecretId", Retryable: true}, credcache.ErrBadAnswer},
+		{"expired", text(keyServerKey(secret, 1)), credcache.SourceError{Message: "expired at", Hint: "clock", Retryable: true}, credcache.ErrBadAnswer},
+		{"a line break in the key", text(keyServerKey(secret+`\n`, 4000000000)),
+			credcache.SourceError{Message: "has a blank, a line break", Retryable: true}, credcache.ErrBadAnswer},
+		{"a date that is none", text(`{"tmpSecretId":"A","tmpSecretKey":"` + secret + `","token":"T","expiration":"` + secret + `"}`),
+			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrBadAnswer},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.want.Source = "endpoint"
+			wantSourceError(t.Context(), t, keyServerSource(t, stsServer(t, tt.answer).URL, nil), tt.want, tt.cause)
+		})
+	}
+}
+
+func TestEndpointReadsARotatedToken(t *testing.T) {
+	mounted := newMount(t, map[string]string{"token": "first\n"})
+	var sent []string
+	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
+		sent = append(sent, r.Header.Get("Authorization"))
+		fmt.Fprint(w, keyServerKey(secret, 4_000_000_000))
+	})
+	src := keyServerSource(t, server.URL, func(o *credcache.EndpointOptions) { o.Token, o.TokenFile = "", mounted.path("token") })
+	for _, token := range []string{"second", ""} {
+		if _, err := src.Fetch(t.Context(), uploads); err != nil {
+			t.Fatal(err)
+		}
+		mounted.swap(map[string]string{"token": token})
+	}
+	wantSourceError(t.Context(), t, src, credcache.SourceError{
+		Source: "endpoint", Code: "Unreadable", Message: "is empty", Retryable: true}, nil)
+	if got := fmt.Sprint(sent); got != "[Bearer first Bearer second]" {
+		t.Errorf("sent %s; an empty file must not become a request without a token", got)
+	}
+}
+
+func TestEndpointWithACertificateOfItsOwn(t *testing.T) {
+	server := httptest.NewTLSServer(text(keyServerKey(secret, 4_000_000_000)))
+	defer server.Close()
+	transport := server.Client().Transport.(*http.Transport).Clone()
+	transport.DisableKeepAlives = true
+	transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
+	src := keyServerSource(t, server.URL, func(o *credcache.EndpointOptions) { o.Transport = transport })
+	if _, err := src.Fetch(t.Context(), uploads); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEndpointOptions(t *testing.T) {
+	for _, tt := range []struct {
+		opts  credcache.EndpointOptions
+		field string
+	}{
+		{credcache.EndpointOptions{URL: "https://keys.example.com"}, ""},
+		{credcache.EndpointOptions{URL: "https://keys.example.com/sts?team=a", Token: secret}, ""},
+		{credcache.EndpointOptions{URL: "http://localhost:8080/sts", TokenFile: "token"}, ""},
+		{credcache.EndpointOptions{URL: "http://127.0.0.2/"}, ""},
+		{credcache.EndpointOptions{URL: "http://[::1]:1/"}, ""},
+		{credcache.EndpointOptions{}, "URL"},
+		{credcache.EndpointOptions{URL: "keys.example.com"}, "URL"},
+		{credcache.EndpointOptions{URL: "ftp://keys.example.com"}, "URL"},
+		{credcache.EndpointOptions{URL: "https://"}, "URL"},
+		{credcache.EndpointOptions{URL: "https://a:" + secret + "@keys.example.com"}, "URL"},
+		{credcache.EndpointOptions{URL: "https://keys.example.com/#" + secret}, "URL"},
+		{credcache.EndpointOptions{URL: "https://%zz" + secret}, "URL"},
+		{credcache.EndpointOptions{URL: "http://keys.example.com/?key=" + secret}, "URL"},
+		{credcache.EndpointOptions{URL: "http://10.0.0.1/"}, "URL"},
+		{credcache.EndpointOptions{URL: "http://127.0.0.1.example.com/"}, "URL"},
+		{credcache.EndpointOptions{URL: "https://keys.example.com/?bucket=" + secret}, "URL"},
+		{credcache.EndpointOptions{URL: "https://keys.example.com/", Token: secret + "\n"}, "Token"},
+		{credcache.EndpointOptions{URL: "https://keys.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
+	} {
+		_, err := credcache.NewEndpoint(tt.opts)
+		wantMistake(t, err, tt.field)
+	}
+}

@@ -1,0 +1,187 @@
+package credcache_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cosproxy/credcache"
+	"cosproxy/signer"
+)
+
+// The figures of a day: go test -v -run TestFleet ./credcache -fleet 24h.
+var fleetRun = flag.Duration("fleet", 34*time.Minute, "virtual time that TestFleet runs for, at least 34m; from 4h on with more cases")
+
+// Calls per second and account that STS documents.
+const (
+	quotaFederation  = 600 // GetFederationToken, AssumeRole
+	quotaWebIdentity = 20  // AssumeRoleWithWebIdentity
+)
+
+// fleet is a roll-out of sidecars that share the quota of one account. Each has
+// a real Cache, with one key, in virtual time.
+type fleet struct {
+	size   int
+	within time.Duration // they start in, evenly by chance
+	splay  time.Duration // Options.Splay of each
+	life   time.Duration // of the keys
+	quota  int           // calls that STS answers in a second
+	run    time.Duration
+	eager  bool // each asks for its key as soon as it runs
+
+	down, up time.Duration // every call fails from down to up
+}
+
+// account is STS with its quota: it counts the calls of each second and
+// refuses those beyond the quota.
+type account struct {
+	fleet
+	start time.Time
+
+	mu      sync.Mutex
+	calls   []int // by second
+	refused int
+	latest  []time.Duration // by sidecar: when its key was issued
+	keyless time.Duration   // when the last sidecar got its first key
+}
+
+func (a *account) fetch(sidecar int) (signer.Credentials, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := time.Since(a.start)
+	second := int(at / time.Second)
+	a.calls[second]++
+	switch {
+	case a.down <= at && at < a.up:
+		return signer.Credentials{}, errDown
+	case a.calls[second] > a.quota:
+		a.refused++
+		return signer.Credentials{}, &credcache.SourceError{Source: "sts", Code: "RequestLimitExceeded", Retryable: true}
+	}
+	if a.latest[sidecar] == 0 {
+		a.keyless = at
+	}
+	a.latest[sidecar] = at
+	return signer.Credentials{
+		SecretID: fmt.Sprintf("AKID-%d-%d", sidecar, at), SecretKey: secret, Token: secret, Expires: time.Now().Add(a.life),
+	}, nil
+}
+
+// roll runs the fleet.
+func (f fleet) roll(t *testing.T) *account {
+	a := &account{fleet: f, calls: make([]int, f.run/time.Second+1), latest: make([]time.Duration, f.size)}
+	synctest.Test(t, func(t *testing.T) {
+		a.start = time.Now()
+		chance := rand.New(rand.NewPCG(1, 2))
+		for i := range f.size {
+			c := credcache.New(credcache.SourceFunc(func(context.Context, credcache.Scope) (signer.Credentials, error) {
+				return a.fetch(i)
+			}), credcache.Options{Splay: f.splay, Rand: rand.New(rand.NewPCG(3, uint64(i))).Float64})
+			defer c.Close()
+			time.AfterFunc(time.Duration(chance.Float64()*float64(f.within)), func() {
+				p := c.For(uploads)
+				p.Warm()
+				if f.eager {
+					_, _ = p.Credentials(t.Context())
+				}
+			})
+		}
+		time.Sleep(f.run)
+	})
+	return a
+}
+
+// peak and mean are of the calls per second in [from, to).
+func (a *account) peak(from, to time.Duration) int {
+	return slices.Max(a.calls[from/time.Second : to/time.Second])
+}
+
+func (a *account) mean(from, to time.Duration) float64 {
+	sum := 0
+	for _, n := range a.calls[from/time.Second : to/time.Second] {
+		sum += n
+	}
+	return float64(sum) / (to - from).Seconds()
+}
+
+// hasKeys fails the test unless every sidecar has a valid key at the end.
+func (a *account) hasKeys(t *testing.T) {
+	t.Helper()
+	for i, at := range a.latest {
+		if at == 0 || at+a.life < a.run {
+			t.Fatalf("at the end sidecar %d has no valid key; the last was issued at %v", i, at)
+		}
+	}
+}
+
+func TestFleet(t *testing.T) {
+	const m = time.Minute
+	run := *fleetRun
+	type outage struct {
+		name     string
+		down, up time.Duration
+	}
+	// The worst moment: the first refreshes come together, and so do the
+	// expiries after them.
+	outages := []outage{{"an outage from the first refreshes on", 17 * m, min(77*m, run-210*time.Second)}}
+	if run >= 4*time.Hour {
+		outages = append(outages, outage{"no outage", 0, 0}, outage{"an outage in the middle", run / 2, run/2 + time.Hour})
+	}
+	for _, tt := range outages {
+		t.Run(tt.name, func(t *testing.T) {
+			f := fleet{size: 10_000, within: 10 * time.Second, splay: 20 * time.Second, life: 30 * m,
+				quota: quotaFederation, run: run, down: tt.down, up: tt.up}
+			a := f.roll(t)
+			t.Logf("calls per second: start peak %d; then peak %d, mean %.1f; outage %v to %v peak %d; the 3 min after it peak %d; whole run mean %.1f",
+				a.peak(0, m), a.peak(m, run), a.mean(m, run), tt.down, tt.up, a.peak(tt.down, tt.up+time.Second), a.peak(tt.up, tt.up+3*m), a.mean(0, run))
+			if a.peak(0, run) > f.quota {
+				t.Errorf("peak %d, %d calls refused; the quota is %d", a.peak(0, run), a.refused, f.quota)
+			}
+			a.hasKeys(t)
+		})
+	}
+}
+
+// No splay helps against requests that need their keys at once: the quota
+// decides how long it takes, and the backoff how many calls it costs.
+func TestAFleetOfColdRequests(t *testing.T) {
+	f := fleet{size: 10_000, within: 10 * time.Second, life: 30 * time.Minute, quota: quotaFederation, run: 5 * time.Minute, eager: true}
+	a := f.roll(t)
+	t.Logf("peak %d, %d calls refused, the last first key after %v", a.peak(0, f.run), a.refused, a.keyless)
+	if a.refused > f.size || a.keyless > 2*time.Minute {
+		t.Errorf("%d calls refused and the last first key after %v; want at most one refusal for each and 2 min", a.refused, a.keyless)
+	}
+	a.hasKeys(t)
+}
+
+// Web identity: the start has to be as slow as the quota, after which the
+// refreshes of 7,000 pods (in a window of 2/15 of the life) stay below it.
+func TestAFleetOnWebIdentity(t *testing.T) {
+	const life = 2 * time.Hour
+	type start struct {
+		splay     time.Duration
+		overQuota bool
+	}
+	starts := []start{{15 * time.Minute, false}}
+	if *fleetRun >= 4*time.Hour {
+		starts = append(starts, start{20 * time.Second, true})
+	}
+	for _, tt := range starts {
+		t.Run(fmt.Sprint("splay ", tt.splay), func(t *testing.T) {
+			f := fleet{size: 7_000, within: 10 * time.Second, splay: tt.splay, life: life, quota: quotaWebIdentity, run: 100 * time.Minute}
+			a := f.roll(t)
+			t.Logf("start peak %d; refreshes peak %d; %d calls refused; the last first key after %v",
+				a.peak(0, time.Hour), a.peak(time.Hour, f.run), a.refused, a.keyless)
+			if over := a.peak(0, f.run) > f.quota; over != tt.overQuota {
+				t.Errorf("peak %d, over the quota of %d: %v, want %v", a.peak(0, f.run), f.quota, over, tt.overQuota)
+			}
+			a.hasKeys(t)
+		})
+	}
+}

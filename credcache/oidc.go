@@ -1,0 +1,79 @@
+package credcache
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+
+	"cosproxy/signer"
+)
+
+// OIDCOptions configure NewOIDC. In a TKE pod whose service account has a role,
+// the first four come from the variables that TKE sets.
+type OIDCOptions struct {
+	// Region to call STS in: TKE_REGION. Empty: that of the scope.
+	Region string
+	// ProviderID is the identity provider in CAM: TKE_PROVIDER_ID. Required.
+	ProviderID string
+	// TokenFile holds the web identity token: TKE_WEB_IDENTITY_TOKEN_FILE.
+	// Required. It is read anew at each fetch, since kubelet rotates the token,
+	// and blanks and line breaks around it do not count.
+	TokenFile string
+	// RoleARN is the role, as in RoleOptions: TKE_ROLE_ARN. Required.
+	RoleARN string
+	// SessionName is as in RoleOptions.
+	SessionName string
+	// Endpoint and Transport are as in STSOptions.
+	Endpoint  string
+	Transport http.RoundTripper
+	// Duration is as in RoleOptions.
+	Duration time.Duration
+}
+
+// NewOIDC returns a Source that calls AssumeRoleWithWebIdentity of Tencent Cloud
+// STS, through its SDK. No long-lived key takes part.
+//
+// The scope does not limit these keys: the SDK's call has no place for a session
+// policy, so they can do all that the role may. Give the role a policy as narrow
+// as the scope. Errors are as those of NewSTS.
+func NewOIDC(opts OIDCOptions) (Source, error) {
+	if opts.SessionName == "" {
+		opts.SessionName = sessionName
+	}
+	s, err := newSTSSource("oidc", "name the identity provider and the service account in the trust policy of the role",
+		opts.Endpoint, opts.Duration, roleMaxDuration, opts.Transport)
+	err = errors.Join(required("ProviderID", opts.ProviderID), required("TokenFile", opts.TokenFile),
+		checkRole(opts.RoleARN, opts.SessionName), err)
+	if opts.Region != "" && !regionForm.MatchString(opts.Region) {
+		err = errors.Join(err, &OptionError{Field: "Region", Problem: "not a region; write its short name, such as ap-beijing"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return SourceFunc(func(ctx context.Context, scope Scope) (signer.Credentials, error) {
+		token, err := readText("TokenFile", opts.TokenFile)
+		if err != nil {
+			return signer.Credentials{}, unreadable(s.source, err)
+		}
+		call := sts.WebIdentityOptions{
+			Region: opts.Region, ProviderId: opts.ProviderID, WebIdentityToken: token,
+			RoleArn: opts.RoleARN, RoleSessionName: opts.SessionName, DurationSeconds: s.seconds(),
+		}
+		if call.Region == "" {
+			call.Region = scope.Region
+		}
+		return s.ask(ctx, "", "", token, func(c *sts.Client) (*sts.CredentialResult, error) {
+			return c.AssumeRoleWithWebIdentity(&call)
+		})
+	}), nil
+}
+
+func required(field, value string) error {
+	if value == "" {
+		return &OptionError{Field: field, Problem: "missing"}
+	}
+	return nil
+}

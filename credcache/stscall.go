@@ -1,0 +1,131 @@
+package credcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
+
+	"cosproxy/signer"
+)
+
+const (
+	stsEndpoint = "https://sts.tencentcloudapi.com"
+	stsDuration = 30 * time.Minute
+	sessionName = "cosproxy"
+
+	// stsMaxDuration is the limit for sub-accounts; for a root account it is
+	// 7200 s (GetFederationToken, 1150/49452). STS judges which one applies.
+	stsMaxDuration = 129600 * time.Second
+	// roleMaxDuration is that of AssumeRole and AssumeRoleWithWebIdentity (API
+	// definition of STS, 2018-08-13).
+	roleMaxDuration = 43200 * time.Second
+)
+
+var (
+	// The API definition of STS: RoleSessionName, and the two forms of RoleArn.
+	sessionForm = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
+	roleForm    = regexp.MustCompile(`^qcs::cam::uin/[0-9]+:role(Name)?/[^\s/]+$`)
+)
+
+// stsSource is what the sources that ask STS share.
+type stsSource struct {
+	service
+	scheme   string
+	duration time.Duration
+	allow    string // what to do when CAM refuses the call
+}
+
+// newSTSSource fills in what is zero. Its error joins *OptionErrors.
+func newSTSSource(source, allow, endpoint string, d, longest time.Duration, transport http.RoundTripper) (*stsSource, error) {
+	if endpoint == "" {
+		endpoint = stsEndpoint
+	}
+	if d == 0 {
+		d = stsDuration
+	}
+	if transport == nil {
+		transport = newTransport(dialTimeout)
+	}
+	u, err := parseHost(endpoint, stsEndpoint)
+	if err = errors.Join(err, checkDuration(d, longest)); err != nil {
+		return nil, err
+	}
+	check := "check the STS endpoint " + u.Host + " and any HTTP proxy before it"
+	return &stsSource{scheme: u.Scheme, duration: d, allow: allow, service: service{
+		source: source, what: "STS", host: u.Host, check: check, next: transport,
+		refused: func(int) (string, string) {
+			return "STS answers 200 even to what it refuses, so this came from something else", check
+		},
+	}}, nil
+}
+
+// seconds is the life to ask for.
+func (s *stsSource) seconds() int64 { return int64(s.duration / time.Second) }
+
+// policy is the session policy of scope, for the calls that take one.
+func (s *stsSource) policy(scope Scope) (*sts.CredentialPolicy, error) {
+	policy, err := scope.Policy()
+	if err != nil {
+		return nil, &SourceError{Source: s.source, Code: "InvalidScope", Message: oneLine(err.Error()), Err: err}
+	}
+	return policy, nil
+}
+
+// ask has do call STS as the pair id and key; secret is what the call is
+// authenticated with. There is a client for each call because the SDK takes no
+// context.
+func (s *stsSource) ask(ctx context.Context, id, key, secret string, do func(*sts.Client) (*sts.CredentialResult, error)) (signer.Credentials, error) {
+	c := &call{service: &s.service, ctx: ctx, secret: secret}
+	result, err := do(sts.NewClient(id, key, &http.Client{Transport: c}, sts.Scheme(s.scheme), sts.Host(s.host)))
+	if err != nil {
+		return signer.Credentials{}, s.failure(c, err)
+	}
+	return c.checked(keyAnswer{
+		keyFields: keyFields{
+			TmpSecretID:  result.Credentials.TmpSecretID,
+			TmpSecretKey: result.Credentials.TmpSecretKey,
+			SessionToken: result.Credentials.SessionToken,
+		},
+		ExpiredTime: int64(result.ExpiredTime), Expiration: result.Expiration,
+	}.credentials(), result.RequestId)
+}
+
+// parseHost is strict because only scheme and host are used: what would be
+// dropped has to be an error. The STS SDK also signs the host as written.
+func parseHost(endpoint, example string) (*url.URL, error) {
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil || u.Hostname() == "" || strings.HasSuffix(u.Host, ":") || (u.Scheme != "https" && u.Scheme != "http"):
+	case u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || strings.Contains(endpoint, "#"):
+	default:
+		return u, nil
+	}
+	// The value is not shown: user information may hold a password.
+	return nil, &OptionError{Field: "Endpoint", Problem: "not a URL of scheme and host alone; write it like " + example}
+}
+
+func checkDuration(d, longest time.Duration) error {
+	if d < time.Second || d > longest || d%time.Second != 0 {
+		return &OptionError{Field: "Duration", Problem: fmt.Sprintf(
+			"%v is not a life that STS grants; write whole seconds from 1s to %gh, such as 30m", d, longest.Hours())}
+	}
+	return nil
+}
+
+func checkRole(arn, session string) error {
+	var role, name error
+	if !roleForm.MatchString(arn) {
+		role = &OptionError{Field: "RoleARN", Problem: fmt.Sprintf("%q is not a role; copy it from the CAM console: qcs::cam::uin/100000000001:roleName/example", arn)}
+	}
+	if !sessionForm.MatchString(session) {
+		name = &OptionError{Field: "SessionName", Problem: fmt.Sprintf("%q is not a session name; write 2 to 128 letters, digits or any of +=,.@_-", session)}
+	}
+	return errors.Join(role, name)
+}

@@ -1,0 +1,158 @@
+package proxy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+)
+
+// route is a Route that is ready for requests.
+type route struct {
+	Route
+	endpoint *url.URL
+	upstream signingTransport
+}
+
+func newRoute(r Route, base http.RoundTripper) (*route, error) {
+	r.Name = cmp.Or(r.Name, "default")
+	r.PathPrefix = cmp.Or(r.PathPrefix, "/")
+	r.Settings = cmp.Or(r.Settings, "COSPROXY_")
+	switch {
+	case r.Bucket == "" || r.Region == "":
+		return nil, errors.New("proxy: a route needs a bucket and a region")
+	case r.Credentials == nil:
+		return nil, errors.New("proxy: Route.Credentials is missing")
+	}
+	if err := checkPathPrefix(r.PathPrefix); err != nil {
+		return nil, err
+	}
+	endpoint, err := r.URL()
+	if err != nil {
+		return nil, err
+	}
+	r.Hosts = slices.Clone(r.Hosts)
+	for i, h := range r.Hosts {
+		r.Hosts[i] = strings.ToLower(hostname(h))
+	}
+	return &route{Route: r, endpoint: endpoint, upstream: signingTransport{base: base, credentials: r.Credentials}}, nil
+}
+
+// checkPathPrefix wants a prefix that looks the same escaped and unescaped, so
+// that there is one way only to write it in a request.
+func checkPathPrefix(p string) error {
+	if !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || p != "/" && path.Clean(p)+"/" != p {
+		return fmt.Errorf("proxy: path prefix %q must begin and end with a slash and be clean, such as /photos/", p)
+	}
+	for _, c := range []byte(p) {
+		if c != '/' && c != '-' && c != '_' && c != '.' && c != '~' && !isAlphanumeric(c) {
+			return fmt.Errorf("proxy: path prefix %q may have letters, digits, - _ . ~ and slashes only", p)
+		}
+	}
+	return nil
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// target is what a request means on one route. Its path goes to COS, escaped
+// as the client had it.
+type target struct {
+	route         *route
+	op            operation
+	path, rawPath string
+	query         query
+}
+
+// resolve finds the route of a request and what the request means there. The
+// target is usable for the log also beside an error, as far as it goes.
+func (p *Proxy) resolve(r *http.Request, q query) (target, error) {
+	if !strings.HasPrefix(r.URL.Path, "/") {
+		return target{}, errorf(http.StatusBadRequest, "InvalidURI",
+			"The request target is not a path. Send the object key as /key.")
+	}
+	if own := p.bucketHosts[strings.ToLower(hostname(r.Host))]; own != nil {
+		return firstAllowed(own, r, q)
+	}
+	rt := p.localRoute(r)
+	if rt == nil {
+		return target{}, errorf(http.StatusNotFound, "NoSuchRoute",
+			"No route serves this path on Host %q. Routes begin with %s.", r.Host, strings.Join(p.pathPrefixes(), " "))
+	}
+	from := len(rt.PathPrefix) - 1
+	return rt.target(r, q, r.URL.Path[from:], r.URL.EscapedPath()[from:], rt.KeyPrefix)
+}
+
+// firstAllowed serves a request to a bucket's own host: of several routes to
+// that bucket the first that allows it, or the first one's refusal.
+func firstAllowed(own []*route, r *http.Request, q query) (target, error) {
+	var first target
+	var refusal error
+	for i, rt := range own {
+		t, err := rt.target(r, q, r.URL.Path, r.URL.EscapedPath(), "")
+		if err == nil {
+			return t, nil
+		}
+		if i == 0 {
+			first, refusal = t, err
+		}
+	}
+	return first, refusal
+}
+
+// localRoute chooses by Host, then by the longest path prefix.
+func (p *Proxy) localRoute(r *http.Request) *route {
+	host, escaped := strings.ToLower(hostname(r.Host)), r.URL.EscapedPath()
+	var best *route
+	claimed := false // best was chosen by Host
+	for _, rt := range p.routes {
+		named := slices.Contains(rt.Hosts, host)
+		switch {
+		case len(rt.Hosts) > 0 && !named, !strings.HasPrefix(escaped, rt.PathPrefix):
+		case best == nil, named && !claimed, named == claimed && len(rt.PathPrefix) > len(best.PathPrefix):
+			best, claimed = rt, named
+		}
+	}
+	return best
+}
+
+func (p *Proxy) pathPrefixes() []string {
+	var all []string
+	for _, rt := range p.routes {
+		all = append(all, rt.PathPrefix)
+	}
+	return all
+}
+
+// target says what a request means on rt, and whether rt allows it. path is
+// the part behind PathPrefix, decoded once and never cleaned: //, . and %2F are
+// part of keys.
+func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix string) (target, error) {
+	key := urlPath[1:]
+	t := target{route: rt, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q}
+	if key != "" && keyPrefix != "" {
+		key = keyPrefix + key
+		t.op.key = key
+		t.path, t.rawPath = "/"+key, "/"+(&url.URL{Path: "/" + keyPrefix}).EscapedPath()[1:]+escaped[1:]
+	}
+	if key != "" && path.Clean("/"+key) == "/" {
+		// COS would read such a path as the bucket: a download would become a
+		// listing. The official Go and Node SDKs refuse these keys as well.
+		return t, errorf(http.StatusBadRequest, "InvalidURI",
+			"The object key %q would be read by COS as the bucket itself. Choose another key.", key)
+	}
+	op, err := classify(r.Method, key, q)
+	if err != nil {
+		return t, err
+	}
+	t.op = op
+	if isListing(t.op.action) && keyPrefix != "" {
+		t.query = q.under(keyPrefix)
+	}
+	return t, rt.authorize(t.op, r, t.query)
+}
