@@ -36,7 +36,7 @@ run: build ## Run the sidecar against an embedded local COS and STS
 
 test: ## Run every Go test, under the race detector
 	@test -n '$(RACE)' || echo 'make test: no cgo, so the race detector is off; install gcc or clang' >&2
-	$(GO) test $(RACE) ./...
+	$(GO) test $(RACE) -parallel 4 ./...
 
 test-node: build ## Run the official Node SDK through the sidecar (needs npm)
 	cd integration/node && npm install --no-audit --no-fund --silent && ../../bin/cosemu -- node test.mjs ../../bin/cosproxy
@@ -56,8 +56,9 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	  done; \
 	done
 
-bench: build ## Compare signer and proxy with the SDK and with httputil.ReverseProxy
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./proxy ./integration
+bench: build ## Compare signer and proxy with their peers, simulate a fleet (minutes)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./credcache ./integration
+	$(GO) test -run Fleet -v ./credcache -fleet 24h
 
 cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy

@@ -133,8 +133,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 	listening := make(chan struct{})
 	go s.watch(stderr, listening)
 	t.Cleanup(func() {
-		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
-		<-s.exited
+		s.kill()
 		if t.Failed() {
 			t.Logf("log of cosproxy:\n%s", tail(s.log.String(), 8000))
 		}
@@ -148,6 +147,17 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 		t.Fatalf("cosproxy ended before it listened:\n%s", s.log.String())
 	}
 	return s
+}
+
+// kill ends the program and what it has started, and lets cosemu clean up first.
+func (s *sidecar) kill() {
+	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(3 * time.Second):
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+		<-s.exited
+	}
 }
 
 // cleanEnv is what a program needs of the environment of the tests. A

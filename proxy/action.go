@@ -136,15 +136,16 @@ func (rt Route) authorize(op operation, r *http.Request, q query) error {
 	switch {
 	case op.action == "" && !rt.coversAction(actionPrefix+"*"):
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"%s with this query is no COS operation that cosproxy knows, so it passes only where %sACTIONS is *.", r.Method, rt.Settings)
+			"%s with this query on %q is no COS operation that cosproxy knows, so on route %s it passes only where %sACTIONS is *.",
+			r.Method, op.key, rt.Name, rt.Settings)
 	case op.action != "" && !rt.coversAction(op.action):
 		return rt.denied(op.action, op.key, "ACTIONS")
 	case op.key != "" && !rt.coversKey(op.key):
 		return rt.denied(op.action, op.key, "PREFIXES")
 	case isListing(op.action) && !rt.coversListing(q):
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"Listing bucket %s under prefix %q is not allowed on route %s; %sPREFIXES allows %s. Ask with a prefix inside these.",
-			rt.Bucket, q.get("prefix"), rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
+			"%s under prefix %q in bucket %s is not allowed on route %s; %sPREFIXES allows %s. Ask with a prefix inside these.",
+			op.action, q.get("prefix"), rt.Bucket, rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
 	}
 	return rt.authorizeCopy(r)
 }
@@ -181,7 +182,8 @@ func (rt Route) authorizeCopy(r *http.Request) error {
 	}
 	if !strings.HasPrefix(strings.ToLower(host), strings.ToLower(rt.Bucket+".cos."+rt.Region+".")) {
 		return errorf(http.StatusForbidden, "AccessDenied",
-			"A copy on route %s may only read from its own bucket, %s in %s; x-cos-copy-source names %s.", rt.Name, rt.Bucket, rt.Region, host)
+			"name/cos:GetObject on %q of %s is not allowed: a copy on route %s may only read from its own bucket, %s in %s.",
+			key, host, rt.Name, rt.Bucket, rt.Region)
 	}
 	if !rt.coversAction(actionPrefix + "GetObject") {
 		return rt.denied(actionPrefix+"GetObject", key, "ACTIONS")

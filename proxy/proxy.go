@@ -90,6 +90,10 @@ func (p *Proxy) add(rt *route) error {
 		if shared && rt.PathPrefix == other.PathPrefix {
 			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host", other.Name, rt.Name, rt.PathPrefix)
 		}
+		if strings.EqualFold(rt.endpoint.Host, other.endpoint.Host) && (rt.Bucket != other.Bucket || rt.Region != other.Region) {
+			return fmt.Errorf("proxy: routes %s and %s are for two buckets, but both lead to %s; put {bucket} and {region} into the endpoint",
+				other.Name, rt.Name, rt.endpoint.Host)
+		}
 	}
 	p.routes = append(p.routes, rt)
 	host := strings.ToLower(rt.endpoint.Hostname())
@@ -178,8 +182,8 @@ func (p *Proxy) serve(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	if err := x.upload.load(); err != nil {
-		return x.failure(err)
+	if err := p.load(x); err != nil {
+		return err
 	}
 	x.upload.attach(out)
 	resp, err := x.target.route.upstream.send(out)
@@ -190,6 +194,21 @@ func (p *Proxy) serve(x *exchange) error {
 		return x.failure(err)
 	}
 	return p.respond(x, resp)
+}
+
+// load reads what has to be known of the body before anything is sent.
+func (p *Proxy) load(x *exchange) error {
+	limit := int64(replayLimit)
+	if x.target.namesKeysInBody() {
+		limit = multiDeleteLimit
+	}
+	if err := x.upload.load(limit); err != nil {
+		return x.failure(err)
+	}
+	if x.target.namesKeysInBody() {
+		return x.target.route.authorizeDeletes(x.upload.small)
+	}
+	return nil
 }
 
 // fail answers with an error of the proxy's own. A client that has gone gets

@@ -29,7 +29,7 @@ func parseQuery(raw string) (query, error) {
 		return q, nil
 	}
 	var wire strings.Builder
-	changed := false
+	changed := strings.HasSuffix(raw, "&")
 	for rest := raw; rest != ""; {
 		var pair string
 		pair, rest, _ = strings.Cut(rest, "&")

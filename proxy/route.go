@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"strings"
 )
 
@@ -78,8 +79,22 @@ func (rt Route) URL() (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// coversKey reports whether the route's prefixes allow the key.
+// coversKey reports whether the route's prefixes allow the key. One with . or ..
+// between slashes must be allowed as it is and as it would be without them: what
+// COS makes of them is not documented.
 func (rt Route) coversKey(key string) bool {
+	if !rt.coversLiterally(key) {
+		return false
+	}
+	for segment := range strings.SplitSeq(key, "/") {
+		if segment == "." || segment == ".." {
+			return rt.coversLiterally(path.Clean("/" + key)[1:])
+		}
+	}
+	return true
+}
+
+func (rt Route) coversLiterally(key string) bool {
 	for _, p := range rt.Prefixes {
 		if stem, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(key, stem) || key == p {
 			return true

@@ -40,6 +40,7 @@ func TestRoutes(t *testing.T) {
 		{"key prefix keeps escapes", "localhost", "/photos/archive/a%2Fb+c", archive, "/old%20photos/a%2Fb+c"},
 		{"listing under the key prefix", "localhost", "/photos/archive/?prefix=2020/&delimiter=/", archive, "/?prefix=old%20photos%2F2020/&delimiter=/"},
 		{"listing without a prefix", "localhost", "/photos/archive/?max-keys=2", archive, "/?max-keys=2&prefix=old%20photos%2F"},
+		{"listing with a trailing separator", "localhost", "/photos/archive/?max-keys=2&", archive, "/?max-keys=2&prefix=old%20photos%2F"},
 		{"listing without a query", "localhost", "/photos/archive/", archive, "/?prefix=old%20photos%2F"},
 		{"host", "reports.INTERNAL:80", "/photos/a", reports, "/photos/a"},
 		{"host and path", "reports.internal", "/tenant/a", photos, "/a"},
@@ -95,11 +96,17 @@ func TestRoutesMayNotOverlap(t *testing.T) {
 		r.Name, r.PathPrefix, r.Hosts = name, prefix, hosts
 		return r
 	}
+	at := func(name, prefix, bucket string) proxy.Route {
+		r := named(name, prefix)
+		r.Bucket, r.Endpoint = bucket, "https://cos.internal"
+		return r
+	}
 	tests := []struct {
 		name   string
 		routes []proxy.Route
 		clash  bool
 	}{
+		{"two buckets at one endpoint", []proxy.Route{at("a", "/x/", "one-1250000000"), at("b", "/y/", "two-1250000000")}, true},
 		{"same prefix", []proxy.Route{named("a", "/x/"), named("b", "/x/")}, true},
 		{"both without", []proxy.Route{named("a", ""), named("b", "/")}, true},
 		{"same host", []proxy.Route{named("a", "", "h"), named("b", "", "g", "H")}, true},

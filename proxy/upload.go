@@ -32,9 +32,9 @@ type upload struct {
 // empty reports whether the client sent no body at all.
 func (u *upload) empty() bool { return u.r.ContentLength == 0 || u.r.Body == nil }
 
-// load reads a small body whole.
-func (u *upload) load() error {
-	if u.r.ContentLength <= 0 || u.r.ContentLength > replayLimit {
+// load reads a body of at most limit bytes whole.
+func (u *upload) load(limit int64) error {
+	if u.r.ContentLength <= 0 || u.r.ContentLength > limit {
 		return nil
 	}
 	defer u.watchdog.stop()

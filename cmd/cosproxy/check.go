@@ -48,39 +48,58 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	if len(args) > 0 && !asJSON {
 		return unexpected(append([]string{"check"}, args...), std)
 	}
-	cfg, ok := configured(environ, std.err)
-	if !ok {
-		return exitUsage
+	cfg, err := parseConfig(environ)
+	if err != nil && asJSON {
+		return result{Mistakes: strings.Split(err.Error(), "\n"), Notes: cfg.warnings}.write(std)
 	}
-	cfg.note(std.err)
+	if err != nil {
+		cfg.complain(err, std.err)
+		return exitFailure
+	}
+	if !asJSON {
+		cfg.note(std.err)
+	}
 	reports, err := checkRoutes(ctx, cfg)
 	if err != nil {
 		fmt.Fprintln(std.err, "cosproxy:", err)
 		return exitFailure
 	}
-	code := exitOK
+	all := result{OK: true, Routes: reports, Notes: cfg.warnings}
 	for _, r := range reports {
-		if !r.OK {
-			code = exitFailure
-		}
+		all.OK = all.OK && r.OK
 	}
-	if !asJSON {
-		for _, r := range reports {
-			fmt.Fprint(std.out, r.text())
-		}
-		return code
+	if asJSON {
+		return all.write(std)
 	}
+	for _, r := range reports {
+		fmt.Fprint(std.out, r.text())
+	}
+	return all.code()
+}
+
+// result is what a check found, and its form in JSON.
+type result struct {
+	OK       bool     `json:"ok"`
+	Mistakes []string `json:"mistakes,omitempty"` // in the settings; then there are no routes
+	Notes    []string `json:"notes,omitempty"`    // what is allowed and should be seen
+	Routes   []report `json:"routes"`
+}
+
+func (r result) code() int {
+	if r.OK {
+		return exitOK
+	}
+	return exitFailure
+}
+
+func (r result) write(std streams) int {
 	enc := json.NewEncoder(std.out)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
-	err = enc.Encode(struct {
-		OK     bool     `json:"ok"`
-		Routes []report `json:"routes"`
-	}{code == exitOK, reports})
-	if err != nil {
+	if err := enc.Encode(r); err != nil {
 		return exitFailure
 	}
-	return code
+	return r.code()
 }
 
 func checkRoutes(ctx context.Context, cfg *config) ([]report, error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,10 +47,7 @@ func checked(t *testing.T, args []string, environ ...string) (int, string) {
 	var out, errs bytes.Buffer
 	code := run(context.Background(), append([]string{"check"}, args...), environ, streams{out: &out, err: &errs})
 	noSecrets(t, out.String()+errs.String())
-	if code == exitUsage {
-		return code, errs.String()
-	}
-	return code, out.String()
+	return code, cmp.Or(out.String(), errs.String())
 }
 
 // checkOne checks the one route of settingsFor against answers and returns what
@@ -280,7 +278,11 @@ func TestCheckArguments(t *testing.T) {
 		}
 	}
 	code, out := checked(t, nil, slices.Concat(settingsFor(), []string{"COSPROXY_REGION="})...)
-	if code != exitUsage || !strings.Contains(out, "COSPROXY_REGION is required") {
+	if code != exitFailure || !strings.Contains(out, "COSPROXY_REGION is required") {
 		t.Errorf("exit code %d, %s", code, out)
+	}
+	code, out = checked(t, []string{"--json"}, slices.Concat(settingsFor(), []string{"COSPROXY_REGION="})...)
+	if code != exitFailure || !strings.Contains(out, `"mistakes": [`) || !strings.Contains(out, "COSPROXY_REGION is required") {
+		t.Errorf("as JSON: exit code %d, %s", code, out)
 	}
 }

@@ -21,7 +21,7 @@ type config struct {
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
 
-	Listen       address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path'."`
+	Listen       address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path', a socket that its owner alone can use."`
 	AdminListen  address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' or 'off'."`
 	UnsafeListen bool    `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Whoever reaches them uses the bucket without a key."`
 	AllowedHosts list    `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
@@ -48,6 +48,7 @@ func parseConfig(environ []string) (*config, error) {
 	found.addParsed(settings(), env.ParseWithOptions(cfg, env.Options{Environment: vars}))
 	cfg.parseRoutes(vars, found)
 	cfg.check(found)
+	checkProxies(found, vars)
 	cfg.warnUnknown(vars)
 	return cfg, errors.Join(found.errs...)
 }

@@ -41,6 +41,15 @@ func file(t *testing.T, content string) string {
 	return path
 }
 
+// manyPrefixes make a policy that is longer than CAM takes.
+func manyPrefixes() string {
+	var all []string
+	for i := range 200 {
+		all = append(all, fmt.Sprintf("a-rather-long-prefix-of-tenant-%d/*", 1000+i))
+	}
+	return strings.Join(all, ",")
+}
+
 func TestMistakes(t *testing.T) {
 	secretFile, emptyFile, noFile := file(t, testKey+"\n"), file(t, " \n"), filepath.Join(t.TempDir(), "none")
 	tests := []struct {
@@ -106,6 +115,16 @@ func TestMistakes(t *testing.T) {
 		{"one address for both", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:4360"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
 		{"unsafe is no bool", []string{"COSPROXY_UNSAFE_LISTEN=yes"}, []string{"COSPROXY_UNSAFE_LISTEN cannot be read"}},
 		{"hosts of commas", []string{"COSPROXY_ALLOWED_HOSTS=,"}, []string{"COSPROXY_ALLOWED_HOSTS cannot be read"}},
+		{"hosts with more than a name", []string{"COSPROXY_ALLOWED_HOSTS=*,http://foo/,a:80"}, []string{
+			`COSPROXY_ALLOWED_HOSTS is wrong: "*" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "http://foo/" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "a:80" has a port`}},
+		{"connect to no host", []string{"COSPROXY_CONNECT_TO=:443"}, []string{`COSPROXY_CONNECT_TO is wrong: ":443" has no host`}},
+		{"endpoint with a password", []string{"COSPROXY_ENDPOINT=https://user:p%ss" + testKey + "@x"}, []string{"COSPROXY_ENDPOINT is wrong: proxy: an endpoint may not have a user"}},
+		{"wrapped token", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_TOKEN=" + testToken + "\n" + testToken}, []string{"TENCENTCLOUD_TOKEN is wrong: it has a blank, a line break"}},
+		{"SecretId with more behind it", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=AKIDexample&q-ak=x"}, []string{"TENCENTCLOUD_SECRET_ID is wrong"}},
+		{"proxy that is none", []string{"HTTPS_PROXY=http://", "http_proxy=http://a b"}, []string{"http_proxy is no URL", "HTTPS_PROXY is no URL"}},
+		{"proxies", []string{"HTTPS_PROXY=http://proxy:3128", "HTTP_PROXY=proxy:3128"}, nil},
+		{"policy too long", []string{"COSPROXY_PREFIXES=" + manyPrefixes()}, []string{"COSPROXY_PREFIXES is wrong: the 200 prefixes and"}},
+		{"long list for a key without policy", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_PREFIXES=" + manyPrefixes()}, nil},
 		{"negative drain", []string{"COSPROXY_DRAIN_TIMEOUT=-1s"}, []string{"COSPROXY_DRAIN_TIMEOUT is negative"}},
 		{"log format", []string{"COSPROXY_LOG_FORMAT=xml"}, []string{`COSPROXY_LOG_FORMAT is "xml": write text or json`}},
 		{"log level", []string{"COSPROXY_LOG_LEVEL=loud"}, []string{"COSPROXY_LOG_LEVEL cannot be read"}},
@@ -136,6 +155,7 @@ func TestWarnings(t *testing.T) {
 		{"every action", []string{"COSPROXY_ACTIONS=*"}, []string{"COSPROXY_ACTIONS has *"}},
 		{"every action by name", []string{"COSPROXY_ACTIONS=name/cos:*"}, []string{"COSPROXY_ACTIONS has *"}},
 		{"long-lived key", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
+		{"sources that are not used", []string{"COSPROXY_KEY_ENDPOINT=https://keys.internal/", "COSPROXY_KEY_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and takes sts; configured and not used: file, endpoint"}},
 		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT is plain http"}},
 		{"STS in the clear, not used", []string{"COSPROXY_STS_ENDPOINT=http://sts.example", "COSPROXY_SOURCE=cvm"}, []string{"COSPROXY_SOURCE=cvm: the key of an instance can do all that its role may; only cosproxy is sure to hold"}},
 		{"key server", []string{"COSPROXY_KEY_ENDPOINT=https://keys.example", "COSPROXY_SOURCE=endpoint"}, []string{"COSPROXY_SOURCE=endpoint: the key server is told the scope and decides"}},
@@ -200,8 +220,10 @@ func TestSourceIsPinned(t *testing.T) {
 		{[]string{role}, "role", true},
 		{[]string{keyFile, keyServer}, "sts", true},
 		{auto(keyFile, keyServer), "file", true},
-		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", keyServer)...), "oidc", true},
-		{auto("COSPROXY_CVM_ROLE=r", keyServer), "cvm", true},
+		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", keyServer)...), "endpoint", true},
+		{auto(append(oidc(t), "COSPROXY_SOURCE=auto")...), "oidc", true},
+		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", "COSPROXY_CVM_ROLE=r")...), "cvm", true},
+		{auto("COSPROXY_CVM_ROLE=r", keyServer), "endpoint", true},
 		{auto(keyServer), "endpoint", true},
 		{auto("COSPROXY_SOURCE=cvm"), "cvm", false},
 		{[]string{"COSPROXY_SOURCE=sts"}, "sts", false},

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
@@ -137,14 +138,14 @@ func (c *routeCheck) refusal(p probe, e *cos.ErrorResponse) fault {
 	case e.Code == "SignatureDoesNotMatch":
 		return fault{"signature", "COS computed another signature for key " + c.report.KeyID,
 			"check that SecretId and SecretKey belong together, and that nothing on the way changes requests"}
-	case status == http.StatusForbidden:
-		return c.denied(p)
+	case status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == ""):
+		return c.denied(p, e)
 	}
 	return fault{"cos_error", strings.TrimSuffix(fmt.Sprintf("COS answered %d %s: %s", status, e.Code, e.Message), " : "),
 		"look the code up in the COS document \"Error codes\", or ask COS with the request id"}
 }
 
-func (c *routeCheck) denied(p probe) fault {
+func (c *routeCheck) denied(p probe, e *cos.ErrorResponse) fault {
 	owner := "the owner of the key"
 	switch c.route.Source {
 	case "sts":
@@ -156,7 +157,11 @@ func (c *routeCheck) denied(p probe) fault {
 	case "cvm":
 		owner = "the role of the instance"
 	}
-	return fault{"denied", fmt.Sprintf("COS denies %s on %s to key %s", p.action, c.route.Bucket, c.report.KeyID),
+	said := ""
+	if e.Message != "" {
+		said = ", saying " + strconv.Quote(e.Message)
+	}
+	return fault{"denied", fmt.Sprintf("COS denies %s on %s to key %s%s", p.action, c.route.Bucket, c.report.KeyID, said),
 		fmt.Sprintf("in CAM, allow it to %s: a temporary key can do what both its owner and the route allow. "+
 			"Check also the bucket's own policy, and that %s is yours", owner, c.route.names["Bucket"])}
 }

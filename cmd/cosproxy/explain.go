@@ -43,12 +43,12 @@ var exampleKey = signer.Credentials{
 	SecretKey: "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz",
 }
 
-func runExplain(_ context.Context, args, environ []string, std streams) int {
+func runExplain(ctx context.Context, args, environ []string, std streams) int {
 	if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
 		fmt.Fprint(std.out, explainUsage)
 		return exitOK
 	}
-	code, err := explain(args, environ, std, time.Now())
+	code, err := explain(ctx, args, environ, std, time.Now())
 	if err != nil {
 		fmt.Fprintf(std.err, "cosproxy explain: %v\nRun cosproxy explain --help to see what it takes.\n", err)
 		return exitUsage
@@ -57,12 +57,12 @@ func runExplain(_ context.Context, args, environ []string, std streams) int {
 }
 
 // explain returns an error for what the caller has to write differently.
-func explain(args, environ []string, std streams, now time.Time) (int, error) {
+func explain(ctx context.Context, args, environ []string, std streams, now time.Time) (int, error) {
 	r, err := parseRequest(args)
 	if err != nil {
 		return 0, err
 	}
-	answer, err := readMismatch(std.in)
+	answer, err := readMismatch(ctx, std.in)
 	if err != nil {
 		return 0, err
 	}
@@ -115,8 +115,8 @@ func parseRequest(args []string) (*http.Request, error) {
 			return nil, errors.New("-H has nothing behind it: write -H 'Name: value'")
 		}
 		name, value, ok := strings.Cut(args[i], ":")
-		if !ok || name == "" {
-			return nil, errors.New("a -H has no name and colon: write -H 'Name: value'")
+		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, errors.New("a -H has no name and colon, or a blank in the name: write -H 'Name: value'")
 		}
 		header.Add(name, strings.TrimSpace(value))
 	}

@@ -18,7 +18,7 @@ const explainHost = "examplebucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 func explainOutput(t *testing.T, stdin string, now time.Time, environ []string, args ...string) (code int, output string) {
 	t.Helper()
 	var out bytes.Buffer
-	code, err := explain(args, environ, streams{strings.NewReader(stdin), &out, io.Discard}, now)
+	code, err := explain(t.Context(), args, environ, streams{strings.NewReader(stdin), &out, io.Discard}, now)
 	if err != nil {
 		return exitUsage, err.Error()
 	}
@@ -183,7 +183,7 @@ func TestExplainUsageErrors(t *testing.T) {
 		})
 	}
 	broken := streams{iotest.ErrReader(errors.New("broken pipe")), io.Discard, io.Discard}
-	if _, err := explain([]string{"GET", local}, staticKey(), broken, time.Now()); err == nil || !strings.Contains(err.Error(), "broken pipe") {
+	if _, err := explain(t.Context(), []string{"GET", local}, staticKey(), broken, time.Now()); err == nil || !strings.Contains(err.Error(), "broken pipe") {
 		t.Errorf("a standard input that breaks: error %v", err)
 	}
 }

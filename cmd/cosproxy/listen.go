@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// socketMode lets the owner and the group of a Unix socket connect.
-const socketMode = 0o660
+// socketMode lets the owner of a Unix socket connect and nobody else.
+const socketMode = 0o600
 
 // listen opens a, which belongs to a field of config. It returns nil if a is
 // off. A Unix socket's file is removed when the listener is closed.

@@ -79,10 +79,15 @@ func configured(environ []string, w io.Writer) (cfg *config, ok bool) {
 	if err == nil {
 		return cfg, true
 	}
-	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", err)
-	cfg.note(w)
-	fmt.Fprintln(w, "Run cosproxy --help to see all settings.")
+	cfg.complain(err, w)
 	return cfg, false
+}
+
+// complain tells of the mistakes in the settings.
+func (c *config) complain(mistakes error, w io.Writer) {
+	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", mistakes)
+	c.note(w)
+	fmt.Fprintln(w, "Run cosproxy --help to see all settings.")
 }
 
 // note writes the warnings, where there is no log.

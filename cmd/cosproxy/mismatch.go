@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -33,15 +34,27 @@ const maxAnswer = 1 << 20
 
 // readMismatch returns nil if in has nothing, is a terminal or the null device.
 // The header that curl -i prints may stand before the document.
-func readMismatch(in io.Reader) (*mismatch, error) {
+// It returns also when ctx ends, since a pipe that nobody closes has no end.
+func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 	if f, ok := in.(*os.File); ok {
 		if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeCharDevice != 0 {
 			return nil, nil //nolint:nilerr // without a standard input there is no answer
 		}
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxAnswer))
-	if err != nil {
-		return nil, fmt.Errorf("standard input cannot be read: %w", err)
+	var text []byte
+	read := make(chan error, 1)
+	go func() {
+		var err error
+		text, err = io.ReadAll(io.LimitReader(in, maxAnswer))
+		read <- err
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			return nil, fmt.Errorf("standard input cannot be read: %w", err)
+		}
+	case <-ctx.Done():
+		return nil, errors.New("it was stopped while it waited for the end of standard input; without an answer of COS write </dev/null")
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, nil

@@ -92,6 +92,8 @@ func probeFor(r *routeConfig) probe {
 // passed reports whether this error of COS is how the request should end.
 func (p probe) passed(e *cos.ErrorResponse) bool {
 	switch {
+	case e.Code == "InvalidObjectState", e.Code == "InvalidRange":
+		return true // an archived or an empty object: the key may read it
 	case p.note == untried:
 		return e.Code == "AccessDenied"
 	case p.action == headObject:

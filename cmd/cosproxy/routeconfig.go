@@ -28,7 +28,7 @@ type routeConfig struct {
 	PathPrefix string        `env:"PATH_PREFIX" default:"/" desc:"What the path of a request begins with to come here; it is not part of the object key. The longest that fits wins."`
 	Hosts      list          `env:"HOSTS" example:"photos.internal" desc:"Names in Host that come here, comma-separated, without ports; by default all that no other route has."`
 	KeyPrefix  string        `env:"KEY_PREFIX" desc:"What is put before the path to make the object key, such as 'photos/'. 'PREFIXES' has to include it."`
-	Source     string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Where keys come from: 'static', 'sts', 'role', 'oidc', 'cvm', 'endpoint', 'file', or 'auto' for the first that is configured, which is pinned."`
+	Source     string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Where keys come from: 'static', 'sts', 'role', 'oidc', 'cvm', 'endpoint', 'file'; or 'auto' for the first of 'role', 'static', 'sts', 'file', 'endpoint', 'cvm', 'oidc' that is configured, which is pinned."`
 	Duration   time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Life of the keys to ask of STS: at most 36h with 'sts', or 2h with the pair of a root account, and 12h with 'role' and 'oidc'."`
 
 	name     string            // in log, metrics and messages
@@ -126,6 +126,7 @@ func (r *routeConfig) proxyRoute(endpoint string) (proxy.Route, error) {
 func (c *config) checkRoute(m *mistakes, r *routeConfig) {
 	r.checkRequired(m)
 	m.addOptions(r.scope().Validate(), r.names)
+	checkHosts(m, r.names["Hosts"], r.Hosts)
 	if strings.HasPrefix(r.KeyPrefix, "/") {
 		m.add(r.names["KeyPrefix"], "begins with a slash, which object keys do not: write %s", strings.TrimLeft(r.KeyPrefix, "/"))
 	} else if len(r.Prefixes) > 0 && !r.reachable() {

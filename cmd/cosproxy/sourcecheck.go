@@ -8,29 +8,43 @@ import (
 	"strings"
 )
 
-// choose is what auto means: the first source that is configured, or "" for
-// none. The order is that of Tencent's own tools; role stands before the pair
-// alone, since it needs both. The metadata service is not asked, since a start
-// must not depend on the network.
-func (c *sourceConfig) choose() string {
+// configured are the sources that something is set for, in the order in which
+// auto chooses: role before the pair alone, since it needs both; cosproxy's own
+// variables before those that TKE puts into every pod. The metadata service is
+// not asked, since a start must not depend on the network.
+func (c *sourceConfig) configured() []string {
 	pair := c.SecretID != "" || c.SecretIDFile != "" || c.SecretKey != "" || c.SecretKeyFile != ""
-	switch {
-	case c.RoleARN != "":
-		return "role"
-	case c.Token != "" || c.TokenFile != "":
-		return "static"
-	case pair:
-		return "sts"
-	case c.KeyFile != "":
-		return "file"
-	case c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != "":
-		return "oidc"
-	case c.CVMRole != "":
-		return "cvm"
-	case c.KeyEndpoint != "":
-		return "endpoint"
+	var names []string
+	for _, source := range []struct {
+		name string
+		set  bool
+	}{
+		{"role", c.RoleARN != ""},
+		{"static", c.Token != "" || c.TokenFile != ""},
+		{"sts", pair && c.RoleARN == "" && c.Token == "" && c.TokenFile == ""},
+		{"file", c.KeyFile != ""},
+		{"endpoint", c.KeyEndpoint != ""},
+		{"cvm", c.CVMRole != ""},
+		{"oidc", c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != ""},
+	} {
+		if source.set {
+			names = append(names, source.name)
+		}
 	}
-	return ""
+	return names
+}
+
+// choose is what auto means: the first source that is configured, or "" for
+// none. It tells of those that are not used.
+func (c *config) choose(r *routeConfig) string {
+	names := c.Source.configured()
+	if len(names) == 0 {
+		return ""
+	}
+	if len(names) > 1 {
+		c.warn("%s is auto and takes %s; configured and not used: %s", r.names["Source"], names[0], strings.Join(names[1:], ", "))
+	}
+	return names[0]
 }
 
 // checkSources pins the source of each route and checks what it needs.
@@ -38,7 +52,7 @@ func (c *config) checkSources(m *mistakes) {
 	pair := false // whether any source uses it
 	for _, r := range c.routes {
 		if r.Source == "auto" {
-			r.auto, r.Source = true, c.Source.choose()
+			r.auto, r.Source = true, c.choose(r)
 		}
 		pair = pair || slices.Contains(sourceKinds[r.Source].needs, "SecretID")
 	}
@@ -76,8 +90,17 @@ func (c *config) checkSource(m *mistakes, r *routeConfig, kind sourceKind) {
 	if u, err := url.Parse(c.Source.STSEndpoint); sts && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
 		c.warn("%s is plain http: whoever can listen on the way reads the keys; write https://", variable("STSEndpoint"))
 	}
+	if r.Source == "static" { // the pair for STS is checked by its source
+		checkPlain(m, "SecretID", c.Source.SecretID)
+		checkPlain(m, "SecretKey", string(c.Source.SecretKey))
+		checkPlain(m, "Token", string(c.Source.Token))
+	}
 	_, err := kind.open(&c.Source, r.Duration, new(transports))
 	m.addOptions(err, kind.variables(r))
+	if kind.wide == "" && r.scope().Validate() == nil {
+		_, err := r.scope().Policy() // it may be longer than CAM takes
+		m.addOptions(err, r.names)
+	}
 }
 
 func (c *sourceConfig) checkNeeds(m *mistakes, kind sourceKind, r *routeConfig) {
@@ -125,4 +148,13 @@ func readSecret[T ~string](m *mistakes, field string, value *T, path string) {
 	}
 	*value = text
 	m.broken[variable(field)] = text == ""
+}
+
+// checkPlain wants what a header can carry, so that a wrapped file or a stray
+// quote shows at start. It does not repeat the value.
+func checkPlain(m *mistakes, field, value string) {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || field == "SecretID" && strings.ContainsRune("&;=", r) }
+	if strings.ContainsFunc(value, odd) {
+		m.add(variable(field), "is wrong: it has a blank, a line break or another character that is no part of a key; write the bare value")
+	}
 }

@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/caarlos0/env/v11"
 
@@ -79,6 +81,7 @@ func (c *config) check(m *mistakes) {
 	for _, r := range c.routes {
 		c.checkRoute(m, r)
 	}
+	checkHosts(m, variable("AllowedHosts"), c.AllowedHosts)
 	c.checkAddresses(m)
 	c.checkSources(m)
 	c.checkListen(m, "Listen", c.Listen)
@@ -120,8 +123,38 @@ func (c *config) checkUpstream(m *mistakes) {
 		m.add(variable("Endpoint"), "is wrong: %v; write for example %s", err, proxy.DefaultEndpoint)
 	}
 	if c.ConnectTo != "" {
-		if err := checkHostPort(c.ConnectTo); err != nil {
+		err := checkHostPort(c.ConnectTo)
+		if err == nil && strings.HasPrefix(c.ConnectTo, ":") {
+			err = fmt.Errorf("%q has no host", c.ConnectTo)
+		}
+		if err != nil {
 			m.add(variable("ConnectTo"), "is wrong: %v; write for example 10.0.0.5:443", err)
+		}
+	}
+}
+
+// checkHosts checks names that requests may have in Host.
+func checkHosts(m *mistakes, variable string, hosts []string) {
+	for _, h := range hosts {
+		if err := checkHost(h); err != nil {
+			m.add(variable, "is wrong: %v", err)
+		}
+	}
+}
+
+// checkProxies reports proxies that net/http would silently go past.
+func checkProxies(m *mistakes, vars map[string]string) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+		value := vars[name]
+		if value == "" {
+			continue
+		}
+		if !strings.Contains(value, "://") {
+			value = "http://" + value // net/http takes host:port as well
+		}
+		u, err := url.Parse(value)
+		if err != nil || u.Hostname() == "" {
+			m.add(name, "is no URL of a proxy: write for example http://proxy.internal:3128, or remove it")
 		}
 	}
 }

@@ -70,11 +70,22 @@ func (a address) ephemeral() bool {
 
 func checkHostPort(s string) error {
 	_, port, err := net.SplitHostPort(s)
-	if err != nil {
+	if err != nil || strings.ContainsAny(s, " /@") {
 		return fmt.Errorf("%q is not host:port", s)
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return fmt.Errorf("%q has no port between 0 and 65535", s)
+	}
+	return nil
+}
+
+// checkHost wants a host name or address without anything around it.
+func checkHost(s string) error {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/@"\`, r) }) || strings.Contains(s, "://") {
+		return fmt.Errorf("%q is no host name or address", s)
+	}
+	if _, _, err := net.SplitHostPort(s); err == nil {
+		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
 	}
 	return nil
 }
@@ -99,8 +110,13 @@ func (l *list) UnmarshalText(text []byte) error {
 // String returns the items as they are written in the environment.
 func (l list) String() string { return strings.Join(l, ",") }
 
-// secret is text that no fmt verb and no logger shows.
+// secret is text that no fmt verb, no logger and no encoder shows.
 type secret string
+
+// MarshalText implements encoding.TextMarshaler.
+func (s secret) MarshalText() ([]byte, error) { //nolint:unparam // the interface has the error
+	return []byte("[redacted]"), nil
+}
 
 // Format implements fmt.Formatter for every verb.
 func (s secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }

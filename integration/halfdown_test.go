@@ -1,0 +1,110 @@
+package integration_test
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"cosproxy/integration/cosemu"
+)
+
+// A run of 60 s at constant load with keys of 5 s, while STS fails half of its
+// calls.
+const (
+	halfDownLife = 5 * time.Second
+	halfDownSpan = time.Minute
+)
+
+// sample is one request of a run.
+type sample struct {
+	start, end time.Time
+	status     int
+	body       []byte
+}
+
+// halfDown runs the load. It returns the requests, and when keys were issued.
+func halfDown(t testing.TB) (samples []sample, issued []time.Time) {
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: halfDownLife})
+	s := startSidecar(t, program(), sidecarEnv(emu)...)
+	s.waitReady(t)
+	emu.SetSTSFault(cosemu.STSFault{Percent: 50, Code: "InternalError.SystemError", Message: "half of the calls fail"})
+
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	end := time.Now().Add(halfDownSpan)
+	wg.Go(func() {
+		for time.Now().Before(end) {
+			if n := emu.Stats().KeysIssued; n > len(issued) {
+				issued = append(issued, time.Now())
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+	for range 4 {
+		wg.Go(func() {
+			for time.Now().Before(end) {
+				x := sample{start: time.Now()}
+				x.status, x.body = do(t, http.MethodPut, s.url+"/key", bytes.NewReader([]byte("hello")))
+				x.end = time.Now()
+				mu.Lock()
+				samples = append(samples, x)
+				mu.Unlock()
+				time.Sleep(5 * time.Millisecond)
+			}
+		})
+	}
+	wg.Wait()
+	return samples, issued
+}
+
+// TestHalfOfSTSFails: no request fails while there is a valid key.
+func TestHalfOfSTSFails(t *testing.T) {
+	t.Parallel()
+	samples, issued := halfDown(t)
+	without := 0
+	for _, x := range samples {
+		if x.status == http.StatusOK {
+			continue
+		}
+		// STS counts whole seconds, so a key is sure to live for a second less.
+		valid := slices.ContainsFunc(issued, func(at time.Time) bool {
+			return at.Before(x.start) && x.end.Before(at.Add(halfDownLife-time.Second))
+		})
+		if valid || x.status != http.StatusServiceUnavailable {
+			t.Errorf("%d %s, with a valid key: %v", x.status, x.body, valid)
+		}
+		without++
+	}
+	t.Logf("%d requests, %d keys, %d requests found no valid key", len(samples), len(issued), without)
+}
+
+// BenchmarkRefreshLatency compares the p99 of the requests around the arrival of
+// a new key with the p99 of all.
+func BenchmarkRefreshLatency(b *testing.B) {
+	samples, issued := halfDown(b)
+	var all, around []time.Duration
+	for _, x := range samples {
+		if x.status != http.StatusOK {
+			continue
+		}
+		all = append(all, x.end.Sub(x.start))
+		if slices.ContainsFunc(issued, func(at time.Time) bool { return x.start.Sub(at).Abs() < 50*time.Millisecond }) {
+			around = append(around, x.end.Sub(x.start))
+		}
+	}
+	if len(around) == 0 {
+		b.Fatal("no request around a refresh")
+	}
+	b.ReportMetric(0, "ns/op") // of a whole run: says nothing
+	b.ReportMetric(p99(all).Seconds()*1e3, "p99-ms")
+	b.ReportMetric(p99(around).Seconds()*1e3, "refresh-p99-ms")
+	b.ReportMetric(p99(around).Seconds()/p99(all).Seconds(), "refresh-share")
+}
+
+func p99(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)*99/100]
+}

@@ -1,0 +1,108 @@
+package integration_test
+
+import (
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/credcache"
+	"cosproxy/integration/cosemu"
+	"cosproxy/proxy"
+)
+
+// TestRoutesHoldTheirOwnKeys: two routes with different rights on one bucket
+// hold two keys, two with equal rights one.
+func TestRoutesHoldTheirOwnKeys(t *testing.T) {
+	t.Parallel()
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
+	env := []string{"COSPROXY_BUCKET=", "COSPROXY_PREFIXES=", "COSPROXY_ACTIONS="}
+	for i, route := range []struct{ path, actions string }{
+		{"/ro/", "read"}, {"/up/", "upload"}, {"/ro-too/", "read"},
+	} {
+		prefix := "COSPROXY_ROUTES_" + string(rune('0'+i)) + "_"
+		env = append(env, prefix+"BUCKET="+bucket, prefix+"PREFIXES=dir/*", prefix+"PATH_PREFIX="+route.path, prefix+"ACTIONS="+route.actions)
+	}
+	s := startSidecar(t, program(), append(sidecarEnv(emu), env...)...)
+
+	for _, c := range []struct {
+		method, target string
+		status         int
+		says           string
+	}{
+		{http.MethodPut, "/up/dir/a", http.StatusOK, ""},
+		{http.MethodGet, "/ro/dir/a", http.StatusOK, "hello"},
+		{http.MethodGet, "/ro-too/dir/a", http.StatusOK, "hello"},
+		{http.MethodPut, "/ro/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_0_ACTIONS"},
+		{http.MethodGet, "/up/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_1_ACTIONS"},
+		{http.MethodGet, "/ro/other", http.StatusForbidden, "COSPROXY_ROUTES_0_PREFIXES"},
+		{http.MethodGet, "/nowhere/dir/a", http.StatusNotFound, "NoSuchRoute"},
+	} {
+		status, body := do(t, c.method, s.url+c.target, strings.NewReader("hello"))
+		if status != c.status || !strings.Contains(string(body), c.says) {
+			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.target, status, body, c.status, c.says)
+		}
+	}
+	var keys []string
+	for _, r := range emu.Requests() {
+		keys = append(keys, r.SecretID)
+	}
+	if len(keys) != 3 || keys[0] == keys[1] || keys[1] != keys[2] {
+		t.Errorf("keys used by upload, read and the other read: %q", keys)
+	}
+	if n := emu.Stats().STSCalls; n != 2 {
+		t.Errorf("%d STS calls for two scopes", n)
+	}
+}
+
+// TestKeyOfReadOnlyRouteCannotWrite bypasses the local check: the route lets
+// everything pass, its key is that of a read-only scope, and COS refuses.
+func TestKeyOfReadOnlyRouteCannotWrite(t *testing.T) {
+	t.Parallel()
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
+	source, err := credcache.NewSTS(credcache.STSOptions{
+		Pair: credcache.FixedPair(emu.SecretID(), emu.SecretKey()), Endpoint: emu.STSURL(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := credcache.New(source, credcache.Options{})
+	t.Cleanup(cache.Close)
+	handler, err := proxy.New(proxy.Options{
+		Routes: []proxy.Route{{
+			Bucket: bucket, Region: region, Endpoint: "http://{bucket}.cos.{region}.myqcloud.com",
+			Actions: []string{"name/cos:*"}, Prefixes: []string{"*"},
+			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, Prefixes: []string{"dir/*"}, Actions: []string{"read"}}),
+		}},
+		Transport: proxy.NewTransport(proxy.TransportOptions{ConnectTo: emu.COSAddr()}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := proxy.NewServer(handler, slog.New(slog.DiscardHandler))
+	go func() { _ = server.Serve(proxy.Listener(l)) }()
+	t.Cleanup(func() { server.Close() })
+
+	if _, err := sdkDirect(t, emu).Object.Put(t.Context(), "dir/a", strings.NewReader("hello"), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, key string
+		status      int
+	}{
+		{http.MethodGet, "dir/a", http.StatusOK},
+		{http.MethodPut, "dir/a", http.StatusForbidden},
+		{http.MethodDelete, "dir/a", http.StatusForbidden},
+		{http.MethodGet, "other", http.StatusForbidden},
+	} {
+		status, body := do(t, c.method, "http://"+l.Addr().String()+"/"+c.key, strings.NewReader("overwritten"))
+		if status != c.status || status == http.StatusForbidden && !strings.Contains(string(body), "<TraceId>") {
+			t.Errorf("%s %s: %d %s, want COS's own %d", c.method, c.key, status, body, c.status)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+func deleteRequest(body string) string {
+	return fmt.Sprintf("POST /?delete HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// The keys of a delete-multiple request are held to the prefixes too, before any
+// of them is deleted.
+func TestMultiDeleteKeys(t *testing.T) {
+	object := func(keys ...string) string {
+		return "<Delete><Quiet>true</Quiet><Object><Key>" + strings.Join(keys, "</Key></Object><Object><Key>") + "</Key></Object></Delete>"
+	}
+	tests := []struct {
+		name, body string
+		status     int
+		code, says string
+	}{
+		{"inside", object("dir/a", "dir/b&amp;c"), http.StatusOK, "", ""},
+		{"one outside", object("dir/a", "secret/b"), http.StatusForbidden, "AccessDenied", `"secret/b"`},
+		{"outside behind an entity", object("&#x73;ecret"), http.StatusForbidden, "AccessDenied", `"secret"`},
+		{"outside behind CDATA", object("<![CDATA[secret]]>"), http.StatusForbidden, "AccessDenied", `"secret"`},
+		{"two keys in one object", "<Delete><Object><Key>dir/a</Key><Key>secret</Key></Object></Delete>", http.StatusForbidden, "AccessDenied", `"secret"`},
+		{"dots that lead out", object("dir/../secret"), http.StatusForbidden, "AccessDenied", `"dir/../secret"`},
+		{"not XML", "secret", http.StatusBadRequest, "MalformedXML", "COSPROXY_PREFIXES"},
+		{"another document", "<Remove><Object><Key>secret</Key></Object></Remove>", http.StatusBadRequest, "MalformedXML", "COSPROXY_PREFIXES"},
+		{"another charset", `<?xml version="1.0" encoding="utf-7"?>` + object("dir/a"), http.StatusBadRequest, "MalformedXML", "COSPROXY_PREFIXES"},
+		{"above the replay limit", object(strings.Repeat("dir/a</Key></Object><Object><Key>", 5000) + "dir/b"), http.StatusOK, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+			rep := r.exchange(t, deleteRequest(tt.body))
+			if tt.status == http.StatusOK {
+				if a := r.upstream.only(t); rep.status != http.StatusOK || string(a.body) != tt.body {
+					t.Errorf("status %d, COS got %q", rep.status, a.body)
+				}
+				return
+			}
+			if doc := r.refused(t, rep, tt.status, tt.code); !strings.Contains(doc.Message, tt.says) {
+				t.Errorf("%q does not say %s", doc.Message, tt.says)
+			}
+		})
+	}
+}
+
+// Too long a body is not read; nor is any where all keys are allowed.
+func TestMultiDeleteLimits(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
+	r.refused(t, rep, http.StatusBadRequest, "MalformedXML")
+
+	r = start(t, setup{})
+	if rep := r.exchange(t, deleteRequest("not XML")); rep.status != http.StatusOK {
+		t.Errorf("with all keys allowed: %d %s", rep.status, rep.body)
+	}
+}
