@@ -25,6 +25,15 @@ var (
 	ErrTimeout = errors.New("the credential source did not answer in time")
 )
 
+// timeoutError keeps what the source says of itself beside ErrTimeout.
+func timeoutError(err error, limit time.Duration) error {
+	var failed *SourceError
+	if errors.As(err, &failed) {
+		return fmt.Errorf("%w (%v): %w", ErrTimeout, limit, failed)
+	}
+	return fmt.Errorf("%w (%v)", ErrTimeout, limit)
+}
+
 // SourceError is a source's refusal or failure. No field holds a secret.
 type SourceError struct {
 	Source    string // which source: static, sts, role, oidc, cvm, endpoint, file

@@ -2,7 +2,9 @@ package credcache
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -209,11 +211,15 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 	case c.ctx.Err() != nil:
 		return nil, ErrClosed
 	case err != nil && ctx.Err() != nil:
-		err = fmt.Errorf("%w (%v)", ErrTimeout, c.opts.FetchTimeout)
+		err = timeoutError(err, c.opts.FetchTimeout)
 	}
 	k, err := p.settle(creds, err)
 	if err != nil {
-		c.opts.Logger.Warn("no new key", "bucket", p.scope.Bucket, "error", err)
+		level := slog.LevelWarn
+		if errors.Is(err, ErrSameKey) && old.valid(c.opts.Now()) {
+			level = slog.LevelDebug // a source that keeps its keys to the end is no trouble
+		}
+		c.opts.Logger.Log(ctx, level, "no new key", "bucket", p.scope.Bucket, "error", err)
 		return nil, err
 	}
 	if old == nil || old.creds != k.creds {
@@ -267,6 +273,9 @@ func (p *Provider) fail(now time.Time, r float64) {
 	p.failures++
 	p.failed++
 	pause := backoff(p.lastErr, p.failures, p.current.Load(), now, r)
+	if recheck := p.cache.recheck; recheck > 0 { // looking again costs nothing
+		pause = min(pause, recheck)
+	}
 	p.retryAt = time.Now().Add(pause)
 	p.plan(now, now.Add(pause))
 }

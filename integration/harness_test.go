@@ -90,6 +90,7 @@ func sidecarEnv(emu *cosemu.Server) []string {
 		"COSPROXY_LISTEN=127.0.0.1:0",
 		"COSPROXY_ADMIN_LISTEN=127.0.0.1:0",
 		"COSPROXY_LOG_FORMAT=json",
+		"COSPROXY_SPLAY=0s",
 		"COSPROXY_BUCKET=" + bucket,
 		"COSPROXY_REGION=" + region,
 		"COSPROXY_PREFIXES=*",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 )
 
@@ -73,10 +74,18 @@ func (rt Route) URL() (*url.URL, error) {
 		return nil, fmt.Errorf("proxy: the host of endpoint %q is not ASCII; write it in punycode", template)
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("proxy: endpoint %q has no host", template)
+	case !isPort(u.Port()):
+		return nil, fmt.Errorf("proxy: the port of endpoint %q is not between 1 and 65535", template)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return nil, fmt.Errorf("proxy: endpoint %q may only have a scheme, a host and a port", template)
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
+// isPort reports whether a port can be dialled. "" is the one of the scheme.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
 }
 
 // coversKey reports whether the route's prefixes allow the key. One with . or ..

@@ -60,6 +60,8 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"other scheme", endpoint("ftp://{bucket}.example"), "https://"},
 		{"no host", endpoint("https://"), "host"},
 		{"port alone", endpoint("https://:443"), "host"},
+		{"port too high", endpoint("https://cos.example:65536"), "65535"},
+		{"port zero", endpoint("https://cos.example:0"), "65535"},
 		{"unknown placeholder", endpoint("https://{appid}.example"), "{bucket}"},
 		{"path", endpoint("https://cos.example/{bucket}"), "host and a port"},
 		{"query", endpoint("https://cos.example?a=1"), "host and a port"},

@@ -2,16 +2,10 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
 	"cosproxy/integration/cosemu"
-)
-
-const (
-	defaultBucket = "examplebucket-1250000000"
-	defaultRegion = "ap-guangzhou"
 )
 
 // environment is a process environment that knows which of its variables cosemu
@@ -46,27 +40,6 @@ func (e *environment) set(name, value string) {
 // keep sets name unless it has a value already.
 func (e *environment) keep(name, value string) { e.set(name, cmp.Or(e.get(name), value)) }
 
-// served returns the buckets and the region to serve: those of the flags, and
-// the bucket of the environment, which CMD uses before any other.
-func served(flagBuckets, flagRegion string, environ []string) (buckets []string, region string, err error) {
-	if bucket := lookup(environ, "COSPROXY_BUCKET"); bucket != "" {
-		buckets = []string{bucket}
-	}
-	for name := range strings.SplitSeq(flagBuckets, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(buckets, name) {
-			buckets = append(buckets, name)
-		}
-	}
-	if len(buckets) == 0 {
-		buckets = []string{defaultBucket}
-	}
-	envRegion := lookup(environ, "COSPROXY_REGION")
-	if envRegion != "" && flagRegion != "" && envRegion != flagRegion {
-		return nil, "", fmt.Errorf("-region is %s, but COSPROXY_REGION is %s: drop one of them", flagRegion, envRegion)
-	}
-	return buckets, cmp.Or(flagRegion, envRegion, defaultRegion), nil
-}
-
 // childEnvironment is environ with what a COS program needs to use srv, but for
 // its keys. Those of the caller's own account are taken out.
 func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) environment {
@@ -74,10 +47,17 @@ func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) en
 	for _, name := range keyVariables {
 		e.drop(name)
 	}
-	e.keep("COSPROXY_BUCKET", o.Buckets[0])
+	routes := routeSettings(environ)
+	for _, begin := range routes {
+		e.drop(begin + "SOURCE")
+	}
 	e.keep("COSPROXY_REGION", o.Region)
-	e.keep("COSPROXY_PREFIXES", "*")
-	e.keep("COSPROXY_ACTIONS", "read,write,upload,list,delete")
+	if len(routes) == 0 { // beside numbered routes, cosproxy takes these for a mistake
+		e.keep("COSPROXY_BUCKET", o.Buckets[0])
+		e.keep("COSPROXY_PREFIXES", "*")
+		e.keep("COSPROXY_ACTIONS", "read,write,upload,list,delete")
+	}
+	e.keep("COSPROXY_SPLAY", "0s") // this STS has no quota
 	e.set("COSPROXY_ENDPOINT", "http://{bucket}.cos.{region}.myqcloud.com")
 	e.set("COSPROXY_CONNECT_TO", srv.COSAddr())
 	e.set("COSPROXY_STS_ENDPOINT", srv.STSURL())

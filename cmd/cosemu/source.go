@@ -19,6 +19,7 @@ import (
 var sources = []string{"sts", "role", "oidc", "cvm", "endpoint", "file", "static"}
 
 // keyVariables are those that lead a COS program to keys of its caller's own.
+// The SOURCE of each numbered route is another.
 var keyVariables = []string{
 	"COSPROXY_SOURCE",
 	"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
@@ -26,9 +27,9 @@ var keyVariables = []string{
 	"TENCENTCLOUD_CREDENTIALS_FILE", "TCCLI_PROFILE",
 	"COSPROXY_ROLE_ARN", "COSPROXY_ROLE_SESSION_NAME", "COSPROXY_ROLE_EXTERNAL_ID",
 	"TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN",
-	"COSPROXY_CVM_METADATA",
-	"COSPROXY_KEY_ENDPOINT", "COSPROXY_KEY_ENDPOINT_TOKEN",
-	"COSPROXY_KEY_FILE",
+	"COSPROXY_CVM_METADATA", "COSPROXY_CVM_ROLE",
+	"COSPROXY_KEY_ENDPOINT", "COSPROXY_KEY_ENDPOINT_TOKEN", "COSPROXY_KEY_ENDPOINT_TOKEN_FILE",
+	"COSPROXY_KEY_FILE", "COSPROXY_KEY_FILE_PROFILE",
 }
 
 func checkSource(name string) error {

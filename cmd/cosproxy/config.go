@@ -22,7 +22,7 @@ type config struct {
 	Source sourceConfig
 
 	Listen       address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path', a socket that its owner alone can use."`
-	AdminListen  address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' or 'off'."`
+	AdminListen  address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' as above, or 'off'."`
 	UnsafeListen bool    `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Whoever reaches them uses the bucket without a key."`
 	AllowedHosts list    `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
 
@@ -30,6 +30,7 @@ type config struct {
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`
 	CAFile    string `env:"COSPROXY_CA_FILE" desc:"PEM file of certificates to trust for COS, STS and the key server, beside those of the system."`
 
+	Splay        time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
 	DrainTimeout time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"30s" example:"30s" desc:"How long requests in flight may go on after SIGTERM before they are cut off."`
 	LogFormat    string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
 	LogLevel     slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is a line at 'info'."`

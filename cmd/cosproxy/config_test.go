@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"log/slog"
@@ -27,6 +28,7 @@ func settingsFor(changes ...string) []string {
 		"COSPROXY_REGION=ap-guangzhou",
 		"COSPROXY_PREFIXES=uploads/*",
 		"COSPROXY_ACTIONS=read,upload",
+		"COSPROXY_SPLAY=0s",
 		"TENCENTCLOUD_SECRET_ID=AKIDexample",
 		"TENCENTCLOUD_SECRET_KEY=" + testKey,
 	}, changes...)
@@ -117,14 +119,33 @@ func TestMistakes(t *testing.T) {
 		{"hosts of commas", []string{"COSPROXY_ALLOWED_HOSTS=,"}, []string{"COSPROXY_ALLOWED_HOSTS cannot be read"}},
 		{"hosts with more than a name", []string{"COSPROXY_ALLOWED_HOSTS=*,http://foo/,a:80"}, []string{
 			`COSPROXY_ALLOWED_HOSTS is wrong: "*" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "http://foo/" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "a:80" has a port`}},
-		{"connect to no host", []string{"COSPROXY_CONNECT_TO=:443"}, []string{`COSPROXY_CONNECT_TO is wrong: ":443" has no host`}},
+		{"hosts that are no names", []string{"COSPROXY_ALLOWED_HOSTS=a b,a/b,[::1]:80,-a,cös"}, []string{
+			`COSPROXY_ALLOWED_HOSTS is wrong: "a b" is no host name or address; write`, `COSPROXY_ALLOWED_HOSTS is wrong: "a/b" is no`, `COSPROXY_ALLOWED_HOSTS is wrong: "[::1]:80" has a port`,
+			`COSPROXY_ALLOWED_HOSTS is wrong: "-a" is no`, `COSPROXY_ALLOWED_HOSTS is wrong: "cös" is no`}},
+		{"hosts that are names or addresses", []string{"COSPROXY_ALLOWED_HOSTS=a,A_b.c-d.internal,10.0.0.5,::1,[fd00::5]"}, nil},
+		{"hosts of the route", []string{"COSPROXY_HOSTS=*.internal"}, []string{`COSPROXY_HOSTS is wrong: "*.internal" is no host name`}},
+		{"connect to no host", []string{"COSPROXY_CONNECT_TO=:443"}, []string{`COSPROXY_CONNECT_TO is wrong: ":443" has no host; write for example 10.0.0.5:443`}},
+		{"connect to empty brackets", []string{"COSPROXY_CONNECT_TO=[]:443"}, []string{`COSPROXY_CONNECT_TO is wrong: "[]:443" has no host`}},
+		{"endpoint port", []string{"COSPROXY_ENDPOINT=https://x:99999"}, []string{`COSPROXY_ENDPOINT is wrong: proxy: the port of endpoint "https://x:99999" is not between 1 and 65535; write for example https://`}},
 		{"endpoint with a password", []string{"COSPROXY_ENDPOINT=https://user:p%ss" + testKey + "@x"}, []string{"COSPROXY_ENDPOINT is wrong: proxy: an endpoint may not have a user"}},
-		{"wrapped token", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_TOKEN=" + testToken + "\n" + testToken}, []string{"TENCENTCLOUD_TOKEN is wrong: it has a blank, a line break"}},
-		{"SecretId with more behind it", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=AKIDexample&q-ak=x"}, []string{"TENCENTCLOUD_SECRET_ID is wrong"}},
+		{"wrapped token", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_TOKEN=" + testToken + "\n" + testToken}, []string{"TENCENTCLOUD_TOKEN is wrong: there is a blank, a line break or"}},
+		{"wrapped token in a file", []string{"TENCENTCLOUD_TOKEN_FILE=" + file(t, testToken+"\r\n"+testToken)}, []string{"TENCENTCLOUD_TOKEN_FILE is wrong: there is a blank, a line break or"}},
+		{"wrapped pair in files", []string{
+			"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_ID_FILE=" + file(t, "AKID\nexample"),
+			"TENCENTCLOUD_SECRET_KEY=", "TENCENTCLOUD_SECRET_KEY_FILE=" + file(t, testKey+"\n"+testKey)}, []string{
+			"TENCENTCLOUD_SECRET_ID_FILE is wrong", "TENCENTCLOUD_SECRET_KEY_FILE is wrong"}},
+		{"pair with other characters", []string{"TENCENTCLOUD_SECRET_ID=AKID\x7fexample", "TENCENTCLOUD_SECRET_KEY=“" + testKey + "”"}, []string{
+			"TENCENTCLOUD_SECRET_ID is wrong", "TENCENTCLOUD_SECRET_KEY is wrong: there is a blank, a line break or a character beyond ASCII"}},
+		{"SecretId with &", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=AKIDexample&q-ak"}, []string{"TENCENTCLOUD_SECRET_ID is wrong: no SecretId has & ; or = in it; write it alone"}},
+		{"SecretId with ;", []string{"TENCENTCLOUD_SECRET_ID=AKIDexample;"}, []string{"TENCENTCLOUD_SECRET_ID is wrong: no SecretId has"}},
+		{"SecretId with =", []string{"TENCENTCLOUD_SECRET_ID=id=AKIDexample"}, []string{"TENCENTCLOUD_SECRET_ID is wrong: no SecretId has"}},
 		{"proxy that is none", []string{"HTTPS_PROXY=http://", "http_proxy=http://a b"}, []string{"http_proxy is no URL", "HTTPS_PROXY is no URL"}},
+		{"proxy with a password", []string{"https_proxy=http://user:" + testKey + "@:port", "HTTP_PROXY=user:%" + testKey + "@proxy"}, []string{
+			"HTTP_PROXY is no URL of a proxy: write for example http://proxy.internal:3128", "https_proxy is no URL"}},
 		{"proxies", []string{"HTTPS_PROXY=http://proxy:3128", "HTTP_PROXY=proxy:3128"}, nil},
 		{"policy too long", []string{"COSPROXY_PREFIXES=" + manyPrefixes()}, []string{"COSPROXY_PREFIXES is wrong: the 200 prefixes and"}},
 		{"long list for a key without policy", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_PREFIXES=" + manyPrefixes()}, nil},
+		{"negative splay", []string{"COSPROXY_SPLAY=-1s"}, []string{"COSPROXY_SPLAY is negative"}},
 		{"negative drain", []string{"COSPROXY_DRAIN_TIMEOUT=-1s"}, []string{"COSPROXY_DRAIN_TIMEOUT is negative"}},
 		{"log format", []string{"COSPROXY_LOG_FORMAT=xml"}, []string{`COSPROXY_LOG_FORMAT is "xml": write text or json`}},
 		{"log level", []string{"COSPROXY_LOG_LEVEL=loud"}, []string{"COSPROXY_LOG_LEVEL cannot be read"}},
@@ -288,6 +309,14 @@ func TestConfigPrintsNoSecret(t *testing.T) {
 	for _, handler := range []slog.Handler{slog.NewTextHandler(&out, nil), slog.NewJSONHandler(&out, nil)} {
 		slog.New(handler).Info("m", "key", cfg.Source.SecretKey, "token", cfg.Source.Token)
 	}
+	text, err := json.Marshal(cfg.Source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(text, []byte(`"SecretKey":"[redacted]"`)) {
+		t.Errorf("nothing is redacted in %s", text)
+	}
+	out.Write(text)
 	noSecrets(t, out.String())
 	if !strings.Contains(out.String(), "[redacted]") {
 		t.Errorf("nothing is redacted in %s", out.String())

@@ -11,6 +11,7 @@ import (
 // routesFor is the smallest environment with two routes, with changes.
 func routesFor(changes ...string) []string {
 	return append([]string{
+		"COSPROXY_SPLAY=0s",
 		"COSPROXY_REGION=ap-guangzhou",
 		"TENCENTCLOUD_SECRET_ID=AKIDexample",
 		"TENCENTCLOUD_SECRET_KEY=" + testKey,
@@ -62,6 +63,9 @@ func TestRouteMistakes(t *testing.T) {
 		{"no path prefix in two", append(third(), "COSPROXY_ROUTES_1_PATH_PREFIX="), []string{"COSPROXY_ROUTES_2_PATH_PREFIX is wrong: routes / and / have"}},
 		{"same host", []string{"COSPROXY_ROUTES_0_HOSTS=a,b", "COSPROXY_ROUTES_1_HOSTS=c,B", "COSPROXY_ROUTES_1_PATH_PREFIX=/photos/"}, []string{"COSPROXY_ROUTES_1_PATH_PREFIX is wrong: routes a/photos/ and c/photos/ have"}},
 		{"other host", []string{"COSPROXY_ROUTES_1_HOSTS=b", "COSPROXY_ROUTES_1_PATH_PREFIX=/photos/"}, nil},
+		{"hosts", []string{"COSPROXY_ROUTES_0_HOSTS=a b,*", "COSPROXY_ROUTES_1_HOSTS=logs.internal:4360,http://foo/"}, []string{
+			`COSPROXY_ROUTES_0_HOSTS is wrong: "a b" is no host name or address; write`, `COSPROXY_ROUTES_0_HOSTS is wrong: "*" is no host name`,
+			`COSPROXY_ROUTES_1_HOSTS is wrong: "logs.internal:4360" has a port, which does not count here; leave it out`, `COSPROXY_ROUTES_1_HOSTS is wrong: "http://foo/" is no host name`}},
 		{"path prefix", []string{"COSPROXY_ROUTES_0_PATH_PREFIX=photos/"}, []string{`COSPROXY_ROUTES_0_PATH_PREFIX is wrong: path prefix "photos/" must begin`}},
 		{"key prefix outside", []string{"COSPROXY_ROUTES_1_KEY_PREFIX=web/"}, []string{"COSPROXY_ROUTES_1_PREFIXES has no key that begins with web/, which COSPROXY_ROUTES_1_KEY_PREFIX puts"}},
 		{"key prefix inside", []string{"COSPROXY_ROUTES_0_KEY_PREFIX=2026/", "COSPROXY_ROUTES_1_KEY_PREFIX=ap"}, nil},

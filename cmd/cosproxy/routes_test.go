@@ -45,7 +45,7 @@ func (p *process) send(t *testing.T, method, path string) string {
 func TestRoutesHoldDifferentKeys(t *testing.T) {
 	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
 	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
-		"COSPROXY_ROUTES_0_KEY_PREFIX=2026/")
+		"COSPROXY_ROUTES_0_KEY_PREFIX=2026/", "COSPROXY_SPLAY=24h") // the requests fetch the keys, in their order
 	contains(t, p.send(t, "GET", "/photos/a.jpg"), "GET photos-1250000000.cos.ap-guangzhou.myqcloud.com /2026/a.jpg with AKIDtmp\n")
 	contains(t, p.send(t, "PUT", "/logs/app/1"), "PUT logs-1250000000.cos.ap-guangzhou.myqcloud.com /app/1 with AKIDtmp2\n")
 	contains(t, p.send(t, "PUT", "/photos/a.jpg"), "403 Forbidden", "COSPROXY_ROUTES_0_ACTIONS")

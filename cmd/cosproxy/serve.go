@@ -24,11 +24,6 @@ var errDrained = errors.New("cosproxy ends, and the time to drain is over")
 // to be logged.
 const cutGrace = time.Second
 
-// warmSplay spreads the first fetches of hundreds of sidecars that start at once
-// below the quota of STS, 600/s for an account. A request that comes earlier
-// has its key fetched at once.
-const warmSplay = time.Second
-
 // sidecar is one running cosproxy.
 type sidecar struct {
 	cfg      *config
@@ -69,7 +64,7 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 
 // newSidecar wires the packages together. Nothing runs yet.
 func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) {
-	keys, err := newKeyring(cfg, t, credcache.Options{Logger: log, Splay: warmSplay})
+	keys, err := newKeyring(cfg, t, credcache.Options{Logger: log, Splay: cfg.Splay})
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,9 @@ func (c *config) checkSources(m *mistakes) {
 		readSecret(m, "SecretID", &c.Source.SecretID, c.Source.SecretIDFile)
 		readSecret(m, "SecretKey", &c.Source.SecretKey, c.Source.SecretKeyFile)
 		readSecret(m, "Token", &c.Source.Token, c.Source.TokenFile)
+		checkPlain(m, "SecretID", c.Source.SecretID, c.Source.SecretIDFile)
+		checkPlain(m, "SecretKey", string(c.Source.SecretKey), c.Source.SecretKeyFile)
+		checkPlain(m, "Token", string(c.Source.Token), c.Source.TokenFile)
 	}
 	for _, r := range c.routes {
 		kind, known := sourceKinds[r.Source]
@@ -89,11 +92,6 @@ func (c *config) checkSource(m *mistakes, r *routeConfig, kind sourceKind) {
 	sts := kind.names["Endpoint"] == "STSEndpoint"
 	if u, err := url.Parse(c.Source.STSEndpoint); sts && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
 		c.warn("%s is plain http: whoever can listen on the way reads the keys; write https://", variable("STSEndpoint"))
-	}
-	if r.Source == "static" { // the pair for STS is checked by its source
-		checkPlain(m, "SecretID", c.Source.SecretID)
-		checkPlain(m, "SecretKey", string(c.Source.SecretKey))
-		checkPlain(m, "Token", string(c.Source.Token))
 	}
 	_, err := kind.open(&c.Source, r.Duration, new(transports))
 	m.addOptions(err, kind.variables(r))
@@ -150,11 +148,20 @@ func readSecret[T ~string](m *mistakes, field string, value *T, path string) {
 	m.broken[variable(field)] = text == ""
 }
 
-// checkPlain wants what a header can carry, so that a wrapped file or a stray
-// quote shows at start. It does not repeat the value.
-func checkPlain(m *mistakes, field, value string) {
-	odd := func(r rune) bool { return r <= ' ' || r > '~' || field == "SecretID" && strings.ContainsRune("&;=", r) }
-	if strings.ContainsFunc(value, odd) {
-		m.add(variable(field), "is wrong: it has a blank, a line break or another character that is no part of a key; write the bare value")
+// checkPlain wants what a header and a signature can carry, so that a wrapped
+// file or a stray quote shows at start. It never shows the value.
+func checkPlain(m *mistakes, field, value, path string) {
+	from := variable(field)
+	if path != "" {
+		from = variable(field + "File")
 	}
+	switch {
+	case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' }):
+		m.add(from, "is wrong: there is a blank, a line break or a character beyond ASCII inside the value; write the value alone, on one line")
+	case field == "SecretID" && strings.ContainsAny(value, "&;="):
+		m.add(from, "is wrong: no SecretId has & ; or = in it; write it alone, as the CAM console shows it")
+	default:
+		return
+	}
+	m.broken[variable(field)] = true
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"slices"
@@ -94,6 +95,9 @@ func (c *config) check(m *mistakes) {
 	case c.Listen == c.AdminListen && !c.Listen.ephemeral():
 		m.add(variable("AdminListen"), "is the same address as %s: choose another, or off", variable("Listen"))
 	}
+	if c.Splay < 0 {
+		m.add(variable("Splay"), "is negative: write for example 20s, or 0s to fetch at once")
+	}
 	if c.DrainTimeout < 0 {
 		m.add(variable("DrainTimeout"), "is negative: write for example 30s, or 0s to cut off at once")
 	}
@@ -124,7 +128,7 @@ func (c *config) checkUpstream(m *mistakes) {
 	}
 	if c.ConnectTo != "" {
 		err := checkHostPort(c.ConnectTo)
-		if err == nil && strings.HasPrefix(c.ConnectTo, ":") {
+		if host, _, _ := net.SplitHostPort(c.ConnectTo); err == nil && host == "" {
 			err = fmt.Errorf("%q has no host", c.ConnectTo)
 		}
 		if err != nil {

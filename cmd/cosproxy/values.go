@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -79,15 +80,19 @@ func checkHostPort(s string) error {
 	return nil
 }
 
-// checkHost wants a host name or address without anything around it.
+// hostName is what clients send in Host: an international name as punycode.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
+
+// checkHost wants a host name or an IP address, and nothing around it.
 func checkHost(s string) error {
-	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`*/@"\`, r) }) || strings.Contains(s, "://") {
-		return fmt.Errorf("%q is no host name or address", s)
-	}
-	if _, _, err := net.SplitHostPort(s); err == nil {
+	_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
+	switch {
+	case err == nil || hostName.MatchString(s):
+		return nil
+	case checkHostPort(s) == nil:
 		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
 	}
-	return nil
+	return fmt.Errorf("%q is no host name or address; write each name in full, such as cosproxy.internal", s)
 }
 
 // list is a comma-separated list; blanks around items do not count.

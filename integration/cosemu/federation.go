@@ -3,6 +3,7 @@ package cosemu
 import (
 	"net/url"
 	"regexp"
+	"unicode/utf8"
 )
 
 const (
@@ -48,8 +49,8 @@ func (c stsCall) policy() (*policy, *stsError) {
 		return nil, nil
 	case err != nil:
 		return nil, stsErrorf("InvalidParameter.StrategyFormatError", "Policy is not URL-encoded: %s", err)
-	case len(text) > maxPolicy:
-		return nil, stsErrorf("InvalidParameter.PolicyTooLong", "the policy has %d characters, more than %d", len(text), maxPolicy)
+	case utf8.RuneCountInString(text) > maxPolicy:
+		return nil, stsErrorf("InvalidParameter.PolicyTooLong", "the policy has %d characters, more than %d", utf8.RuneCountInString(text), maxPolicy)
 	}
 	p, err := parsePolicy(text)
 	if err != nil {
