@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -107,12 +106,7 @@ func (c *call) failure(err error) error {
 
 // error completes e; its texts may come from outside.
 func (c *call) error(e *SourceError) error {
-	clean := func(text string) string {
-		if c.secret != "" {
-			text = strings.ReplaceAll(text, c.secret, "[redacted]")
-		}
-		return oneLine(text)
-	}
+	clean := func(text string) string { return redact(oneLine(text), c.secret) }
 	e.Source = c.source
 	e.Code, e.Message, e.RequestID = clean(e.Code), clean(e.Message), clean(e.RequestID)
 	return e

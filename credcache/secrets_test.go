@@ -33,6 +33,8 @@ func TestNoSecretComesOut(t *testing.T) {
 		"an absurd key":   func(w http.ResponseWriter, _ *http.Request) { issue(w, 4_000_000_000) },
 		"an echo":         func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, echo) },
 		"an echo as HTML": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>"+secret) },
+		"a cut echo":      text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token %s... is bad"}}}`, secret[:len(secret)-1])),
+		"an escaped echo": text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token=%s is bad"}}}`, escaped(secret))),
 		"a status":        func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusBadGateway) },
 		"a header": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", secret)
@@ -55,6 +57,15 @@ func TestNoSecretComesOut(t *testing.T) {
 	}
 }
 
+// escaped is s with every byte percent-encoded.
+func escaped(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		fmt.Fprintf(&b, "%%%02X", s[i])
+	}
+	return b.String()
+}
+
 func noSecretComesOutOf(t *testing.T, source credcache.Source) {
 	t.Helper()
 	var out bytes.Buffer // one goroutine at a time writes: the fetch, then this test
@@ -69,8 +80,10 @@ func noSecretComesOutOf(t *testing.T, source credcache.Source) {
 	for ; err != nil; err = errors.Unwrap(err) {
 		fmt.Fprintf(&out, "%+v %#v", err, err)
 	}
-	if strings.Contains(out.String(), secret) {
-		t.Errorf("a secret came out:\n%s", out.String())
+	for _, form := range []string{secret, secret[:len(secret)-1], escaped(secret)} {
+		if strings.Contains(out.String(), form) {
+			t.Errorf("a secret came out:\n%s", out.String())
+		}
 	}
 	if !strings.Contains(out.String(), "examplebucket-1250000000") {
 		t.Errorf("nothing came out:\n%s", out.String())
