@@ -142,8 +142,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.target.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
 	x.ctx, x.end = context.WithCancelCause(r.Context())
 	defer x.end(nil)
-	defer unblockReads(x.ctx, w)()
 	if !x.upload.empty() {
+		defer unblockReads(x.ctx, w)()
 		x.upload.watchdog = newWatchdog(p.stall, func() { x.end(x.upload.stalled()) })
 		defer x.upload.watchdog.stop()
 		x.ctx = x.upload.watched(x.ctx)
