@@ -111,7 +111,7 @@ func (f *framer) lineDone() {
 	f.n = 0
 	switch f.state {
 	case inRequestLine:
-		if len(line) > 0 { // RFC 9112, 2.2: blank lines may come first
+		if len(bytes.Trim(line, "\r")) > 0 { // RFC 9112, 2.2: blank lines may come first
 			f.state, f.framing, f.length = inHeader, framing{}, 0
 		}
 	case inHeader:

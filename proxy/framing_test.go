@@ -182,10 +182,10 @@ func FuzzFramer(f *testing.F) {
 // plainLength is a Content-Length without tricks.
 var plainLength = regexp.MustCompile(`(?i)\nContent-Length: *[0-9]{1,18}\r?\n`)
 
-// readHead reads the header that begins wire, past the request line. Names and
-// values that net/http's server refuses end the connection.
+// readHead reads the header that begins wire, past blank lines and the request
+// line. Names and values that net/http's server refuses end the connection.
 func readHead(wire []byte) (h textproto.MIMEHeader, refused bool) {
-	_, rest, _ := bytes.Cut(wire, []byte("\n"))
+	_, rest, _ := bytes.Cut(bytes.TrimLeft(wire, "\r\n"), []byte("\n"))
 	h, err := textproto.NewReader(bufio.NewReader(bytes.NewReader(rest))).ReadMIMEHeader()
 	if err != nil {
 		return nil, true
