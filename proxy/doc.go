@@ -1,22 +1,24 @@
 // Package proxy turns unsigned HTTP requests into signed Tencent COS requests
 // and streams both bodies through.
 //
-// [New] makes an http.Handler from [Options]; it is one bucket's door. The way
-// of a request, a file each:
+// [New] makes an http.Handler from [Options]; each [Route] leads to a bucket. The
+// way of a request, a file each:
 //
 //	guard.go    may this Host ask at all (DNS rebinding)
-//	route.go    which bucket and key the request means
+//	routes.go   which route, bucket and key the request means
 //	action.go   which COS action that is, and whether the route allows it
 //	rewrite.go  the outbound request: URL, headers, body length
 //	query.go    the query, parsed once: what is signed is what is sent
 //	signing.go  the key, the signature, one more try if COS rejects the key
+//	stall.go    the end of an exchange whose body stands still
 //	respond.go  the answer, streamed back with COS's own header names
 //	errors.go   answers of the proxy's own, in COS's XML form
 //
-// Bodies are never held: an upload moves through one pooled buffer, a download
-// through another. An upload that ends early breaks the connection to COS, so
-// that COS never sees a complete, shorter object; a download that ends early
-// breaks the connection to the client.
+// Bodies are not held, but for uploads up to 64 KiB, which are kept to be sent
+// again, and delete-multiple lists whose keys have to be checked: an upload moves
+// through one pooled buffer, a download through another. An upload that ends
+// early breaks the connection to COS, so that COS never sees a complete, shorter
+// object; a download that ends early breaks the connection to the client.
 //
 // [NewServer] and [Listener] make the net/http server that the handler wants:
 // with timeouts that suit large bodies, no HTTP/2, and the errors that net/http

@@ -52,6 +52,19 @@ func manyPrefixes() string {
 	return strings.Join(all, ",")
 }
 
+// wantMistakes wants one line of err to begin with each of want, and no secret.
+func wantMistakes(t *testing.T, err error, want []string) {
+	t.Helper()
+	var got []string
+	if err != nil {
+		got = strings.Split(err.Error(), "\n")
+	}
+	if !slices.EqualFunc(got, want, strings.HasPrefix) {
+		t.Errorf("got\n%s\nwant lines that begin with\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	noSecrets(t, strings.Join(got, "\n"))
+}
+
 func TestMistakes(t *testing.T) {
 	secretFile, emptyFile, noFile := file(t, testKey+"\n"), file(t, " \n"), filepath.Join(t.TempDir(), "none")
 	tests := []struct {
@@ -153,14 +166,7 @@ func TestMistakes(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parseConfig(settingsFor(tt.changes...))
-			var got []string
-			if err != nil {
-				got = strings.Split(err.Error(), "\n")
-			}
-			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
-				t.Errorf("got\n%s\nwant lines that begin with\n%s", strings.Join(got, "\n"), strings.Join(tt.want, "\n"))
-			}
-			noSecrets(t, strings.Join(got, "\n"))
+			wantMistakes(t, err, tt.want)
 		})
 	}
 }

@@ -1,7 +1,7 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS
 // with temporary keys. It listens on loopback, takes every setting from the
-// environment and serves its routes until SIGTERM or SIGINT. The commands check
-// and policy say what the settings come to.
+// environment and serves its routes until SIGTERM or SIGINT. The commands check,
+// explain and policy say what the settings come to.
 //
 // Start it with --help to see the settings.
 package main
