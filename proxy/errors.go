@@ -97,8 +97,7 @@ func (x *exchange) failure(err error) error {
 	if ended != nil {
 		return errClient{ended}
 	}
-	var timeout net.Error
-	if errors.As(err, &timeout) && timeout.Timeout() {
+	if isTimeout(err) {
 		return &Error{
 			Status:  http.StatusGatewayTimeout,
 			Code:    "GatewayTimeout",
@@ -112,6 +111,17 @@ func (x *exchange) failure(err error) error {
 		Message: "The connection to COS failed. Check the endpoint, the region and the network; cosproxy's log has the cause.",
 		Err:     err,
 	}
+}
+
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// isOwnAnswer reports whether err did not come from the connection.
+func isOwnAnswer(err error) bool {
+	var answer *Error
+	return errors.As(err, &answer)
 }
 
 // cutOff is the answer to a request that stalled, or that the server ended with

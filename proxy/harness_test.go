@@ -210,6 +210,21 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// expected is a body that is asked for with 100 Continue when it is first read.
+type expected struct {
+	io.ReadCloser
+	conn  net.Conn
+	asked bool
+}
+
+func (e *expected) Read(p []byte) (int, error) {
+	if !e.asked {
+		e.asked = true
+		_, _ = io.WriteString(e.conn, "HTTP/1.1 100 Continue\r\n\r\n")
+	}
+	return e.ReadCloser.Read(p)
+}
+
 func (u *upstream) serve(c net.Conn) {
 	in := &tap{r: c}
 	r := bufio.NewReader(in)
@@ -218,6 +233,9 @@ func (u *upstream) serve(c net.Conn) {
 		req, err := http.ReadRequest(r)
 		if err != nil {
 			return
+		}
+		if req.Header.Get("Expect") != "" {
+			req.Body = &expected{ReadCloser: req.Body, conn: c}
 		}
 		a := &arrival{Request: req, head: string(in.head), conn: c, reader: r}
 		u.mu.Lock()
@@ -231,6 +249,9 @@ func (u *upstream) serve(c net.Conn) {
 			a.answer(ok)
 		} else {
 			u.handle(a)
+		}
+		if e, ok := req.Body.(*expected); ok && !e.asked {
+			return // the body will not come, and the connection ends, as COS's does
 		}
 		if _, err := io.Copy(io.Discard, req.Body); err != nil {
 			return

@@ -18,6 +18,7 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	aborted  prometheus.Counter
 	rejected *prometheus.CounterVec
+	retries  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -51,11 +52,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "cosproxy_rejected_keys_total",
 			Help: "Answers in which COS rejected the temporary key, by error code.",
 		}, []string{"code"}),
+		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_retries_total",
+			Help: "Requests to COS that were sent again after a connection failed, after a status such as 503, or for the rest of a download.",
+		}, []string{"reason"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -64,6 +69,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) keyRejected(code string) { m.rejected.WithLabelValues(code).Inc() }
+
+// retried notes one more attempt after a fault of a connection, a status, or a
+// download.
+func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
 
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 	action := strings.TrimPrefix(x.target.op.action, actionPrefix)

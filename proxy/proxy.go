@@ -34,6 +34,9 @@ type Options struct {
 	// StallTimeout is how long a body may stand still, either way, before the
 	// exchange is ended. Zero means one minute.
 	StallTimeout time.Duration
+	// SkipChecksums leaves out the CRC-64 of uploads and of whole downloads. They
+	// are compared with the x-cos-hash-crc64ecma of COS otherwise.
+	SkipChecksums bool
 }
 
 // Proxy is the handler that New returns.
@@ -42,6 +45,7 @@ type Proxy struct {
 	bucketHosts map[string][]*route // by the host of the endpoint
 	guard       guard
 	stall       time.Duration
+	checksums   bool
 	log         *slog.Logger
 	metrics     *metrics
 }
@@ -65,14 +69,19 @@ func New(o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: register metrics: %w", err)
 	}
-	p := &Proxy{bucketHosts: make(map[string][]*route), stall: cmp.Or(o.StallTimeout, stallTimeout), log: o.Logger, metrics: m}
+	p := &Proxy{
+		bucketHosts: make(map[string][]*route), stall: cmp.Or(o.StallTimeout, stallTimeout), checksums: !o.SkipChecksums,
+		log: o.Logger, metrics: m,
+	}
+	budget := newRetryBudget()
 	hosts := slices.Clone(o.AllowedHosts)
 	for _, r := range o.Routes {
-		rt, err := newRoute(r, o.Transport)
+		rt, err := newRoute(r)
 		if err != nil {
 			return nil, err
 		}
-		rt.upstream.now, rt.upstream.onRejected = o.Now, m.keyRejected
+		rt.upstream.base, rt.upstream.now = o.Transport, o.Now
+		rt.upstream.budget, rt.upstream.metrics = budget, m
 		if err := p.add(rt); err != nil {
 			return nil, err
 		}
@@ -110,6 +119,7 @@ type exchange struct {
 	start     time.Time
 	upload    upload
 	target    target
+	out       *http.Request // to COS
 	status    int
 	bytesOut  int64
 	requestID string
@@ -146,7 +156,6 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer unblockReads(x.ctx, w)()
 		x.upload.watchdog = newWatchdog(p.stall, func() { x.end(x.upload.stalled()) })
 		defer x.upload.watchdog.stop()
-		x.ctx = x.upload.watched(x.ctx)
 	}
 	p.metrics.inFlight.Inc()
 	// Deferred, so that a broken download is counted and logged as well.
@@ -182,14 +191,15 @@ func (p *Proxy) serve(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	x.out, x.upload.summed = out, p.checksums && x.target.storesBody(x.r.Header)
 	if err := p.load(x); err != nil {
 		return err
 	}
-	x.upload.attach(out)
-	resp, err := x.target.route.upstream.send(out)
-	if !x.upload.empty() {
-		x.upload.watchdog.stop() // COS may have answered before the end of the body
+	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target)}
+	if x.upload.attach(out); !x.upload.empty() {
+		d.upload = &x.upload
 	}
+	resp, err := x.target.route.upstream.send(d)
 	if err != nil {
 		return x.failure(err)
 	}

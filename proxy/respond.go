@@ -13,7 +13,7 @@ import (
 // way left to report a failure is to break the connection: it then panics with
 // http.ErrAbortHandler, which net/http knows.
 func (p *Proxy) respond(x *exchange, resp *http.Response) error {
-	defer resp.Body.Close()
+	defer func() { resp.Body.Close() }()
 	if resp.StatusCode < 200 {
 		return errorf(http.StatusBadGateway, "BadGateway", "COS answered with the status %d, which ends no request.", resp.StatusCode)
 	}
@@ -24,6 +24,13 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 	if resp.StatusCode < 300 && !x.upload.empty() && len(resp.Header["X-Cos-Request-Id"]) == 0 {
 		return errorf(http.StatusBadGateway, "BadGateway",
 			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
+	}
+	if err := x.checkStored(resp); err != nil && resp.StatusCode < 300 {
+		return err
+	}
+	resp.Body = x.resumable(resp)
+	if want, ok := reportedCRC(resp.Header); ok && p.checksums && resp.StatusCode == http.StatusOK && x.target.readsObject() && resp.ContentLength > 0 {
+		resp.Body = &verified{ReadCloser: resp.Body, left: resp.ContentLength, want: want}
 	}
 	copyResponseHeader(x.w.Header(), resp.Header)
 	x.hangUpIfUnread()

@@ -39,7 +39,7 @@ func TestAnswersPassUnchanged(t *testing.T) {
 		{"404", "GET", "HTTP/1.1 404 Not Found\r\nContent-Length: 36\r\nContent-Type: application/xml\r\n\r\n<Error><Code>NoSuchKey</Code></Error", "<Error><Code>NoSuchKey</Code></Error"},
 		{"412", "PUT", "HTTP/1.1 412 Precondition Failed\r\nContent-Length: 1\r\n\r\nx", "x"},
 		{"416", "GET", "HTTP/1.1 416 Requested Range Not Satisfiable\r\nContent-Range: bytes */4\r\nContent-Length: 0\r\n\r\n", ""},
-		{"500", "GET", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops", "oops"},
+		{"500", "POST", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 4\r\n\r\noops", "oops"},
 		{"503 with Retry-After", "GET", "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n", ""},
 		{"HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 12345678901\r\nETag: \"e\"\r\nContent-Type: video/mp4\r\n\r\n", ""},
 		{"HEAD, empty object", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ""},

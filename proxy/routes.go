@@ -18,7 +18,7 @@ type route struct {
 	upstream signingTransport
 }
 
-func newRoute(r Route, base http.RoundTripper) (*route, error) {
+func newRoute(r Route) (*route, error) {
 	r.Name = cmp.Or(r.Name, "default")
 	r.PathPrefix = cmp.Or(r.PathPrefix, "/")
 	r.Settings = cmp.Or(r.Settings, "COSPROXY_")
@@ -39,7 +39,7 @@ func newRoute(r Route, base http.RoundTripper) (*route, error) {
 	for i, h := range r.Hosts {
 		r.Hosts[i] = strings.ToLower(hostname(h))
 	}
-	return &route{Route: r, endpoint: endpoint, upstream: signingTransport{base: base, credentials: r.Credentials}}, nil
+	return &route{Route: r, endpoint: endpoint, upstream: signingTransport{credentials: r.Credentials}}, nil
 }
 
 // checkPathPrefix wants a prefix that looks the same escaped and unescaped, so

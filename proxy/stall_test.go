@@ -122,7 +122,7 @@ func TestCOSThatStopsReading(t *testing.T) {
 	}{
 		{"small", small, 0},
 		{"small, half taken", small, 30 << 10},
-		{"large", half[0].request + half[0].rest, 0},
+		{"large, next to nothing taken", half[0].request + half[0].rest, 1},
 		{"large, half taken", half[0].request + half[0].rest, 50 << 10},
 		{"large, nearly all taken", half[0].request + half[0].rest, 90 << 10},
 	}

@@ -2,11 +2,10 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"hash/crc64"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"sync/atomic"
 )
 
@@ -22,6 +21,8 @@ type upload struct {
 	r        *http.Request
 	watchdog *watchdog // nil without a body
 	small    []byte    // the whole body, if it is within replayLimit
+	summed   bool      // crc is kept
+	crc      uint64    // of what was read; complete once ended is set
 
 	count   atomic.Int64
 	waiting atomic.Bool           // for the client
@@ -51,15 +52,6 @@ func (u *upload) stalled() error {
 	return errStalled
 }
 
-// watched has the watchdog look on only while the request is being sent: the
-// source of keys may take its time before, and COS to answer it.
-func (u *upload) watched(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteHeaders: u.watchdog.moved,
-		WroteRequest: func(httptrace.WroteRequestInfo) { u.watchdog.stop() },
-	})
-}
-
 // attach gives the body to the outbound request: none where the client sent
 // none, so that net/http announces no length for GET, HEAD and DELETE.
 func (u *upload) attach(out *http.Request) {
@@ -80,6 +72,9 @@ func (u *upload) Read(p []byte) (int, error) {
 	n, err := u.r.Body.Read(p)
 	u.waiting.Store(false)
 	u.watchdog.moved()
+	if u.summed {
+		u.crc = crc64.Update(u.crc, crcTable, p[:n])
+	}
 	total := u.count.Add(int64(n))
 	switch {
 	case err == io.EOF, total == u.r.ContentLength:

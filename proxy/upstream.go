@@ -28,6 +28,9 @@ const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 	responseTimeout  = time.Minute
+	// continueTimeout is how long COS may keep silent about a large upload
+	// before it is sent all the same (RFC 9110, 10.1.1).
+	continueTimeout = time.Second
 	// idleTimeout is shorter than the 60 s and more that servers commonly keep
 	// a connection, so that COS rarely closes one just as it is used again.
 	idleTimeout = 30 * time.Second
@@ -55,6 +58,7 @@ func NewTransport(o TransportOptions) *http.Transport {
 		TLSClientConfig:       &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: o.ResponseTimeout,
+		ExpectContinueTimeout: continueTimeout,
 		MaxIdleConns:          idleConns,
 		MaxIdleConnsPerHost:   idleConns,
 		IdleConnTimeout:       idleTimeout,

@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"errors"
+	"hash/crc64"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// crcTable is CRC-64/ECMA-182 as COS uses it for x-cos-hash-crc64ecma (COS
+// document "CRC64 verification").
+var crcTable = crc64.MakeTable(crc64.ECMA)
+
+var errChecksum = errors.New("the CRC-64 of the bytes differs from the x-cos-hash-crc64ecma of COS")
+
+// reportedCRC returns the checksum that an answer names; ok is false if it names
+// none.
+func reportedCRC(h http.Header) (crc uint64, ok bool) {
+	crc, err := strconv.ParseUint(first(h["X-Cos-Hash-Crc64ecma"]), 10, 64)
+	return crc, err == nil
+}
+
+// storesBody reports whether COS stores the request's body as it is and answers
+// with its checksum. That of an append is the whole object's, a copy has no
+// body, and pictures may be processed on arrival.
+func (t target) storesBody(h http.Header) bool {
+	if t.op.action != actionPrefix+"PutObject" && t.op.action != actionPrefix+"UploadPart" {
+		return false
+	}
+	return h["X-Cos-Copy-Source"] == nil && h["Pic-Operations"] == nil
+}
+
+// checkStored compares what was read from the client with what COS has stored.
+func (x *exchange) checkStored(resp *http.Response) error {
+	stored, ok := reportedCRC(resp.Header)
+	if !ok || !x.upload.summed || x.upload.crc == stored {
+		return nil
+	}
+	return &Error{
+		Status: http.StatusBadGateway,
+		Code:   "ChecksumMismatch",
+		Message: "COS has stored other bytes than were sent: the body was changed on the way from cosproxy to COS. " +
+			"The object at COS is damaged; upload it again, or delete it.",
+		Err: errChecksum,
+	}
+}
+
+// verified is the body of a whole object. It keeps back what the last read
+// brought until the checksum is known to be right, so that the client of a
+// damaged download never gets all of it.
+type verified struct {
+	io.ReadCloser
+	left      int64
+	crc, want uint64
+}
+
+// Read implements io.Reader.
+func (v *verified) Read(p []byte) (int, error) {
+	n, err := v.ReadCloser.Read(p)
+	v.crc = crc64.Update(v.crc, crcTable, p[:n])
+	v.left -= int64(n)
+	if v.left == 0 && v.crc != v.want {
+		return 0, errChecksum
+	}
+	return n, err
+}

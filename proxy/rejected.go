@@ -1,0 +1,130 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/xml"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"cosproxy/signer"
+)
+
+// mend does something about an answer that rejects the key or the clock, and
+// returns the key for another attempt; ok is false where there is nothing to
+// mend, or the body cannot be sent again.
+func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.Credentials, offset time.Duration) (next signer.Credentials, ok bool) {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest {
+		return next, false
+	}
+	code := rejection(resp)
+	if resp.Request.Method == http.MethodHead {
+		code, resp = t.probe(d, creds)
+	}
+	if code == "" {
+		return next, false
+	}
+	t.metrics.keyRejected(code)
+	if t.adjustClock(resp, code, offset) {
+		return creds, d.replayable()
+	}
+	t.credentials.Invalidate(creds.SecretID)
+	if !d.replayable() {
+		return next, false // without a wait for the next key, which others need
+	}
+	next, err := t.credentials.Credentials(d.req.Context())
+	// Why there is no other key stands in the cache's log.
+	return next, err == nil && next.SecretID != creds.SecretID
+}
+
+// probe finds out why COS has refused a HEAD, which has no body to say it: it
+// asks for one byte by GET, with the same key. COS judges the key first, so that
+// a right which is missing for GET does not matter.
+func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code string, resp *http.Response) {
+	req := d.req.WithContext(d.req.Context())
+	req.Method = http.MethodGet
+	req.Header = d.req.Header.Clone()
+	req.Header["Range"] = []string{"bytes=0-0"}
+	if t.sign(req, creds) != nil {
+		return "", nil
+	}
+	resp, err := t.base.RoundTrip(req)
+	if err != nil {
+		return "", nil
+	}
+	defer resp.Body.Close()
+	return rejection(resp), resp
+}
+
+// minSkew is the least difference of clocks that explains a rejection; the
+// official Node SDK takes the same 30 s.
+const minSkew = 30 * time.Second
+
+// adjustClock learns COS's clock from the Date of an answer that blames the
+// time, and reports whether it differs from the one that the attempt was signed
+// with. Another request may have learnt it in the meantime.
+func (t *signingTransport) adjustClock(resp *http.Response, code string, used time.Duration) bool {
+	date, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil || code != "RequestTimeTooSkewed" && code != "AccessDenied" {
+		return false
+	}
+	offset := date.Sub(t.now())
+	if (offset - used).Abs() < minSkew {
+		return false
+	}
+	t.offset.Store(int64(offset))
+	return true
+}
+
+// maxErrorDocument bounds how much of an error answer is read to learn its
+// code; COS's documents are far smaller.
+const maxErrorDocument = 64 << 10
+
+// errorDocumentTimeout is how long the document may take to arrive.
+const errorDocumentTimeout = 10 * time.Second
+
+// rejection returns the code with which COS says that the key or the clock, not
+// the request, is at fault; empty for any other answer. The body of the answer
+// can still be read from the start.
+func rejection(resp *http.Response) string {
+	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest {
+		return ""
+	}
+	if resp.Request.Method == http.MethodHead || resp.ContentLength > maxErrorDocument {
+		return ""
+	}
+	body := resp.Body
+	late := time.AfterFunc(errorDocumentTimeout, func() { body.Close() })
+	head, err := io.ReadAll(io.LimitReader(body, maxErrorDocument))
+	late.Stop()
+	resp.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(head), errReader{err}, body), Closer: body}
+	var doc errorDocument
+	if xml.Unmarshal(head, &doc) != nil {
+		return ""
+	}
+	switch {
+	case doc.Code == "ExpiredToken", doc.Code == "InvalidAccessKeyId", doc.Code == "RequestTimeTooSkewed":
+		return doc.Code
+	case doc.Code == "AccessDenied" && strings.HasPrefix(doc.Message, "Request has expired"):
+		return doc.Code
+	}
+	return ""
+}
+
+// replayed is a body whose beginning was read ahead.
+type replayed struct {
+	io.Reader
+	io.Closer
+}
+
+// errReader repeats the error that reading ahead ended with; nil means that
+// there is more to read.
+type errReader struct{ err error }
+
+func (r errReader) Read([]byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	return 0, io.EOF
+}
