@@ -199,7 +199,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if x.upload.attach(out); !x.upload.empty() {
 		d.upload = &x.upload
 	}
-	resp, err := x.target.route.upstream.send(d)
+	resp, err := x.target.route.upstream.send(d) //nolint:bodyclose // respond closes it
 	if err != nil {
 		return x.failure(err)
 	}

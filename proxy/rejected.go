@@ -18,15 +18,15 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest {
 		return next, false
 	}
-	code := rejection(resp)
+	code, date := rejection(resp), resp.Header.Get("Date")
 	if resp.Request.Method == http.MethodHead {
-		code, resp = t.probe(d, creds)
+		code, date = t.probe(d, creds)
 	}
 	if code == "" {
 		return next, false
 	}
 	t.metrics.keyRejected(code)
-	if t.adjustClock(resp, code, offset) {
+	if t.adjustClock(date, code, offset) {
 		return creds, d.replayable()
 	}
 	t.credentials.Invalidate(creds.SecretID)
@@ -41,20 +41,20 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 // probe finds out why COS has refused a HEAD, which has no body to say it: it
 // asks for one byte by GET, with the same key. COS judges the key first, so that
 // a right which is missing for GET does not matter.
-func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code string, resp *http.Response) {
+func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, date string) {
 	req := d.req.WithContext(d.req.Context())
 	req.Method = http.MethodGet
 	req.Header = d.req.Header.Clone()
 	req.Header["Range"] = []string{"bytes=0-0"}
 	if t.sign(req, creds) != nil {
-		return "", nil
+		return "", ""
 	}
 	resp, err := t.base.RoundTrip(req)
 	if err != nil {
-		return "", nil
+		return "", ""
 	}
 	defer resp.Body.Close()
-	return rejection(resp), resp
+	return rejection(resp), resp.Header.Get("Date")
 }
 
 // minSkew is the least difference of clocks that explains a rejection; the
@@ -64,8 +64,8 @@ const minSkew = 30 * time.Second
 // adjustClock learns COS's clock from the Date of an answer that blames the
 // time, and reports whether it differs from the one that the attempt was signed
 // with. Another request may have learnt it in the meantime.
-func (t *signingTransport) adjustClock(resp *http.Response, code string, used time.Duration) bool {
-	date, err := http.ParseTime(resp.Header.Get("Date"))
+func (t *signingTransport) adjustClock(header, code string, used time.Duration) bool {
+	date, err := http.ParseTime(header)
 	if err != nil || code != "RequestTimeTooSkewed" && code != "AccessDenied" {
 		return false
 	}

@@ -1,0 +1,260 @@
+package proxy_test
+
+import (
+	"fmt"
+	"hash/crc64"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+func crc(s string) uint64 { return crc64.Checksum([]byte(s), crc64.MakeTable(crc64.ECMA)) }
+
+// inTurn answers the first requests with steps of their own, and the rest as
+// the last.
+func inTurn(steps ...func(*arrival)) func(*arrival) {
+	var next atomic.Int64
+	return func(a *arrival) {
+		steps[min(int(next.Add(1)), len(steps))-1](a)
+	}
+}
+
+func take(a *arrival) {
+	if a.readBody() == nil {
+		a.answer(ok)
+	}
+}
+
+// refuse answers from the header alone.
+func refuse(answer string) func(*arrival) {
+	return func(a *arrival) { a.answer(answer) }
+}
+
+func drop(a *arrival) { a.conn.Close() }
+
+// A large upload that COS refuses by its header, or whose connection fails
+// before that, is sent again whole.
+func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
+	body := strings.Repeat("0123456789abcdef", 20_000)
+	known, _ := sized("PUT /key", len(body))
+	requests := map[string]string{
+		"known length": known,
+		"chunked": fmt.Sprintf("PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n",
+			len(body), body),
+	}
+	refusals := map[string]func(*arrival){
+		"expired key": refuse(errorAnswer(400, "ExpiredToken", "")),
+		"revoked key": refuse(errorAnswer(403, "InvalidAccessKeyId", "")),
+		"connection":  drop,
+		"slow down":   refuse(errorAnswer(503, "SlowDown", "")),
+	}
+	for form, request := range requests {
+		for name, refusal := range refusals {
+			t.Run(form+", "+name, func(t *testing.T) {
+				r := start(t, setup{handle: inTurn(refusal, take)})
+				rep := r.exchange(t, request)
+				seen := r.upstream.seen()
+				if rep.status != http.StatusOK || len(seen) != 2 {
+					t.Fatalf("status %d after %d attempts\n%s", rep.status, len(seen), rep.body)
+				}
+				if len(seen[1].body) != len(body) {
+					t.Errorf("the second attempt carried %d bytes, want %d", len(seen[1].body), len(body))
+				}
+				if seen[0].wire().Get("Expect") != "100-continue" {
+					t.Error("the first attempt did not ask before the body")
+				}
+			})
+		}
+	}
+}
+
+// Once a byte of a large body has moved it cannot be sent again.
+func TestStartedUploadIsNotSentAgain(t *testing.T) {
+	request, _ := sized("PUT /key", 300_000)
+	r := start(t, setup{handle: inTurn(func(a *arrival) {
+		_, _ = io.CopyN(io.Discard, a.Body, 10)
+		a.conn.Close()
+	}, take)})
+	if rep := r.exchange(t, request); rep.status != http.StatusBadGateway {
+		t.Errorf("status %d, want 502", rep.status)
+	}
+	r.upstream.only(t)
+}
+
+func TestRetries(t *testing.T) {
+	const put = "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"
+	slow := raw(errorAnswer(503, "SlowDown", ""))
+	tests := []struct {
+		name, request string
+		fault         func(*arrival)
+		attempts      int
+	}{
+		{"read", "GET /key HTTP/1.1\r\n\r\n", slow, 3},
+		{"read, lost", "GET /key HTTP/1.1\r\n\r\n", drop, 3},
+		{"small upload", put, slow, 3},
+		{"small upload, lost", put, drop, 3},
+		{"delete", "DELETE /key HTTP/1.1\r\n\r\n", slow, 3},
+		{"first part of an upload", "POST /key?uploads HTTP/1.1\r\nContent-Length: 0\r\n\r\n", slow, 1},
+		{"append", "POST /key?append&position=0 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody", drop, 1},
+		{"not to overwrite", strings.Replace(put, "\r\n", "\r\nx-cos-forbid-overwrite: true\r\n", 1), drop, 1},
+		{"come back much later", "GET /key HTTP/1.1\r\n\r\n", raw("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n"), 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{handle: tt.fault})
+			if rep := r.exchange(t, tt.request); rep.status != http.StatusServiceUnavailable && rep.status != http.StatusBadGateway {
+				t.Errorf("status %d", rep.status)
+			}
+			if n := len(r.upstream.seen()); n != tt.attempts {
+				t.Errorf("%d attempts, want %d", n, tt.attempts)
+			}
+		})
+	}
+}
+
+// In an outage, retries end when the budget does.
+func TestRetryBudget(t *testing.T) {
+	r := start(t, setup{handle: raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")})
+	const requests = 120
+	c := r.dial(t)
+	for range requests {
+		c.send("GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		c.reply("GET")
+	}
+	if n := len(r.upstream.seen()); n < requests+100 || n > requests+100+requests/10+1 {
+		t.Errorf("%d requests became %d, want 100 and a tenth more", requests, n)
+	}
+}
+
+// COS says nothing of the cause in its answer to HEAD.
+func TestRejectedKeyOfHEAD(t *testing.T) {
+	r := start(t, setup{handle: func(a *arrival) {
+		old := strings.Contains(a.wire().Get("Authorization"), "AKIDsentinel1")
+		switch {
+		case old && a.Method == http.MethodHead:
+			a.answer("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n")
+		case old:
+			raw(errorAnswer(403, "InvalidAccessKeyId", ""))(a)
+		default:
+			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 7\r\n\r\n")
+		}
+	}})
+	if rep := r.exchange(t, "HEAD /key HTTP/1.1\r\n\r\n"); rep.status != http.StatusOK || rep.header.Get("Content-Length") != "7" {
+		t.Errorf("got\n%s", rep.head)
+	}
+	if got := r.keys.rejected(); len(got) != 1 {
+		t.Errorf("reported as rejected: %q", got)
+	}
+}
+
+const object = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+// cutAfter answers a whole object and breaks off.
+func cutAfter(n int) func(*arrival) {
+	return func(a *arrival) {
+		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: %d\r\n\r\n%s",
+			crc(object), len(object), object[:n]))
+		a.conn.Close()
+	}
+}
+
+// rest answers what Range asks for.
+func rest(etag, content string) func(*arrival) {
+	return func(a *arrival) {
+		var from, to int
+		if _, err := fmt.Sscanf(a.wire().Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
+			a.answer("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		a.answer(fmt.Sprintf("HTTP/1.1 206 Partial Content\r\nETag: %q\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n%s",
+			etag, from, to, len(content), to-from+1, content[from:to+1]))
+	}
+}
+
+func TestBrokenDownloadIsResumed(t *testing.T) {
+	r := start(t, setup{handle: inTurn(cutAfter(10), drop, rest("e", object))})
+	rep := r.get(t, "/key?response-content-type=a/b")
+	if rep.body != object || rep.err != nil {
+		t.Errorf("got %q (%v)", rep.body, rep.err)
+	}
+	seen := r.upstream.seen()
+	last := seen[len(seen)-1].wire()
+	if last.Get("Range") != "bytes=10-35" || last.Get("If-Match") != `"e"` {
+		t.Errorf("the rest was asked for with Range %q, If-Match %q", last.Get("Range"), last.Get("If-Match"))
+	}
+}
+
+func TestRangeIsResumedWithinItself(t *testing.T) {
+	r := start(t, setup{handle: inTurn(func(a *arrival) {
+		a.answer("HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 5-14/36\r\nContent-Length: 10\r\n\r\n567")
+		a.conn.Close()
+	}, rest("e", object))})
+	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nRange: bytes=5-14\r\n\r\n"); rep.body != object[5:15] || rep.err != nil {
+		t.Errorf("got %q (%v)", rep.body, rep.err)
+	}
+}
+
+// What cannot be continued breaks the client's connection: never a silent mix.
+func TestDownloadsThatAreNotResumed(t *testing.T) {
+	tests := map[string]struct {
+		target string
+		then   func(*arrival)
+	}{
+		"changed, 412":         {"/key", raw("HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n")},
+		"changed, another tag": {"/key", rest("other", object)},
+		"changed, longer":      {"/key", rest("e", object+"more")},
+		"range not heeded":     {"/key", cutAfter(len(object))},
+		"other bytes":          {"/key", rest("e", strings.ToUpper(object))},
+		"made anew":            {"/key?imageMogr2/thumbnail/10x", rest("e", object)},
+		"gone":                 {"/key", raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: inTurn(cutAfter(10), tt.then)})
+			if rep := r.get(t, tt.target); rep.err == nil || rep.body == object {
+				t.Errorf("the client was given %q as whole", rep.body)
+			}
+		})
+	}
+}
+
+func TestChecksums(t *testing.T) {
+	large := strings.Repeat("x", 100_000)
+	upload := func(target, body string) string {
+		return fmt.Sprintf("PUT %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", target, len(body), body)
+	}
+	answerCRC := func(sum uint64) func(*arrival) {
+		return func(a *arrival) {
+			if a.readBody() == nil {
+				a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 0\r\n\r\n", sum))
+			}
+		}
+	}
+	for _, body := range []string{"small", large} {
+		for _, target := range []string{"/key", "/key?partNumber=1&uploadId=u"} {
+			r := start(t, setup{handle: answerCRC(crc(body))})
+			if rep := r.exchange(t, upload(target, body)); rep.status != http.StatusOK {
+				t.Errorf("%d bytes to %s, stored as sent: %d %s", len(body), target, rep.status, rep.body)
+			}
+			r = start(t, setup{handle: answerCRC(crc(body) + 1)})
+			if rep := r.exchange(t, upload(target, body)); rep.status != http.StatusBadGateway || rep.cosError(t).Code != "ChecksumMismatch" {
+				t.Errorf("%d bytes to %s, stored differently: %d %s", len(body), target, rep.status, rep.body)
+			}
+		}
+	}
+	damaged := func(a *arrival) {
+		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: %d\r\n\r\n%s", len(large), large))
+	}
+	r := start(t, setup{handle: damaged})
+	if rep := r.get(t, "/key"); rep.err == nil {
+		t.Error("a damaged download was given to the client whole")
+	}
+	r = start(t, setup{handle: damaged, options: func(o *proxy.Options) { o.SkipChecksums = true }})
+	if rep := r.get(t, "/key"); rep.err != nil || rep.body != large {
+		t.Errorf("without checksums: %v", rep.err)
+	}
+}
