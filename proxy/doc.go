@@ -9,9 +9,14 @@
 //	action.go   which COS action that is, and whether the route allows it
 //	rewrite.go  the outbound request: URL, headers, body length
 //	query.go    the query, parsed once: what is signed is what is sent
-//	signing.go  the key, the signature, one more try if COS rejects the key
+//	signing.go  the key, the signature
+//	deliver.go  the attempts: what is sent again, and when (budget.go)
+//	expect.go   a large body waits until COS has agreed to its header
+//	rejected.go which answers blame the key or the clock
 //	stall.go    the end of an exchange whose body stands still
 //	respond.go  the answer, streamed back with COS's own header names
+//	resume.go   a download that breaks off is continued
+//	checksum.go CRC-64 of what was stored and what was read
 //	errors.go   answers of the proxy's own, in COS's XML form
 //
 // Bodies are not held, but for uploads up to 64 KiB, which are kept to be sent

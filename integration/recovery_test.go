@@ -1,0 +1,128 @@
+package integration_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"cosproxy/integration/cosemu"
+)
+
+// TestRevokedKeyNeverShows: a key that COS revokes in the middle of 200 mixed
+// transfers costs no request, and one fetch.
+func TestRevokedKeyNeverShows(t *testing.T) {
+	t.Parallel()
+	const transfers = 200
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
+	s := startSidecar(t, program(), sidecarEnv(emu)...)
+	s.waitReady(t)
+	small, large := bytes.Repeat([]byte("s"), 1<<10), bytes.Repeat([]byte("large"), 100<<10)
+	for key, body := range map[string][]byte{"small": small, "large": large} {
+		if status, answer := do(t, http.MethodPut, s.url+"/"+key, bytes.NewReader(body)); status != http.StatusOK {
+			t.Fatalf("PUT %s: %d %s", key, status, answer)
+		}
+	}
+	before := emu.Stats().STSCalls
+	key := emu.Requests()[0].SecretID
+
+	transfer := func(i int) {
+		url := fmt.Sprintf("%s/mixed/%d", s.url, i)
+		var status int
+		var answer []byte
+		switch i % 5 {
+		case 0:
+			status, answer = do(t, http.MethodGet, s.url+"/large", nil)
+			if status == http.StatusOK && !bytes.Equal(answer, large) {
+				t.Errorf("transfer %d: the download differs", i)
+			}
+		case 1:
+			status, answer = do(t, http.MethodPut, url, bytes.NewReader(small))
+		case 2:
+			status, answer = do(t, http.MethodPut, url, bytes.NewReader(large))
+		case 3:
+			status, answer = do(t, http.MethodHead, s.url+"/small", nil)
+		case 4: // chunked
+			status, answer = do(t, http.MethodPut, url, io.MultiReader(bytes.NewReader(large)))
+		}
+		if status != http.StatusOK {
+			t.Errorf("transfer %d: %d %s", i, status, answer)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range transfers {
+		all.Go(func() {
+			if i == transfers/2 {
+				emu.Revoke(key)
+			}
+			transfer(i)
+			transfer(i)
+		})
+	}
+	all.Wait()
+	if extra := emu.Stats().STSCalls - before; extra != 1 {
+		t.Errorf("%d more calls to STS, want 1", extra)
+	}
+	if !strings.Contains(s.log.String(), `"msg":"request"`) {
+		t.Error("no request was logged")
+	}
+}
+
+// TestGigabyteWithRefusedKey: the first attempt to send 1 GiB is refused for an
+// expired key; the client does not notice, and the body is not kept.
+func TestGigabyteWithRefusedKey(t *testing.T) {
+	t.Parallel()
+	const (
+		size = 1 << 30
+		most = 40 << 20
+	)
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
+	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
+	s.waitReady(t)
+	emu.SetCOSFault(cosemu.COSFault{Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken", Message: "The provided token has expired."})
+
+	sent := sha256.New()
+	req, err := http.NewRequest(http.MethodPut, s.url+"/gigabyte", io.TeeReader(io.LimitReader(&pattern{}, size), sent))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = size
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT: %s", resp.Status)
+	}
+	if n := emu.Stats().COSRequests; n != 2 {
+		t.Errorf("%d requests reached COS, want the refused one and another", n)
+	}
+	if runtime.GOOS == "linux" {
+		peak := peakRSS(t, s.cmd.Process.Pid)
+		t.Logf("peak RSS of cosproxy: %.1f MiB", float64(peak)/(1<<20))
+		if peak > most {
+			t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
+		}
+	}
+	// The connection breaks twice on the way back.
+	emu.SetCOSFault(cosemu.COSFault{Times: 2, CutAfter: 300 << 20})
+	resp, err = client.Get(s.url + "/gigabyte")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got := sha256.New()
+	if n, err := io.Copy(got, resp.Body); err != nil || n != size {
+		t.Fatalf("GET: %d bytes, %v", n, err)
+	}
+	if sum(got) != sum(sent) {
+		t.Error("what came back is not what was sent")
+	}
+}
