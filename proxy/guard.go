@@ -12,11 +12,17 @@ import (
 // DNS name still sends that name as Host, so a Host that is neither loopback
 // nor expected is refused with 421 (RFC 9110, 15.5.20).
 type guard struct {
-	hosts map[string]bool // lower case, without port
+	hosts   map[string]bool // lower case, without port
+	origins map[string]bool // as normalOrigin spells them
 }
 
-func newGuard(hosts ...string) guard {
-	g := guard{hosts: make(map[string]bool, len(hosts))}
+func newGuard(hosts, origins []string) guard {
+	g := guard{hosts: make(map[string]bool, len(hosts)), origins: make(map[string]bool, len(origins))}
+	for _, o := range origins {
+		if origin := normalOrigin(o); origin != "" {
+			g.origins[origin] = true
+		}
+	}
 	for _, h := range hosts {
 		g.hosts[strings.ToLower(hostname(h))] = true
 	}
@@ -24,6 +30,13 @@ func newGuard(hosts ...string) guard {
 }
 
 func (g guard) check(r *http.Request) error {
+	if err := g.checkHost(r); err != nil {
+		return err
+	}
+	return g.checkOrigin(r)
+}
+
+func (g guard) checkHost(r *http.Request) error {
 	name := hostname(r.Host)
 	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
 		return nil // no name leads a browser there
@@ -35,11 +48,12 @@ func (g guard) check(r *http.Request) error {
 		"The Host %q is not one that cosproxy answers to. Ask it as localhost, or add the name to COSPROXY_ALLOWED_HOSTS.", r.Host)
 }
 
-// AllowHosts answers 421 to every request whose Host is neither loopback nor
-// one of hosts, and hands the others to h. It protects handlers beside New's,
-// such as an admin page.
-func AllowHosts(h http.Handler, hosts ...string) http.Handler {
-	g := newGuard(hosts...)
+// Guard answers 421 to every request whose Host is neither loopback nor one of
+// hosts, 403 to those of browsers for a site that is neither this one nor one of
+// origins, and hands the others to h. It protects handlers beside New's, such as
+// an admin page.
+func Guard(h http.Handler, hosts, origins []string) http.Handler {
+	g := newGuard(hosts, origins)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var refusal *Error
 		if errors.As(g.check(r), &refusal) {

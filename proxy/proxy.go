@@ -21,6 +21,9 @@ type Options struct {
 	// AllowedHosts are names, beside loopback ones and those of the routes and
 	// their buckets, that clients may put into Host.
 	AllowedHosts []string
+	// AllowedOrigins are the sites, such as https://app.example, whose pages may
+	// use the proxy through a browser. Others are refused; its own always may.
+	AllowedOrigins []string
 	// Transport sends the signed requests. Nil means NewTransport with its
 	// defaults. It must not follow redirects, decompress, or retry a request
 	// whose body it has touched.
@@ -87,7 +90,7 @@ func New(o Options) (*Proxy, error) {
 		}
 		hosts = append(append(hosts, rt.endpoint.Host), rt.Hosts...)
 	}
-	p.guard = newGuard(hosts...)
+	p.guard = newGuard(hosts, o.AllowedOrigins)
 	return p, nil
 }
 

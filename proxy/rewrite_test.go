@@ -79,7 +79,7 @@ func TestEndToEndHeadersArriveUnchanged(t *testing.T) {
 		"X-Ci-Thing: 1",
 		"X-Other: 1",
 	}
-	r := start(t, setup{})
+	r := start(t, setup{options: func(o *proxy.Options) { o.AllowedOrigins = []string{"https://site.example"} }})
 	rep := r.exchange(t, "PUT /key HTTP/1.1\r\n"+strings.Join(kept, "\r\n")+"\r\n\r\ntest")
 	if rep.status != http.StatusOK {
 		t.Fatalf("status %d: %s", rep.status, rep.body)

@@ -141,7 +141,7 @@ func TestUnixSocketTakesAnyHost(t *testing.T) {
 }
 
 func TestAllowHosts(t *testing.T) {
-	h := proxy.AllowHosts(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), "admin.internal")
+	h := proxy.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), []string{"admin.internal"}, nil)
 	for host, status := range map[string]int{
 		"localhost": 418, "127.0.0.1:4361": 418, "[::1]:4361": 418, "admin.internal": 418, "evil.example": 421, "": 418,
 	} {

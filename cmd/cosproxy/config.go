@@ -21,10 +21,11 @@ type config struct {
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
 
-	Listen       address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path', a socket that its owner alone can use."`
-	AdminListen  address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' as above, or 'off'."`
-	UnsafeListen bool    `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Whoever reaches them uses the bucket without a key."`
-	AllowedHosts list    `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
+	Listen         address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path', a socket that its owner alone can use."`
+	AdminListen    address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' as above, or 'off'."`
+	UnsafeListen   bool    `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Whoever reaches them uses the bucket without a key."`
+	AllowedHosts   list    `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
+	AllowedOrigins list    `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Sites whose pages may use cosproxy through a browser, comma-separated, as 'scheme://host:port'. All others are refused, also for reads."`
 
 	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`

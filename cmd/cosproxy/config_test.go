@@ -129,6 +129,8 @@ func TestMistakes(t *testing.T) {
 		{"admin on all interfaces", []string{"COSPROXY_ADMIN_LISTEN=[::]:4361"}, []string{"COSPROXY_ADMIN_LISTEN is [::]:4361, which other machines can reach"}},
 		{"one address for both", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:4360"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
 		{"unsafe is no bool", []string{"COSPROXY_UNSAFE_LISTEN=yes"}, []string{"COSPROXY_UNSAFE_LISTEN cannot be read"}},
+		{"origins that are none", []string{"COSPROXY_ALLOWED_ORIGINS=app.example,null,https://a.example/path"}, []string{
+			`COSPROXY_ALLOWED_ORIGINS is wrong: "app.example" is no origin`, `COSPROXY_ALLOWED_ORIGINS is wrong: "null" is no origin`, `COSPROXY_ALLOWED_ORIGINS is wrong: "https://a.example/path" is no origin`}},
 		{"hosts of commas", []string{"COSPROXY_ALLOWED_HOSTS=,"}, []string{"COSPROXY_ALLOWED_HOSTS cannot be read"}},
 		{"hosts with more than a name", []string{"COSPROXY_ALLOWED_HOSTS=*,http://foo/,a:80"}, []string{
 			`COSPROXY_ALLOWED_HOSTS is wrong: "*" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "http://foo/" is no host name`, `COSPROXY_ALLOWED_HOSTS is wrong: "a:80" has a port`}},

@@ -75,11 +75,12 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 		newCredentialCollector(keys),
 	)
 	options := proxy.Options{
-		AllowedHosts:  cfg.AllowedHosts,
-		Transport:     t.toCOS,
-		Logger:        log,
-		Registerer:    registry,
-		SkipChecksums: !cfg.Checksums,
+		AllowedHosts:   cfg.AllowedHosts,
+		AllowedOrigins: cfg.AllowedOrigins,
+		Transport:      t.toCOS,
+		Logger:         log,
+		Registerer:     registry,
+		SkipChecksums:  !cfg.Checksums,
 	}
 	for _, r := range cfg.routes {
 		route, err := r.proxyRoute(cfg.Endpoint)

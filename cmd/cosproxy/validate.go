@@ -83,6 +83,7 @@ func (c *config) check(m *mistakes) {
 		c.checkRoute(m, r)
 	}
 	checkHosts(m, variable("AllowedHosts"), c.AllowedHosts)
+	checkOrigins(m, variable("AllowedOrigins"), c.AllowedOrigins)
 	c.checkAddresses(m)
 	c.checkSources(m)
 	c.checkListen(m, "Listen", c.Listen)
@@ -142,6 +143,16 @@ func checkHosts(m *mistakes, variable string, hosts []string) {
 	for _, h := range hosts {
 		if err := checkHost(h); err != nil {
 			m.add(variable, "is wrong: %v", err)
+		}
+	}
+}
+
+// checkOrigins checks sites as browsers name them: scheme, host and port.
+func checkOrigins(m *mistakes, variable string, origins []string) {
+	for _, o := range origins {
+		u, err := url.Parse(o)
+		if err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
+			m.add(variable, "is wrong: %q is no origin; write for example https://app.example or http://localhost:8080", o)
 		}
 	}
 }

@@ -1,0 +1,54 @@
+package proxy_test
+
+import (
+	"net/http"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+func TestBrowsersOfOtherSites(t *testing.T) {
+	tests := []struct {
+		name, headers string
+		passes        bool
+	}{
+		{"no browser", "", true},
+		{"typed into the address bar", "Sec-Fetch-Site: none\r\n", true},
+		{"own page", "Sec-Fetch-Site: same-origin\r\nOrigin: http://localhost\r\n", true},
+		{"own page, old browser", "Origin: http://localhost\r\n", true},
+		{"own page, default port", "Origin: HTTP://LOCALHOST:80\r\n", true},
+		{"other site", "Sec-Fetch-Site: cross-site\r\nOrigin: https://evil.example\r\n", false},
+		{"other site, old browser", "Origin: https://evil.example\r\n", false},
+		{"other site, picture", "Sec-Fetch-Site: cross-site\r\n", false},
+		{"other site, picture with Referer", "Sec-Fetch-Site: cross-site\r\nReferer: https://evil.example/page\r\n", false},
+		{"other port of localhost", "Sec-Fetch-Site: same-site\r\nOrigin: http://localhost:8080\r\n", false},
+		{"other port, old browser", "Origin: http://localhost:8080\r\n", false},
+		{"file or sandbox", "Origin: null\r\n", false},
+		{"two origins", "Origin: http://localhost\r\nOrigin: https://evil.example\r\n", false},
+		{"listed and another", "Origin: https://app.example\r\nOrigin: https://evil.example\r\n", false},
+		{"listed", "Sec-Fetch-Site: cross-site\r\nOrigin: https://app.example\r\n", true},
+		{"listed, spelled differently", "Origin: HTTPS://App.Example:443\r\n", true},
+		{"listed, picture", "Sec-Fetch-Site: cross-site\r\nReferer: https://app.example/page\r\n", true},
+		{"listed, other scheme", "Origin: http://app.example\r\n", false},
+		{"listed, other port", "Origin: https://app.example:8443\r\n", false},
+		{"longer name", "Origin: https://app.example.evil.example\r\n", false},
+		{"site unknown", "Sec-Fetch-Site: elsewhere\r\n", false},
+	}
+	for _, tt := range tests {
+		for _, method := range []string{"GET", "PUT", "OPTIONS"} {
+			t.Run(tt.name+", "+method, func(t *testing.T) {
+				r := start(t, setup{options: func(o *proxy.Options) { o.AllowedOrigins = []string{"https://app.example"} }})
+				length := ""
+				if method == "PUT" {
+					length = "Content-Length: 0\r\n"
+				}
+				rep := r.exchange(t, method+" /key HTTP/1.1\r\n"+tt.headers+length+"\r\n")
+				if !tt.passes {
+					r.refused(t, rep, http.StatusForbidden, "AccessDenied")
+				} else if rep.status != http.StatusOK {
+					t.Errorf("status %d\n%s", rep.status, rep.body)
+				}
+			})
+		}
+	}
+}
