@@ -50,11 +50,18 @@
 // Sign last. A header or parameter that changes afterwards breaks the
 // signature, and so does a client that rewrites the URL.
 //
+// # Forms
+//
+// A browser's form upload (POST Object) is signed in the form: SignForm makes the
+// fields policy, q-* and x-cos-security-token, and no header carries anything
+// (form.go). The source is "POST Object" in the same documentation. There
+// StringToSign is hex(SHA1(policy)), without a line feed, and q-sign-time is a
+// condition of the policy instead of a field.
+//
 // # When not to use it
 //
-// It does not presign URLs, it does not sign the policy of a POST Object form
-// (the form fields carry that signature, and no Authorization is sent), and it
-// does not sign calls to other Tencent Cloud APIs, STS among them, whose
-// signature is TC3-HMAC-SHA256. A program that only talks to COS, and does not
-// sign the requests of others, is better served by an official SDK.
+// It does not presign URLs, and it does not sign calls to other Tencent Cloud
+// APIs, STS among them, whose signature is TC3-HMAC-SHA256. A program that only
+// talks to COS, and does not sign the requests of others, is better served by an
+// official SDK.
 package signer

@@ -49,6 +49,12 @@ func (s *Signer) SignAt(req *http.Request, creds Credentials, keyTime string) er
 	return s.sign(req, creds, w)
 }
 
+// FormSignature signs the text of a policy, whatever it says.
+func FormSignature(policy, secretKey, keyTime string) (string, error) {
+	w, err := parseKeyTime(keyTime)
+	return newSignKey(signKeyID{"id", secretKey, w}).formSignature([]byte(policy)), err
+}
+
 // KeyTime returns the window that Sign would use.
 func KeyTime(now, expires time.Time) string { return windowAt(now, expires).keyTime() }
 
