@@ -99,9 +99,9 @@ func checkMethod(method string) error {
 }
 
 // classify names the operation that a request asks for. The action is empty
-// when COS documents none for this method and sub-resource. Form uploads, which
-// carry their signature in the body, are an error.
-func classify(method, key string, q query) (operation, error) {
+// when COS documents none for this method and sub-resource. The key of a form
+// upload stands in the form and comes later.
+func classify(method, key string, q query) operation {
 	table := objectSubresources
 	if key == "" {
 		table = bucketSubresources
@@ -118,15 +118,11 @@ func classify(method, key string, q query) (operation, error) {
 	if sub == "inventory" && method == http.MethodGet && !q.has("id") {
 		name = "ListBucketInventory"
 	}
-	if name == "PostObject" {
-		return operation{}, errorf(http.StatusNotImplemented, "NotImplemented",
-			"Form uploads (POST Object) are signed inside the form, which cosproxy does not do yet. Upload with PUT /key.")
-	}
 	op := operation{key: key}
 	if name != "" {
 		op.action = actionPrefix + name
 	}
-	return op, nil
+	return op
 }
 
 // authorize checks the operation against what the route allows. COS checks it

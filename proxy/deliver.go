@@ -38,7 +38,8 @@ func (d *delivery) next() (req *http.Request, end func()) {
 		return req, func() {}
 	}
 	ctx, end := d.upload.watched(req.Context())
-	if req.Body != nil && req.GetBody == nil {
+	// COS judges a form by its fields, which are part of the body.
+	if req.Body != nil && req.GetBody == nil && d.upload.form == nil {
 		d.gate = newGate(ctx, d.upload)
 		ctx = httptrace.WithClientTrace(ctx, d.gate.trace())
 		req.Header["Expect"] = []string{"100-continue"}
@@ -48,6 +49,13 @@ func (d *delivery) next() (req *http.Request, end func()) {
 		req.Body = d.gate
 	}
 	return req, end
+}
+
+func (d *delivery) form() *form {
+	if d.upload == nil {
+		return nil
+	}
+	return d.upload.form
 }
 
 // replayable reports whether the whole body can be sent again, and makes sure
@@ -120,7 +128,7 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http.Response, error) {
 	req, end := d.next()
 	defer end()
-	if err := t.sign(req, creds); err != nil {
+	if err := t.sign(req, creds, d.form()); err != nil {
 		return nil, err
 	}
 	return t.base.RoundTrip(req)

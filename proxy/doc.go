@@ -14,6 +14,7 @@
 //	expect.go   a large body waits until COS has agreed to its header
 //	rejected.go which answers blame the key or the clock
 //	stall.go    the end of an exchange whose body stands still
+//	form.go     form uploads, whose signature stands in the form
 //	respond.go  the answer, streamed back with COS's own header names
 //	resume.go   a download that breaks off is continued
 //	checksum.go CRC-64 of what was stored and what was read

@@ -34,6 +34,5 @@ func Classify(method, key, rawQuery string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	op, err := classify(method, key, q)
-	return op.action, err
+	return classify(method, key, q).action, nil
 }

@@ -241,7 +241,9 @@ func (u *upstream) serve(c net.Conn) {
 		u.mu.Lock()
 		u.arrivals = append(u.arrivals, a)
 		u.mu.Unlock()
-		u.verify(a)
+		if !a.isForm() {
+			u.verify(a)
+		}
 		if u.handle == nil {
 			if a.readBody() != nil {
 				return
@@ -249,6 +251,9 @@ func (u *upstream) serve(c net.Conn) {
 			a.answer(ok)
 		} else {
 			u.handle(a)
+		}
+		if a.isForm() && a.body != nil {
+			u.verifyForm(a)
 		}
 		if e, ok := req.Body.(*expected); ok && !e.asked {
 			return // the body will not come, and the connection ends, as COS's does

@@ -198,7 +198,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := p.load(x); err != nil {
 		return err
 	}
-	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target)}
+	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target) || x.upload.form.idempotent()}
 	if x.upload.attach(out); !x.upload.empty() {
 		d.upload = &x.upload
 	}
@@ -218,8 +218,11 @@ func (p *Proxy) load(x *exchange) error {
 	if err := x.upload.load(limit); err != nil {
 		return x.failure(err)
 	}
-	if x.target.namesKeysInBody() {
+	switch {
+	case x.target.namesKeysInBody():
 		return x.target.route.authorizeDeletes(x.upload.small)
+	case x.target.op.action == postObject:
+		return p.readForm(x)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 	req.Method = http.MethodGet
 	req.Header = d.req.Header.Clone()
 	req.Header["Range"] = []string{"bytes=0-0"}
-	if t.sign(req, creds) != nil {
+	if t.sign(req, creds, nil) != nil {
 		return "", ""
 	}
 	resp, err := t.base.RoundTrip(req)

@@ -17,11 +17,12 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 	if resp.StatusCode < 200 {
 		return errorf(http.StatusBadGateway, "BadGateway", "COS answered with the status %d, which ends no request.", resp.StatusCode)
 	}
-	if resp.StatusCode < 300 && !x.upload.whole() {
+	accepted := resp.StatusCode < 300 || x.upload.form != nil && resp.StatusCode == http.StatusSeeOther
+	if accepted && !x.upload.whole() {
 		return errorf(http.StatusBadGateway, "IncompleteBody",
 			"COS answered %d before it had the whole body, so the upload cannot be trusted. Send it again.", resp.StatusCode)
 	}
-	if resp.StatusCode < 300 && !x.upload.empty() && len(resp.Header["X-Cos-Request-Id"]) == 0 {
+	if accepted && !x.upload.empty() && len(resp.Header["X-Cos-Request-Id"]) == 0 {
 		return errorf(http.StatusBadGateway, "BadGateway",
 			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
 	}

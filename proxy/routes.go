@@ -67,6 +67,7 @@ type target struct {
 	op            operation
 	path, rawPath string
 	query         query
+	keyPrefix     string // for the key of a form, which is not known yet
 }
 
 // resolve finds the route of a request and what the request means there. The
@@ -129,12 +130,17 @@ func (p *Proxy) pathPrefixes() []string {
 	return all
 }
 
+func errReadsAsBucket(key string) *Error {
+	return errorf(http.StatusBadRequest, "InvalidURI",
+		"The object key %q would be read by COS as the bucket itself. Choose another key.", key)
+}
+
 // target says what a request means on rt, and whether rt allows it. path is
 // the part behind PathPrefix, decoded once and never cleaned: //, . and %2F are
 // part of keys.
 func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix string) (target, error) {
 	key := urlPath[1:]
-	t := target{route: rt, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q}
+	t := target{route: rt, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q, keyPrefix: keyPrefix}
 	if key != "" && keyPrefix != "" {
 		key = keyPrefix + key
 		t.op.key = key
@@ -143,14 +149,9 @@ func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix st
 	if key != "" && path.Clean("/"+key) == "/" {
 		// COS would read such a path as the bucket: a download would become a
 		// listing. The official Go and Node SDKs refuse these keys as well.
-		return t, errorf(http.StatusBadRequest, "InvalidURI",
-			"The object key %q would be read by COS as the bucket itself. Choose another key.", key)
+		return t, errReadsAsBucket(key)
 	}
-	op, err := classify(r.Method, key, q)
-	if err != nil {
-		return t, err
-	}
-	t.op = op
+	t.op = classify(r.Method, key, q)
 	if isListing(t.op.action) && keyPrefix != "" {
 		t.query = q.under(keyPrefix)
 	}

@@ -31,10 +31,17 @@ type signingTransport struct {
 	metrics     *metrics
 }
 
-// sign signs req in place, by COS's clock as far as it is known.
-func (t *signingTransport) sign(req *http.Request, creds signer.Credentials) error {
+// sign signs req in place, by COS's clock as far as it is known. f is nil unless
+// req is a form upload.
+func (t *signingTransport) sign(req *http.Request, creds signer.Credentials, f *form) error {
 	now := t.now().Add(time.Duration(t.offset.Load()))
-	if err := t.signer.Sign(req, creds, now); err != nil {
+	var err error
+	if f != nil {
+		err = f.sign(&t.signer, req, creds, now)
+	} else {
+		err = t.signer.Sign(req, creds, now)
+	}
+	if err != nil {
 		return &Error{
 			Status:     http.StatusServiceUnavailable,
 			Code:       "ServiceUnavailable",

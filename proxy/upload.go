@@ -23,6 +23,7 @@ type upload struct {
 	small    []byte    // the whole body, if it is within replayLimit
 	summed   bool      // crc is kept
 	crc      uint64    // of what was read; complete once ended is set
+	form     *form     // what the body is, if it is a form upload
 
 	count   atomic.Int64
 	waiting atomic.Bool           // for the client
