@@ -57,6 +57,9 @@ func (x *exchange) run() error {
 		return err
 	}
 	name := x.s.bucketHosts.bucket(x.r.Host)
+	if x.action == "PostObject" {
+		return x.postObject(name)
+	}
 	if err := x.authenticate(); err != nil {
 		return err
 	}

@@ -52,6 +52,11 @@
 //     request's own headers and parameters give when sorted: a listed name that
 //     is absent, or repeated more often or less often than on the wire, is
 //     403 SignatureDoesNotMatch. Host must be in the list.
+//   - A form upload is judged as PostObject on its key, by its fields alone: the
+//     key, the window, the signature of its policy, the token, the conditions. A
+//     file without a Content-Type field has that of its part. ${filename} is what
+//     follows the last slash of the file's name. What comes behind the file is
+//     read and has no meaning; a form that breaks off is IncompleteBody.
 //   - GetBucket and ListMultipartUploads are judged on the resource
 //     <bucket>/<prefix asked for> (CAM's list of COS actions gives GetBucket the
 //     resource <bucket>/<resource_path>), other bucket calls on <bucket>/,
@@ -73,7 +78,7 @@
 //   - A condition operator or key that the emulator does not know makes an
 //     allow statement fail and a deny statement apply.
 //
-// Not here: versions of objects, x-cos-forbid-overwrite, POST Object forms,
-// append, restore, select, bucket configuration (all 501 NotImplemented once
-// signature and policy are in order), and keys surviving a restart. It is no server for production use.
+// Not here: versions of objects, x-cos-forbid-overwrite, append, restore, select,
+// bucket configuration (all 501 NotImplemented once signature and policy are in
+// order), and keys surviving a restart. It is no server for production use.
 package cosemu

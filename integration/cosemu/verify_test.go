@@ -100,16 +100,17 @@ func TestRefusals(t *testing.T) {
 type byHand struct{ paramList, params, headerList, headers string }
 
 func (h byHand) sign(r *http.Request, key triple, now time.Time) {
-	mac := func(key, text string) string {
-		m := hmac.New(sha1.New, []byte(key))
-		m.Write([]byte(text))
-		return hex.EncodeToString(m.Sum(nil))
-	}
 	window := fmt.Sprintf("%d;%d", now.Unix(), now.Unix()+60)
 	format := strings.ToLower(r.Method) + "\n" + r.URL.Path + "\n" + h.params + "\n" + h.headers + "\n"
-	signature := mac(mac(key.key, window), fmt.Sprintf("sha1\n%s\n%x\n", window, sha1.Sum([]byte(format))))
+	signature := hmacHex(hmacHex(key.key, window), fmt.Sprintf("sha1\n%s\n%x\n", window, sha1.Sum([]byte(format))))
 	r.Header.Set("Authorization", fmt.Sprintf("q-sign-algorithm=sha1&q-ak=%s&q-sign-time=%s&q-key-time=%s&q-header-list=%s&q-url-param-list=%s&q-signature=%s",
 		key.id, window, window, h.headerList, h.paramList, signature))
+}
+
+func hmacHex(key, text string) string {
+	m := hmac.New(sha1.New, []byte(key))
+	m.Write([]byte(text))
+	return hex.EncodeToString(m.Sum(nil))
 }
 
 func TestExpiredAndRevokedKeys(t *testing.T) {

@@ -1,0 +1,192 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+)
+
+// maxPostHead bounds what stands in front of a form's file.
+const maxPostHead = 1 << 20
+
+// postForm is a POST Object form whose file is still to be read.
+type postForm struct {
+	fields  params     // in the order of the form
+	lengths [][2]int64 // that the policy allows
+	file    *multipart.Part
+}
+
+// get returns the field of that name, or "".
+func (f *postForm) get(name string) string { return f.fields.get(name) }
+
+// postObject is the story of a form upload, which is signed in its fields: strict
+// signature mode does not apply, and an Authorization header means nothing.
+func (x *exchange) postObject(bucket string) error {
+	if err := x.checkLength(); err != nil {
+		return err
+	}
+	f, err := readPostForm(x.r)
+	if err != nil {
+		return err
+	}
+	if err := x.authenticateForm(f, bucket); err != nil {
+		return err
+	}
+	if x.bucket = x.s.store.buckets[bucket]; x.bucket == nil {
+		return cosErrorf(http.StatusNotFound, "NoSuchBucket",
+			"The specified bucket does not exist: no %s in %s", x.r.Host, x.s.options.Region)
+	}
+	key, err := f.key()
+	if err != nil {
+		return err
+	}
+	if err := x.demand(x.action, bucket, key); err != nil {
+		return err
+	}
+	if f.fields.has("x-cos-forbid-overwrite") {
+		return notImplemented("x-cos-forbid-overwrite")
+	}
+	body, err := x.receiveForm(f)
+	if err != nil {
+		return err
+	}
+	o := &object{key: key, etag: contentETag(body), modified: x.now, meta: metadataFrom(f.header()), body: body}
+	x.bucket.put(o)
+	return x.answerForm(f, o)
+}
+
+// readPostForm reads the fields of a form up to its file, which must be the last
+// part: what follows it has no meaning.
+func readPostForm(r *http.Request) (*postForm, error) {
+	malformed := cosErrorf(http.StatusBadRequest, "MalformedPOSTRequest",
+		"The body of your POST request is not well-formed multipart/form-data.")
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/form-data" || parameters["boundary"] == "" {
+		return nil, malformed
+	}
+	f, reader := &postForm{}, multipart.NewReader(r.Body, parameters["boundary"])
+	for size := 0; ; {
+		part, err := reader.NextRawPart()
+		if err != nil {
+			return nil, malformed
+		}
+		name := part.FormName()
+		if name == "file" {
+			f.file = part
+			return f, nil
+		}
+		value, err := io.ReadAll(io.LimitReader(part, maxPostHead))
+		if err != nil {
+			return nil, malformed
+		}
+		if size += len(value); size >= maxPostHead {
+			return nil, cosErrorf(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
+				"Your POST request fields preceding the upload file were too large.")
+		}
+		if f.fields.has(name) {
+			return nil, invalidArgument("the form has the field %q twice", name)
+		}
+		f.fields = append(f.fields, param{name, string(value)})
+	}
+}
+
+// key returns the object key that the form asks for.
+func (f *postForm) key() (string, error) {
+	key := strings.ReplaceAll(f.get("key"), "${filename}", f.file.FileName())
+	switch {
+	case key == "":
+		return "", invalidArgument("the form has no field key")
+	case len(key) > maxKey:
+		return "", cosErrorf(http.StatusBadRequest, "KeyTooLong", "Your key is too long.")
+	}
+	return key, nil
+}
+
+// header returns the fields as the headers of a PUT Object that says the same.
+func (f *postForm) header() http.Header {
+	h := http.Header{}
+	if kind := f.file.Header.Get("Content-Type"); kind != "" {
+		h.Set("Content-Type", kind)
+	}
+	for _, field := range f.fields {
+		if field.name == "acl" {
+			h.Set("X-Cos-Acl", field.value)
+		} else {
+			h.Set(field.name, field.value)
+		}
+	}
+	return h
+}
+
+// receiveForm reads the file, and the form to its announced end. A form that
+// breaks off leaves nothing behind.
+func (x *exchange) receiveForm(f *postForm) (*blob, error) {
+	want, err := contentMD5(f.header())
+	if err != nil {
+		return nil, err
+	}
+	body, err := x.s.store.save(f.file)
+	if err == nil {
+		if _, err = io.Copy(io.Discard, x.r.Body); err != nil {
+			body.remove()
+		}
+	}
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, cosErrorf(http.StatusBadRequest, "IncompleteBody",
+			"You did not provide the number of bytes specified by the Content-Length HTTP header.")
+	case err != nil:
+		return nil, err
+	case want != nil && *want != body.md5:
+		err = cosErrorf(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
+	default:
+		err = f.checkLength(body.size)
+	}
+	if err != nil {
+		body.remove()
+		return nil, err
+	}
+	return body, nil
+}
+
+// answerForm answers as success_action_redirect or success_action_status asks.
+func (x *exchange) answerForm(f *postForm, o *object) error {
+	x.setDigests(o.etag, o.body)
+	if redirect, err := url.Parse(f.get("success_action_redirect")); err == nil && redirect.IsAbs() {
+		added := url.Values{"bucket": {x.bucket.name}, "key": {o.key}, "etag": {o.etag}}.Encode()
+		if redirect.RawQuery != "" {
+			added = redirect.RawQuery + "&" + added
+		}
+		redirect.RawQuery = added
+		x.set("Location", redirect.String())
+		return x.empty(http.StatusSeeOther)
+	}
+	location := (&url.URL{Scheme: "http", Host: x.r.Host, Path: "/" + o.key}).String()
+	x.set("Location", location)
+	switch f.get("success_action_status") {
+	case "200":
+		return x.empty(http.StatusOK)
+	case "201":
+		text, err := xml.Marshal(postResponseXML{Location: location, Bucket: x.bucket.name, Key: o.key, ETag: o.etag})
+		if err != nil {
+			return err
+		}
+		x.set("Content-Type", "application/xml")
+		x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(text)))
+		x.answer(http.StatusCreated)
+		x.body(xmlHeader + string(text))
+		return nil
+	}
+	return x.empty(http.StatusNoContent)
+}
+
+type postResponseXML struct {
+	XMLName                     xml.Name `xml:"PostResponse"`
+	Location, Bucket, Key, ETag string
+}
