@@ -14,15 +14,15 @@
 //	expect.go   a large body waits until COS has agreed to its header
 //	rejected.go which answers blame the key or the clock
 //	stall.go    the end of an exchange whose body stands still
-//	form.go     form uploads, whose signature stands in the form
+//	form.go     form uploads, whose signature stands in the form (formread.go)
 //	respond.go  the answer, streamed back with COS's own header names
 //	resume.go   a download that breaks off is continued
 //	checksum.go CRC-64 of what was stored and what was read
 //	errors.go   answers of the proxy's own, in COS's XML form
 //
 // Bodies are not held, but for uploads up to 64 KiB, which are kept to be sent
-// again, and delete-multiple lists whose keys have to be checked: an upload moves
-// through one pooled buffer, a download through another. An upload that ends
+// again, delete-multiple lists whose keys have to be checked, and the fields of
+// forms: an upload moves through one pooled buffer, a download through another. An upload that ends
 // early breaks the connection to COS, so that COS never sees a complete, shorter
 // object; a download that ends early breaks the connection to the client.
 //
