@@ -362,6 +362,7 @@ var badTails = map[string]string{
 	"another file":            "\r\n" + file("g", "y"+closing),
 	"a field and no end":      "\r\n" + field("acl", "public-read"),
 	"behind a bare line feed": "\n--" + boundary + "\r\n\r\n" + closing,
+	"behind two line feeds":   "\n\n--" + boundary + "\r\n\r\n" + closing,
 	"boundary that goes on":   "\r\n--" + boundary + "x" + closing,
 	"one dash":                "\r\n--" + boundary + "-" + closing,
 	"closed twice":            closing + "--" + boundary + "--\r\n",
@@ -388,6 +389,15 @@ func TestBehindTheFile(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The delimiter behind an empty file may share the line end of the file's header.
+func TestEmptyFileWithoutALineEnd(t *testing.T) {
+	r := start(t, setup{})
+	r.refused(t, r.exchange(t, post("/", "", field("key", "a")+file("f", field("acl", "b")+closing[2:]))), http.StatusBadRequest, "MalformedPOSTRequest")
+	if rep := r.exchange(t, post("/", "", field("key", "a")+file("f", closing[2:]))); rep.status != http.StatusOK || r.form(t).content != "" {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
 	}
 }
 

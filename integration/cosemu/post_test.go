@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -65,9 +66,9 @@ func (f formUpload) body(t testing.TB) (body, contentType string) {
 	t.Helper()
 	policy := f.text(t)
 	signature := hmacHex(hmacHex(f.key.key, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
-	fields := append(f.fields, [2]string{"policy", base64.StdEncoding.EncodeToString([]byte(policy))},
-		[2]string{"q-sign-algorithm", "sha1"}, [2]string{"q-ak", f.key.id}, [2]string{"q-key-time", f.window},
-		[2]string{"q-signature", signature}, [2]string{"x-cos-security-token", f.key.token})
+	fields := slices.Concat(f.fields, [][2]string{{"policy", base64.StdEncoding.EncodeToString([]byte(policy))},
+		{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-key-time", f.window},
+		{"q-signature", signature}, {"x-cos-security-token", f.key.token}})
 	if f.change != nil {
 		fields = f.change(fields)
 	}
@@ -138,10 +139,13 @@ func TestFormOfTheDocument(t *testing.T) {
 	if want := "https://my.website/index.html?a=1&bucket=" + bucket1 + "&etag=%22" + strings.Trim(o.ETag, `"`) + "%22&key=folder%2Fsubfolder%2Fname.txt"; a.header.Get("Location") != want {
 		t.Errorf("Location %s, want %s", a.header.Get("Location"), want)
 	}
-	if o.Header.Get("Content-Type") != "image/jpeg" || o.Header["x-cos-acl"][0] != "default" || o.Size != 5 {
+	if o.Header.Get("Content-Type") != "image/jpeg" || kept(o, "x-cos-acl") != "default" || o.Size != 5 {
 		t.Errorf("object %+v", o)
 	}
 }
+
+// kept is what is stored with an object under a lower-case name.
+func kept(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
 
 func TestFormAnswers(t *testing.T) {
 	srv := start(t, cosemu.Options{})
@@ -156,7 +160,7 @@ func TestFormAnswers(t *testing.T) {
 			t.Errorf("success_action_status %q: body %s", wish, a.body)
 		}
 		o, _ := srv.Object(bucket1, "dir/a")
-		if o.Header["x-cos-meta-a"] == nil || o.Header.Get("Content-Type") != "application/octet-stream" {
+		if kept(o, "x-cos-meta-a") != "1" || o.Header.Get("Content-Type") != "application/octet-stream" {
 			t.Errorf("metadata %v", o.Header)
 		}
 	}
