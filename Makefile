@@ -57,7 +57,7 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	done
 
 bench: build ## Compare signer and proxy with their peers, simulate a fleet (minutes)
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./credcache ./integration
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./credcache ./proxy ./integration
 	$(GO) test -run Fleet -v ./credcache -fleet 24h
 
 cover: ## Write cover.out and print the total

@@ -3,6 +3,7 @@ package integration_test
 import (
 	"bytes"
 	"fmt"
+	"hash/crc64"
 	"io"
 	"net"
 	"net/http"
@@ -35,7 +36,7 @@ func BenchmarkSmallPUT(b *testing.B) { benchmarkPeers(b, http.MethodPut, 64, sma
 
 // BenchmarkLargeGET and BenchmarkLargePUT move 256 MiB bodies, one at a time.
 // Compare MB/s and cpu-s/GiB; speed-up is cosproxy's MB/s divided by
-// ReverseProxy's.
+// ReverseProxy's, which checks no CRC-64. cosproxy-unchecked does not either.
 func BenchmarkLargeGET(b *testing.B) { benchmarkPeers(b, http.MethodGet, 1, 256<<20) }
 func BenchmarkLargePUT(b *testing.B) { benchmarkPeers(b, http.MethodPut, 1, 256<<20) }
 
@@ -50,6 +51,13 @@ func benchmarkPeers(b *testing.B, method string, conns int, size int64) {
 		}
 		b.ReportMetric(ours.cpu/stock.cpu, "cpu-share")
 	})
+	if size > smallBody {
+		b.Run("cosproxy-unchecked", func(b *testing.B) {
+			bare := measure(b, startBenchSidecar(b, upstream, "COSPROXY_CHECKSUMS=false"), method, conns, size)
+			b.ReportMetric(stock.elapsed/bare.elapsed, "speed-up")
+			b.ReportMetric(bare.cpu/stock.cpu, "cpu-share")
+		})
+	}
 }
 
 // cost is what one request took, in seconds.
@@ -125,12 +133,18 @@ func exchange(client *http.Client, method, url string, body []byte) error {
 	return err
 }
 
-// newSink is an upstream that discards uploads and serves zeros.
+// newSink is an upstream that discards uploads, which are all zeros, and serves
+// zeros.
 func newSink(b *testing.B, size int64) string {
 	zeros := make([]byte, min(size, 1<<20))
 	buffers := sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+	var sum uint64
+	for left := size; left > 0; left -= int64(len(zeros)) {
+		sum = crc64.Update(sum, crc64.MakeTable(crc64.ECMA), zeros)
+	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-cos-request-id", "bench")
+		w.Header().Set("x-cos-hash-crc64ecma", strconv.FormatUint(sum, 10))
 		if r.Method == http.MethodPut {
 			buf := buffers.Get().(*[]byte)
 			_, _ = io.CopyBuffer(struct{ io.Writer }{io.Discard}, r.Body, *buf)
@@ -149,12 +163,12 @@ func newSink(b *testing.B, size int64) string {
 	return s.URL
 }
 
-func startBenchSidecar(b *testing.B, upstream string) peer {
-	s := startSidecar(b, filepath.Join(bin, "cosproxy"),
+func startBenchSidecar(b *testing.B, upstream string, env ...string) peer {
+	s := startSidecar(b, filepath.Join(bin, "cosproxy"), append(env,
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json",
 		"COSPROXY_BUCKET="+bucket, "COSPROXY_REGION="+region, "COSPROXY_PREFIXES=bench/*", "COSPROXY_ACTIONS=read,upload",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+strings.TrimPrefix(upstream, "http://"),
-		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=bench-id", "TENCENTCLOUD_SECRET_KEY=bench-key", "TENCENTCLOUD_TOKEN="+strings.Repeat("t", 600))
+		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=bench-id", "TENCENTCLOUD_SECRET_KEY=bench-key", "TENCENTCLOUD_TOKEN="+strings.Repeat("t", 600))...)
 	sample := regexp.MustCompile(`(?m)^go_memstats_mallocs_total (\S+)$`)
 	return peer{url: s.url, pid: s.cmd.Process.Pid, mallocs: func() float64 {
 		_, page := do(b, http.MethodGet, s.admin+"/metrics", nil)

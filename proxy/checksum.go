@@ -2,15 +2,10 @@ package proxy
 
 import (
 	"errors"
-	"hash/crc64"
 	"io"
 	"net/http"
 	"strconv"
 )
-
-// crcTable is CRC-64/ECMA-182 as COS uses it for x-cos-hash-crc64ecma (COS
-// document "CRC64 verification").
-var crcTable = crc64.MakeTable(crc64.ECMA)
 
 var errChecksum = errors.New("the CRC-64 of the bytes differs from the x-cos-hash-crc64ecma of COS")
 
@@ -58,7 +53,7 @@ type verified struct {
 // Read implements io.Reader.
 func (v *verified) Read(p []byte) (int, error) {
 	n, err := v.ReadCloser.Read(p)
-	v.crc = crc64.Update(v.crc, crcTable, p[:n])
+	v.crc = updateCRC(v.crc, p[:n])
 	v.left -= int64(n)
 	if v.left == 0 && v.crc != v.want {
 		return 0, errChecksum

@@ -36,3 +36,6 @@ func Classify(method, key, rawQuery string) (string, error) {
 	}
 	return classify(method, key, q).action, nil
 }
+
+// UpdateCRC is the checksum of bodies.
+var UpdateCRC = updateCRC

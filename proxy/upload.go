@@ -3,7 +3,6 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"hash/crc64"
 	"io"
 	"net/http"
 	"sync/atomic"
@@ -74,7 +73,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	u.waiting.Store(false)
 	u.watchdog.moved()
 	if u.summed {
-		u.crc = crc64.Update(u.crc, crcTable, p[:n])
+		u.crc = updateCRC(u.crc, p[:n])
 	}
 	total := u.count.Add(int64(n))
 	switch {
