@@ -4,7 +4,7 @@
 // [New] makes an http.Handler from [Options]; each [Route] leads to a bucket. The
 // way of a request, a file each:
 //
-//	guard.go    may this Host ask at all (DNS rebinding)
+//	guard.go    may this client ask at all: Host (DNS rebinding), Origin, token
 //	routes.go   which route, bucket and key the request means
 //	action.go   which COS action that is, and whether the route allows it
 //	rewrite.go  the outbound request: URL, headers, body length

@@ -183,8 +183,11 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, requestID string) 
 	if e.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}
-	if e.Status == http.StatusMethodNotAllowed {
+	switch e.Status {
+	case http.StatusMethodNotAllowed:
 		header.Set("Allow", allowedMethods)
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="cosproxy"`)
 	}
 	body := e.document(r.Host+r.URL.EscapedPath(), requestID)
 	if r.Method == http.MethodHead {

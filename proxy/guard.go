@@ -8,16 +8,15 @@ import (
 	"strings"
 )
 
-// guard decides who may ask. A browser that was led to localhost by a rebound
-// DNS name still sends that name as Host, so a Host that is neither loopback
-// nor expected is refused with 421 (RFC 9110, 15.5.20).
+// guard decides who may ask.
 type guard struct {
 	hosts   map[string]bool // lower case, without port
 	origins map[string]bool // as normalOrigin spells them
+	token   Token           // nil: none is wanted
 }
 
-func newGuard(hosts, origins []string) guard {
-	g := guard{hosts: make(map[string]bool, len(hosts)), origins: make(map[string]bool, len(origins))}
+func newGuard(hosts, origins []string, token Token) guard {
+	g := guard{hosts: make(map[string]bool, len(hosts)), origins: make(map[string]bool, len(origins)), token: token}
 	for _, o := range origins {
 		if origin := normalOrigin(o); origin != "" {
 			g.origins[origin] = true
@@ -33,9 +32,15 @@ func (g guard) check(r *http.Request) error {
 	if err := g.checkHost(r); err != nil {
 		return err
 	}
-	return g.checkOrigin(r)
+	if err := g.checkOrigin(r); err != nil {
+		return err
+	}
+	return g.checkToken(r)
 }
 
+// checkHost holds off DNS rebinding. A browser that was led to localhost by a
+// rebound name still sends that name as Host, so a Host that is neither loopback
+// nor expected is refused with 421 (RFC 9110, 15.5.20).
 func (g guard) checkHost(r *http.Request) error {
 	name := hostname(r.Host)
 	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
@@ -50,10 +55,10 @@ func (g guard) checkHost(r *http.Request) error {
 
 // Guard answers 421 to every request whose Host is neither loopback nor one of
 // hosts, 403 to those of browsers for a site that is neither this one nor one of
-// origins, and hands the others to h. It protects handlers beside New's, such as
-// an admin page.
-func Guard(h http.Handler, hosts, origins []string) http.Handler {
-	g := newGuard(hosts, origins)
+// origins, 401 to those without the token unless it is nil, and hands the others
+// to h. It protects handlers beside New's, such as an admin page.
+func Guard(h http.Handler, hosts, origins []string, token Token) http.Handler {
+	g := newGuard(hosts, origins, token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var refusal *Error
 		if errors.As(g.check(r), &refusal) {

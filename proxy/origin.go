@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,21 +12,24 @@ import (
 // that are no browsers send none of these headers (Fetch standard, "Origin
 // header"; Fetch Metadata, "Sec-Fetch-Site").
 func (g guard) checkOrigin(r *http.Request) error {
-	switch site := r.Header.Get("Sec-Fetch-Site"); site {
-	case "same-origin", "none":
-		return nil
-	case "":
-		origins := r.Header["Origin"]
-		if len(origins) == 0 || len(origins) == 1 && isOwnOrigin(r, origins[0]) {
-			return nil
-		}
-	}
-	if g.origins[originOf(r)] {
+	if !isForeign(r) || g.origins[originOf(r)] {
 		return nil
 	}
 	return errorf(http.StatusForbidden, "AccessDenied",
 		"A page of another site (Origin %q) asked for this, through a browser. If it may, add its origin to COSPROXY_ALLOWED_ORIGINS.",
 		r.Header.Get("Origin"))
+}
+
+// isForeign reports whether a browser says that another site than this one is
+// behind the request: in Sec-Fetch-Site, or, if it is old, in Origin alone.
+func isForeign(r *http.Request) bool {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "same-origin" && site != "none" {
+			return true
+		}
+	}
+	origins := r.Header["Origin"]
+	return len(origins) > 1 || len(origins) == 1 && normalOrigin(origins[0]) != ownOrigin(r)
 }
 
 // originOf is the site that a browser names. Where it leaves Origin out, as with
@@ -40,10 +44,17 @@ func originOf(r *http.Request) string {
 	return normalOrigin(r.Header.Get("Referer"))
 }
 
-// isOwnOrigin reports whether a page that the sidecar itself served asks.
-func isOwnOrigin(r *http.Request, origin string) bool {
-	scheme, host, ok := strings.Cut(normalOrigin(origin), "://")
-	return ok && (scheme == "http" || scheme == "https") && host == strings.TrimSuffix(strings.ToLower(r.Host), defaultPort(scheme))
+// ownOrigin is the site that pages of the sidecar's own have. Without a Host
+// there is none, and it equals no Origin.
+func ownOrigin(r *http.Request) string {
+	scheme := "http"
+	switch {
+	case r.URL.IsAbs():
+		scheme = r.URL.Scheme
+	case isSecure(r):
+		scheme = "https"
+	}
+	return cmp.Or(normalOrigin(scheme+"://"+r.Host), "none")
 }
 
 // normalOrigin is the scheme, host and port of a URL in one spelling, and empty

@@ -33,16 +33,21 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 		{"listed, other port", "Origin: https://app.example:8443\r\n", false},
 		{"longer name", "Origin: https://app.example.evil.example\r\n", false},
 		{"site unknown", "Sec-Fetch-Site: elsewhere\r\n", false},
+		{"own page, by another's Origin", "Sec-Fetch-Site: same-origin\r\nOrigin: https://evil.example\r\n", false},
+		{"two answers to the same question", "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n", false},
+		{"own name on TLS", "Origin: https://localhost\r\n", false},
+		{"listed in Referer, another in Origin", "Origin: https://evil.example\r\nReferer: https://app.example/\r\n", false},
+		{"a program with a Referer", "Referer: https://evil.example/\r\n", true},
 	}
 	for _, tt := range tests {
-		for _, method := range []string{"GET", "PUT", "OPTIONS"} {
-			t.Run(tt.name+", "+method, func(t *testing.T) {
+		for _, line := range []string{"GET /key", "PUT /key", "OPTIONS /key", "GET http://localhost/key"} {
+			t.Run(tt.name+", "+line, func(t *testing.T) {
 				r := start(t, setup{options: func(o *proxy.Options) { o.AllowedOrigins = []string{"https://app.example"} }})
 				length := ""
-				if method == "PUT" {
+				if line == "PUT /key" {
 					length = "Content-Length: 0\r\n"
 				}
-				rep := r.exchange(t, method+" /key HTTP/1.1\r\n"+tt.headers+length+"\r\n")
+				rep := r.exchange(t, line+" HTTP/1.1\r\n"+tt.headers+length+"\r\n")
 				if !tt.passes {
 					r.refused(t, rep, http.StatusForbidden, "AccessDenied")
 				} else if rep.status != http.StatusOK {

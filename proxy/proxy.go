@@ -24,6 +24,8 @@ type Options struct {
 	// AllowedOrigins are the sites, such as https://app.example, whose pages may
 	// use the proxy through a browser. Others are refused; its own always may.
 	AllowedOrigins []string
+	// Token is what each request has to bring. Nil means that none is wanted.
+	Token Token
 	// Transport sends the signed requests. Nil means NewTransport with its
 	// defaults. It must not follow redirects, decompress, or retry a request
 	// whose body it has touched.
@@ -90,7 +92,7 @@ func New(o Options) (*Proxy, error) {
 		}
 		hosts = append(append(hosts, rt.endpoint.Host), rt.Hosts...)
 	}
-	p.guard = newGuard(hosts, o.AllowedOrigins)
+	p.guard = newGuard(hosts, o.AllowedOrigins, o.Token)
 	return p, nil
 }
 

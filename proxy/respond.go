@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 )
@@ -112,9 +111,7 @@ func (x *exchange) abort() {
 	if !ok || x.r.ProtoAtLeast(1, 1) {
 		return
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
+	c.reset()
 }
 
 // copyResponseHeader takes over the end-to-end headers under the names that

@@ -61,8 +61,9 @@ func answering(h http.Handler) http.Handler {
 	})
 }
 
-// Listener wraps the listener of a NewServer. Its connections answer in COS's
-// XML form also where net/http refuses a request before any handler runs.
+// Listener wraps the listener of a NewServer, which may be one of crypto/tls. Its
+// connections answer in COS's XML form also where net/http refuses a request
+// before any handler runs.
 func Listener(l net.Listener) net.Listener { return listener{l} }
 
 type listener struct{ net.Listener }
@@ -93,6 +94,9 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.mu.Lock()
 		c.framer.write(b[:n])
 		c.mu.Unlock()
+	}
+	if err != nil {
+		c.refusePlain(err)
 	}
 	return n, err
 }
@@ -133,7 +137,7 @@ func (c *conn) nextFraming() (f framing, ok bool) {
 const plainError = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 
 // translate returns the XML form of an error that net/http's server answered
-// by itself, and nil for anything else. It logs what no handler will.
+// by itself, and nil for anything else.
 func (c *conn) translate(b []byte) []byte {
 	if !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) {
 		return nil
@@ -146,8 +150,13 @@ func (c *conn) translate(b []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	e := protocolError(status, string(line[12:]))
-	id := newRequestID()
+	return c.plainAnswer(protocolError(status, string(line[12:])))
+}
+
+// plainAnswer is e as it stands on the wire, where there is no ResponseWriter.
+// It logs what no handler will.
+func (c *conn) plainAnswer(e *Error) []byte {
+	status, id := e.Status, newRequestID()
 	c.log.Info("request", "status", status, "request_id", id, "error", e.Error())
 	body := e.document("", id)
 	head := "HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) +

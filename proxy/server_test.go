@@ -86,18 +86,23 @@ func TestUnknownHostIsRefused(t *testing.T) {
 	for _, host := range []string{
 		"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "otherbucket-1250000000.cos." + region + ".myqcloud.com",
 		"192.0.2.1", "0.0.0.0", "[2001:db8::1]", "localhost.", "internal",
+		"169.254.0.23", "metadata.tencentyun.com", "169.254.0.23:80", "[::ffff:169.254.0.23]", // the metadata service
 	} {
-		t.Run(host, func(t *testing.T) {
-			doc := r.refused(t, r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"), http.StatusMisdirectedRequest, "MisdirectedRequest")
-			if !strings.Contains(doc.Message, "COSPROXY_ALLOWED_HOSTS") {
-				t.Errorf("the message does not say what to set: %s", doc.Message)
-			}
-		})
+		// In absolute form, Host does not count (RFC 9112, 3.2.2).
+		for form, request := range map[string]string{
+			"origin-form":   "GET /key HTTP/1.1\r\nHost: " + host,
+			"absolute-form": "GET http://" + host + "/key HTTP/1.1\r\nHost: localhost",
+			"https":         "GET https://" + host + "/key HTTP/1.1\r\nHost: localhost",
+			"with a user":   "GET http://localhost@" + host + "/key HTTP/1.1\r\nHost: localhost",
+		} {
+			t.Run(form+", "+host, func(t *testing.T) {
+				doc := r.refused(t, r.exchange(t, request+"\r\n\r\n"), http.StatusMisdirectedRequest, "MisdirectedRequest")
+				if !strings.Contains(doc.Message, "COSPROXY_ALLOWED_HOSTS") {
+					t.Errorf("the message does not say what to set: %s", doc.Message)
+				}
+			})
+		}
 	}
-	t.Run("target of another host", func(t *testing.T) {
-		rep := r.exchange(t, "GET http://evil.example/key HTTP/1.1\r\n\r\n")
-		r.refused(t, rep, http.StatusMisdirectedRequest, "MisdirectedRequest")
-	})
 	for _, host := range []string{"COS.internal:80", "pod", "pod:1", "", ":4360"} {
 		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
 			t.Errorf("allowed Host %s: status %d", host, rep.status)
@@ -141,7 +146,7 @@ func TestUnixSocketTakesAnyHost(t *testing.T) {
 }
 
 func TestAllowHosts(t *testing.T) {
-	h := proxy.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), []string{"admin.internal"}, nil)
+	h := proxy.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), []string{"admin.internal"}, nil, nil)
 	for host, status := range map[string]int{
 		"localhost": 418, "127.0.0.1:4361": 418, "[::1]:4361": 418, "admin.internal": 418, "evil.example": 421, "": 418,
 	} {

@@ -44,7 +44,7 @@ func (s *sidecar) adminPages() http.Handler {
 		fmt.Fprint(w, s.status(time.Now()))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	return proxy.Guard(mux, s.cfg.AllowedHosts, s.cfg.AllowedOrigins)
+	return proxy.Guard(mux, s.cfg.AllowedHosts, s.cfg.AllowedOrigins, nil)
 }
 
 // notReady says why not every route can be served now; empty means that all can.

@@ -1,0 +1,154 @@
+package proxy_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+const token = "token-of-clients-NEVER-SHOWN"
+
+// withToken is a rig that wants the token and lists https://app.example.
+func withToken(t *testing.T, give proxy.Token) *rig {
+	t.Helper()
+	return start(t, setup{options: func(o *proxy.Options) {
+		o.Token, o.AllowedOrigins = give, []string{"https://app.example"}
+	}})
+}
+
+func given() (string, error) { return token, nil }
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)) + "\r\n"
+}
+
+func TestToken(t *testing.T) {
+	const listed = "Origin: https://app.example\r\n"
+	tests := []struct {
+		name, method, headers string
+		passes                bool
+	}{
+		{"none", "GET", "", false},
+		{"bearer", "GET", "Authorization: Bearer " + token + "\r\n", true},
+		{"scheme in lower case", "GET", "Authorization: bearer  " + token + "\r\n", true},
+		{"as a proxy", "GET", "Proxy-Authorization: Bearer " + token + "\r\n", true},
+		{"as a proxy, beside a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\nProxy-Authorization: Bearer " + token + "\r\n", true},
+		{"as the password of a proxy", "GET", "Proxy-Authorization: " + basic("any", token), true},
+		{"wrong", "GET", "Authorization: Bearer x" + token[1:] + "\r\n", false},
+		{"cut", "GET", "Authorization: Bearer " + token[:len(token)-1] + "\r\n", false},
+		{"longer", "GET", "Authorization: Bearer " + token + "x\r\n", false},
+		{"empty", "GET", "Authorization: Bearer \r\n", false},
+		{"without a scheme", "GET", "Authorization: " + token + "\r\n", false},
+		{"another scheme", "GET", "Authorization: Token " + token + "\r\n", false},
+		{"as the user of a proxy", "GET", "Proxy-Authorization: " + basic(token, "any"), false},
+		{"as a password", "GET", "Authorization: " + basic("any", token), false},
+		{"not base64", "GET", "Proxy-Authorization: Basic " + token + "\r\n", false},
+		{"in another header", "GET", "X-Token: " + token + "\r\nCookie: " + token + "\r\n", false},
+		{"a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\n", false},
+		{"preflight of a listed site", "OPTIONS", listed + "Access-Control-Request-Method: PUT\r\n", true},
+		{"OPTIONS of a listed site", "OPTIONS", listed, false},
+		{"preflight without a site", "OPTIONS", "Access-Control-Request-Method: PUT\r\n", false},
+		{"preflight without a site but with a Referer", "OPTIONS", "Referer: https://app.example/\r\nAccess-Control-Request-Method: PUT\r\n", false},
+		{"GET of a listed site", "GET", listed + "Access-Control-Request-Method: PUT\r\n", false},
+	}
+	for _, target := range []string{"/key", "http://localhost/key"} {
+		for _, tt := range tests {
+			t.Run(tt.name+", "+target, func(t *testing.T) {
+				r := withToken(t, given)
+				rep := r.exchange(t, tt.method+" "+target+" HTTP/1.1\r\n"+tt.headers+"\r\n")
+				if !tt.passes {
+					doc := r.refused(t, rep, http.StatusUnauthorized, "AccessDenied")
+					if !strings.Contains(doc.Message, "COSPROXY_TOKEN_FILE") || rep.header.Get("WWW-Authenticate") != `Bearer realm="cosproxy"` {
+						t.Errorf("it does not say what to send:\n%s%s", rep.head, rep.body)
+					}
+				} else if rep.status != http.StatusOK {
+					t.Errorf("status %d\n%s", rep.status, rep.body)
+				}
+				for _, a := range r.upstream.seen() {
+					if strings.Contains(a.head, token) || strings.Contains(a.head, "Proxy-") {
+						t.Errorf("the token went on to COS:\n%s", a.head)
+					}
+				}
+				if text := rep.head + rep.body + r.drained(t); strings.Contains(text, token) {
+					t.Errorf("the token is shown:\n%s", text)
+				}
+			})
+		}
+	}
+}
+
+// A token that cannot be read locks everyone out, whatever they bring.
+func TestTokenUnreadable(t *testing.T) {
+	for name, give := range map[string]proxy.Token{
+		"fails":                 func() (string, error) { return "", errors.New("disk gone") },
+		"fails with a value":    func() (string, error) { return token, errors.New("disk gone") },
+		"gives nothing, at all": func() (string, error) { return "", nil },
+	} {
+		for _, headers := range []string{"", "Authorization: Bearer \r\n", "Authorization: Bearer " + token + "\r\n", "Proxy-Authorization: " + basic("", "")} {
+			t.Run(name+", "+headers, func(t *testing.T) {
+				r := withToken(t, give)
+				doc := r.refused(t, r.exchange(t, "GET /key HTTP/1.1\r\n"+headers+"\r\n"), http.StatusServiceUnavailable, "ServiceUnavailable")
+				if !strings.Contains(doc.Message, "COSPROXY_TOKEN_FILE") || strings.Contains(doc.Message, "disk gone") {
+					t.Errorf("message: %s", doc.Message)
+				}
+				if log := r.drained(t); !strings.Contains(log, "level=ERROR") {
+					t.Errorf("log: %s", log)
+				}
+			})
+		}
+	}
+}
+
+func TestTokenIsReplaced(t *testing.T) {
+	now := "first"
+	r := withToken(t, func() (string, error) { return now, nil })
+	ask := func(token string) int {
+		return r.exchange(t, "GET /key HTTP/1.1\r\nAuthorization: Bearer "+token+"\r\n\r\n").status
+	}
+	if got := ask("first"); got != http.StatusOK {
+		t.Errorf("first: %d", got)
+	}
+	now = "second"
+	if got := ask("first"); got != http.StatusUnauthorized {
+		t.Errorf("first, replaced: %d", got)
+	}
+	if got := ask("second"); got != http.StatusOK {
+		t.Errorf("second: %d", got)
+	}
+}
+
+// Guard holds what stands beside New's handler to the same rules.
+func TestGuard(t *testing.T) {
+	h := proxy.Guard(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
+		[]string{"admin.internal"}, []string{"https://app.example"}, given)
+	for name, tt := range map[string]struct {
+		host, origin, token string
+		status              int
+	}{
+		"all right":      {"admin.internal:4361", "", token, 418},
+		"listed site":    {"localhost", "https://app.example", token, 418},
+		"other host":     {"evil.example", "", token, 421},
+		"other site":     {"localhost", "https://evil.example", token, 403},
+		"other token":    {"localhost", "", "wrong", 401},
+		"all wrong":      {"evil.example", "http://evil.example", "wrong", 421},
+		"metadata":       {"169.254.0.23", "", token, 421},
+		"metadata, name": {"metadata.tencentyun.com", "", token, 421},
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/", nil)
+		req.Host = tt.host
+		req.Header.Set("Authorization", "Bearer "+tt.token)
+		if tt.origin != "" {
+			req.Header.Set("Origin", tt.origin)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, req)
+		if w.Code != tt.status {
+			t.Errorf("%s: %d, want %d", name, w.Code, tt.status)
+		}
+	}
+}
