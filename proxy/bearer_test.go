@@ -52,6 +52,7 @@ func TestToken(t *testing.T) {
 		{"a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\n", false},
 		{"preflight of a listed site", "OPTIONS", listed + "Access-Control-Request-Method: PUT\r\n", true},
 		{"OPTIONS of a listed site", "OPTIONS", listed, false},
+		{"preflight of its own site", "OPTIONS", "Origin: http://localhost\r\nAccess-Control-Request-Method: PUT\r\n", false},
 		{"preflight without a site", "OPTIONS", "Access-Control-Request-Method: PUT\r\n", false},
 		{"preflight without a site but with a Referer", "OPTIONS", "Referer: https://app.example/\r\nAccess-Control-Request-Method: PUT\r\n", false},
 		{"GET of a listed site", "GET", listed + "Access-Control-Request-Method: PUT\r\n", false},

@@ -57,3 +57,21 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 		}
 	}
 }
+
+// To a browser that uses the sidecar as its proxy, the site is that of the target.
+func TestOwnOriginOfAbsoluteForm(t *testing.T) {
+	for _, tt := range []struct {
+		target, origin string
+		status         int
+	}{
+		{"http://" + cosHost + "/key", "http://" + cosHost, 200},
+		{"https://" + cosHost + "/key", "https://" + cosHost, 200},
+		{"https://" + cosHost + "/key", "http://" + cosHost, 403},
+		{"http://" + cosHost + "/key", "http://localhost", 403},
+	} {
+		r := start(t, setup{})
+		if rep := r.exchange(t, "GET "+tt.target+" HTTP/1.1\r\nOrigin: "+tt.origin+"\r\n\r\n"); rep.status != tt.status {
+			t.Errorf("%s for %s: %d, want %d", tt.target, tt.origin, rep.status, tt.status)
+		}
+	}
+}
