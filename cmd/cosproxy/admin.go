@@ -44,7 +44,40 @@ func (s *sidecar) adminPages() http.Handler {
 		fmt.Fprint(w, s.status(time.Now()))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	return proxy.Guard(mux, s.cfg.AllowedHosts, s.cfg.AllowedOrigins, nil)
+	pages := s.guarded(mux, s.token)
+	if s.token == nil {
+		return pages
+	}
+	probes := s.guarded(s.probePages(), nil)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		probed := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
+		if probed && r.Header["Authorization"] == nil && r.Header["Proxy-Authorization"] == nil {
+			probes.ServeHTTP(w, r)
+			return
+		}
+		pages.ServeHTTP(w, r)
+	})
+}
+
+func (s *sidecar) guarded(h http.Handler, token proxy.Token) http.Handler {
+	return proxy.Guard(h, s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token)
+}
+
+// probePages are for those who bring no token where one is wanted, as kubelet
+// cannot. They tell whether, and not why.
+func (s *sidecar) probePages() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(w, "ok")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s.notReady() != "" {
+			http.Error(w, "not ready; bring the token to learn why", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	return mux
 }
 
 // notReady says why not every route can be served now; empty means that all can.

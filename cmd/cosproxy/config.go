@@ -21,11 +21,16 @@ type config struct {
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
 
-	Listen         address `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' or 'unix:///path', a socket that its owner alone can use."`
-	AdminListen    address `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' as above, or 'off'."`
-	UnsafeListen   bool    `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Whoever reaches them uses the bucket without a key."`
-	AllowedHosts   list    `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
-	AllowedOrigins list    `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Sites whose pages may use cosproxy through a browser, comma-separated, as 'scheme://host:port'. All others are refused, also for reads."`
+	Listen          address  `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port', 'unix:///path', or 'systemd' for the socket that systemd opened, 'systemd:NAME' where it opened several."`
+	AdminListen     address  `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
+	SocketMode      fileMode `env:"COSPROXY_SOCKET_MODE" envDefault:"0600" example:"0660" desc:"Who may connect to the Unix sockets that cosproxy opens, as chmod writes it."`
+	SocketOwner     owner    `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"'user:group' that these sockets are given to, names or numbers; one of the two may be left out, as in ':www-data'."`
+	TLSCertFile     string   `env:"COSPROXY_TLS_CERT_FILE" desc:"PEM file with the certificate and its chain, to speak TLS on TCP, to applications and on the admin listener. Read anew when it changes."`
+	TLSKeyFile      string   `env:"COSPROXY_TLS_KEY_FILE" desc:"PEM file with the key of the certificate."`
+	UnsafeListen    bool     `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Without a token, whoever reaches them uses the bucket."`
+	AllowedHosts    list     `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
+	AllowedOrigins  list     `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Sites whose pages may use cosproxy through a browser, comma-separated, as 'scheme://host:port'. All others are refused, also for reads."`
+	ClientTokenFile string   `env:"COSPROXY_TOKEN_FILE" desc:"File with a token that each request has to bring, as 'Authorization: Bearer' or as the password of 'http_proxy'. Read anew when it changes; while it is empty or cannot be read, nobody is let in."`
 
 	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`

@@ -127,6 +127,20 @@ func TestMistakes(t *testing.T) {
 		{"listen on all interfaces", []string{"COSPROXY_LISTEN=:4360"}, []string{"COSPROXY_LISTEN is :4360, which other machines can reach"}},
 		{"listen on a name", []string{"COSPROXY_LISTEN=example.com:4360"}, []string{"COSPROXY_LISTEN is example.com:4360, which other machines can reach"}},
 		{"admin on all interfaces", []string{"COSPROXY_ADMIN_LISTEN=[::]:4361"}, []string{"COSPROXY_ADMIN_LISTEN is [::]:4361, which other machines can reach"}},
+		{"systemd without a name", []string{"COSPROXY_LISTEN=systemd:"}, []string{"COSPROXY_LISTEN cannot be read"}},
+		{"systemd for both", []string{"COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=systemd"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
+		{"socket mode", []string{"COSPROXY_SOCKET_MODE=rw"}, []string{`COSPROXY_SOCKET_MODE cannot be read: "rw" is not three octal digits; write for example 0660`}},
+		{"socket mode beyond", []string{"COSPROXY_SOCKET_MODE=1777"}, []string{"COSPROXY_SOCKET_MODE cannot be read"}},
+		{"socket owner unknown", []string{"COSPROXY_SOCKET_OWNER=no-such-user"}, []string{`COSPROXY_SOCKET_OWNER cannot be read: there is no user "no-such-user" on this machine; write for example app:www-data`}},
+		{"socket group unknown", []string{"COSPROXY_SOCKET_OWNER=0:no-such-group"}, []string{`COSPROXY_SOCKET_OWNER cannot be read: there is no group "no-such-group"`}},
+		{"socket owner of nothing", []string{"COSPROXY_SOCKET_OWNER=:"}, []string{"COSPROXY_SOCKET_OWNER cannot be read"}},
+		{"token file missing for clients", []string{"COSPROXY_TOKEN_FILE=" + noFile}, []string{"COSPROXY_TOKEN_FILE cannot be used: open " + noFile}},
+		{"token file empty for clients", []string{"COSPROXY_TOKEN_FILE=" + emptyFile}, []string{"COSPROXY_TOKEN_FILE cannot be used: " + emptyFile + " is empty"}},
+		{"token wrapped for clients", []string{"COSPROXY_TOKEN_FILE=" + file(t, testToken+"\n"+testToken)}, []string{"COSPROXY_TOKEN_FILE cannot be used"}},
+		{"certificate without key", []string{"COSPROXY_TLS_CERT_FILE=/c"}, []string{"COSPROXY_TLS_KEY_FILE is required with COSPROXY_TLS_CERT_FILE"}},
+		{"key without certificate", []string{"COSPROXY_TLS_KEY_FILE=/k"}, []string{"COSPROXY_TLS_CERT_FILE is required with COSPROXY_TLS_KEY_FILE"}},
+		{"certificate that is none", []string{"COSPROXY_TLS_CERT_FILE=" + secretFile, "COSPROXY_TLS_KEY_FILE=" + secretFile}, []string{"COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE cannot be used: tls: failed to find any PEM data"}},
+		{"key of another certificate", []string{"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert, "COSPROXY_TLS_KEY_FILE=" + newPair(t, "b").key}, []string{"COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE cannot be used: tls: private key does not match"}},
 		{"one address for both", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:4360"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
 		{"unsafe is no bool", []string{"COSPROXY_UNSAFE_LISTEN=yes"}, []string{"COSPROXY_UNSAFE_LISTEN cannot be read"}},
 		{"origins that are none", []string{"COSPROXY_ALLOWED_ORIGINS=app.example,null,https://a.example/path"}, []string{
@@ -192,7 +206,13 @@ func TestWarnings(t *testing.T) {
 		{"given key", []string{"TENCENTCLOUD_TOKEN=" + testToken}, []string{"COSPROXY_SOURCE=static: a given key can"}},
 		{"STS on this machine", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1"}, nil},
 		{"other machines", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
-			"COSPROXY_LISTEN=:4360 can be reached from other machines", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361 can be reached from other machines"}},
+			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_TOKEN_FILE), and whoever can listen on the way reads all that passes (set COSPROXY_TLS_CERT_FILE and",
+			"COSPROXY_ADMIN_LISTEN=10.0.0.5:4361 can be reached from other machines"}},
+		{"other machines, with a token", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_TOKEN_FILE=" + file(t, testToken)}, []string{
+			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever can listen on the way"}},
+		{"other machines, with TLS", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true"), []string{
+			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_TOKEN_FILE)"}},
+		{"other machines, with both", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_TOKEN_FILE="+file(t, testToken)), nil},
 		{"slips", []string{"COSPROXY_PREFIX=a", "COSPROXY_LOGLEVEL=info", "COSPROXY_LISTEN_ADDRESS=x"}, []string{
 			"COSPROXY_LISTEN_ADDRESS is no setting of cosproxy; the nearest is COSPROXY_LISTEN",
 			"COSPROXY_LOGLEVEL is no setting of cosproxy; the nearest is COSPROXY_LOG_LEVEL",
@@ -285,7 +305,7 @@ func TestSecretsFromFilesAreTrimmed(t *testing.T) {
 }
 
 func TestListenThatIsLocal(t *testing.T) {
-	for _, at := range []string{"127.0.0.1:0", "127.8.9.1:80", "localhost:4360", "[::1]:4360", "[::ffff:127.0.0.1]:1", "unix:///run/cosproxy.sock"} {
+	for _, at := range []string{"127.0.0.1:0", "127.8.9.1:80", "localhost:4360", "[::1]:4360", "[::ffff:127.0.0.1]:1", "unix:///run/cosproxy.sock", "systemd", "systemd:app"} {
 		cfg, err := parseConfig(settingsFor("COSPROXY_LISTEN=" + at))
 		if err != nil {
 			t.Errorf("%s: %v", at, err)

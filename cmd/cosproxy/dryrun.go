@@ -27,18 +27,18 @@ type outcome struct {
 	Status                    int
 }
 
-// dryRun puts r through the proxy, up to where it would leave for COS.
-func dryRun(r *http.Request, routes []proxy.Route, hosts []string, creds signer.Credentials, now time.Time) (outcome, error) {
+// dryRun puts r through a proxy with these options, up to where it would leave
+// for COS.
+func dryRun(r *http.Request, options proxy.Options, creds signer.Credentials, now time.Time) (outcome, error) {
 	var o outcome
 	var log bytes.Buffer
-	for i := range routes {
-		routes[i].Credentials = fixedKey(creds)
+	for i := range options.Routes {
+		options.Routes[i].Credentials = fixedKey(creds)
 	}
-	p, err := proxy.New(proxy.Options{
-		Routes: routes, AllowedHosts: hosts, Transport: unsent{&o.sent},
-		Logger: slog.New(slog.NewJSONHandler(&log, nil)),
-		Now:    func() time.Time { return now },
-	})
+	options.Transport = unsent{&o.sent}
+	options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
+	options.Now = func() time.Time { return now }
+	p, err := proxy.New(options)
 	if err != nil {
 		return o, err
 	}

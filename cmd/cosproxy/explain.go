@@ -80,7 +80,7 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 			which += "; the session token is that of COS's answer"
 		}
 	}
-	o, err := dryRun(r, routes, cfg.AllowedHosts, creds, signed)
+	o, err := dryRun(r, proxy.Options{Routes: routes, AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins}, creds, signed)
 	if err != nil {
 		return 0, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"cosproxy/proxy"
 	"cosproxy/signer"
 )
 
@@ -117,7 +118,7 @@ func TestExplainIsWhatIsSent(t *testing.T) {
 	}
 	creds, _ := cfg.explainKey()
 	now := time.Unix(1893456000, 0)
-	o, err := dryRun(r, routes, nil, creds, now)
+	o, err := dryRun(r, proxy.Options{Routes: routes}, creds, now)
 	if err != nil || o.sent == nil {
 		t.Fatalf("outcome %+v, error %v", o, err)
 	}

@@ -1,45 +1,87 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"os"
 	"syscall"
+
+	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// socketMode lets the owner of a Unix socket connect and nobody else.
-const socketMode = 0o600
+// openListeners opens both listeners; admin is nil if it is off.
+func (c *config) openListeners(log *slog.Logger) (app, admin net.Listener, err error) {
+	var given []*os.File
+	if c.Listen.network == "systemd" || c.AdminListen.network == "systemd" {
+		given = activation.Files(true)
+	}
+	if app, err = c.listen("Listen", c.Listen, given, log); err != nil {
+		return nil, nil, err
+	}
+	if admin, err = c.listen("AdminListen", c.AdminListen, given, log); err != nil {
+		return nil, nil, errors.Join(err, app.Close())
+	}
+	return app, admin, nil
+}
 
 // listen opens a, which belongs to a field of config. It returns nil if a is
-// off. A Unix socket's file is removed when the listener is closed.
-func listen(field string, a address) (net.Listener, error) {
-	if a.network == "" {
+// off. A Unix socket's file is removed when the listener is closed, unless it is
+// systemd's.
+func (c *config) listen(field string, a address, given []*os.File, log *slog.Logger) (net.Listener, error) {
+	var l net.Listener
+	var err error
+	switch a.network {
+	case "":
 		return nil, nil
+	case "systemd":
+		l, err = c.adopt(field, a, given, log)
+	default:
+		l, err = c.open(a)
 	}
-	l, err := open(a)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w; free this address or choose another", variable(field), err)
+		return nil, fmt.Errorf("%s: %w", variable(field), err)
+	}
+	if c.TLSCertFile != "" && l.Addr().Network() == "tcp" {
+		l = tls.NewListener(l, c.serverTLS(log))
 	}
 	return l, nil
 }
 
-func open(a address) (net.Listener, error) {
-	if a.network != "unix" {
-		return net.Listen(a.network, a.at)
-	}
-	if err := removeStale(a.at); err != nil {
-		return nil, err
+func (c *config) open(a address) (net.Listener, error) {
+	if a.network == "unix" {
+		if err := removeStale(a.at); err != nil {
+			return nil, taken(err)
+		}
 	}
 	l, err := net.Listen(a.network, a.at)
 	if err != nil {
-		return nil, err
+		return nil, taken(err)
 	}
-	if err := os.Chmod(a.at, socketMode); err != nil {
-		return nil, errors.Join(err, l.Close())
+	if a.network == "unix" {
+		if err := c.letIn(a.at); err != nil {
+			return nil, errors.Join(err, l.Close())
+		}
 	}
 	return l, nil
+}
+
+func taken(err error) error { return fmt.Errorf("%w; free this address or choose another", err) }
+
+// letIn opens the socket at path to those whom the settings name.
+func (c *config) letIn(path string) error {
+	if o := c.SocketOwner; o.given {
+		if err := os.Chown(path, o.uid, o.gid); err != nil {
+			return fmt.Errorf("%s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), err)
+		}
+	}
+	if err := os.Chmod(path, fs.FileMode(c.SocketMode)); err != nil {
+		return fmt.Errorf("%s: %w", variable("SocketMode"), err)
+	}
+	return nil
 }
 
 // removeStale removes a socket that nothing listens on: what is left of a

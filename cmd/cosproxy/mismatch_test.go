@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cosproxy/integration/cosemu"
+	"cosproxy/proxy"
 	"cosproxy/signer"
 )
 
@@ -45,7 +46,7 @@ func refusal(t *testing.T, change func(*http.Request)) string {
 		t.Fatal(err)
 	}
 	creds := signer.Credentials{SecretID: cos.SecretID(), SecretKey: cos.SecretKey(), Token: testToken}
-	o, err := dryRun(r, routes, nil, creds, time.Now())
+	o, err := dryRun(r, proxy.Options{Routes: routes}, creds, time.Now())
 	if err != nil || o.sent == nil {
 		t.Fatalf("outcome %+v, error %v", o, err)
 	}

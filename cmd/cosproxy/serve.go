@@ -32,6 +32,7 @@ type sidecar struct {
 	keys     *keyring
 	registry *prometheus.Registry
 	handler  http.Handler // for applications
+	token    proxy.Token  // for both listeners; nil if none is wanted
 	inFlight atomic.Int64 // requests of applications
 	draining atomic.Bool
 }
@@ -47,13 +48,9 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 	}
 	defer s.keys.close()
 
-	app, err := listen("Listen", cfg.Listen)
+	app, admin, err := cfg.openListeners(log)
 	if err != nil {
 		return err
-	}
-	admin, err := listen("AdminListen", cfg.AdminListen)
-	if err != nil {
-		return errors.Join(err, app.Close())
 	}
 	for _, k := range s.keys.held {
 		k.provider.Warm()
@@ -77,6 +74,7 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 	options := proxy.Options{
 		AllowedHosts:   cfg.AllowedHosts,
 		AllowedOrigins: cfg.AllowedOrigins,
+		Token:          cfg.clientToken(log),
 		Transport:      t.toCOS,
 		Logger:         log,
 		Registerer:     registry,
@@ -91,7 +89,7 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 		options.Routes = append(options.Routes, route)
 	}
 	handler, err := proxy.New(options)
-	return &sidecar{cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry, handler: handler}, err
+	return &sidecar{cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry, handler: handler, token: options.Token}, err
 }
 
 // announce logs each route, and then where they are served.
@@ -112,7 +110,7 @@ func (s *sidecar) announce(app, admin net.Listener) {
 	if admin != nil {
 		adminAddress = display(admin)
 	}
-	s.log.Info("serving", "listen", display(app), "admin", adminAddress, "routes", len(s.cfg.routes), "version", version())
+	s.log.Info("serving", "listen", display(app), "admin", adminAddress, "tls", s.cfg.TLSCertFile != "", "routes", len(s.cfg.routes), "version", version())
 }
 
 // display is the address of l as it would be set, with the port that it got.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -88,6 +89,7 @@ func (c *config) check(m *mistakes) {
 	c.checkSources(m)
 	c.checkListen(m, "Listen", c.Listen)
 	c.checkListen(m, "AdminListen", c.AdminListen)
+	c.checkGuards(m)
 	c.checkUpstream(m)
 	c.checkCAFile(m)
 	switch {
@@ -110,11 +112,49 @@ func (c *config) check(m *mistakes) {
 func (c *config) checkListen(m *mistakes, field string, a address) {
 	switch {
 	case a.local():
-	case c.UnsafeListen:
-		c.warn("%s=%s can be reached from other machines, and whoever reaches it needs no key", variable(field), a)
-	default:
+	case !c.UnsafeListen:
 		m.add(variable(field), "is %s, which other machines can reach and then use the bucket without a key: "+
 			"write a loopback address or a Unix socket, or allow it with %s=true", a, variable("UnsafeListen"))
+	default:
+		if text := c.exposure(field, a.String()); text != "" {
+			c.warn("%s", text)
+		}
+	}
+}
+
+// exposure says what it opens to let other machines reach an address, or nothing
+// if a token and TLS are in the way.
+func (c *config) exposure(field, at string) string {
+	var open []string
+	if c.ClientTokenFile == "" {
+		open = append(open, "whoever reaches it needs no key (set "+variable("ClientTokenFile")+")")
+	}
+	if c.TLSCertFile == "" {
+		open = append(open, "whoever can listen on the way reads all that passes (set "+variable("TLSCertFile")+" and "+variable("TLSKeyFile")+")")
+	}
+	if len(open) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s=%s can be reached from other machines: %s", variable(field), at, strings.Join(open, ", and "))
+}
+
+// checkGuards checks the files that both listeners are guarded by.
+func (c *config) checkGuards(m *mistakes) {
+	if c.ClientTokenFile != "" {
+		if _, err := readToken(c.ClientTokenFile); err != nil {
+			m.add(variable("ClientTokenFile"), "cannot be used: %v; write the token into it, alone, on one line", err)
+		}
+	}
+	switch cert, key := variable("TLSCertFile"), variable("TLSKeyFile"); {
+	case c.TLSCertFile == "" && c.TLSKeyFile == "":
+	case c.TLSKeyFile == "":
+		m.add(key, "is required with %s: name the file with the key of the certificate", cert)
+	case c.TLSCertFile == "":
+		m.add(cert, "is required with %s: name the file with the certificate", key)
+	default:
+		if _, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile); err != nil {
+			m.add(cert, "and %s cannot be used: %v; name a certificate and its key, both as PEM", key, err)
+		}
 	}
 }
 

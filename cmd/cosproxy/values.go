@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,15 +15,19 @@ import (
 
 // address is where to listen. The zero value is "off".
 type address struct {
-	network string // tcp or unix
-	at      string // host:port or an absolute path
+	network string // tcp, unix or systemd
+	at      string // host:port, an absolute path, or a name that may be empty
 }
 
-// UnmarshalText reads host:port, unix:///path, or off.
+// UnmarshalText reads host:port, unix:///path, systemd, systemd:NAME, or off.
 func (a *address) UnmarshalText(text []byte) error {
 	s := string(text)
 	if s == "off" {
 		*a = address{}
+		return nil
+	}
+	if name, ok := strings.CutPrefix(s, "systemd"); ok && (name == "" || len(name) > 1 && name[0] == ':') {
+		*a = address{network: "systemd", at: strings.TrimPrefix(name, ":")}
 		return nil
 	}
 	if path, ok := strings.CutPrefix(s, "unix://"); ok {
@@ -46,11 +51,14 @@ func (a address) String() string {
 		return "off"
 	case "unix":
 		return "unix://" + a.at
+	case "systemd":
+		return strings.TrimSuffix("systemd:"+a.at, ":")
 	}
 	return a.at
 }
 
-// local reports whether only this machine can reach a.
+// local reports whether only this machine can reach a. What systemd opened is
+// not known yet.
 func (a address) local() bool {
 	if a.network != "tcp" {
 		return true
@@ -93,6 +101,19 @@ func checkHost(s string) error {
 		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
 	}
 	return fmt.Errorf("%q is no host name or address; write each name in full, such as cosproxy.internal", s)
+}
+
+// fileMode is who may use a file.
+type fileMode fs.FileMode
+
+// UnmarshalText reads octal digits.
+func (m *fileMode) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 8, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%q is not three octal digits", text)
+	}
+	*m = fileMode(n)
+	return nil
 }
 
 // list is a comma-separated list; blanks around items do not count.

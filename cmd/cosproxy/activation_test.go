@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// activated is cosproxy as systemd would start it: with sockets, by name.
+type activated struct {
+	names []string
+	files []*os.File
+}
+
+func (a *activated) add(t *testing.T, name, network, address string) net.Addr {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unix, ok := l.(*net.UnixListener); ok {
+		unix.SetUnlinkOnClose(false)
+	}
+	l.Close()
+	t.Cleanup(func() { f.Close() })
+	a.names, a.files = append(a.names, name), append(a.files, f)
+	return l.Addr()
+}
+
+// command runs cosproxy with the sockets. The shell knows the process id that
+// it will have, as systemd does.
+func (a *activated) command(environ ...string) *exec.Cmd {
+	cmd := exec.Command("sh", "-c", "LISTEN_PID=$$ exec cosproxy")
+	cmd.ExtraFiles = a.files
+	cmd.Env = append(settingsFor("PATH="+os.Getenv("PATH"), "COSPROXY_LOG_FORMAT=json", "TENCENTCLOUD_TOKEN="+testToken,
+		fmt.Sprint("LISTEN_FDS=", len(a.files)), "LISTEN_FDNAMES="+strings.Join(a.names, ":")), environ...)
+	return cmd
+}
+
+func (a *activated) start(t *testing.T, environ ...string) *process {
+	t.Helper()
+	cmd := a.command(environ...)
+	stderr, w := io.Pipe()
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &process{exit: make(chan int, 1), logs: readLogs(stderr), client: newClient(t)}
+	p.stop = func() { _ = cmd.Process.Signal(os.Interrupt) }
+	go func() {
+		_ = cmd.Wait() // the exit code says it all
+		p.exit <- cmd.ProcessState.ExitCode()
+		_ = w.Close() // always nil
+	}()
+	line := p.logs.wait(t, "serving")
+	p.app, p.admin = line["listen"].(string), line["admin"].(string)
+	return p
+}
+
+func TestSystemdSocket(t *testing.T) {
+	var a activated
+	at := a.add(t, "cosproxy.socket", "tcp", "127.0.0.1:0")
+	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")
+	if p.app != at.String() {
+		t.Errorf("it listens on %s, want %s", p.app, at)
+	}
+	if status, _ := p.get(t, at.String(), "/outside"); status != http.StatusForbidden {
+		t.Errorf("status %d", status)
+	}
+	p.end(t, exitOK)
+}
+
+// TestSystemdSockets has TLS too, which is for TCP alone.
+func TestSystemdSockets(t *testing.T) {
+	var a activated
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	a.add(t, "admin", "unix", path)
+	at := a.add(t, "app", "tcp", "127.0.0.1:0")
+	p := a.start(t, append(newPair(t, "systemd").settings(), "COSPROXY_LISTEN=systemd:app", "COSPROXY_ADMIN_LISTEN=systemd:admin")...)
+	if resp := p.secureGet(t, at.String(), "/outside"); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("app: %s", resp.Status)
+	}
+	unix := newClient(t)
+	unix.Transport.(*http.Transport).Dial = func(string, string) (net.Conn, error) { return net.Dial("unix", path) }
+	resp, err := unix.Get("http://localhost/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("admin: %s", resp.Status)
+	}
+	unix.CloseIdleConnections()
+	p.end(t, exitOK)
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("systemd's socket is gone: %v", err)
+	}
+}
+
+func TestSystemdSocketBeyondThisMachine(t *testing.T) {
+	var a activated
+	a.add(t, "app", "tcp", "0.0.0.0:0")
+	out, err := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
+	if err == nil {
+		t.Error("it serves")
+	}
+	contains(t, string(out), "COSPROXY_LISTEN: systemd listens on ", "which other machines can reach", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
+
+	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_UNSAFE_LISTEN=true")
+	contains(t, p.logs.all(), "can be reached from other machines: whoever reaches it needs no key")
+	p.end(t, exitOK)
+}
+
+func TestSystemdMistakes(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		sockets []string
+		listen  string
+		says    string
+	}{
+		{"no socket", nil, "systemd", "systemd opened no socket for this process"},
+		{"no socket of that name", []string{"app"}, "systemd:web", "systemd opened no socket named web, but app"},
+		{"no name", []string{"b", "a"}, "systemd", "systemd opened several sockets, a, b: write systemd:NAME"},
+		{"one name twice", []string{"a", "a"}, "systemd:a", "systemd opened several sockets, a, a"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var a activated
+			for _, name := range tt.sockets {
+				a.add(t, name, "tcp", "127.0.0.1:0")
+			}
+			out, err := a.command("COSPROXY_LISTEN="+tt.listen, "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
+			if err == nil {
+				t.Error("it serves")
+			}
+			contains(t, string(out), "COSPROXY_LISTEN: "+tt.says)
+		})
+	}
+	t.Run("sockets of another process", func(t *testing.T) {
+		var a activated
+		a.add(t, "app", "tcp", "127.0.0.1:0")
+		cmd := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")
+		cmd.Args = []string{"sh", "-c", "LISTEN_PID=1 exec cosproxy"}
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			t.Error("it serves")
+		}
+		contains(t, string(out), "systemd opened no socket")
+	})
+	t.Run("a pipe", func(t *testing.T) {
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer w.Close()
+		a := activated{names: []string{"app"}, files: []*os.File{r}}
+		defer r.Close()
+		out, err := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
+		if err == nil {
+			t.Error("it serves")
+		}
+		contains(t, string(out), "the socket app of systemd is none to listen on")
+	})
+}
