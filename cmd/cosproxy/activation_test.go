@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // activated is cosproxy as systemd would start it: with sockets, by name.
@@ -45,6 +46,18 @@ func (a *activated) command(environ ...string) *exec.Cmd {
 	cmd.Env = append(settingsFor("PATH="+os.Getenv("PATH"), "COSPROXY_LOG_FORMAT=json", "TENCENTCLOUD_TOKEN="+testToken,
 		fmt.Sprint("LISTEN_FDS=", len(a.files)), "LISTEN_FDNAMES="+strings.Join(a.names, ":")), environ...)
 	return cmd
+}
+
+// fails runs cmd, which may not serve, and returns what it says.
+func fails(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	tooLong := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // it serves
+	defer tooLong.Stop()
+	out, err := cmd.CombinedOutput()
+	if err == nil || cmd.ProcessState.ExitCode() != exitFailure {
+		t.Errorf("it ended with %v", err)
+	}
+	return string(out)
 }
 
 func (a *activated) start(t *testing.T, environ ...string) *process {
@@ -110,11 +123,7 @@ func TestSystemdSockets(t *testing.T) {
 func TestSystemdSocketBeyondThisMachine(t *testing.T) {
 	var a activated
 	a.add(t, "app", "tcp", "0.0.0.0:0")
-	out, err := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
-	if err == nil {
-		t.Error("it serves")
-	}
-	contains(t, string(out), "COSPROXY_LISTEN: systemd listens on ", "which other machines can reach", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
+	contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: systemd listens on ", "which other machines can reach", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
 
 	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_UNSAFE_LISTEN=true")
 	contains(t, p.logs.all(), "can be reached from other machines: whoever reaches it needs no key")
@@ -138,11 +147,7 @@ func TestSystemdMistakes(t *testing.T) {
 			for _, name := range tt.sockets {
 				a.add(t, name, "tcp", "127.0.0.1:0")
 			}
-			out, err := a.command("COSPROXY_LISTEN="+tt.listen, "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
-			if err == nil {
-				t.Error("it serves")
-			}
-			contains(t, string(out), "COSPROXY_LISTEN: "+tt.says)
+			contains(t, fails(t, a.command("COSPROXY_LISTEN="+tt.listen, "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: "+tt.says)
 		})
 	}
 	t.Run("sockets of another process", func(t *testing.T) {
@@ -150,11 +155,7 @@ func TestSystemdMistakes(t *testing.T) {
 		a.add(t, "app", "tcp", "127.0.0.1:0")
 		cmd := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")
 		cmd.Args = []string{"sh", "-c", "LISTEN_PID=1 exec cosproxy"}
-		out, err := cmd.CombinedOutput()
-		if err == nil {
-			t.Error("it serves")
-		}
-		contains(t, string(out), "systemd opened no socket")
+		contains(t, fails(t, cmd), "systemd opened no socket")
 	})
 	t.Run("a pipe", func(t *testing.T) {
 		r, w, err := os.Pipe()
@@ -164,10 +165,6 @@ func TestSystemdMistakes(t *testing.T) {
 		defer w.Close()
 		a := activated{names: []string{"app"}, files: []*os.File{r}}
 		defer r.Close()
-		out, err := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off").CombinedOutput()
-		if err == nil {
-			t.Error("it serves")
-		}
-		contains(t, string(out), "the socket app of systemd is none to listen on")
+		contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "the socket app of systemd is none to listen on")
 	})
 }

@@ -113,7 +113,7 @@ func TestTLS(t *testing.T) {
 	if status, body := p.get(t, p.app, "/outside"); status != http.StatusBadRequest || !strings.Contains(body, "https://") {
 		t.Errorf("plain HTTP got %d %s", status, body)
 	}
-	if _, err := tls.Dial("tcp", p.app, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := tls.Dial("tcp", p.app, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
 	p.client.CloseIdleConnections()
