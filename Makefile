@@ -41,11 +41,14 @@ test: ## Run every Go test, under the race detector
 test-node: build ## Run the official Node SDK through the sidecar (needs npm)
 	cd integration/node && npm install --no-audit --no-fund --silent && ../../bin/cosemu -- node test.mjs ../../bin/cosproxy
 
+test-browser: ## Attack the sidecar from a real browser (needs chromium)
+	$(GO) test -tags browser -run Browser ./integration
+
 race: ## Run the concurrent packages many times under the race detector
 	$(GO) test -race -count=5 ./signer ./credcache ./proxy
 
 lint: ## Run go vet and golangci-lint
-	$(GO) vet ./...
+	$(GO) vet -tags browser ./...
 	$(GOLANGCI_LINT) run ./...
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
@@ -64,6 +67,6 @@ cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
 	$(GO) tool cover -func cover.out | tail -1
 
-check: lint test test-node ## Everything that CI runs
+check: lint test test-node test-browser ## Everything that CI runs
 
-.PHONY: help build run test test-node race lint fuzz bench cover check
+.PHONY: help build run test test-node test-browser race lint fuzz bench cover check
