@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -128,22 +127,25 @@ func classify(method, key string, q query) operation {
 // authorize checks the operation against what the route allows. COS checks it
 // again, since the key was issued with the same rule as its policy; here the
 // refusal can say what to change.
-func (rt Route) authorize(op operation, r *http.Request, q query) error {
+func (rt Route) authorize(t target, method string) error {
+	op := t.op
 	switch {
 	case op.action == "" && !rt.coversAction(actionPrefix+"*"):
 		return errorf(http.StatusForbidden, "AccessDenied",
 			"%s with this query on %q is no COS operation that cosproxy knows, so on route %s it passes only where %sACTIONS is *.",
-			r.Method, op.key, rt.Name, rt.Settings)
+			method, op.key, rt.Name, rt.Settings)
 	case op.action != "" && !rt.coversAction(op.action):
 		return rt.denied(op.action, op.key, "ACTIONS")
 	case op.key != "" && !rt.coversKey(op.key):
 		return rt.denied(op.action, op.key, "PREFIXES")
-	case isListing(op.action) && !rt.coversListing(q):
+	case isListing(op.action) && !rt.coversListing(t.query):
 		return errorf(http.StatusForbidden, "AccessDenied",
 			"%s under prefix %q in bucket %s is not allowed on route %s; %sPREFIXES allows %s. Ask with a prefix inside these.",
-			op.action, q.get("prefix"), rt.Bucket, rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
+			op.action, t.query.get("prefix"), rt.Bucket, rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
+	case t.source != nil:
+		return rt.authorizeCopy(t.source)
 	}
-	return rt.authorizeCopy(r)
+	return nil
 }
 
 func (rt Route) denied(action, key, setting string) error {
@@ -158,34 +160,4 @@ func isListing(action string) bool {
 		return true
 	}
 	return false
-}
-
-// authorizeCopy checks what a copy reads: GetObject on a key of the route's
-// own bucket. The header holds host/key with the key percent-encoded (COS
-// document "PUT Object - Copy").
-func (rt Route) authorizeCopy(r *http.Request) error {
-	sources := r.Header["X-Cos-Copy-Source"]
-	if len(sources) == 0 {
-		return nil
-	}
-	source := sources[0]
-	host, rest, _ := strings.Cut(source, "/")
-	rest, _, _ = strings.Cut(rest, "?")
-	key, err := url.PathUnescape(rest)
-	if err != nil || key == "" || len(sources) > 1 {
-		return errorf(http.StatusBadRequest, "InvalidArgument",
-			"x-cos-copy-source %q is not one host/key with a percent-encoded key.", sources)
-	}
-	if !strings.HasPrefix(strings.ToLower(host), strings.ToLower(rt.Bucket+".cos."+rt.Region+".")) {
-		return errorf(http.StatusForbidden, "AccessDenied",
-			"name/cos:GetObject on %q of %s is not allowed: a copy on route %s may only read from its own bucket, %s in %s.",
-			key, host, rt.Name, rt.Bucket, rt.Region)
-	}
-	if !rt.coversAction(actionPrefix + "GetObject") {
-		return rt.denied(actionPrefix+"GetObject", key, "ACTIONS")
-	}
-	if !rt.coversKey(key) {
-		return rt.denied(actionPrefix+"GetObject", key, "PREFIXES")
-	}
-	return nil
 }

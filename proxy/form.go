@@ -197,14 +197,13 @@ func (f *form) setKey(prefix string) error {
 // authorizeForm checks the key, which was not known when the route was chosen: of
 // several routes to the bucket's own host, the first that allows it serves.
 func (p *Proxy) authorizeForm(x *exchange, key string) error {
-	op := operation{action: postObject, key: key}
-	x.target.op = op
-	refusal := x.target.route.authorize(op, x.r, x.target.query)
+	x.target.op = operation{action: postObject, key: key}
+	refusal := x.target.route.authorize(x.target, x.r.Method)
 	if refusal == nil {
 		return nil
 	}
-	for _, rt := range p.bucketHosts[strings.ToLower(hostname(x.r.Host))] {
-		if rt.authorize(op, x.r, x.target.query) == nil {
+	for _, rt := range p.bucketHosts[hostname(x.r.Host)] {
+		if rt.authorize(x.target, x.r.Method) == nil {
 			x.target.route = rt
 			return nil
 		}

@@ -23,7 +23,7 @@ func newGuard(hosts, origins []string, token Token) guard {
 		}
 	}
 	for _, h := range hosts {
-		g.hosts[strings.ToLower(hostname(h))] = true
+		g.hosts[hostname(h)] = true
 	}
 	return g
 }
@@ -43,14 +43,18 @@ func (g guard) check(r *http.Request) error {
 // nor expected is refused with 421 (RFC 9110, 15.5.20).
 func (g guard) checkHost(r *http.Request) error {
 	name := hostname(r.Host)
-	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix {
-		return nil // no name leads a browser there
+	if _, unix := r.Context().Value(http.LocalAddrContextKey).(*net.UnixAddr); unix && r.URL.Host == "" {
+		return nil // no name leads a browser there, and none was asked of a proxy
 	}
-	if name == "" || isLoopback(name) || g.hosts[strings.ToLower(name)] || isOwnAddress(r, name) {
+	if name == "" || g.answersTo(r, name) {
 		return nil
 	}
-	return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
-		"The Host %q is not one that cosproxy answers to. Ask it as localhost, or add the name to COSPROXY_ALLOWED_HOSTS.", r.Host)
+	return misdirected(r.Host)
+}
+
+// answersTo reports whether name, as hostname spells it, is one of ours.
+func (g guard) answersTo(r *http.Request, name string) bool {
+	return isLoopback(name) || g.hosts[name] || isOwnAddress(r, name)
 }
 
 // Guard answers 421 to every request whose Host is neither loopback nor one of
@@ -70,7 +74,7 @@ func Guard(h http.Handler, hosts, origins []string, token Token) http.Handler {
 }
 
 func isLoopback(name string) bool {
-	if strings.EqualFold(name, "localhost") {
+	if name == "localhost" {
 		return true
 	}
 	addr, err := netip.ParseAddr(name)
@@ -88,13 +92,18 @@ func isOwnAddress(r *http.Request, name string) bool {
 	return err == nil && addr.Unmap() == local.AddrPort().Addr().Unmap()
 }
 
-// hostname strips the port, and the brackets of an IPv6 literal.
+// hostname is the name in a Host in one spelling: lower case, without the port,
+// the brackets of an IPv6 literal and the dot that ends an absolute name. What is
+// behind its colon and no port stays, so that nobody knows the name.
 func hostname(hostport string) string {
-	if !strings.Contains(hostport, ":") {
-		return hostport
+	name := hostport
+	if strings.Contains(name, ":") {
+		host, port, err := net.SplitHostPort(name)
+		if err == nil && strings.Trim(port, "0123456789") == "" {
+			name = host
+		} else if inner, ok := strings.CutPrefix(name, "["); ok && strings.HasSuffix(inner, "]") {
+			name = strings.TrimSuffix(inner, "]")
+		}
 	}
-	if host, _, err := net.SplitHostPort(hostport); err == nil {
-		return host
-	}
-	return strings.TrimSuffix(strings.TrimPrefix(hostport, "["), "]")
+	return strings.TrimSuffix(strings.ToLower(name), ".")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,13 +47,14 @@ type Options struct {
 
 // Proxy is the handler that New returns.
 type Proxy struct {
-	routes      []*route
-	bucketHosts map[string][]*route // by the host of the endpoint
-	guard       guard
-	stall       time.Duration
-	checksums   bool
-	log         *slog.Logger
-	metrics     *metrics
+	routes       []*route
+	bucketHosts  map[string][]*route // by the host of the endpoint and the names that COS has for the bucket
+	serviceHosts map[string]bool     // that list the buckets of the account
+	guard        guard
+	stall        time.Duration
+	checksums    bool
+	log          *slog.Logger
+	metrics      *metrics
 }
 
 // New returns the handler. It fails if a route is incomplete, if its endpoint is
@@ -75,7 +77,7 @@ func New(o Options) (*Proxy, error) {
 		return nil, fmt.Errorf("proxy: register metrics: %w", err)
 	}
 	p := &Proxy{
-		bucketHosts: make(map[string][]*route), stall: cmp.Or(o.StallTimeout, stallTimeout), checksums: !o.SkipChecksums,
+		bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool), stall: cmp.Or(o.StallTimeout, stallTimeout), checksums: !o.SkipChecksums,
 		log: o.Logger, metrics: m,
 	}
 	budget := newRetryBudget()
@@ -90,8 +92,9 @@ func New(o Options) (*Proxy, error) {
 		if err := p.add(rt); err != nil {
 			return nil, err
 		}
-		hosts = append(append(hosts, rt.endpoint.Host), rt.Hosts...)
+		hosts = append(hosts, rt.Hosts...)
 	}
+	hosts = slices.AppendSeq(slices.AppendSeq(hosts, maps.Keys(p.bucketHosts)), maps.Keys(p.serviceHosts))
 	p.guard = newGuard(hosts, o.AllowedOrigins, o.Token)
 	return p, nil
 }
@@ -110,8 +113,14 @@ func (p *Proxy) add(rt *route) error {
 		}
 	}
 	p.routes = append(p.routes, rt)
-	host := strings.ToLower(rt.endpoint.Hostname())
-	p.bucketHosts[host] = append(p.bucketHosts[host], rt)
+	for _, host := range append(rt.COSHosts(), hostname(rt.endpoint.Host)) {
+		if own := p.bucketHosts[host]; len(own) == 0 || own[len(own)-1] != rt {
+			p.bucketHosts[host] = append(own, rt)
+		}
+	}
+	for _, host := range serviceHosts(rt.Region) {
+		p.serviceHosts[host] = true
+	}
 	return nil
 }
 

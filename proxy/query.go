@@ -111,6 +111,17 @@ var signatureParams = map[string]bool{
 	"q-signature":          true,
 	"x-cos-security-token": true,
 	"x-ci-security-token":  true,
+	"sign":                 true, // the whole of it in one, as old SDKs put it
+	"x-amz-algorithm":      true, // and those of S3 clients
+	"x-amz-credential":     true,
+	"x-amz-date":           true,
+	"x-amz-expires":        true,
+	"x-amz-signedheaders":  true,
+	"x-amz-signature":      true,
+	"x-amz-security-token": true,
+	"x-amz-content-sha256": true,
+	"awsaccesskeyid":       true,
+	"signature":            true,
 }
 
 // has reports whether the query names key, with or without a value. Names are

@@ -15,6 +15,9 @@ func rewrite(x *exchange) (*http.Request, error) {
 	if err := checkLength(r, t.op.action); err != nil {
 		return nil, err
 	}
+	if err := checkS3(r.Header); err != nil {
+		return nil, err
+	}
 	header, err := outboundHeader(r.Header)
 	if err != nil {
 		return nil, err
@@ -24,15 +27,18 @@ func rewrite(x *exchange) (*http.Request, error) {
 		// connection if COS closed an idle one; without a value nothing is sent.
 		header["X-Idempotency-Key"] = nil
 	}
+	if t.source != nil {
+		header["X-Cos-Copy-Source"] = t.source.header(t.route)
+	}
 	out := r.WithContext(x.ctx)
 	out.URL = &url.URL{
-		Scheme:   t.route.endpoint.Scheme,
-		Host:     t.route.endpoint.Host,
+		Scheme:   t.endpoint.Scheme,
+		Host:     t.endpoint.Host,
 		Path:     t.path,
 		RawPath:  t.rawPath,
 		RawQuery: t.query.raw,
 	}
-	out.Host = t.route.endpoint.Host
+	out.Host = t.endpoint.Host
 	out.RequestURI = ""
 	out.TransferEncoding = nil
 	out.Trailer = nil
@@ -72,12 +78,15 @@ var hopByHop = map[string]bool{
 }
 
 // notForwarded are the end-to-end request headers that COS must not get from
-// a client: its own signature and token, what names the inside of the network,
+// a client: its own signature and token, in the S3 manner too, what names the inside of the network,
 // and cookies, which browsers share between all ports of localhost.
 var notForwarded = map[string]bool{
 	"Authorization":        true,
 	"X-Cos-Security-Token": true,
 	"X-Ci-Security-Token":  true,
+	"X-Amz-Security-Token": true,
+	"X-Amz-Date":           true,
+	"X-Amz-Content-Sha256": true,
 	"Expect":               true,
 	"Forwarded":            true,
 	"Cookie":               true,

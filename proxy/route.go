@@ -21,8 +21,9 @@ type Route struct {
 	PathPrefix string
 	// Hosts are the Host names that choose the route, without ports. Empty
 	// means every name that the proxy answers to and no other route claims.
-	// The host of the bucket's own endpoint always means this bucket, and then
-	// neither PathPrefix nor KeyPrefix applies: the path is the key.
+	// The host of the endpoint and the names that COS has for the bucket, as
+	// COSHosts lists them, always mean this bucket, and then neither PathPrefix
+	// nor KeyPrefix applies: the path is the key.
 	Hosts []string
 	// Bucket is the full name with APPID, such as examplebucket-1250000000.
 	Bucket string
@@ -89,15 +90,16 @@ func isPort(s string) bool {
 }
 
 // coversKey reports whether the route's prefixes allow the key. One with . or ..
-// between slashes must be allowed as it is and as it would be without them: what
-// COS makes of them is not documented.
+// between slashes of either kind must be allowed as it is and as it would be
+// without them: what COS makes of them is not documented.
 func (rt Route) coversKey(key string) bool {
 	if !rt.coversLiterally(key) {
 		return false
 	}
-	for segment := range strings.SplitSeq(key, "/") {
+	slashed := strings.ReplaceAll(key, `\`, "/")
+	for segment := range strings.SplitSeq(slashed, "/") {
 		if segment == "." || segment == ".." {
-			return rt.coversLiterally(path.Clean("/" + key)[1:])
+			return rt.coversLiterally(path.Clean("/" + slashed)[1:])
 		}
 	}
 	return true

@@ -37,7 +37,7 @@ func newRoute(r Route) (*route, error) {
 	}
 	r.Hosts = slices.Clone(r.Hosts)
 	for i, h := range r.Hosts {
-		r.Hosts[i] = strings.ToLower(hostname(h))
+		r.Hosts[i] = hostname(h)
 	}
 	return &route{Route: r, endpoint: endpoint, upstream: signingTransport{credentials: r.Credentials}}, nil
 }
@@ -64,38 +64,55 @@ func isAlphanumeric(c byte) bool {
 // as the client had it.
 type target struct {
 	route         *route
+	endpoint      *url.URL // that of the route, but for its service
 	op            operation
 	path, rawPath string
 	query         query
-	keyPrefix     string // for the key of a form, which is not known yet
+	keyPrefix     string      // for the key of a form, which is not known yet
+	source        *copySource // of a copy, else nil
 }
 
 // resolve finds the route of a request and what the request means there. The
 // target is usable for the log also beside an error, as far as it goes.
 func (p *Proxy) resolve(r *http.Request, q query) (target, error) {
-	if !strings.HasPrefix(r.URL.Path, "/") {
+	urlPath, escaped := r.URL.Path, r.URL.EscapedPath()
+	if urlPath == "" && r.URL.Host != "" { // http://host, as clients of a proxy may write it
+		urlPath, escaped = "/", "/"
+	}
+	if !strings.HasPrefix(urlPath, "/") {
 		return target{}, errorf(http.StatusBadRequest, "InvalidURI",
 			"The request target is not a path. Send the object key as /key.")
 	}
-	if own := p.bucketHosts[strings.ToLower(hostname(r.Host))]; own != nil {
-		return firstAllowed(own, r, q)
+	host := hostname(r.Host)
+	source, err := p.copySource(r)
+	if err != nil {
+		return target{}, err
 	}
-	rt := p.localRoute(r)
+	if own := p.bucketHosts[host]; own != nil {
+		return firstAllowed(own, r, q, urlPath, escaped, source)
+	}
+	if p.serviceHosts[host] {
+		return p.serviceTarget(r, q, host, urlPath, escaped, source)
+	}
+	rt := p.localRoute(host, escaped)
+	if isCOSName(host) && (rt == nil || len(rt.Hosts) == 0) {
+		return target{}, misdirected(r.Host)
+	}
 	if rt == nil {
 		return target{}, errorf(http.StatusNotFound, "NoSuchRoute",
 			"No route serves this path on Host %q. Routes begin with %s.", r.Host, strings.Join(p.pathPrefixes(), " "))
 	}
 	from := len(rt.PathPrefix) - 1
-	return rt.target(r, q, r.URL.Path[from:], r.URL.EscapedPath()[from:], rt.KeyPrefix)
+	return rt.target(r, q, urlPath[from:], escaped[from:], rt.KeyPrefix, source)
 }
 
 // firstAllowed serves a request to a bucket's own host: of several routes to
 // that bucket the first that allows it, or the first one's refusal.
-func firstAllowed(own []*route, r *http.Request, q query) (target, error) {
+func firstAllowed(own []*route, r *http.Request, q query, urlPath, escaped string, source *copySource) (target, error) {
 	var first target
 	var refusal error
 	for i, rt := range own {
-		t, err := rt.target(r, q, r.URL.Path, r.URL.EscapedPath(), "")
+		t, err := rt.target(r, q, urlPath, escaped, "", source)
 		if err == nil {
 			return t, nil
 		}
@@ -107,14 +124,13 @@ func firstAllowed(own []*route, r *http.Request, q query) (target, error) {
 }
 
 // localRoute chooses by Host, then by the longest path prefix.
-func (p *Proxy) localRoute(r *http.Request) *route {
-	host, escaped := strings.ToLower(hostname(r.Host)), r.URL.EscapedPath()
+func (p *Proxy) localRoute(host, path string) *route {
 	var best *route
 	claimed := false // best was chosen by Host
 	for _, rt := range p.routes {
 		named := slices.Contains(rt.Hosts, host)
 		switch {
-		case len(rt.Hosts) > 0 && !named, !strings.HasPrefix(escaped, rt.PathPrefix):
+		case len(rt.Hosts) > 0 && !named, !strings.HasPrefix(path, rt.PathPrefix):
 		case best == nil, named && !claimed, named == claimed && len(rt.PathPrefix) > len(best.PathPrefix):
 			best, claimed = rt, named
 		}
@@ -138,9 +154,9 @@ func errReadsAsBucket(key string) *Error {
 // target says what a request means on rt, and whether rt allows it. path is
 // the part behind PathPrefix, decoded once and never cleaned: //, . and %2F are
 // part of keys.
-func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix string) (target, error) {
+func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix string, source *copySource) (target, error) {
 	key := urlPath[1:]
-	t := target{route: rt, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q, keyPrefix: keyPrefix}
+	t := target{route: rt, endpoint: rt.endpoint, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q, keyPrefix: keyPrefix, source: source}
 	if key != "" && keyPrefix != "" {
 		key = keyPrefix + key
 		t.op.key = key
@@ -155,5 +171,5 @@ func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix st
 	if isListing(t.op.action) && keyPrefix != "" {
 		t.query = q.under(keyPrefix)
 	}
-	return t, rt.authorize(t.op, r, t.query)
+	return t, rt.authorize(t, r.Method)
 }

@@ -1,0 +1,76 @@
+package proxy_test
+
+import (
+	"net/http"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// The source of a copy may be called by any name that leads to the route's
+// bucket; COS gets the documented one.
+func TestCopySourceNames(t *testing.T) {
+	tests := []struct{ source, arrives string }{
+		{cosHost + "/dir/a%2Fb", cosHost + "/dir/a%2Fb"},
+		{cosHost + ":80/dir/a?versionId=1", cosHost + "/dir/a?versionId=1"},
+		{"EXAMPLEBUCKET-1250000000.COS.AP-GUANGZHOU.MYQCLOUD.COM./dir/a", cosHost + "/dir/a"},
+		{"localhost/p/a%20b+c?versionId=1", cosHost + "/dir%2Fa%20b%2Bc?versionId=1"},
+		{"127.0.0.1:4360/p%2Fa", cosHost + "/dir%2Fa"},
+		{"photos.example/p/a", cosHost + "/dir%2Fa"},
+		{"allowed.example:1/p/a", cosHost + "/dir%2Fa"},
+	}
+	for _, name := range cosNames(bucket) {
+		tests = append(tests, struct{ source, arrives string }{name + "/dir/a", cosHost + "/dir/a"})
+	}
+	for _, tt := range tests {
+		r := copying(t)
+		rep := r.exchange(t, "PUT /p/to HTTP/1.1\r\nx-cos-copy-source: "+tt.source+"\r\nContent-Length: 0\r\n\r\n")
+		if rep.status != http.StatusOK {
+			t.Fatalf("%s: status %d: %s", tt.source, rep.status, rep.body)
+		}
+		if got := r.upstream.only(t).Header.Get("X-Cos-Copy-Source"); got != tt.arrives {
+			t.Errorf("%s arrived as %s, want %s", tt.source, got, tt.arrives)
+		}
+	}
+}
+
+func copying(t *testing.T) *rig {
+	return start(t, setup{options: func(o *proxy.Options) {
+		o.AllowedHosts = []string{"allowed.example"}
+		first := o.Routes[0]
+		first.Name, first.PathPrefix, first.KeyPrefix, first.Prefixes = "first", "/p/", "dir/", []string{"dir/*"}
+		named := first
+		named.Name, named.Hosts = "named", []string{"photos.example"}
+		other := first
+		other.Name, other.PathPrefix, other.Bucket = "other", "/o/", "other-1250000000"
+		o.Routes = []proxy.Route{first, named, other}
+	}})
+}
+
+func TestCopySourceNamesThatLeadElsewhere(t *testing.T) {
+	r := copying(t)
+	for source, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"localhost/o/a":        {403, "AccessDenied"}, // another bucket
+		"localhost/a":          {403, "AccessDenied"}, // no route
+		"localhost/p/../a":     {403, "AccessDenied"}, // out of the prefixes
+		"localhost/p/%2e%2e/a": {403, "AccessDenied"},
+		"localhost/p%2F..%2Fa": {403, "AccessDenied"},
+		"other-1250000000.cos.ap-guangzhou.myqcloud.com/dir/a": {403, "AccessDenied"},
+		bucket + ".cos." + region + ".evil.example/dir/a":      {403, "AccessDenied"},
+		bucket + ".cos.ap-beijing.tencentcos.cn/dir/a":         {403, "AccessDenied"},
+		"evil.example/p/a":                    {403, "AccessDenied"},
+		"evil@localhost/p/a":                  {403, "AccessDenied"},
+		"localhost:x@evil.example/p/a":        {403, "AccessDenied"},
+		"/p/a":                                {403, "AccessDenied"},
+		"169.254.0.23/p/a":                    {403, "AccessDenied"},
+		"cos." + region + ".myqcloud.com/p/a": {403, "AccessDenied"},
+	} {
+		t.Run(source, func(t *testing.T) {
+			rep := r.exchange(t, "PUT /p/to HTTP/1.1\r\nx-cos-copy-source: "+source+"\r\nContent-Length: 0\r\n\r\n")
+			r.refused(t, rep, want.status, want.code)
+		})
+	}
+}
