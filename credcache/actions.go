@@ -16,12 +16,11 @@ const (
 	onObject  level = iota + 1 // <bucket>/<key>
 	onListing                  // <bucket>/, narrowed by the prefix that is asked for
 	onBucket                   // <bucket>/
+	onService                  // *
 )
 
 // actions are the action names that the guide "Working with COS API
 // Authorization Policies" (436/30580) and the preset policies document.
-// GetService is not among them: it lists the buckets of an account, and a scope
-// is one bucket.
 var actions = levels(map[level]string{
 	onObject: `
 		GetObject HeadObject OptionsObject PutObject PostObject AppendObject
@@ -50,6 +49,8 @@ var actions = levels(map[level]string{
 		GetBucketAccelerate PutBucketAccelerate
 		GetBucketEncryption PutBucketEncryption DeleteBucketEncryption
 		GetBucketInventory PutBucketInventory DeleteBucketInventory ListBucketInventory`,
+	// It lists the buckets of the account, so no bucket can bind it.
+	onService: `GetService`,
 })
 
 // upload has UploadPartCopy, and delete DeleteMultipleObjects, because the

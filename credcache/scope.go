@@ -111,9 +111,11 @@ const maxPolicy = 6144
 //   - Listings are bound by the condition cos:prefix: COS refuses to list
 //     without a prefix, or with one outside the scope. Where the prefixes are
 //     single keys only, nothing can be listed.
-//   - Calls on the bucket as such cannot be bound to a prefix.
+//   - Calls on the bucket as such cannot be bound to a prefix, and the list of
+//     the account's buckets, GetService, to none of them: it has a statement of
+//     its own on the resource *.
 //   - "*" as action covers the object calls and listings of the prefixes, and
-//     calls on the bucket only where "*" is the prefix as well.
+//     calls on the bucket, and GetService, only where "*" is the prefix as well.
 //
 // The condition's form is that of "Conditions" (436/46205): string_like with a
 // trailing *, the value percent-encoded as in the request's query.
@@ -131,16 +133,21 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 		grouped[onObject] = all
 		if !whole {
 			grouped[onListing] = named("GetBucket GetBucketObjectVersions ListMultipartUploads")
+		} else {
+			grouped[onService] = named("GetService")
 		}
 	}
 
 	policy := &sts.CredentialPolicy{Version: "2.0"}
-	allow := func(actions []string, condition map[string]map[string]any, paths ...string) {
+	allowOn := func(resources, actions []string, condition map[string]map[string]any) {
 		if len(actions) > 0 {
 			policy.Statement = append(policy.Statement, sts.CredentialPolicyStatement{
-				Action: actions, Effect: "allow", Resource: s.resources(paths), Condition: condition,
+				Action: actions, Effect: "allow", Resource: resources, Condition: condition,
 			})
 		}
+	}
+	allow := func(actions []string, condition map[string]map[string]any, paths ...string) {
+		allowOn(s.resources(paths), actions, condition)
 	}
 	allow(grouped[onObject], nil, s.Prefixes...)
 	// The guide's examples use <bucket>/ for bucket calls and <bucket>/* for
@@ -151,6 +158,7 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": prefixes}}, "", "*")
 	}
 	allow(grouped[onBucket], nil, "")
+	allowOn([]string{"*"}, grouped[onService], nil)
 	return policy, s.checkLength(policy)
 }
 

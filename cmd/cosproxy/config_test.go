@@ -197,6 +197,7 @@ func TestWarnings(t *testing.T) {
 		{"every key", []string{"COSPROXY_PREFIXES=a/*,*"}, []string{"COSPROXY_PREFIXES has *: applications can touch every object in the bucket"}},
 		{"every action", []string{"COSPROXY_ACTIONS=*"}, []string{"COSPROXY_ACTIONS has *"}},
 		{"every action by name", []string{"COSPROXY_ACTIONS=name/cos:*"}, []string{"COSPROXY_ACTIONS has *"}},
+		{"the list of buckets", []string{"COSPROXY_ACTIONS=read,name/cos:GetService"}, []string{"COSPROXY_ACTIONS has name/cos:GetService"}},
 		{"long-lived key", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
 		{"sources that are not used", []string{"COSPROXY_KEY_ENDPOINT=https://keys.internal/", "COSPROXY_KEY_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and takes sts; configured and not used: file, endpoint"}},
 		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT is plain http"}},

@@ -185,7 +185,7 @@ func (c *config) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 			return nil, fmt.Errorf("the settings cannot be used: %w", err)
 		}
 		routes = append(routes, route)
-		own = own || named(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name)
+		own = own || named(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name) || named(route.COSHosts(), name)
 	}
 	switch {
 	case !own:

@@ -138,6 +138,9 @@ func (c *config) checkRoute(m *mistakes, r *routeConfig) {
 	if slices.Contains(r.Actions, "*") || slices.Contains(r.Actions, "name/cos:*") {
 		c.warn("%s has *: applications can do all that COS offers, such as deleting objects and changing ACLs", r.names["Actions"])
 	}
+	if slices.Contains(r.Actions, "name/cos:GetService") {
+		c.warn("%s has name/cos:GetService: applications can list every bucket of the account", r.names["Actions"])
+	}
 }
 
 func (r *routeConfig) checkRequired(m *mistakes) {
