@@ -33,7 +33,7 @@ func (x *exchange) policyAction() string {
 // resourcePath is the path in the resource that x touches.
 func (x *exchange) resourcePath() string {
 	switch {
-	case x.action == "GetBucket" || x.action == "ListMultipartUploads":
+	case x.action == "GetBucket" || x.action == "ListMultipartUploads" || x.action == "GetBucketObjectVersions":
 		return x.query.get("prefix")
 	case x.onBucket():
 		return ""

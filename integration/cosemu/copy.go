@@ -111,6 +111,9 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 		return nil, blobReader{}, err
 	case o == nil:
 		return nil, blobReader{}, noSuchKey()
+	case o.archived(x.now):
+		body.close()
+		return nil, blobReader{}, archivedState()
 	}
 	h := x.r.Header
 	err = checkConditions(conditions{

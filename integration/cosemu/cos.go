@@ -53,6 +53,10 @@ func (x *exchange) run() error {
 		return err
 	}
 	x.action = actionOf(x.r.Method, x.target)
+	onService := x.s.bucketHosts.service(x.r.Host)
+	if onService {
+		x.action = serviceAction(x.r.Method, x.target)
+	}
 	if err := x.suffer(); err != nil {
 		return err
 	}
@@ -62,6 +66,9 @@ func (x *exchange) run() error {
 	}
 	if err := x.authenticate(); err != nil {
 		return err
+	}
+	if onService {
+		return x.service()
 	}
 	if x.bucket = x.s.store.buckets[name]; x.bucket == nil {
 		return cosErrorf(http.StatusNotFound, "NoSuchBucket",
@@ -109,19 +116,27 @@ const maxKey = 850
 // handlers are the actions that the emulator carries out.
 var handlers = map[string]func(*exchange) error{
 	"AbortMultipartUpload":    (*exchange).abortMultipartUpload,
+	"AppendObject":            (*exchange).appendObject,
 	"CompleteMultipartUpload": (*exchange).completeMultipartUpload,
 	"DeleteMultipleObjects":   (*exchange).deleteMultipleObjects,
 	"DeleteObject":            (*exchange).deleteObject,
+	"DeleteObjectTagging":     (*exchange).deleteTagging,
 	"GetBucket":               (*exchange).getBucket,
 	"GetBucketACL":            (*exchange).getACL,
+	"GetBucketObjectVersions": (*exchange).listVersions,
 	"GetObject":               (*exchange).getObject,
 	"GetObjectACL":            (*exchange).getACL,
+	"GetObjectTagging":        (*exchange).getTagging,
 	"HeadBucket":              (*exchange).headBucket,
 	"HeadObject":              (*exchange).getObject,
 	"InitiateMultipartUpload": (*exchange).initiateMultipartUpload,
 	"ListMultipartUploads":    (*exchange).listMultipartUploads,
 	"ListParts":               (*exchange).listParts,
+	"PostObjectRestore":       (*exchange).restoreObject,
 	"PutObject":               (*exchange).putObject,
+	"PutObjectACL":            (*exchange).putACL,
+	"PutObjectTagging":        (*exchange).putTagging,
+	"SelectObjectContent":     (*exchange).selectContent,
 	"UploadPart":              (*exchange).uploadPart,
 }
 

@@ -57,7 +57,7 @@
 //     file without a Content-Type field has that of its part. ${filename} is what
 //     follows the last slash of the file's name. What comes behind the file is
 //     read and has no meaning; a form that breaks off is IncompleteBody.
-//   - GetBucket and ListMultipartUploads are judged on the resource
+//   - GetBucket, its versions and ListMultipartUploads are judged on the resource
 //     <bucket>/<prefix asked for> (CAM's list of COS actions gives GetBucket the
 //     resource <bucket>/<resource_path>), other bucket calls on <bucket>/,
 //     DeleteMultipleObjects as DeleteObject on each key, copies as GetObject on
@@ -77,8 +77,15 @@
 //   - The metadata service renews a role's key when a tenth of its life is left.
 //   - A condition operator or key that the emulator does not know makes an
 //     allow statement fail and a deny statement apply.
+//   - A bucket answers to all its names, those of global acceleration too, with
+//     no difference between them. GET Service lists the buckets of the region.
+//   - Restoring an archived object takes no time. An object without tags has an
+//     empty list of them. x-cos-content-sha1 of an append is the MD5 of its
+//     body, which the Go SDK compares it with.
+//   - SELECT is "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
 //
-// Not here: versions of objects, x-cos-forbid-overwrite, append, restore, select,
+// Not here: versions of objects (each is listed as its only one),
+// x-cos-forbid-overwrite, single grants in headers, other SQL,
 // bucket configuration (all 501 NotImplemented once signature and policy are in
 // order), and keys surviving a restart. It is no server for production use.
 package cosemu

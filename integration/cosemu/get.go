@@ -17,6 +17,9 @@ func (x *exchange) getObject() error {
 		return noSuchKey()
 	}
 	defer body.close()
+	if x.r.Method == http.MethodGet && o.archived(x.now) {
+		return archivedState()
+	}
 	if err := checkConditions(conditionsFrom(x.r.Header), o); err != nil {
 		x.set("ETag", o.etag)
 		return err
@@ -65,6 +68,15 @@ func (x *exchange) describe(o *object) {
 		if f.name != "x-cos-acl" {
 			x.set(f.name, f.value)
 		}
+	}
+	if o.growing {
+		x.set("x-cos-object-type", "appendable")
+	}
+	if len(o.tags) > 0 {
+		x.set("x-cos-tagging-count", strconv.Itoa(len(o.tags)))
+	}
+	if !o.restored.IsZero() {
+		x.set("x-cos-restore", `ongoing-request="false", expiry-date="`+o.restored.UTC().Format(http.TimeFormat)+`"`)
 	}
 	x.set("Accept-Ranges", "bytes")
 	x.set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))

@@ -13,11 +13,15 @@ func (x *exchange) putObject() error {
 	if x.r.Header["X-Cos-Copy-Source"] != nil {
 		return x.copyObject()
 	}
+	tags, err := tagsFrom(x.r.Header)
+	if err != nil {
+		return err
+	}
 	body, err := x.receive()
 	if err != nil {
 		return err
 	}
-	o := &object{key: x.key(), etag: contentETag(body), modified: x.now, meta: metadataFrom(x.r.Header), body: body}
+	o := &object{key: x.key(), etag: contentETag(body), modified: x.now, meta: metadataFrom(x.r.Header), tags: tags, body: body}
 	x.bucket.put(o)
 	x.setDigests(o.etag, body)
 	return x.empty(http.StatusOK)

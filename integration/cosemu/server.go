@@ -57,6 +57,7 @@ type Server struct {
 	faults  faults
 	closing context.CancelFunc
 
+	started        time.Time
 	instance       instanceKeys
 	bucketHosts    hostPattern
 	requestCounter atomic.Uint64
@@ -83,6 +84,7 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{options: o, keys: newKeyRing(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
+	s.started = o.Now()
 	s.instance.keys = map[*role]*Key{}
 	s.faults.closing, s.closing = context.WithCancel(context.Background())
 	s.account = &Key{SecretID: o.SecretID, SecretKey: o.SecretKey}

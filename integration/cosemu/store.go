@@ -51,6 +51,10 @@ type object struct {
 	etag     string // quoted
 	modified time.Time
 	meta     metadata
+	grants   []grantXML // beside those that x-cos-acl in meta stands for
+	tags     []tagXML
+	restored time.Time // until when an archived object can be read
+	growing  bool      // made by appending
 	body     *blob
 }
 
@@ -83,6 +87,37 @@ func (b *bucket) put(o *object) {
 	if old != nil {
 		old.body.remove()
 	}
+}
+
+// replace publishes o in place of old, which is nil where there was nothing. It
+// reports false, and does nothing, if something else has been published since.
+func (b *bucket) replace(old, o *object) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.objects[o.key] != old {
+		return false
+	}
+	b.objects[o.key] = o
+	if old != nil && old.body != o.body {
+		old.body.remove()
+	}
+	return true
+}
+
+// change publishes the object anew as edit leaves it, with the same body.
+func (b *bucket) change(key string, edit func(*object) error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	o := b.objects[key]
+	if o == nil {
+		return noSuchKey()
+	}
+	changed := *o
+	if err := edit(&changed); err != nil {
+		return err
+	}
+	b.objects[key] = &changed
+	return nil
 }
 
 // remove deletes the object if there is one.

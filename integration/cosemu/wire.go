@@ -140,10 +140,30 @@ type hostPattern struct{ region string }
 // bucket returns the bucket that host names, with or without a port, or "" when
 // host is no bucket host of the region.
 func (p hostPattern) bucket(host string) string {
-	name, _, _ := strings.Cut(host, ":")
-	bucket, ok := strings.CutSuffix(strings.ToLower(name), ".cos."+p.region+".myqcloud.com")
-	if !ok {
-		return ""
+	bucket, rest, _ := strings.Cut(plainHost(host), ".")
+	for _, suffix := range []string{
+		"cos." + p.region + ".myqcloud.com", "cos." + p.region + ".tencentcos.cn",
+		"cos-internal." + p.region + ".myqcloud.com", "cos-internal." + p.region + ".tencentcos.cn",
+		"cos.accelerate.myqcloud.com", "cos-internal.accelerate.tencentcos.cn",
+	} {
+		if rest == suffix {
+			return bucket
+		}
 	}
-	return bucket
+	return ""
+}
+
+// service reports whether host is that of the service, for which there are no
+// objects but a list of buckets.
+func (p hostPattern) service(host string) bool {
+	switch plainHost(host) {
+	case "service.cos.myqcloud.com", "cos." + p.region + ".myqcloud.com", "cos." + p.region + ".tencentcos.cn":
+		return true
+	}
+	return false
+}
+
+func plainHost(host string) string {
+	name, _, _ := strings.Cut(host, ":")
+	return strings.ToLower(name)
 }

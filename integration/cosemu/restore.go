@@ -1,0 +1,63 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"net/http"
+	"time"
+)
+
+type restoreXML struct {
+	XMLName xml.Name `xml:"RestoreRequest"`
+	Days    int
+	Tier    string `xml:"CASJobParameters>Tier"`
+}
+
+// maxRestoreDays is the longest that a restored copy is kept (POST Object
+// restore).
+const maxRestoreDays = 365
+
+// restoreObject is POST Object restore. What takes COS minutes or hours is done
+// at once.
+func (x *exchange) restoreObject() error {
+	var request restoreXML
+	if err := x.receiveXML(&request); err != nil {
+		return err
+	}
+	switch request.Tier {
+	case "", "Expedited", "Standard", "Bulk":
+	default:
+		return malformedXML()
+	}
+	if request.Days < 1 || request.Days > maxRestoreDays {
+		return invalidArgument("Days must be a number from 1 to %d", maxRestoreDays)
+	}
+	status := http.StatusAccepted
+	err := x.bucket.change(x.key(), func(o *object) error {
+		if !o.archive() {
+			return cosErrorf(http.StatusForbidden, "InvalidObjectState", "Restore is not allowed for the object's current storage class")
+		}
+		if o.restored.After(x.now) {
+			status = http.StatusOK
+		}
+		o.restored = x.now.Add(time.Duration(request.Days) * 24 * time.Hour)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return x.empty(status)
+}
+
+// archive reports whether the object's storage class is one that has to be
+// restored.
+func (o *object) archive() bool {
+	class := o.meta.storageClass()
+	return class == "ARCHIVE" || class == "DEEP_ARCHIVE"
+}
+
+// archived reports whether the object cannot be read for now.
+func (o *object) archived(now time.Time) bool { return o.archive() && !o.restored.After(now) }
+
+func archivedState() *cosError {
+	return cosErrorf(http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class")
+}

@@ -1,0 +1,62 @@
+package cosemu
+
+import (
+	"encoding/xml"
+	"strings"
+)
+
+type versionsXML struct {
+	XMLName             xml.Name `xml:"ListVersionsResult"`
+	EncodingType        string   `xml:",omitempty"`
+	Name                string
+	Prefix              string
+	KeyMarker           string
+	VersionIDMarker     string `xml:"VersionIdMarker"`
+	MaxKeys             int
+	Delimiter           string `xml:",omitempty"`
+	IsTruncated         bool
+	NextKeyMarker       string `xml:",omitempty"`
+	NextVersionIDMarker string `xml:"NextVersionIdMarker,omitempty"`
+	Version             []versionXML
+	CommonPrefixes      []prefixXML
+}
+
+type versionXML struct {
+	VersionID string `xml:"VersionId"`
+	IsLatest  bool
+	contentXML
+}
+
+// listVersions lists every object as its only version: no bucket here keeps old
+// ones, and one without versioning calls them null.
+func (x *exchange) listVersions() error {
+	l, err := x.parseListing("key-marker", "max-keys")
+	if err != nil {
+		return err
+	}
+	result := versionsXML{
+		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.text(l.prefix), KeyMarker: l.text(l.marker),
+		VersionIDMarker: x.query.get("version-id-marker"), MaxKeys: l.max, Delimiter: l.text(l.delimiter),
+	}
+	last := ""
+	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
+		group := l.group(o.key)
+		if group != "" && (group == last || group == l.marker) {
+			continue
+		}
+		if len(result.Version)+len(result.CommonPrefixes) == l.max {
+			result.IsTruncated = l.max > 0
+			break
+		}
+		if last = group; group != "" {
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			continue
+		}
+		last = o.key
+		result.Version = append(result.Version, versionXML{"null", true, x.content(l, o)})
+	}
+	if result.IsTruncated {
+		result.NextKeyMarker, result.NextVersionIDMarker = l.text(last), "null"
+	}
+	return x.xml(result)
+}
