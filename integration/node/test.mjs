@@ -1,11 +1,12 @@
 // The official Node SDK as a client of cosproxy: default settings but for the
-// address, dummy keys, so every accepted request was signed by the sidecar.
+// address or the proxy, dummy keys, so every accepted request was signed by the sidecar.
 //
 //   cosemu -- node test.mjs path/to/cosproxy
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -39,7 +40,7 @@ let address;
 
 before(async () => {
   proxy = spawn(process.argv[2], [], {
-    env: { ...process.env, COSPROXY_LISTEN: '127.0.0.1:0', COSPROXY_ADMIN_LISTEN: '127.0.0.1:0', COSPROXY_LOG_FORMAT: 'json' },
+    env: { ...process.env, COSPROXY_ACTIONS: '*', COSPROXY_PREFIXES: '*', COSPROXY_LISTEN: '127.0.0.1:0', COSPROXY_ADMIN_LISTEN: '127.0.0.1:0', COSPROXY_LOG_FORMAT: 'json' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   for await (const line of createInterface({ input: proxy.stderr })) {
@@ -59,13 +60,39 @@ after(async () => {
   assert.equal(await ended, 0, 'exit code after SIGTERM');
 });
 
-for (const [version, COS] of [['2.15.4', COSv2], ['3.0.0', COSv3]]) {
-  describe(`cos-nodejs-sdk-v5 ${version}`, () => {
+// The ways that the README tells.
+const ways = [
+  { name: 'Node SDK by Domain', options: () => ({ Domain: address, Protocol: 'http:' }) },
+  { name: 'Node SDK by Proxy', options: () => ({ Proxy: `http://${address}`, Protocol: 'http:' }) },
+];
+const versions = [['2.15.4', COSv2], ['3.0.0', COSv3]];
+
+// fetchBy asks for a URL as a program would that has the client's proxy.
+function fetchBy(way, url, { method = 'GET', body, headers = {} } = {}) {
+  const target = new URL(url);
+  const proxied = way.options().Proxy;
+  const [host, port] = address.split(':');
+  return new Promise((resolve, reject) => {
+    const req = httpRequest({
+      host, port, method,
+      path: proxied ? url : target.pathname + target.search,
+      headers: { Host: target.host, ...headers, ...(body && { 'Content-Length': Buffer.byteLength(body) }) },
+    }, async (res) => {
+      const chunks = await res.toArray();
+      resolve({ status: res.statusCode, headers: res.headers, body: Buffer.concat(chunks).toString() });
+    });
+    req.on('error', reject);
+    req.end(body);
+  });
+}
+
+for (const [[version, COS], way] of versions.flatMap((v) => ways.map((w) => [v, w]))) {
+  describe(`cos-nodejs-sdk-v5 ${version}, ${way.name}`, () => {
     let cos;
     before(() => {
-      cos = new COS({ SecretId: 'dummy-id', SecretKey: 'dummy-key', Domain: address, Protocol: 'http:' });
+      cos = new COS({ SecretId: 'dummy-id', SecretKey: 'dummy-key', ...way.options() });
     });
-    const key = (name) => `node-${version}/${name}`;
+    const key = (name) => `${way.name.split(' ').pop()}-${version}/${name}`;
 
     for (const name of trickyKeys) {
       it(`keeps the key ${JSON.stringify(name.slice(0, 40))}`, async () => {
@@ -138,6 +165,69 @@ for (const [version, COS] of [['2.15.4', COSv2], ['3.0.0', COSv3]]) {
       const left = await cos.getBucket({ Bucket, Region, Prefix: key('many/') });
       assert.deepEqual(left.Contents, []);
     });
+
+    it('uploads files by its other high-level calls', async () => {
+      const dir = mkdtempSync(join(tmpdir(), 'cosproxy-node-'));
+      try {
+        const small = join(dir, 'small');
+        const large = join(dir, 'large');
+        writeFileSync(small, 'small file');
+        writeFileSync(large, randomBytes(3 * MiB + 1));
+        await cos.uploadFile({ Bucket, Region, Key: key('file'), FilePath: small });
+        const result = await cos.uploadFiles({
+          SliceSize: MiB,
+          files: [
+            { Bucket, Region, Key: key('files/small'), FilePath: small },
+            { Bucket, Region, Key: key('files/large'), FilePath: large },
+          ],
+        });
+        assert.deepEqual(result.files.map((f) => f.error), [null, null]);
+        assert.equal((await cos.getObject({ Bucket, Region, Key: key('file') })).Body.toString(), 'small file');
+        assert.deepEqual((await cos.getObject({ Bucket, Region, Key: key('files/large') })).Body, readFileSync(large));
+        const parts = await cos.sliceCopyFile({
+          Bucket, Region, Key: key('files/copy'), CopySliceSize: MiB, CopyChunkSize: MiB,
+          CopySource: `${Bucket}.cos.${Region}.myqcloud.com/${encodeURIComponent(key('files/large'))}`,
+        });
+        assert.ok(parts.ETag);
+        assert.deepEqual((await cos.getObject({ Bucket, Region, Key: key('files/copy') })).Body, readFileSync(large));
+      } finally {
+        rmSync(dir, { recursive: true });
+      }
+    });
+
+    it('hands out URLs that it has signed with its dummy key', async () => {
+      const Key = key('presigned a+b');
+      for (const SecurityToken of [undefined, 'dummy-token']) {
+        const signing = new COS({ SecretId: 'dummy-id', SecretKey: 'dummy-key', SecurityToken, ...way.options() });
+        const url = (options) => signing.getObjectUrl({ Bucket, Region, Key, Sign: true, ...options }, () => {});
+        const put = await fetchBy(way, url({ Method: 'PUT' }), { method: 'PUT', body: 'by URL' });
+        assert.equal(put.status, 200, put.body);
+        const signed = url({ Method: 'GET', Query: { 'response-content-type': 'text/x' } });
+        assert.match(signed, /q-ak=dummy-id/);
+        const got = await fetchBy(way, signed);
+        assert.equal(got.body, 'by URL');
+        assert.equal(got.headers['content-type'], 'text/x');
+        assert.equal((await fetchBy(way, url({ Method: 'GET' }), { headers: { Range: 'bytes=3-5' } })).body, 'URL');
+      }
+    });
+
+    it('appends, tags, and changes the ACL', async () => {
+      const Key = key('log');
+      const first = await cos.appendObject({ Bucket, Region, Key, Position: 0, Body: 'one ' });
+      const Position = Number(first.headers['x-cos-next-append-position']);
+      await cos.appendObject({ Bucket, Region, Key, Position, Body: 'two' });
+      assert.equal((await cos.getObject({ Bucket, Region, Key })).Body.toString(), 'one two');
+      await cos.putObjectTagging({ Bucket, Region, Key, Tags: [{ Key: 'k', Value: 'v' }] });
+      assert.deepEqual((await cos.getObjectTagging({ Bucket, Region, Key })).Tags, [{ Key: 'k', Value: 'v' }]);
+      await cos.putObjectAcl({ Bucket, Region, Key, ACL: 'public-read' });
+      assert.equal((await cos.getObjectAcl({ Bucket, Region, Key })).ACL, 'public-read');
+    });
+
+    if (way.name === 'Node SDK by Proxy') {
+      it('lists the buckets of the account', async () => {
+        assert.deepEqual((await cos.getService({})).Buckets.map((b) => b.Name), [Bucket]);
+      });
+    }
 
     it('shows the error of COS as it is', async () => {
       await assert.rejects(cos.getObject({ Bucket, Region, Key: key('missing') }), (e) => e.code === 'NoSuchKey' && e.statusCode === 404);
