@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -202,5 +203,38 @@ func TestHTTPProxy(t *testing.T) {
 	}
 	if n := emu.Stats().COSRequests; n != before {
 		t.Errorf("%d of them reached COS", n-before)
+	}
+}
+
+// TestListBuckets: the key of a route that has name/cos:GetService written out can
+// list the buckets, and touches no more of them for it.
+func TestListBuckets(t *testing.T) {
+	t.Parallel()
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, Buckets: []string{bucket, "second-1250000000"}})
+	for actions, status := range map[string]int{
+		"read,name/cos:GetService": http.StatusOK,
+		"read":                     http.StatusForbidden,
+		"*":                        http.StatusForbidden, // on some keys only
+	} {
+		s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ACTIONS="+actions, "COSPROXY_PREFIXES=dir/*")...)
+		c := &http.Client{Transport: proxied(t, s)}
+		for _, host := range []string{"service.cos.myqcloud.com", "cos." + region + ".myqcloud.com"} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := c.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if err != nil || resp.StatusCode != status {
+				t.Errorf("%s of %s: %d %s, %v", actions, host, resp.StatusCode, body, err)
+			}
+			if listed := strings.Contains(string(body), "<Name>second-1250000000</Name>"); listed != (status == http.StatusOK) {
+				t.Errorf("%s of %s: %s", actions, host, body)
+			}
+		}
 	}
 }

@@ -6,7 +6,11 @@
 //
 //	guard.go    may this client ask at all: Host (DNS rebinding), Origin, token
 //	routes.go   which route, bucket and key the request means
+//	coshost.go  the names that COS has for a bucket, all of which lead there
+//	service.go  the addresses without a bucket in their name
 //	action.go   which COS action that is, and whether the route allows it
+//	copysource.go what a copy reads, and whether it may
+//	s3.go       what S3 clients mean and COS would misunderstand
 //	rewrite.go  the outbound request: URL, headers, body length
 //	query.go    the query, parsed once: what is signed is what is sent
 //	signing.go  the key, the signature

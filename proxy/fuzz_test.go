@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,8 +15,8 @@ import (
 )
 
 // FuzzProxy sends any bytes. Whatever of them reaches COS is a whole request,
-// signed with the stub's key (the rig's upstream checks that), for the bucket,
-// and without anything of the client's own signature.
+// signed with the stub's key (the rig's upstream checks that), for the bucket or
+// the list of buckets, and without anything of the client's own signature.
 func FuzzProxy(f *testing.F) {
 	for _, seed := range []string{
 		noBody, knownLength, chunkedBody, bothLengths, optionsStar, looksAsIfTwo,
@@ -23,6 +24,9 @@ func FuzzProxy(f *testing.F) {
 		"GET /a%2Fb//..?acl&prefix=a+b;c&x=%zz HTTP/1.1\r\nHost: [::1]:1\r\n\r\n",
 		"PUT /%E7%9B%AE HTTP/1.1\r\nHost: LOCALHOST\r\nAuthorization: client\r\nx-cos-security-token: client\r\nConnection: x-a\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n",
 		"GET http://" + cosHost + "//x?q-ak=client&Q-SIGNATURE=client HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET http://service.cos.myqcloud.com/ HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /" + bucket + "/k HTTP/1.1\r\nHost: cos." + region + ".tencentcos.cn.:80\r\n\r\n",
+		"PUT /k HTTP/1.1\r\nHost: " + bucket + ".cos.accelerate.myqcloud.com\r\nx-cos-copy-source: localhost:1/a%2Fb?versionId=1\r\nContent-Length: 0\r\n\r\n",
 		"DELETE /k HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n" + noBody,
 		"PUT /k HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\nshort",
 		"HEAD /k?acl HTTP/1.1\nHost: localhost\nRange: bytes=0-\nIf-None-Match: *\nX-Cos-Meta-A:\t b \nx-cos-meta-a: c\n\n",
@@ -44,7 +48,8 @@ func FuzzProxy(f *testing.F) {
 		}
 		for _, a := range r.upstream.seen() {
 			h := a.wire()
-			if h.Get("Host") != cosHost || len(h["Host"]) != 1 || strings.HasPrefix(h.Get("Authorization"), "client") {
+			service := a.Method == http.MethodGet && a.URL.Path == "/" && slices.Contains(serviceNames, h.Get("Host"))
+			if h.Get("Host") != cosHost && !service || len(h["Host"]) != 1 || strings.HasPrefix(h.Get("Authorization"), "client") {
 				t.Errorf("%q arrived as\n%s", wire, a.head)
 			}
 			if target, _, _ := strings.Cut(a.target(), "?"); target != "/" && path.Clean(a.URL.Path) == "/" {
@@ -55,6 +60,12 @@ func FuzzProxy(f *testing.F) {
 			}
 		}
 	})
+}
+
+// serviceNames are where a list of buckets may be asked for.
+var serviceNames = []string{
+	"service.cos.myqcloud.com", "service.cos.tencentcos.cn", "cos." + region + ".myqcloud.com", "cos." + region + ".tencentcos.cn",
+	"cos-internal." + region + ".myqcloud.com", "cos-internal." + region + ".tencentcos.cn",
 }
 
 // detached serves the rig's handler on another address, where a client that
