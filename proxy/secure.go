@@ -31,7 +31,7 @@ func (c *conn) reset() {
 	if tcp, ok := under.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 		if under != c.Conn {
-			tcp.Close()
+			_ = tcp.Close()
 		}
 	}
 }

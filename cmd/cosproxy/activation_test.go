@@ -100,11 +100,11 @@ func TestSystemdSockets(t *testing.T) {
 	a.add(t, "admin", "unix", path)
 	at := a.add(t, "app", "tcp", "127.0.0.1:0")
 	p := a.start(t, append(newPair(t, "systemd").settings(), "COSPROXY_LISTEN=systemd:app", "COSPROXY_ADMIN_LISTEN=systemd:admin")...)
-	if resp := p.secureGet(t, at.String(), "/outside"); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("app: %s", resp.Status)
+	if status := p.secureGet(t, at.String(), "/outside"); status != http.StatusForbidden {
+		t.Errorf("app: %d", status)
 	}
 	unix := newClient(t)
-	unix.Transport.(*http.Transport).Dial = func(string, string) (net.Conn, error) { return net.Dial("unix", path) }
+	unix.Transport.(*http.Transport).DialContext = dialer(path)
 	resp, err := unix.Get("http://localhost/livez")
 	if err != nil {
 		t.Fatal(err)

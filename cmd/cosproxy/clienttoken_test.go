@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -145,7 +144,7 @@ func TestTokenFileChanges(t *testing.T) {
 func TestTokenOnUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
 	p := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+file(t, testToken))
-	p.client.Transport.(*http.Transport).Dial = func(string, string) (net.Conn, error) { return net.Dial("unix", path) }
+	p.client.Transport.(*http.Transport).DialContext = dialer(path)
 	if status, _ := p.ask(t, "http://localhost/outside"); status != http.StatusUnauthorized {
 		t.Errorf("without the token: %d", status)
 	}

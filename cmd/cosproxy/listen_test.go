@@ -52,9 +52,7 @@ func TestUnixSocket(t *testing.T) {
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("%s has mode %v, want 0600", path, info.Mode())
 		}
-		p.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
-		}
+		p.client.Transport.(*http.Transport).DialContext = dialer(path)
 		if status, _ := p.get(t, "localhost", "/outside"); status != want {
 			t.Errorf("%s answered %d, want %d", path, status, want)
 		}
@@ -107,5 +105,12 @@ func TestUnixSocketWithoutDirectory(t *testing.T) {
 	contains(t, log, "COSPROXY_ADMIN_LISTEN:", "no such file or directory")
 	if strings.Contains(log, "serving") {
 		t.Error("it says that it serves")
+	}
+}
+
+// dialer connects to the Unix socket at path, whatever is asked for.
+func dialer(path string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}
 }

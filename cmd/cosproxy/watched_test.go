@@ -28,7 +28,7 @@ func TestWatched(t *testing.T) {
 		content = "b"
 		time.Sleep(recheck - 1)
 		want("a", nil, 1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want("b", nil, 2)
 		bad = errors.New("gone")
 		time.Sleep(recheck)
