@@ -161,6 +161,7 @@ func TestCurlByHTTPProxy(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "405 Method Not Allowed") {
 		t.Errorf("https through the proxy: %v\n%s", err, out)
 	}
+	s.stop(t) // so that the log is whole
 	if log := s.log.String(); !strings.Contains(log, "Send plain http:// requests") {
 		t.Errorf("the log does not say what to do: %s", log)
 	}

@@ -141,20 +141,6 @@ type exchange struct {
 	err       error // why the answer is not COS's, or not whole
 }
 
-// hangUpIfUnread ends the connection with this answer if the client has not
-// sent its whole body. Without that, net/http would first read on, and a
-// refusal would not reach a client that pauses in the middle of an upload.
-func (x *exchange) hangUpIfUnread() {
-	if !x.upload.whole() {
-		x.w.Header().Set("Connection", "close")
-		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lastRead))
-	}
-}
-
-// lastRead is how long net/http may read on from a client that was refused in
-// the middle of its body, so that the client can take the answer in.
-const lastRead = time.Second
-
 func (x *exchange) flush() error {
 	return http.NewResponseController(x.w).Flush()
 }

@@ -85,6 +85,7 @@ type conn struct {
 	framer    framer
 	log       *slog.Logger
 	answering atomic.Bool // what is written is a handler's answer
+	unread    atomic.Bool // the client may still be sending a body that nobody wants
 }
 
 // Read implements net.Conn.
@@ -114,14 +115,6 @@ func (c *conn) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
-}
-
-// CloseWrite lets net/http end an error answer properly.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return nil
 }
 
 // nextFraming returns how the next request was framed; ok is false if that is
