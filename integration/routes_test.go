@@ -84,7 +84,7 @@ func TestKeyOfReadOnlyRouteCannotWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := proxy.NewServer(handler, slog.New(slog.DiscardHandler))
+	server := proxy.NewServer(handler, proxy.ServerOptions{Logger: slog.New(slog.DiscardHandler)})
 	go func() { _ = server.Serve(proxy.Listener(l)) }()
 	t.Cleanup(func() { server.Close() })
 

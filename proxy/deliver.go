@@ -190,7 +190,7 @@ func (u *upload) watched(ctx context.Context) (watched context.Context, end func
 	trace := &httptrace.ClientTrace{
 		WroteHeaders: func() {
 			if !over.Load() {
-				u.watchdog.moved()
+				u.watchdog.start()
 			}
 		},
 		WroteRequest: func(httptrace.WroteRequestInfo) {

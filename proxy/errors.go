@@ -132,7 +132,7 @@ func (x *exchange) cutOff(cause error) error {
 		return &Error{
 			Status:  http.StatusBadRequest,
 			Code:    "RequestTimeout",
-			Message: "No byte of the request body arrived for too long; nothing was stored. Send the whole body again.",
+			Message: "Too little of the request body arrived for too long; nothing was stored. Send the whole body again.",
 			Err:     errClient{cause},
 		}
 	case errors.Is(cause, errStalled):

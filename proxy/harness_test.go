@@ -418,7 +418,7 @@ func (r *rig) serve(t testing.TB, h http.Handler, logger *slog.Logger) {
 
 func (r *rig) serveOn(base context.Context, t testing.TB, ln net.Listener, h http.Handler, logger *slog.Logger) {
 	r.addr = ln.Addr().String()
-	r.server = proxy.NewServer(h, logger)
+	r.server = proxy.NewServer(h, proxy.ServerOptions{Logger: logger})
 	r.server.BaseContext = func(net.Listener) context.Context { return base }
 	var running sync.WaitGroup
 	running.Go(func() { _ = r.server.Serve(proxy.Listener(ln)) })

@@ -19,6 +19,8 @@ type metrics struct {
 	aborted  prometheus.Counter
 	rejected *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	queued   prometheus.Gauge
+	refused  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -56,11 +58,19 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "cosproxy_retries_total",
 			Help: "Requests to COS that were sent again after a connection failed, after a status such as 503, or for the rest of a download.",
 		}, []string{"reason"}),
+		queued: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cosproxy_requests_queued",
+			Help: "Requests that wait until others have ended.",
+		}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_refused_requests_total",
+			Help: "Requests answered with SlowDown, because too many were waiting or this one waited for too long.",
+		}, []string{"reason"}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.queued, m.refused} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

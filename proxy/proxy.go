@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,9 +36,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock that signatures are made with. Nil means time.Now.
 	Now func() time.Time
-	// StallTimeout is how long a body may stand still, either way, before the
-	// exchange is ended. Zero means one minute.
-	StallTimeout time.Duration
+	// Limits bound what clients can take.
+	Limits Limits
 	// SkipChecksums leaves out the CRC-64 of uploads and of whole downloads. They
 	// are compared with the x-cos-hash-crc64ecma of COS otherwise.
 	SkipChecksums bool
@@ -51,7 +49,8 @@ type Proxy struct {
 	bucketHosts  map[string][]*route // by the host of the endpoint and the names that COS has for the bucket
 	serviceHosts map[string]bool     // that list the buckets of the account
 	guard        guard
-	stall        time.Duration
+	limits       Limits
+	admission    *admission
 	checksums    bool
 	log          *slog.Logger
 	metrics      *metrics
@@ -76,8 +75,10 @@ func New(o Options) (*Proxy, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxy: register metrics: %w", err)
 	}
+	limits := o.Limits.withDefaults()
 	p := &Proxy{
-		bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool), stall: cmp.Or(o.StallTimeout, stallTimeout), checksums: !o.SkipChecksums,
+		bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool),
+		limits: limits, admission: newAdmission(limits, m), checksums: !o.SkipChecksums,
 		log: o.Logger, metrics: m,
 	}
 	budget := newRetryBudget()
@@ -148,13 +149,13 @@ func (x *exchange) flush() error {
 // ServeHTTP implements http.Handler. It panics with http.ErrAbortHandler to
 // break the client's connection when an answer cannot be finished.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w: w, r: r, start: time.Now(), upload: upload{r: r}}
+	x := &exchange{w: w, r: r, start: time.Now(), upload: upload{r: r, limits: p.limits}}
 	x.target.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
 	x.ctx, x.end = context.WithCancelCause(r.Context())
 	defer x.end(nil)
 	if !x.upload.empty() {
 		defer unblockReads(x.ctx, w)()
-		x.upload.watchdog = newWatchdog(p.stall, func() { x.end(x.upload.stalled()) })
+		x.upload.watchdog = newWatchdog(p.limits.StallTimeout, func() { x.end(x.upload.stalled()) })
 		defer x.upload.watchdog.stop()
 	}
 	p.metrics.inFlight.Inc()
@@ -168,6 +169,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve is the story of one request.
 func (p *Proxy) serve(x *exchange) error {
 	if err := checkFraming(x.w, x.r); err != nil {
+		return err
+	}
+	if err := p.limits.check(x.r); err != nil {
 		return err
 	}
 	if err := checkMethod(x.r.Method); err != nil {
@@ -192,6 +196,11 @@ func (p *Proxy) serve(x *exchange) error {
 		return err
 	}
 	x.out, x.upload.summed = out, p.checksums && x.target.storesBody(x.r.Header)
+	leave, err := p.admission.enter(x.ctx)
+	if err != nil {
+		return x.failure(err)
+	}
+	defer leave()
 	if err := p.load(x); err != nil {
 		return err
 	}

@@ -64,13 +64,13 @@ func (p *Proxy) stream(x *exchange, resp *http.Response) error {
 	}
 	buf, release := getBuffer(resp.ContentLength)
 	defer release()
-	watchdog := newWatchdog(p.stall, func() { x.end(errStalled) })
-	watchdog.moved()
+	watchdog := newWatchdog(p.limits.StallTimeout, func() { x.end(errStalled) })
+	watchdog.start()
 	defer watchdog.stop()
 	defer unblockWrites(x.ctx, x.w)()
 	for {
 		n, rerr := resp.Body.Read(buf)
-		watchdog.moved()
+		watchdog.moved(leastProgress) // the blanks that COS sends while it works count too
 		if n > 0 {
 			wn, werr := x.w.Write(buf[:n])
 			x.bytesOut += int64(wn)
@@ -80,7 +80,7 @@ func (p *Proxy) stream(x *exchange, resp *http.Response) error {
 			if werr != nil {
 				return x.cause(errClient{werr})
 			}
-			watchdog.moved()
+			watchdog.moved(leastProgress)
 		}
 		if rerr == io.EOF { // a wrapped one would be a failure
 			return nil

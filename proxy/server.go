@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"log/slog"
 	"net"
@@ -13,25 +14,37 @@ import (
 	"time"
 )
 
-const (
-	readHeaderTimeout = 10 * time.Second
-	keepAliveTimeout  = 2 * time.Minute
-	maxHeaderBytes    = 64 << 10
-)
+// ServerOptions configure NewServer. Zero values mean the defaults.
+type ServerOptions struct {
+	// Logger gets what net/http's server has to say. Nil leaves it to package log.
+	Logger *slog.Logger
+	// HeaderTimeout is how long a client may take for a header, counted from its
+	// first byte, and for the first one from the beginning of the connection. Zero
+	// means 10 seconds.
+	HeaderTimeout time.Duration
+	// IdleTimeout is how long a connection is kept for another request. Zero means
+	// 2 minutes.
+	IdleTimeout time.Duration
+	// HeaderBytes is the length of request line and headers together. Zero means
+	// 64 KiB. net/http lets 4 KiB more pass.
+	HeaderBytes int
+}
+
+const defaultHeaderBytes = 64 << 10
 
 // NewServer returns the server for a handler made by New: bounded headers,
 // no limit on the time of a whole request, since objects are large. Its
 // Serve method must be given a Listener.
-func NewServer(h http.Handler, log *slog.Logger) *http.Server {
+func NewServer(h http.Handler, o ServerOptions) *http.Server {
 	s := &http.Server{
 		Handler:           answering(h),
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       keepAliveTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: cmp.Or(o.HeaderTimeout, 10*time.Second),
+		IdleTimeout:       cmp.Or(o.IdleTimeout, 2*time.Minute),
+		MaxHeaderBytes:    cmp.Or(o.HeaderBytes, defaultHeaderBytes),
 		Protocols:         new(http.Protocols),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if c, ok := c.(*conn); ok && log != nil {
-				c.log = log
+			if c, ok := c.(*conn); ok {
+				c.log, c.headerBytes = cmp.Or(o.Logger, c.log), cmp.Or(o.HeaderBytes, defaultHeaderBytes)
 			}
 			return context.WithValue(ctx, connKey{}, c)
 		},
@@ -44,8 +57,8 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		DisableGeneralOptionsHandler: true,
 	}
 	s.Protocols.SetHTTP1(true)
-	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	if o.Logger != nil {
+		s.ErrorLog = slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn)
 	}
 	return s
 }
@@ -81,11 +94,12 @@ type connKey struct{}
 
 type conn struct {
 	net.Conn
-	mu        sync.Mutex // net/http reads in the background while a handler runs
-	framer    framer
-	log       *slog.Logger
-	answering atomic.Bool // what is written is a handler's answer
-	unread    atomic.Bool // the client may still be sending a body that nobody wants
+	mu          sync.Mutex // net/http reads in the background while a handler runs
+	framer      framer
+	log         *slog.Logger
+	headerBytes int         // of one request
+	answering   atomic.Bool // what is written is a handler's answer
+	unread      atomic.Bool // the client may still be sending a body that nobody wants
 }
 
 // Read implements net.Conn.
@@ -143,7 +157,7 @@ func (c *conn) translate(b []byte) []byte {
 	if err != nil {
 		return nil
 	}
-	return c.plainAnswer(protocolError(status, string(line[12:])))
+	return c.plainAnswer(c.protocolError(status, string(line[12:])))
 }
 
 // plainAnswer is e as it stands on the wire, where there is no ResponseWriter.
@@ -160,11 +174,11 @@ func (c *conn) plainAnswer(e *Error) []byte {
 }
 
 // protocolError explains what net/http refused.
-func protocolError(status int, reason string) *Error {
+func (c *conn) protocolError(status int, reason string) *Error {
 	switch status {
 	case http.StatusRequestHeaderFieldsTooLarge:
 		return errorf(status, "RequestHeaderFieldsTooLarge",
-			"The request line and headers are larger than %d KiB together. Send fewer or shorter headers.", maxHeaderBytes>>10)
+			"The request line and headers are larger than %d bytes together. Send fewer or shorter headers, or raise COSPROXY_MAX_HEADER_BYTES.", c.headerBytes)
 	case http.StatusNotImplemented:
 		return errorf(status, "NotImplemented", "The only Transfer-Encoding that cosproxy takes is chunked.")
 	}

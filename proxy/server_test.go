@@ -23,9 +23,9 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 		status        int
 		code, says    string
 	}{
-		{"header too large", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
-		{"too many headers", "GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
-		{"request line too large", "GET /" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "64 KiB"},
+		{"header too large", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "65536 bytes"},
+		{"too many headers", "GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n", 431, "RequestHeaderFieldsTooLarge", "65536 bytes"},
+		{"request line too large", "GET /" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "65536 bytes"},
 		{"broken escape in the path", "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%25"},
 		{"cut escape in the path", "GET /a% HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%25"},
 		{"blank in the path", "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%20"},

@@ -4,35 +4,66 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// stallTimeout is how long a body may stand still. There is no limit on the
-// whole of a transfer, since objects are large.
-const stallTimeout = time.Minute
-
 var (
 	errStalled       = errors.New("no byte of a body has moved for too long")
-	errClientStalled = errors.New("no byte of the body has come from the client for too long")
+	errClientStalled = errors.New("next to nothing of the body has come from the client for too long")
 )
 
-// watchdog ends an exchange whose body has stopped moving.
+// leastProgress is how many bytes a body has to move in Limits.StallTimeout, so
+// that nobody holds a slot with a byte now and then.
+const leastProgress = 1 << 10
+
+// watchdog ends an exchange whose body has stopped moving. There is no limit on
+// the whole of a transfer, since objects are large.
 type watchdog struct {
-	timer *time.Timer
 	limit time.Duration
+
+	mu    sync.Mutex
+	timer *time.Timer
+	awake bool
+	bytes int // moved since the timer was set
 }
 
-// newWatchdog returns one that sleeps until the body moves.
+// newWatchdog returns one that sleeps until start.
 func newWatchdog(limit time.Duration, stalled func()) *watchdog {
-	w := &watchdog{time.AfterFunc(limit, stalled), limit}
-	w.stop()
+	w := &watchdog{limit: limit, timer: time.AfterFunc(limit, stalled)}
+	w.timer.Stop()
 	return w
 }
 
-// moved gives the body its time anew.
-func (w *watchdog) moved() { w.timer.Reset(w.limit) }
+// start gives the body its time, unless that runs already.
+func (w *watchdog) start() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.awake {
+		w.reset()
+	}
+}
 
-func (w *watchdog) stop() { w.timer.Stop() }
+// moved gives the body its time anew once enough of it has moved.
+func (w *watchdog) moved(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.bytes += n; w.awake && w.bytes >= leastProgress {
+		w.reset()
+	}
+}
+
+func (w *watchdog) reset() {
+	w.awake, w.bytes = true, 0
+	w.timer.Reset(w.limit)
+}
+
+func (w *watchdog) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.awake = false
+	w.timer.Stop()
+}
 
 // expired is a deadline that makes a blocked read or write return at once.
 var expired = time.Unix(1, 0)

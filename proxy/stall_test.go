@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,7 @@ func startInBubble(t *testing.T, s setup) *rig {
 	change := s.options
 	s.inMemory = true
 	s.options = func(o *proxy.Options) {
-		o.StallTimeout = stall
+		o.Limits.StallTimeout = stall
 		if change != nil {
 			change(o)
 		}
@@ -90,25 +91,62 @@ func TestClientThatStopsSending(t *testing.T) {
 	}
 }
 
-// A body that moves is never too slow.
-func TestSlowClientIsNoStall(t *testing.T) {
-	pieces := map[string][]string{
-		"small":   {"h", "a", "l", "f"},
-		"large":   {half[0].rest[:1], half[0].rest[1:2], half[0].rest[2:]},
-		"chunked": {"1\r\nh\r\n", "1\r\na\r\n", "1\r\nl\r\n", "0\r\n\r\n"},
+// slowly is each kind of upload in pieces of n bytes of body.
+func slowly(n int) map[string][]string {
+	piece := strings.Repeat("x", n)
+	chunk := fmt.Sprintf("%x\r\n%s\r\n", n, piece)
+	head := "PUT /key HTTP/1.1\r\nHost: localhost\r\n"
+	return map[string][]string{
+		"small":   {fmt.Sprintf("%sContent-Length: %d\r\n\r\n", head, 5*n), piece, piece, piece, piece, piece},
+		"large":   {head + "Content-Length: 102400\r\n\r\n", piece, piece, piece, piece, strings.Repeat("x", 102400-4*n)},
+		"chunked": {head + "Transfer-Encoding: chunked\r\n\r\n", chunk, chunk, chunk, chunk, "0\r\n\r\n"},
 	}
-	for _, up := range uploads {
-		bubble(t, up.name, func(t *testing.T) {
+}
+
+// A body that moves is not too slow.
+func TestSlowClientIsNoStall(t *testing.T) {
+	for name, pieces := range slowly(1 << 10) {
+		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{})
 			c := r.dial(t)
-			c.send(up.first)
-			for _, piece := range pieces[up.name] {
+			c.send(pieces[0])
+			for _, piece := range pieces[1:] {
 				time.Sleep(stall - time.Second)
 				c.send(piece)
 			}
 			if rep := c.reply("PUT"); rep.status != http.StatusOK {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
+		})
+	}
+}
+
+// Who sends a byte now and then, so as to hold a slot, is as good as silent.
+func TestDrippingClientIsAStall(t *testing.T) {
+	for name, pieces := range slowly(200) {
+		bubble(t, name, func(t *testing.T) {
+			r := startInBubble(t, setup{})
+			c := r.dial(t)
+			begun := time.Now()
+			c.send(pieces[0])
+			var dripping sync.WaitGroup
+			dripping.Go(func() {
+				for _, piece := range pieces[1:] {
+					time.Sleep(3 * stall / 10)
+					if _, err := io.WriteString(c, piece); err != nil {
+						return
+					}
+				}
+			})
+			rep := c.reply("PUT")
+			if rep.status != http.StatusBadRequest || rep.cosError(t).Code != "RequestTimeout" {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if waited := time.Since(begun); waited != stall {
+				t.Errorf("answered after %s, want %s", waited, stall)
+			}
+			c.Close()
+			dripping.Wait()
 		})
 	}
 }
@@ -153,7 +191,7 @@ func TestCOSThatStopsReading(t *testing.T) {
 func TestCOSThatStopsReadingItsSocket(t *testing.T) {
 	never := make(chan struct{})
 	r := start(t, setup{
-		options: func(o *proxy.Options) { o.StallTimeout = 300 * time.Millisecond },
+		options: func(o *proxy.Options) { o.Limits.StallTimeout = 300 * time.Millisecond },
 		handle:  func(*arrival) { <-never },
 	})
 	t.Cleanup(func() { close(never) })

@@ -13,11 +13,15 @@ import (
 // closed an idle one, and with another key if COS rejects the first.
 const replayLimit = 64 << 10
 
+// firstPiece is the memory that such a body has at first.
+const firstPiece = 8 << 10
+
 // upload is a request body on its way to COS. It counts, and it remembers
 // whether the client's side failed, so that a broken upload is told from a
 // broken upstream. net/http reads it from a goroutine of its own.
 type upload struct {
 	r        *http.Request
+	limits   Limits
 	watchdog *watchdog // nil without a body
 	small    []byte    // the whole body, if it is within replayLimit
 	summed   bool      // crc is kept
@@ -39,8 +43,10 @@ func (u *upload) load(limit int64) error {
 		return nil
 	}
 	defer u.watchdog.stop()
-	u.small = make([]byte, u.r.ContentLength)
-	_, err := io.ReadFull(u, u.small)
+	// What has only been announced takes no memory.
+	body := bytes.NewBuffer(make([]byte, 0, min(u.r.ContentLength+bytes.MinRead, firstPiece)))
+	_, err := io.CopyN(body, u, u.r.ContentLength)
+	u.small = body.Bytes()
 	return err
 }
 
@@ -67,15 +73,18 @@ func (u *upload) attach(out *http.Request) {
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
-	u.watchdog.moved()
+	u.watchdog.start()
 	u.waiting.Store(true)
 	n, err := u.r.Body.Read(p)
 	u.waiting.Store(false)
-	u.watchdog.moved()
+	u.watchdog.moved(n)
 	if u.summed {
 		u.crc = updateCRC(u.crc, p[:n])
 	}
 	total := u.count.Add(int64(n))
+	if large := u.limits.checkBody(total); large != nil {
+		return 0, large
+	}
 	switch {
 	case err == io.EOF, total == u.r.ContentLength:
 		u.ended.Store(true)

@@ -38,6 +38,17 @@ type config struct {
 
 	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' leaves out the CRC-64 of uploads and whole downloads, which costs about half a second of CPU per GiB (see 'make bench'). With it, an upload that COS stored differently is an error, and a damaged download is broken off."`
 
+	MaxRequests    int           `env:"COSPROXY_MAX_REQUESTS" envDefault:"1024" example:"200" desc:"How many requests may be with COS at once."`
+	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"How many more may wait for their turn; '0' lets none wait. The others are answered with 503 SlowDown."`
+	QueueTimeout   time.Duration `env:"COSPROXY_QUEUE_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a request may wait for its turn."`
+	MaxBody        size          `env:"COSPROXY_MAX_BODY" example:"100MiB" desc:"Length of the largest request body that is taken, such as '100MiB'. COS decides if it is unset."`
+	MaxRequestLine size          `env:"COSPROXY_MAX_REQUEST_LINE" envDefault:"16KiB" example:"16KiB" desc:"Length of the longest request line: method, path and query."`
+	MaxHeaders     int           `env:"COSPROXY_MAX_HEADERS" envDefault:"100" example:"100" desc:"How many header fields a request may have."`
+	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Length of request line and header fields together."`
+	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a client may take to send the header of a request."`
+	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"How long a connection without a request is kept."`
+	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, before its request is ended. Uploads stand still with less than 1 KiB in this time."`
+
 	Splay        time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
 	DrainTimeout time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"30s" example:"30s" desc:"How long requests in flight may go on after SIGTERM before they are cut off."`
 	LogFormat    string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`

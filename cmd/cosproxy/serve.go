@@ -78,6 +78,7 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 		Transport:      t.toCOS,
 		Logger:         log,
 		Registerer:     registry,
+		Limits:         cfg.limits(),
 		SkipChecksums:  !cfg.Checksums,
 	}
 	for _, r := range cfg.routes {
@@ -123,9 +124,10 @@ func display(l net.Listener) string {
 func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 	requests, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
-	appServer := proxy.NewServer(s.counted(s.handler), s.log)
+	bounds := s.cfg.serverOptions(s.log)
+	appServer := proxy.NewServer(s.counted(s.handler), bounds)
 	appServer.BaseContext = func(net.Listener) context.Context { return requests }
-	adminServer := proxy.NewServer(s.adminPages(), s.log)
+	adminServer := proxy.NewServer(s.adminPages(), bounds)
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return untilClosed(appServer.Serve(proxy.Listener(app))) })

@@ -98,6 +98,7 @@ func (c *config) check(m *mistakes) {
 	case c.Listen == c.AdminListen && !c.Listen.ephemeral():
 		m.add(variable("AdminListen"), "is the same address as %s: choose another, or off", variable("Listen"))
 	}
+	c.checkLimits(m)
 	if c.Splay < 0 {
 		m.add(variable("Splay"), "is negative: write for example 20s, or 0s to fetch at once")
 	}

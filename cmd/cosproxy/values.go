@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -101,6 +102,21 @@ func checkHost(s string) error {
 		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
 	}
 	return fmt.Errorf("%q is no host name or address; write each name in full, such as cosproxy.internal", s)
+}
+
+// size is a number of bytes.
+type size int64
+
+// UnmarshalText reads a number, alone or with KiB, MiB or GiB.
+func (s *size) UnmarshalText(text []byte) error {
+	digits := strings.TrimRight(string(text), "KMGiB")
+	shift, known := map[string]int{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[string(text[len(digits):])]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || !known || n <= 0 || n > math.MaxInt64>>shift {
+		return fmt.Errorf("%q is no size", text)
+	}
+	*s = size(n << shift)
+	return nil
 }
 
 // fileMode is who may use a file.
