@@ -116,6 +116,34 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// A connection that COS ends after it has read a request may have carried it
+// out, also one that was kept from an earlier request.
+func TestRetriesOnAKeptConnection(t *testing.T) {
+	const put, post = "PUT /key HTTP/1.1\r\n", "POST /key?append&position=0 HTTP/1.1\r\n"
+	for header, attempts := range map[string]int{
+		put:                                      2,
+		"DELETE /key HTTP/1.1\r\n":               2,
+		put + "If-None-Match: *\r\n":             1,
+		put + "If-Match: \"e\"\r\n":              1,
+		put + "x-cos-forbid-overwrite: true\r\n": 1,
+		post:                                     1,
+		post + "Idempotency-Key: a\r\n":          1,
+		post + "X-Idempotency-Key: a\r\n":        1,
+	} {
+		t.Run(header, func(t *testing.T) {
+			r := start(t, setup{handle: inTurn(take, func(a *arrival) { _ = a.readBody(); a.conn.Close() }, take)})
+			c := r.dial(t)
+			c.send("GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			c.reply("GET")
+			c.send(header + "Host: localhost\r\nContent-Length: 4\r\n\r\nbody")
+			c.reply("PUT")
+			if n := len(r.upstream.seen()) - 1; n != attempts {
+				t.Errorf("%d attempts, want %d", n, attempts)
+			}
+		})
+	}
+}
+
 // In an outage, retries end when the budget does.
 func TestRetryBudget(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")})

@@ -22,7 +22,7 @@ func rewrite(x *exchange) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Method == http.MethodPut || r.Method == http.MethodDelete {
+	if isIdempotent(r, t) {
 		// For net/http this says that the request may be sent again on a new
 		// connection if COS closed an idle one; without a value nothing is sent.
 		header["X-Idempotency-Key"] = nil
@@ -78,8 +78,9 @@ var hopByHop = map[string]bool{
 }
 
 // notForwarded are the end-to-end request headers that COS must not get from
-// a client: its own signature and token, in the S3 manner too, what names the inside of the network,
-// and cookies, which browsers share between all ports of localhost.
+// a client: its own signature and token, in the S3 manner too, what names the
+// inside of the network, and cookies, which browsers share between all ports of
+// localhost.
 var notForwarded = map[string]bool{
 	"Authorization":        true,
 	"X-Cos-Security-Token": true,
@@ -91,6 +92,9 @@ var notForwarded = map[string]bool{
 	"Forwarded":            true,
 	"Cookie":               true,
 	"X-Real-Ip":            true,
+	// COS knows neither, but net/http would send any request with one twice.
+	"Idempotency-Key":   true,
+	"X-Idempotency-Key": true,
 }
 
 // outboundHeader copies the headers that go on to COS. Hop-by-hop headers, and
