@@ -26,7 +26,8 @@ func (t target) storesBody(h http.Header) bool {
 	return h["X-Cos-Copy-Source"] == nil && h["Pic-Operations"] == nil
 }
 
-// checkStored compares what was read from the client with what COS has stored.
+// checkStored compares what was read from the client with what COS has stored. It
+// must not be asked before all was read: net/http reads in a goroutine of its own.
 func (x *exchange) checkStored(resp *http.Response) error {
 	stored, ok := reportedCRC(resp.Header)
 	if !ok || !x.upload.summed || x.upload.crc == stored {

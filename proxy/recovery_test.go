@@ -286,3 +286,25 @@ func TestChecksums(t *testing.T) {
 		t.Errorf("without checksums: %v", rep.err)
 	}
 }
+
+// An error in the middle of an upload passes, whatever checksum it names.
+func TestChecksumOfARefusal(t *testing.T) {
+	request, _ := sized("PUT /key", 4<<20)
+	for range 5 {
+		r := start(t, setup{handle: func(a *arrival) {
+			_, _ = io.CopyN(io.Discard, a.Body, 1000)
+			a.answer("HTTP/1.1 404 Not Found\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: 0\r\n\r\n")
+		}})
+		c := r.dial(t)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = io.WriteString(c, request)
+		}()
+		if rep := c.reply("PUT"); rep.status != http.StatusNotFound {
+			t.Errorf("status %d: %s", rep.status, rep.body)
+		}
+		c.Close()
+		<-sent
+	}
+}

@@ -25,8 +25,10 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 		return errorf(http.StatusBadGateway, "BadGateway",
 			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
 	}
-	if err := x.checkStored(resp); err != nil && resp.StatusCode < 300 {
-		return err
+	if accepted {
+		if err := x.checkStored(resp); err != nil {
+			return err
+		}
 	}
 	resp.Body = x.resumable(resp)
 	if want, ok := reportedCRC(resp.Header); ok && p.checksums && resp.StatusCode == http.StatusOK && x.target.readsObject() && resp.ContentLength > 0 {
