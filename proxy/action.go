@@ -39,6 +39,7 @@ var (
 		"tagging":   {http.MethodPut: "PutObjectTagging", http.MethodGet: "GetObjectTagging", http.MethodDelete: "DeleteObjectTagging"},
 		"retention": {},
 		"symlink":   {},
+		"rename":    {},
 		"live":      {},
 		"vod":       {},
 	}

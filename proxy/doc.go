@@ -10,6 +10,7 @@
 //	service.go  the addresses without a bucket in their name
 //	action.go   which COS action that is, and whether the route allows it
 //	copysource.go what a copy reads, and whether it may
+//	otherkeys.go what else names keys, and cannot be held to prefixes
 //	s3.go       what S3 clients mean and COS would misunderstand
 //	rewrite.go  the outbound request: URL, headers, body length
 //	query.go    the query, parsed once: what is signed is what is sent

@@ -53,6 +53,9 @@ func (p *Proxy) readForm(x *exchange) error {
 	if err := p.authorizeForm(x, f.key().Value); err != nil {
 		return err
 	}
+	if err := f.checkOtherKeys(x.target.route); err != nil {
+		return err
+	}
 	if err := f.watch(x, reader); err != nil {
 		return err
 	}

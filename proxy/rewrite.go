@@ -18,6 +18,9 @@ func rewrite(x *exchange) (*http.Request, error) {
 	if err := checkS3(r.Header); err != nil {
 		return nil, err
 	}
+	if err := t.checkOtherKeys(r.Header); err != nil {
+		return nil, err
+	}
 	header, err := outboundHeader(r.Header)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,43 @@
+package proxy_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// otherKeys are requests for a key inside dir/ that touch one outside.
+var otherKeys = map[string]string{
+	"rename":           "PUT /dir/a?rename HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
+	"rename, hidden":   "PUT /dir/a HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
+	"link":             "PUT /dir/a?symlink HTTP/1.1\r\nx-cos-symlink-target: secret\r\nContent-Length: 0\r\n\r\n",
+	"picture":          "PUT /dir/a HTTP/1.1\r\nPic-Operations: {\"rules\":[{\"fileid\":\"/secret\",\"rule\":\"imageView2/1\"}]}\r\nContent-Length: 0\r\n\r\n",
+	"picture, twice":   "PUT /dir/a HTTP/1.1\r\npic-operations:\r\nPIC-OPERATIONS: {}\r\nContent-Length: 0\r\n\r\n",
+	"source parameter": "PUT /dir/a?X-Cos-Copy-Source=" + cosHost + "/secret HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+	"picture in a form": post("/", "", field("key", "dir/a")+field("PIC-operations", `{"rules":[{"fileid":"/secret"}]}`)+
+		file("f", "x"+closing)),
+}
+
+func TestOtherKeysThanThatOfThePath(t *testing.T) {
+	for name, request := range otherKeys {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
+			if !strings.Contains(doc.Message, "COSPROXY_PREFIXES") {
+				t.Errorf("%s", doc.Message)
+			}
+			r = start(t, setup{}) // all keys are allowed
+			if rep := r.exchange(t, request); rep.status != http.StatusOK {
+				t.Errorf("status %d: %s", rep.status, rep.body)
+			}
+		})
+	}
+}
+
+// A rename is no PutObject, and has no action whose name is documented.
+func TestRenameIsNoUpload(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions = []string{"name/cos:PutObject"} }})
+	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")
+}
