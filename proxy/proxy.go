@@ -114,7 +114,11 @@ func (p *Proxy) add(rt *route) error {
 		}
 	}
 	p.routes = append(p.routes, rt)
-	for _, host := range append(rt.COSHosts(), hostname(rt.endpoint.Host)) {
+	hosts := rt.COSHosts()
+	if host := hostname(rt.endpoint.Host); !isLoopback(host) { // by which clients call the proxy itself
+		hosts = append(hosts, host)
+	}
+	for _, host := range hosts {
 		if own := p.bucketHosts[host]; len(own) == 0 || own[len(own)-1] != rt {
 			p.bucketHosts[host] = append(own, rt)
 		}

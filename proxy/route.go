@@ -21,9 +21,9 @@ type Route struct {
 	PathPrefix string
 	// Hosts are the Host names that choose the route, without ports. Empty
 	// means every name that the proxy answers to and no other route claims.
-	// The host of the endpoint and the names that COS has for the bucket, as
-	// COSHosts lists them, always mean this bucket, and then neither PathPrefix
-	// nor KeyPrefix applies: the path is the key.
+	// The host of the endpoint, unless it is a loopback one, and the names that
+	// COS has for the bucket, as COSHosts lists them, always mean this bucket,
+	// and then neither PathPrefix nor KeyPrefix applies: the path is the key.
 	Hosts []string
 	// Bucket is the full name with APPID, such as examplebucket-1250000000.
 	Bucket string

@@ -126,3 +126,16 @@ func TestRoutesMayNotOverlap(t *testing.T) {
 		})
 	}
 }
+
+// An endpoint on this machine has the name that clients call the proxy by.
+func TestLoopbackEndpoint(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) {
+		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].KeyPrefix = "http://localhost:9000", "/photos/", "2026/"
+	}})
+	if rep := r.get(t, "/photos/a.jpg"); rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	if a := r.upstream.only(t); a.target() != "/2026/a.jpg" || a.wire().Get("Host") != "localhost:9000" {
+		t.Errorf("arrived as\n%s", a.head)
+	}
+}
