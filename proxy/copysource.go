@@ -31,15 +31,16 @@ func (p *Proxy) copySource(r *http.Request) (*copySource, error) {
 		return nil, errorf(http.StatusBadRequest, "InvalidArgument",
 			"x-cos-copy-source %q is not one host/key with a percent-encoded key.", headers)
 	}
-	name := hostname(host)
-	s := &copySource{host: host, from: p.bucketHosts[name], key: key, rawPath: rest}
+	name, version := hostname(host), rest[len(escaped):]
+	// In a path + is a plus; escaped, nobody takes it for a blank.
+	s := &copySource{host: host, from: p.bucketHosts[name], key: key, rawPath: strings.ReplaceAll(escaped, "+", "%2B") + version}
 	if s.from != nil || name == "" || isCOSName(name) || !p.guard.answersTo(r, name) {
 		return s, nil
 	}
 	if rt := p.localRoute(name, "/"+key); rt != nil {
 		s.from = []*route{rt}
 		s.key = rt.KeyPrefix + ("/" + key)[len(rt.PathPrefix):]
-		s.rawPath = strings.ReplaceAll(url.QueryEscape(s.key), "+", "%20") + rest[len(escaped):]
+		s.rawPath = strings.ReplaceAll(url.QueryEscape(s.key), "+", "%20") + version
 	}
 	return s, nil
 }

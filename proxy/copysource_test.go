@@ -12,6 +12,7 @@ import (
 func TestCopySourceNames(t *testing.T) {
 	tests := []struct{ source, arrives string }{
 		{cosHost + "/dir/a%2Fb", cosHost + "/dir/a%2Fb"},
+		{cosHost + "/dir/a+b%20c?versionId=1+2", cosHost + "/dir/a%2Bb%20c?versionId=1+2"},
 		{cosHost + ":80/dir/a?versionId=1", cosHost + "/dir/a?versionId=1"},
 		{"EXAMPLEBUCKET-1250000000.COS.AP-GUANGZHOU.MYQCLOUD.COM./dir/a", cosHost + "/dir/a"},
 		{"localhost/p/a%20b+c?versionId=1", cosHost + "/dir%2Fa%20b%2Bc?versionId=1"},
