@@ -38,7 +38,11 @@ func (g guard) checkToken(r *http.Request) error {
 			return nil
 		}
 	}
-	return errorf(http.StatusUnauthorized, "AccessDenied",
+	status := http.StatusUnauthorized
+	if r.URL.IsAbs() { // many programs show a proxy's password only to who asks for it
+		status = http.StatusProxyAuthRequired
+	}
+	return errorf(status, "AccessDenied",
 		"The token is missing or wrong. Send what COSPROXY_TOKEN_FILE holds, as Authorization: Bearer or Proxy-Authorization: Bearer.")
 }
 

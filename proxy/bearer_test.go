@@ -57,14 +57,20 @@ func TestToken(t *testing.T) {
 		{"preflight without a site but with a Referer", "OPTIONS", "Referer: https://app.example/\r\nAccess-Control-Request-Method: PUT\r\n", false},
 		{"GET of a listed site", "GET", listed + "Access-Control-Request-Method: PUT\r\n", false},
 	}
-	for _, target := range []string{"/key", "http://localhost/key"} {
+	for target, challenge := range map[string]struct {
+		status      int
+		name, value string
+	}{
+		"/key":                 {http.StatusUnauthorized, "WWW-Authenticate", `Bearer realm="cosproxy"`},
+		"http://localhost/key": {http.StatusProxyAuthRequired, "Proxy-Authenticate", `Basic realm="cosproxy"`},
+	} {
 		for _, tt := range tests {
 			t.Run(tt.name+", "+target, func(t *testing.T) {
 				r := withToken(t, given)
 				rep := r.exchange(t, tt.method+" "+target+" HTTP/1.1\r\n"+tt.headers+"\r\n")
 				if !tt.passes {
-					doc := r.refused(t, rep, http.StatusUnauthorized, "AccessDenied")
-					if !strings.Contains(doc.Message, "COSPROXY_TOKEN_FILE") || rep.header.Get("WWW-Authenticate") != `Bearer realm="cosproxy"` {
+					doc := r.refused(t, rep, challenge.status, "AccessDenied")
+					if !strings.Contains(doc.Message, "COSPROXY_TOKEN_FILE") || rep.header.Get(challenge.name) != challenge.value {
 						t.Errorf("it does not say what to send:\n%s%s", rep.head, rep.body)
 					}
 				} else if rep.status != http.StatusOK {

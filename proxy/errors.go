@@ -188,6 +188,8 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, requestID string) 
 		header.Set("Allow", allowedMethods)
 	case http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", `Bearer realm="cosproxy"`)
+	case http.StatusProxyAuthRequired:
+		header.Set("Proxy-Authenticate", `Basic realm="cosproxy"`)
 	}
 	body := e.document(r.Host+r.URL.EscapedPath(), requestID)
 	if r.Method == http.MethodHead {

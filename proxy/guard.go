@@ -59,7 +59,7 @@ func (g guard) answersTo(r *http.Request, name string) bool {
 
 // Guard answers 421 to every request whose Host is neither loopback nor one of
 // hosts, 403 to those of browsers for a site that is neither this one nor one of
-// origins, 401 to those without the token unless it is nil, and hands the others
+// origins, 401 or 407 to those without the token unless it is nil, and hands the others
 // to h. It protects handlers beside New's, such as an admin page.
 func Guard(h http.Handler, hosts, origins []string, token Token) http.Handler {
 	g := newGuard(hosts, origins, token)
