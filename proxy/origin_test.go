@@ -22,6 +22,7 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 		{"other site, picture", "Sec-Fetch-Site: cross-site\r\n", false},
 		{"other site, picture with Referer", "Sec-Fetch-Site: cross-site\r\nReferer: https://evil.example/page\r\n", false},
 		{"other port of localhost", "Sec-Fetch-Site: same-site\r\nOrigin: http://localhost:8080\r\n", false},
+		{"other port of localhost, picture", "Sec-Fetch-Site: same-site\r\n", false},
 		{"other port, old browser", "Origin: http://localhost:8080\r\n", false},
 		{"file or sandbox", "Origin: null\r\n", false},
 		{"two origins", "Origin: http://localhost\r\nOrigin: https://evil.example\r\n", false},
