@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http/httptrace"
+	"net/textproto"
 	"sync"
 )
 
@@ -22,7 +23,7 @@ type gate struct {
 	ctx  context.Context
 
 	answering chan struct{} // closed with the first byte of an answer
-	agreed    chan struct{} // closed with 100 Continue
+	agreed    chan struct{} // closed with 100 Continue, or another answer that is not the last
 	ended     chan struct{} // closed by shut
 
 	mu     sync.Mutex
@@ -34,11 +35,17 @@ func newGate(ctx context.Context, body io.Reader) *gate {
 	return &gate{body: body, ctx: ctx, answering: make(chan struct{}), agreed: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// trace tells the gate what comes from COS. Its functions are called once each.
+// trace tells the gate what comes from COS. The first byte comes once. Of the
+// answers in between only 100 agrees, but whoever sends others may not know
+// Expect (RFC 9110, 15.2), and it takes net/http continueTimeout to ask then.
 func (g *gate) trace() *httptrace.ClientTrace {
+	agree := sync.OnceFunc(func() { close(g.agreed) })
 	return &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { close(g.answering) },
-		Got100Continue:       func() { close(g.agreed) },
+		Got1xxResponse: func(int, textproto.MIMEHeader) error {
+			agree()
+			return nil
+		},
 	}
 }
 

@@ -72,6 +72,25 @@ func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
 	}
 }
 
+// A server that does not know Expect gets the body after a while, also if it has
+// sent something in the meantime.
+func TestServerThatIgnoresExpect(t *testing.T) {
+	for name, first := range map[string]string{"silent": "", "early hints": "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"} {
+		t.Run(name, func(t *testing.T) {
+			request, body := sized("PUT /key", 300_000)
+			r := start(t, setup{handle: func(a *arrival) {
+				a.answer(first)
+				a.Body.(*expected).asked = true
+				take(a)
+			}})
+			rep := r.exchange(t, request)
+			if a := r.upstream.only(t); rep.status != http.StatusOK || string(a.body) != body {
+				t.Errorf("status %d, %d bytes arrived: %s", rep.status, len(a.body), rep.body)
+			}
+		})
+	}
+}
+
 // Once a byte of a large body has moved it cannot be sent again.
 func TestStartedUploadIsNotSentAgain(t *testing.T) {
 	request, _ := sized("PUT /key", 300_000)
