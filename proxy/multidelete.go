@@ -1,8 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/xml"
+	"errors"
+	"io"
 	"net/http"
+	"strings"
 )
 
 // multiDeleteLimit bounds a delete-multiple body that is read for its keys:
@@ -17,23 +21,67 @@ func (t target) namesKeysInBody() bool {
 
 // authorizeDeletes checks each key of a delete-multiple body.
 func (rt Route) authorizeDeletes(body []byte) error {
-	var doc struct {
-		XMLName xml.Name `xml:"Delete"`
-		Objects []struct {
-			Keys []string `xml:"Key"`
-		} `xml:"Object"`
-	}
-	if err := xml.Unmarshal(body, &doc); err != nil {
+	keys, err := deletedKeys(body)
+	if err != nil {
 		return errorf(http.StatusBadRequest, "MalformedXML",
 			"The body is no list of keys to delete of at most %d MiB, so its keys cannot be checked against %sPREFIXES.",
 			multiDeleteLimit>>20, rt.Settings)
 	}
-	for _, o := range doc.Objects {
-		for _, key := range o.Keys {
-			if !rt.coversKey(key) {
-				return rt.denied(actionPrefix+"DeleteObject", key, "PREFIXES")
-			}
+	for _, key := range keys {
+		if !rt.coversKey(key) {
+			return rt.denied(actionPrefix+"DeleteObject", key, "PREFIXES")
 		}
 	}
 	return nil
 }
+
+// deleteElements are the elements of a delete-multiple body, with those around.
+var deleteElements = map[string]bool{
+	"/Delete": true, "/Delete/Quiet": true, "/Delete/Object": true, "/Delete/Object/Key": true, "/Delete/Object/VersionId": true,
+}
+
+var errUnexpectedXML = errors.New("unexpected XML")
+
+// deletedKeys returns the keys that a delete-multiple body names. It refuses what
+// another reader could find more keys in: a second document behind the first,
+// elements by other names, comments inside of a key.
+func deletedKeys(body []byte) (keys []string, err error) {
+	decoder := xml.NewDecoder(bytes.NewReader(body))
+	path, roots := "", 0
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF && roots == 1 {
+			return keys, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch token := token.(type) {
+		case xml.StartElement:
+			if path == "" {
+				roots++
+			}
+			path += "/" + token.Name.Local
+			if !deleteElements[path] || roots > 1 {
+				return nil, errUnexpectedXML
+			}
+			if path == deletedKey {
+				keys = append(keys, "")
+			}
+		case xml.EndElement:
+			path = path[:strings.LastIndexByte(path, '/')]
+		case xml.CharData:
+			if path == deletedKey {
+				keys[len(keys)-1] += string(token)
+			}
+		case xml.Directive:
+			return nil, errUnexpectedXML
+		default: // comments and instructions
+			if roots > 0 {
+				return nil, errUnexpectedXML
+			}
+		}
+	}
+}
+
+const deletedKey = "/Delete/Object/Key"
