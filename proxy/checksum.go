@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 var errChecksum = errors.New("the CRC-64 of the bytes differs from the x-cos-hash-crc64ecma of COS")
@@ -40,6 +41,15 @@ func (x *exchange) checkStored(resp *http.Response) error {
 			"The object at COS is damaged; upload it again, or delete it.",
 		Err: errChecksum,
 	}
+}
+
+// verifiable returns the checksum that the body of an answer has to have; ok is
+// false if it is not that of an object as it is stored. A weak entity tag says
+// that it is not, but compressed, say (RFC 9110, 8.8.1).
+func (x *exchange) verifiable(resp *http.Response) (want uint64, ok bool) {
+	want, ok = reportedCRC(resp.Header)
+	stored := resp.StatusCode == http.StatusOK && x.target.readsObject() && !strings.HasPrefix(first(resp.Header["Etag"]), "W/")
+	return want, ok && stored && resp.ContentLength > 0
 }
 
 // verified is the body of a whole object. It keeps back what the last read

@@ -300,6 +300,13 @@ func TestChecksums(t *testing.T) {
 	if rep := r.get(t, "/key"); rep.err == nil {
 		t.Error("a damaged download was given to the client whole")
 	}
+	compressed := func(a *arrival) {
+		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Encoding: gzip\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 3\r\n\r\nzip", crc(object)))
+	}
+	r = start(t, setup{handle: compressed})
+	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n"); rep.err != nil || rep.body != "zip" {
+		t.Errorf("compressed on the way: %q (%v)", rep.body, rep.err)
+	}
 	r = start(t, setup{handle: damaged, options: func(o *proxy.Options) { o.SkipChecksums = true }})
 	if rep := r.get(t, "/key"); rep.err != nil || rep.body != large {
 		t.Errorf("without checksums: %v", rep.err)

@@ -31,7 +31,7 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 		}
 	}
 	resp.Body = x.resumable(resp)
-	if want, ok := reportedCRC(resp.Header); ok && p.checksums && resp.StatusCode == http.StatusOK && x.target.readsObject() && resp.ContentLength > 0 {
+	if want, ok := x.verifiable(resp); ok && p.checksums {
 		resp.Body = &verified{ReadCloser: resp.Body, left: resp.ContentLength, want: want}
 	}
 	copyResponseHeader(x.w.Header(), resp.Header)
