@@ -224,7 +224,8 @@ func rest(etag, content string) func(*arrival) {
 
 func TestBrokenDownloadIsResumed(t *testing.T) {
 	r := start(t, setup{handle: inTurn(cutAfter(10), drop, rest("e", object))})
-	rep := r.get(t, "/key?response-content-type=a/b")
+	conditions := []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"}
+	rep := r.exchange(t, "GET /key?response-content-type=a/b HTTP/1.1\r\n"+strings.Join(conditions, ": x\r\n")+": x\r\n\r\n")
 	if rep.body != object || rep.err != nil {
 		t.Errorf("got %q (%v)", rep.body, rep.err)
 	}
@@ -232,6 +233,11 @@ func TestBrokenDownloadIsResumed(t *testing.T) {
 	last := seen[len(seen)-1].wire()
 	if last.Get("Range") != "bytes=10-35" || last.Get("If-Match") != `"e"` {
 		t.Errorf("the rest was asked for with Range %q, If-Match %q", last.Get("Range"), last.Get("If-Match"))
+	}
+	for _, name := range conditions { // they were met, and might not be again
+		if last[name] != nil || seen[0].wire()[name] == nil {
+			t.Errorf("the rest was asked for with %s %q, the whole with %q", name, last[name], seen[0].wire()[name])
+		}
 	}
 }
 
@@ -267,6 +273,18 @@ func TestDownloadsThatAreNotResumed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A weak tag does not say that bytes are the same (RFC 9110, 13.1.1).
+func TestWeakTagIsNotResumed(t *testing.T) {
+	r := start(t, setup{handle: inTurn(func(a *arrival) {
+		a.answer("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Length: 36\r\n\r\n" + object[:10])
+		a.conn.Close()
+	}, rest(`W/"e`, object))})
+	if rep := r.get(t, "/key"); rep.err == nil || rep.body == object {
+		t.Errorf("the client was given %q as whole", rep.body)
+	}
+	r.upstream.only(t)
 }
 
 func TestChecksums(t *testing.T) {
