@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"cosproxy/proxy"
 )
@@ -273,6 +274,38 @@ func TestDownloadsThatAreNotResumed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Resumptions that bring nothing end, and all of them when the budget does.
+func TestResumptionsAreBounded(t *testing.T) {
+	for name, fault := range map[string]func(*arrival){"lost": drop, "refused": raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: inTurn(cutAfter(10), fault)})
+			if rep := r.get(t, "/key"); rep.err == nil || rep.body != object[:10] {
+				t.Errorf("got %q (%v)", rep.body, rep.err)
+			}
+			if n := len(r.upstream.seen()); n != 4 {
+				t.Errorf("%d requests, want the download and 3 for its rest", n)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := start(t, setup{inMemory: true, handle: func(a *arrival) { // each attempt brings one byte
+			from, status := 0, "200 OK"
+			if part := a.wire().Get("Range"); part != "" {
+				_, _ = fmt.Sscanf(part, "bytes=%d-", &from)
+				status = fmt.Sprintf("206 Partial Content\r\nContent-Range: bytes %d-199/200", from)
+			}
+			a.answer(fmt.Sprintf("HTTP/1.1 %s\r\nETag: \"e\"\r\nContent-Length: %d\r\n\r\nx", status, 200-from))
+			a.conn.Close()
+		}})
+		if rep := r.get(t, "/key"); rep.err == nil {
+			t.Error("the budget has no end")
+		}
+		if n := len(r.upstream.seen()); n < 100 || n > 120 {
+			t.Errorf("%d requests, want 100 and a tenth more", n)
+		}
+	})
 }
 
 // A weak tag does not say that bytes are the same (RFC 9110, 13.1.1).

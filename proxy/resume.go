@@ -91,7 +91,7 @@ func (b *resumed) resume() error {
 	u.metrics.retried("download")
 	b.fruitless++
 	b.Close()
-	resp, err := u.send(&delivery{req: b.request(), idempotent: true})
+	resp, err := u.send(&delivery{req: b.request(), idempotent: true, tries: maxRetries}) // here is who retries
 	if err != nil {
 		return nil
 	}
