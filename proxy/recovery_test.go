@@ -344,6 +344,18 @@ func TestChecksums(t *testing.T) {
 			}
 		}
 	}
+	// These answer with the checksum of other bytes than those of the body.
+	for _, request := range []string{
+		"PUT /key HTTP/1.1\r\nx-cos-copy-source: " + cosHost + "/from\r\nContent-Length: 4\r\n\r\nbody",
+		"PUT /key HTTP/1.1\r\nPic-Operations: {}\r\nContent-Length: 4\r\n\r\nbody",
+		"POST /key?append&position=0 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+		"PUT /key?acl HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
+	} {
+		r := start(t, setup{handle: answerCRC(1)})
+		if rep := r.exchange(t, request); rep.status != http.StatusOK {
+			t.Errorf("%s: status %d", request, rep.status)
+		}
+	}
 	damaged := func(a *arrival) {
 		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: %d\r\n\r\n%s", len(large), large))
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // errorAnswer is an error as COS writes it.
@@ -182,5 +184,31 @@ func TestLongForbiddenBodiesPassWhole(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Nobody waits long for the document of a refusal, nor is much of it held.
+func TestRefusalsThatDoNotEnd(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answer string
+		within time.Duration
+	}{
+		"short": {"Content-Length: 100\r\n\r\n<Err", 10 * time.Second},
+		"long":  {"Transfer-Encoding: chunked\r\n\r\n20000\r\n" + strings.Repeat("x", 0x20000) + "\r\n", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := start(t, setup{inMemory: true, handle: func(a *arrival) {
+					a.answer("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\n" + tt.answer)
+					a.waitGone()
+				}})
+				began, c := time.Now(), r.dial(t)
+				c.send("GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+				head := c.head()
+				if waited := time.Since(began); !strings.HasPrefix(head, "HTTP/1.1 403 ") || waited > tt.within {
+					t.Errorf("after %v:\n%s", waited, head)
+				}
+			})
+		})
 	}
 }
