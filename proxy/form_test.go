@@ -252,6 +252,7 @@ func TestMalformedForms(t *testing.T) {
 		{"bare line feeds", body(strings.ReplaceAll(whole, "\r\n", "\n")), 400, "MalformedPOSTRequest"},
 		{"boundary behind a bare line feed", body(field("key", "a\n--"+boundary+"\r\nx") + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
 		{"boundary that goes on", body(field("key", "a\r\n--"+boundary+"x") + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
+		{"boundary that goes on in front of a part", body(field("key", "a") + strings.Replace(file("f", "x"+closing), boundary, boundary+"x", 1)), 400, "MalformedPOSTRequest"},
 		{"no line end before the boundary", body("--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
 		{"no file", body(field("key", "a") + closing[2:]), 400, "MalformedPOSTRequest"},
 		{"no file and no end", body(field("key", "a")), 400, "MalformedPOSTRequest"},
