@@ -50,7 +50,7 @@ func deletedKeys(body []byte) (keys []string, err error) {
 	path, roots := "", 0
 	for {
 		token, err := decoder.Token()
-		if err == io.EOF && roots == 1 {
+		if errors.Is(err, io.EOF) && roots == 1 {
 			return keys, nil
 		}
 		if err != nil {
