@@ -19,7 +19,7 @@ type transports struct {
 }
 
 func newTransports(cfg *config) *transports {
-	toCOS := proxy.NewTransport(proxy.TransportOptions{ConnectTo: cfg.ConnectTo, RootCAs: cfg.roots})
+	toCOS := proxy.NewTransport(proxy.TransportOptions{ConnectTo: cfg.ConnectTo, RootCAs: cfg.roots, ResponseTimeout: cfg.StallTimeout})
 	toKeys := proxy.NewTransport(proxy.TransportOptions{RootCAs: cfg.roots})
 	return &transports{toCOS: toCOS, toKeys: toKeys, all: []*http.Transport{toCOS, toKeys}}
 }
