@@ -120,7 +120,7 @@ func TestPlacesAreFreedAgain(t *testing.T) {
 				a.answer(ok)
 			}
 			bad := r.dial(t)
-			bad.send("PUT /bad HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
+			bad.send("PUT /bad HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
 			if name == "never heard" {
 				synctest.Wait()
 				left := r.ask(t)

@@ -22,7 +22,8 @@ const (
 	budgetEarned = 0.1
 )
 
-// retryBudget keeps retries from multiplying an outage. All routes share it.
+// retryBudget keeps retries from multiplying an outage. Each route has
+// its own.
 type retryBudget struct {
 	mu     sync.Mutex
 	tokens float64

@@ -197,21 +197,10 @@ func (f *form) setKey(prefix string) error {
 	return nil
 }
 
-// authorizeForm checks the key, which was not known when the route was chosen: of
-// several routes to the bucket's own host, the first that allows it serves.
+// authorizeForm checks the key, which was not known when the route was chosen.
 func (p *Proxy) authorizeForm(x *exchange, key string) error {
 	x.target.op = operation{action: postObject, key: key}
-	refusal := x.target.route.authorize(x.target, x.r.Method)
-	if refusal == nil {
-		return nil
-	}
-	for _, rt := range p.bucketHosts[hostname(x.r.Host)] {
-		if rt.authorize(x.target, x.r.Method) == nil {
-			x.target.route = rt
-			return nil
-		}
-	}
-	return refusal
+	return p.settle(x, func(rt *route) error { return rt.authorize(x.target, x.r.Method) })
 }
 
 // watch looks at what has come of the file, and has the rest looked at as it
@@ -303,8 +292,8 @@ func (f *form) head(signed []signer.FormField) []byte {
 		}
 	}
 	b.WriteString(delimiter + "file\"")
-	if f.file.hasFilename {
-		b.WriteString("; filename=\"" + quoteFilename.Replace(f.file.filename) + "\"")
+	if f.file.hasFilename { // some readers would take a backslash at its end and the quote for one
+		b.WriteString("; filename=\"" + quoteFilename.Replace(strings.TrimRight(f.file.filename, `\`)) + "\"")
 	}
 	b.WriteString("\r\n")
 	if f.file.contentType != "" {

@@ -222,6 +222,15 @@ func TestFormRoutes(t *testing.T) {
 	}
 }
 
+// A backslash in front of the closing quote would take its meaning from it.
+func TestFormFilenameEndsWithABackslash(t *testing.T) {
+	r := start(t, setup{})
+	r.exchange(t, post("/", "", field("key", "a")+file(`dir\\`, "x"+closing)))
+	if f := r.form(t); f.filename != "dir" {
+		t.Errorf("filename %q", f.filename)
+	}
+}
+
 func TestMalformedForms(t *testing.T) {
 	const ct = "Content-Type: multipart/form-data; boundary=" + boundary
 	whole := field("key", "a") + file("f", "x"+closing)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"net/http/httputil"
 	"net/textproto"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -513,7 +515,12 @@ func (c *client) reply(method string) reply {
 
 // end reads what is left until the server closes, and returns it.
 func (c *client) end() string {
-	rest, _ := io.ReadAll(c.r)
+	c.t.Helper()
+	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	rest, err := io.ReadAll(c.r)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.t.Error("the server does not close the connection")
+	}
 	return string(rest)
 }
 

@@ -20,13 +20,23 @@ func (t target) namesKeysInBody() bool {
 }
 
 // authorizeDeletes checks each key of a delete-multiple body.
-func (rt Route) authorizeDeletes(body []byte) error {
-	keys, err := deletedKeys(body)
+func (p *Proxy) authorizeDeletes(x *exchange) error {
+	rt := x.target.route
+	keys, err := deletedKeys(x.upload.small)
 	if err != nil {
 		return errorf(http.StatusBadRequest, "MalformedXML",
 			"The body is no list of keys to delete of at most %d MiB, so its keys cannot be checked against %sPREFIXES.",
 			multiDeleteLimit>>20, rt.Settings)
 	}
+	return p.settle(x, func(rt *route) error {
+		if err := rt.authorize(x.target, x.r.Method); err != nil {
+			return err
+		}
+		return rt.authorizeKeys(keys)
+	})
+}
+
+func (rt Route) authorizeKeys(keys []string) error {
 	for _, key := range keys {
 		if !rt.coversKey(key) {
 			return rt.denied(actionPrefix+"DeleteObject", key, "PREFIXES")

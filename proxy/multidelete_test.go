@@ -62,6 +62,27 @@ func TestMultiDeleteKeys(t *testing.T) {
 	}
 }
 
+// At the bucket's own host the first route that allows all of the keys serves.
+func TestMultiDeleteRoutes(t *testing.T) {
+	for key, route := range map[string]string{"one/a": "first", "two/a": "second", "three/a": ""} {
+		t.Run(key, func(t *testing.T) {
+			r := start(t, setup{options: func(o *proxy.Options) {
+				first, second := o.Routes[0], o.Routes[0]
+				first.Name, first.PathPrefix, first.Prefixes = "first", "/one/", []string{"one/*"}
+				second.Name, second.PathPrefix, second.Prefixes = "second", "/two/", []string{"two/*"}
+				o.Routes = []proxy.Route{first, second}
+			}})
+			request := deleteRequest("<Delete><Object><Key>" + key + "</Key></Object></Delete>")
+			rep := r.exchange(t, strings.Replace(request, "\r\n", "\r\nHost: "+cosHost+"\r\n", 1))
+			if route == "" {
+				r.refused(t, rep, http.StatusForbidden, "AccessDenied")
+			} else if log := r.drained(t); rep.status != http.StatusOK || !strings.Contains(log, "route="+route+" ") {
+				t.Errorf("status %d, log %s", rep.status, log)
+			}
+		})
+	}
+}
+
 // Too long a body is not read; nor is any where all keys are allowed.
 func TestMultiDeleteLimits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})

@@ -81,7 +81,6 @@ func New(o Options) (*Proxy, error) {
 		limits: limits, admission: newAdmission(limits, m), checksums: !o.SkipChecksums,
 		log: o.Logger, metrics: m,
 	}
-	budget := newRetryBudget()
 	hosts := slices.Clone(o.AllowedHosts)
 	for _, r := range o.Routes {
 		rt, err := newRoute(r)
@@ -89,7 +88,7 @@ func New(o Options) (*Proxy, error) {
 			return nil, err
 		}
 		rt.upstream.base, rt.upstream.now = o.Transport, o.Now
-		rt.upstream.budget, rt.upstream.metrics = budget, m
+		rt.upstream.budget, rt.upstream.metrics = newRetryBudget(), m
 		if err := p.add(rt); err != nil {
 			return nil, err
 		}
@@ -230,7 +229,7 @@ func (p *Proxy) load(x *exchange) error {
 	}
 	switch {
 	case x.target.namesKeysInBody():
-		return x.target.route.authorizeDeletes(x.upload.small)
+		return p.authorizeDeletes(x)
 	case x.target.op.action == postObject:
 		return p.readForm(x)
 	}

@@ -166,15 +166,29 @@ func TestRetriesOnAKeptConnection(t *testing.T) {
 
 // In an outage, retries end when the budget does.
 func TestRetryBudget(t *testing.T) {
-	r := start(t, setup{handle: raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")})
+	r := start(t, setup{
+		options: func(o *proxy.Options) {
+			other := o.Routes[0]
+			other.Name, other.PathPrefix = "other", "/other/"
+			o.Routes = append(o.Routes, other)
+		},
+		handle: raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"),
+	})
 	const requests = 120
 	c := r.dial(t)
 	for range requests {
 		c.send("GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		c.reply("GET")
 	}
-	if n := len(r.upstream.seen()); n < requests+100 || n > requests+100+requests/10+1 {
+	n := len(r.upstream.seen())
+	if n < requests+100 || n > requests+100+requests/10+1 {
 		t.Errorf("%d requests became %d, want 100 and a tenth more", requests, n)
+	}
+	// Another route has a budget of its own.
+	c.send("GET /other/key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	c.reply("GET")
+	if more := len(r.upstream.seen()) - n; more != 3 {
+		t.Errorf("a request on another route became %d", more)
 	}
 }
 

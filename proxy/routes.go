@@ -123,6 +123,22 @@ func firstAllowed(own []*route, r *http.Request, q query, urlPath, escaped strin
 	return first, refusal
 }
 
+// settle chooses the route of a request whose keys stand in its body: of several to
+// the bucket's own host the first that allows them, or the first one's refusal.
+func (p *Proxy) settle(x *exchange, allows func(*route) error) error {
+	refusal := allows(x.target.route)
+	if refusal == nil {
+		return nil
+	}
+	for _, rt := range p.bucketHosts[hostname(x.r.Host)] {
+		if allows(rt) == nil {
+			x.target.route = rt
+			return nil
+		}
+	}
+	return refusal
+}
+
 // localRoute chooses by Host, then by the longest path prefix.
 func (p *Proxy) localRoute(host, path string) *route {
 	var best *route

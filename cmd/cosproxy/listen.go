@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -52,12 +53,14 @@ func (c *config) listen(field string, a address, given []*os.File, log *slog.Log
 }
 
 func (c *config) open(a address) (net.Listener, error) {
+	var lc net.ListenConfig
 	if a.network == "unix" {
 		if err := removeStale(a.at); err != nil {
 			return nil, taken(err)
 		}
+		lc.Control = ownersAlone
 	}
-	l, err := net.Listen(a.network, a.at)
+	l, err := lc.Listen(context.Background(), a.network, a.at)
 	if err != nil {
 		return nil, taken(err)
 	}

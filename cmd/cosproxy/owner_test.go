@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -31,6 +32,21 @@ func TestSocketModeAndOwner(t *testing.T) {
 		}
 	}
 	p.end(t, exitOK)
+}
+
+// Whatever the umask, a socket is its owner's alone from the beginning.
+func TestSocketIsNeverOpenToOthers(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
+	path := filepath.Join(t.TempDir(), "app.sock")
+	lc := net.ListenConfig{Control: ownersAlone}
+	l, err := lc.Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v; want 0600", info.Mode(), err)
+	}
 }
 
 func TestOwners(t *testing.T) {
