@@ -1,0 +1,222 @@
+package proxy_test
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+const (
+	otherBucket = "otherbucket-1250000000"
+	otherHost   = otherBucket + ".cos." + region + ".myqcloud.com"
+)
+
+// fuzzedRoutes are routes of every kind: by path, by host, by both, and none.
+func fuzzedRoutes(k proxy.Credentials) []proxy.Route {
+	actions := []string{"name/cos:GetObject", "name/cos:GetBucket"}
+	return []proxy.Route{
+		{Name: "default", Bucket: bucket, Prefixes: []string{"in/*", "one.txt"}, Region: region, Actions: actions, Credentials: k},
+		{Name: "photos", PathPrefix: "/photos/", Bucket: bucket, KeyPrefix: "pub/pics/", Prefixes: []string{"pub/*"}, Region: region, Actions: actions, Credentials: k},
+		{Name: "domain", Hosts: []string{"files.example"}, Bucket: otherBucket, Prefixes: []string{"*"}, Region: region, Actions: actions, Credentials: k},
+		{Name: "both", Hosts: []string{"files.example"}, PathPrefix: "/a/b/", Bucket: otherBucket, KeyPrefix: "deep/", Prefixes: []string{"deep/er/*"}, Region: region, Actions: actions, Credentials: k},
+	}
+}
+
+// meaning is what a request is for, as the README has it.
+type meaning struct {
+	host     string   // that it leaves for
+	key      string   // empty for the bucket
+	prefixes []string // of keys that may be asked for there
+}
+
+var (
+	absoluteForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)([^?]*)`)
+	bucketName   = regexp.MustCompile(`^(` + bucket + `|` + otherBucket + `)\.cos(-internal)?\.(` + region + `|accelerate)\.(myqcloud\.com|tencentcos\.cn)$`)
+	regionName   = regexp.MustCompile(`^cos(-internal)?\.` + region + `\.(myqcloud\.com|tencentcos\.cn)$`)
+	portOfHost   = regexp.MustCompile(`:[0-9]*$`)
+)
+
+// meaningOf reads a Host and a request target without help from the proxy. ok is
+// false where neither leads to a bucket.
+func meaningOf(host, target string) (m meaning, ok bool) {
+	raw, _, _ := strings.Cut(target, "?")
+	if parts := absoluteForm.FindStringSubmatch(target); parts != nil {
+		raw = parts[2]
+		if authority := parts[1][strings.LastIndexByte(parts[1], '@')+1:]; authority != "" {
+			host = authority // it counts, not Host (RFC 9112, 3.2.2)
+		}
+		if raw == "" {
+			raw = "/"
+		}
+	}
+	if raw == "" || raw[0] != '/' {
+		return m, false
+	}
+	name := strings.ToLower(host)
+	if net.ParseIP(name) == nil {
+		name = portOfHost.ReplaceAllString(name, "")
+	}
+	name = strings.TrimSuffix(name, ".")
+	ownPrefixes := map[string][]string{bucket: {"in/*", "one.txt", "pub/*"}, otherBucket: {"*"}}
+	hosts := map[string]string{bucket: cosHost, otherBucket: otherHost}
+	keyPrefix := ""
+	if parts := bucketName.FindStringSubmatch(name); parts != nil {
+		m = meaning{host: hosts[parts[1]], prefixes: ownPrefixes[parts[1]]}
+	} else if regionName.MatchString(name) {
+		first, rest, _ := strings.Cut(raw[1:], "/")
+		m = meaning{host: hosts[first], prefixes: ownPrefixes[first]}
+		raw = "/" + rest
+	} else if rest, deep := strings.CutPrefix(raw, "/a/b/"); name == "files.example" && deep {
+		m, keyPrefix, raw = meaning{host: otherHost, prefixes: []string{"deep/er/*"}}, "deep/", "/"+rest
+	} else if name == "files.example" {
+		m = meaning{host: otherHost, prefixes: []string{"*"}}
+	} else if ip := net.ParseIP(strings.Trim(name, "[]")); name != "" && name != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return m, false
+	} else if rest, photos := strings.CutPrefix(raw, "/photos/"); photos {
+		m, keyPrefix, raw = meaning{host: cosHost, prefixes: []string{"pub/*"}}, "pub/pics/", "/"+rest
+	} else {
+		m = meaning{host: cosHost, prefixes: []string{"in/*", "one.txt"}}
+	}
+	key, err := url.PathUnescape(raw[1:])
+	if key != "" {
+		key = keyPrefix + key
+	}
+	m.key = key
+	return m, err == nil && m.host != ""
+}
+
+// covers reports whether a key is one of those allowed.
+func (m meaning) covers(key string) bool {
+	for _, p := range m.prefixes {
+		if stem, open := strings.CutSuffix(p, "*"); key == p || open && strings.HasPrefix(key, stem) {
+			return true
+		}
+	}
+	return false
+}
+
+// resolved is a key with its dot segments resolved, slashes of both kinds being
+// slashes; with single, several of them in a row are one.
+func resolved(key string, single bool) string {
+	var kept []string
+	for segment := range strings.SplitSeq(strings.ReplaceAll(key, `\`, "/"), "/") {
+		switch {
+		case segment == "..":
+			kept = kept[:max(0, len(kept)-1)]
+		case segment != "." && (segment != "" || !single):
+			kept = append(kept, segment)
+		}
+	}
+	return strings.Join(kept, "/")
+}
+
+var dotSegment = regexp.MustCompile(`(^|[/\\])\.\.?([/\\]|$)`)
+
+// inside reports whether the key is allowed in every reading.
+func (m meaning) inside(key string) bool {
+	return m.covers(key) && (!dotSegment.MatchString(key) || m.covers(resolved(key, false)) && m.covers(resolved(key, true)))
+}
+
+// FuzzRoute asks any Host for any target. It goes to the bucket and the key that
+// the README says or nowhere, and never out of the route's prefixes, whichever way
+// COS may read a path.
+func FuzzRoute(f *testing.F) {
+	for _, host := range []string{
+		"localhost", "127.0.0.1:4360", "[::1]:80", "", "LOCALHOST.", "files.example", "Files.Example.:8080", "evil.example", "169.254.0.23",
+		cosHost, otherBucket + ".cos-internal.accelerate.tencentcos.cn:80", "cos." + region + ".myqcloud.com", "service.cos.myqcloud.com",
+	} {
+		f.Add(host, "/in/a")
+		f.Add("localhost", "http://"+host+"/in/a")
+	}
+	for _, target := range []string{
+		"/in/../secret", "/in%2Fa", "/in/%2e%2e/secret", "/in//../x", `/in/..%5C..\x`, "/in/./a", "/one.txt", "/one.txt/",
+		"/photos/a", "/photos/../in/a", "/photos%2Fa", "/photos/%2e%2e/%2e%2e/x", "/photos//a", "/photos", "/photos/?prefix=x",
+		"//files.example/x", "/", "/.", "/in/..", "/?prefix=in/", "/?prefix=", "/?prefix=in/&prefix=", "/in/a?prefix=x&acl",
+		"/in/a%00%0d%0a", "/in/\xff%e4", "*", "http:in/a", "http:///in/a",
+	} {
+		f.Add("localhost", target)
+		f.Add(cosHost, target)
+	}
+	for _, target := range []string{"/a/b/er/x", "/a/b/../../x", "/a/b/er/../x", "/a%2Fb/er/x", "/a/b/", "/?prefix=", "/a/b/?prefix=er/"} {
+		f.Add("files.example", target)
+	}
+	for _, target := range []string{"/" + bucket + "/in/a", "/" + bucket + "/../in/a", "/" + otherBucket, "/" + otherBucket + "?prefix=a", "/%2e/in/a"} {
+		f.Add("cos."+region+".myqcloud.com", target)
+	}
+	f.Add("localhost", "http://"+cosHost+"@evil.example/in/a")
+	f.Add("localhost", "https://user:pass@"+cosHost+":443?prefix=in/")
+	f.Add(cosHost+":80:80", "/in/a")
+	cos := &lastSent{}
+	p, err := proxy.New(proxy.Options{Transport: cos, Routes: fuzzedRoutes(newKeys(1))})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, host, target string) {
+		if strings.ContainsAny(host, "\r\n") {
+			return
+		}
+		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")))
+		if err != nil {
+			return // net/http refuses it, before the proxy sees it
+		}
+		if h := r.Host; strings.ContainsAny(h, " \t\"<>\\^`{|}/@") {
+			return // likewise
+		}
+		cos.got = nil
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		m, leads := meaningOf(strings.Trim(host, " \t"), target)
+		if cos.got == nil {
+			if leads && m.key != "" && path.Clean("/"+m.key) != "/" && m.inside(m.key) && r.URL.RawQuery == "" {
+				t.Errorf("%q at %q is %+v, but was refused: %s", target, host, m, w.Body)
+			}
+			return
+		}
+		uri := cos.got.URL.RequestURI() // what net/http puts on the wire
+		rawPath, rawQuery, _ := strings.Cut(uri, "?")
+		key, err := url.PathUnescape(rawPath)
+		if err != nil || !leads || cos.got.Host != m.host || cos.got.URL.Host != m.host || key != "/"+m.key || strings.ContainsAny(uri, "# \t\r\n") {
+			t.Fatalf("%q at %q is %+v, but left for %s as %q (%v)", target, host, m, cos.got.Host, uri, err)
+		}
+		if m.key == "" {
+			m.checkListing(t, rawQuery)
+		} else if !m.inside(m.key) || path.Clean(key) == "/" {
+			t.Errorf("%q at %q left for %s as %q, out of %q", target, host, m.host, uri, m.prefixes)
+		}
+	})
+}
+
+// checkListing wants every prefix that is listed to be inside.
+func (m meaning) checkListing(t *testing.T, rawQuery string) {
+	prefix := ""
+	for pair := range strings.SplitSeq(rawQuery, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if name, _ = url.QueryUnescape(name); name == "prefix" {
+			prefix, _ = url.QueryUnescape(value)
+			if !m.covers(prefix + "\xff") {
+				break
+			}
+		}
+	}
+	if !m.covers(prefix + "\xff") {
+		t.Errorf("a listing of %q left, out of %q", prefix, m.prefixes)
+	}
+}
+
+// lastSent keeps the last request, as it was when it left.
+type lastSent struct{ got *http.Request }
+
+func (l *lastSent) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.got = r
+	return &http.Response{
+		StatusCode: http.StatusOK, Header: http.Header{"X-Cos-Request-Id": {"id"}}, Body: http.NoBody, Request: r,
+	}, nil
+}
