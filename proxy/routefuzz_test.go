@@ -145,7 +145,7 @@ func FuzzRoute(f *testing.F) {
 		f.Add("localhost", target)
 		f.Add(cosHost, target)
 	}
-	for _, target := range []string{"/a/b/er/x", "/a/b/../../x", "/a/b/er/../x", "/a%2Fb/er/x", "/a/b/", "/?prefix=", "/a/b/?prefix=er/"} {
+	for _, target := range []string{"/a/b/er/x", "/a/b/../../x", "/a/b/er/../x", "/a%2Fb/er/x", "/a/b/", "/.", "/x%2f..", "//", "/?prefix=", "/a/b/?prefix=er/"} {
 		f.Add("files.example", target)
 	}
 	for _, target := range []string{"/" + bucket + "/in/a", "/" + bucket + "/../in/a", "/" + otherBucket, "/" + otherBucket + "?prefix=a", "/%2e/in/a"} {

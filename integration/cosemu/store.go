@@ -180,8 +180,25 @@ func (s *Server) Object(bucket, key string) (Object, bool) {
 	if o == nil {
 		return Object{}, false
 	}
+	return o.public(), true
+}
+
+// Objects returns all objects of a bucket, by key in byte order.
+func (s *Server) Objects(bucket string) []Object {
+	b := s.store.buckets[bucket]
+	if b == nil {
+		return nil
+	}
+	var all []Object
+	for _, o := range b.sorted(func(string) bool { return true }) {
+		all = append(all, o.public())
+	}
+	return all
+}
+
+func (o *object) public() Object {
 	return Object{
 		Key: o.key, Size: o.body.size, ETag: o.etag, CRC64: o.body.crc,
 		Modified: o.modified, Header: o.meta.header(), open: o.body.open,
-	}, true
+	}
 }
