@@ -76,11 +76,9 @@ func wireParams(query params, presigned bool) []field {
 
 // canonicalise picks the fields whose names are listed, in the signature's
 // order (by name, then by value, as the Go SDK orders repeated ones), and
-// returns the list and the string they make.
+// returns the list and the string they make. An empty list has one name, the
+// empty one, which only parameters can have: the Go SDK signs "?=a" so.
 func canonicalise(fields []field, list string) (names, text string) {
-	if list == "" {
-		return "", ""
-	}
 	listed := strings.Split(list, ";")
 	picked := slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
 		return !slices.Contains(listed, f.name)

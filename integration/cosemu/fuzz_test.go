@@ -20,6 +20,7 @@ func FuzzAgreesWithSDK(f *testing.F) {
 	f.Add("GET", "dir/a b+c%2F", "prefix", "a b+c/中", "v 1")
 	f.Add("PUT", "/lead//x/../y", "X/Y Z", "", "a,b;c=d")
 	f.Add("DELETE", "", "uploadId", "~*'()!&=?", "")
+	f.Add("GET", "a", "", "acl", "") // a parameter without a name
 	srv := start(f, cosemu.Options{})
 	client := httpClient(f, srv)
 	f.Fuzz(func(t *testing.T, method, key, name, value, meta string) {
