@@ -1,0 +1,132 @@
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"cosproxy/integration/cosemu"
+	"cosproxy/proxy"
+)
+
+// fuzzedActions are those of which a route allows some.
+var fuzzedActions = []string{
+	"GetObject", "HeadObject", "PutObject", "DeleteObject", "PostObject", "AppendObject", "OptionsObject", "PostObjectRestore",
+	"InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts",
+	"GetObjectACL", "PutObjectACL", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging",
+	"GetBucket", "HeadBucket", "PutBucket", "DeleteBucket", "GetBucketObjectVersions", "ListMultipartUploads",
+	"GetBucketACL", "PutBucketLifecycle", "DeleteBucketCORS", "GetBucketInventory", "ListBucketInventory", "GetBucketLocation",
+	"GetService", "GetBucketPolicy",
+}
+
+// inPolicies are the names that policies have for actions which the emulator calls
+// otherwise.
+var inPolicies = map[string]string{"DeleteMultipleObjects": "DeleteObject", "SelectObjectContent": "GetObject"}
+
+// FuzzAction asks for anything on a route that allows some actions. What the
+// emulator, which finds the action out by itself, then carries out is one of these,
+// and it never has to refuse what a key for these actions may not do.
+func FuzzAction(f *testing.F) {
+	const none, all = 0, ^uint32(0)
+	for i, request := range []string{
+		"GET /k", "HEAD /k", "PUT /k", "DELETE /k", "POST /", "POST /k?append&position=0", "OPTIONS /k", "POST /k?restore",
+		"POST /k?uploads", "PUT /k?uploadId=1&partNumber=1", "POST /k?uploadId=1", "DELETE /k?uploadId=1", "GET /k?uploadId=1",
+		"GET /k?acl", "PUT /k?acl", "GET /k?tagging", "PUT /k?tagging", "DELETE /k?tagging",
+		"GET /", "HEAD /", "PUT /", "DELETE /", "GET /?versions", "GET /?uploads",
+		"GET /?acl", "PUT /?lifecycle", "DELETE /?cors", "GET /?inventory&id=1", "GET /?inventory", "GET /?location",
+		"GET http://service.cos.myqcloud.com/", "GET /?policy",
+		"POST /?delete", "POST /k?select&select-type=2", "GET /k?lifecycle", "PUT /k?lifecycle", "GET /?uploadId=1", "GET /k?legal-hold",
+		"GET /k?acl&uploadId=1", "GET /k?%61cl", "GET /k?ACL", "GET /k?versionId=1&acl", "GET /k?a=acl", "GET /k?=acl", "GET /k?a;acl", "GET /k?+acl",
+		"GET /.", "GET /k%2f..", "GET //", "GET /?", "PUT /?acl&delete", "PATCH /k", "get /k", "GET /k?sign=a&acl", "GET /k?&&acl=",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		own := uint32(1) << (i % len(fuzzedActions))
+		f.Add(method, target, "X-A", "", "", own)
+		f.Add(method, target, "X-A", "", "", all&^own)
+	}
+	own := "x-cos-copy-source"
+	f.Add("PUT", "/k", own, bucketHost+"/old", "", uint32(1<<2))
+	f.Add("PUT", "/k", own, bucketHost+"/old", "", uint32(1<<2|1))
+	f.Add("PUT", "/k?uploadId=1&partNumber=1", own, bucketHost+"/old", "", uint32(1<<9))
+	f.Add("POST", "/", "Content-Type", "multipart/form-data; boundary=b", formOf, uint32(1<<4))
+	f.Add("POST", "/", "Content-Type", "multipart/form-data; boundary=b", formOf, uint32(1<<2))
+	f.Add("POST", "/?delete", "X-A", "", "<Delete><Object><Key>k</Key></Object></Delete>", uint32(1<<3))
+	f.Add("POST", "/k", "X-HTTP-Method-Override", "DELETE", "", uint32(none))
+	f.Add("HEAD", "/k?uploads", "Connection", "x-a", "", uint32(all))
+	w := &world{}
+	f.Cleanup(w.end)
+	f.Fuzz(func(t *testing.T, method, target, name, value, body string, mask uint32) {
+		if strings.ContainsAny(method+target+name, " \r\n") || strings.ContainsAny(value, "\r\n") {
+			return // another request than is meant
+		}
+		w.renew(t)
+		allowed := actionsOf(mask)
+		w.routes = []proxy.Route{{
+			Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: prefixed(allowed), Prefixes: []string{"*"},
+			Credentials: aKey(t, w.emu, "some", policyOf(t, prefixed(allowed))),
+		}}
+		arrived := w.hear(t, []byte(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
+			method, target, name, value, len(body), body)), 4096)
+		checkSigned(t, arrived)
+		for i, a := range arrived {
+			if !isProbe(arrived, i) {
+				checkAllowed(t, a, allowed)
+			}
+		}
+		if len(arrived) > 2 || len(arrived) == 2 && !isProbe(arrived, 1) {
+			t.Errorf("%d requests have come of one", len(arrived))
+		}
+		if t.Failed() {
+			t.Logf("%s %s, %s: %q, with %q, for %v", method, target, name, value, body, allowed)
+		}
+	})
+}
+
+func actionsOf(mask uint32) []string {
+	var some []string
+	for i, action := range fuzzedActions {
+		if mask>>i&1 == 1 {
+			some = append(some, action)
+		}
+	}
+	return some
+}
+
+func prefixed(actions []string) []string {
+	var all []string
+	for _, action := range actions {
+		all = append(all, "name/cos:"+action)
+	}
+	return all
+}
+
+// policyOf allows actions everywhere. Without any it allows one that COS does not
+// know, since a policy has to have some.
+func policyOf(t testing.TB, actions []string) string {
+	t.Helper()
+	text, err := json.Marshal(map[string]any{
+		"version":   "2.0",
+		"statement": []any{map[string]any{"effect": "allow", "action": append(actions, "name/cos:None"), "resource": "*"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// checkAllowed wants the action that the emulator has found to be allowed, or
+// nothing to have been done for want of one.
+func checkAllowed(t testing.TB, a cosemu.Request, allowed []string) {
+	t.Helper()
+	action := a.Action
+	if name := inPolicies[action]; name != "" {
+		action = name
+	}
+	nothing := action == "" && (a.Status == http.StatusNotImplemented || a.Status == http.StatusMethodNotAllowed)
+	if !nothing && !slices.Contains(allowed, action) {
+		t.Errorf("%s %s is %s, answered %d, which the route does not allow", a.Method, a.URI, a.Action, a.Status)
+	}
+}
