@@ -74,6 +74,9 @@ func (b *resumed) Read(p []byte) (int, error) {
 	if err == nil || b.rest.length() == 0 || b.x.ctx.Err() != nil {
 		return n, err
 	}
+	if err == io.EOF { // of a rest in chunks, which is shorter than it said
+		err = io.ErrUnexpectedEOF
+	}
 	b.broken = err // with n bytes in hand first
 	if n > 0 {
 		return n, nil
