@@ -41,11 +41,15 @@ func FuzzAction(f *testing.F) {
 		"POST /?delete", "POST /k?select&select-type=2", "GET /k?lifecycle", "PUT /k?lifecycle", "GET /?uploadId=1", "GET /k?legal-hold",
 		"GET /k?acl&uploadId=1", "GET /k?%61cl", "GET /k?ACL", "GET /k?versionId=1&acl", "GET /k?a=acl", "GET /k?=acl", "GET /k?a;acl", "GET /k?+acl",
 		"GET /.", "GET /k%2f..", "GET //", "GET /?", "PUT /?acl&delete", "PATCH /k", "get /k", "GET /k?sign=a&acl", "GET /k?&&acl=",
+		"GET /k?retention", "PUT /k?symlink", "PUT /?object-lock", "GET /?strict-signature", "POST /k", "POST /?inventory&id=1",
 	} {
 		method, target, _ := strings.Cut(request, " ")
 		own := uint32(1) << (i % len(fuzzedActions))
 		f.Add(method, target, "X-A", "", "", own)
 		f.Add(method, target, "X-A", "", "", all&^own)
+	}
+	for _, target := range []string{"/.", "/k%2f..", "//"} { // COS lists the bucket
+		f.Add("GET", target, "X-A", "", "", uint32(1))
 	}
 	own := "x-cos-copy-source"
 	f.Add("PUT", "/k", own, bucketHost+"/old", "", uint32(1<<2))

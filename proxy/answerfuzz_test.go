@@ -119,15 +119,17 @@ func FuzzResume(f *testing.F) {
 	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(0), true, uint8(200), "ok")
 	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(255), false, uint8(1), "ok") // more than was asked for
 	f.Add(uint8(5), uint8(20), etag, uint8(5), uint16(206), etag, "bytes 10-20/64", uint8(11), false, uint8(1), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(200), etag, "", uint8(64), false, uint8(1), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), `"e2"`, honest, uint8(54), false, uint8(1), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), "", honest, uint8(54), false, uint8(1), "ok")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
+	f.Add(uint8(0), uint8(255), etag, uint8(64), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(200), etag, "", uint8(64), false, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), `"e2"`, honest, uint8(54), false, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), "", honest, uint8(54), false, uint8(1), "")
 	f.Add(uint8(0), uint8(255), "W/"+etag, uint8(10), uint16(206), "W/"+etag, honest, uint8(54), false, uint8(1), "ok")
 	for _, other := range []string{
 		"bytes 0-63/64", "bytes 10-62/64", "bytes 11-63/64", "bytes 10-63/65", "bytes 10-63/*", "bytes */64", "bytes 10-63", "Bytes 10-63/64",
 		"bytes=10-63/64", "bytes 10-63/64, bytes 0-1/64", "bytes +10-63/64", "bytes 10-63/18446744073709551680", "bytes -10-63/64", "bytes 010-063/064",
 	} {
-		f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, other, uint8(54), false, uint8(1), "ok")
+		f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, other, uint8(54), false, uint8(1), "")
 	}
 	for _, status := range []uint16{100, 204, 301, 304, 403, 404, 412, 416, 500, 503} {
 		f.Add(uint8(0), uint8(255), etag, uint8(10), status, etag, honest, uint8(54), false, uint8(3), "ok")
@@ -246,6 +248,7 @@ func FuzzRefusal(f *testing.F) {
 		f.Add(uint8(i), uint16(403), body, date, uint8(0), uint16(200), "ok")
 		f.Add(uint8(i+1), uint16(400), body, "", uint8(1), uint16(403), doc("ExpiredToken", ""))
 	}
+	f.Add(uint8(0), uint16(403), doc("NoSuchKey", "ExpiredToken"), date, uint8(0), uint16(200), "ok")
 	f.Add(uint8(0), uint16(503), doc("SlowDown", ""), date, uint8(2), uint16(500), "")
 	f.Add(uint8(0), uint16(101), "", date, uint8(2), uint16(99), "")
 	f.Add(uint8(1), uint16(101), "0", date, uint8(2), uint16(99), "0")
