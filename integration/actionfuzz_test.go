@@ -30,7 +30,7 @@ var inPolicies = map[string]string{"DeleteMultipleObjects": "DeleteObject", "Sel
 // emulator, which finds the action out by itself, then carries out is one of these,
 // and it never has to refuse what a key for these actions may not do.
 func FuzzAction(f *testing.F) {
-	const none, all = 0, ^uint32(0)
+	const none, all = uint32(0), ^uint32(0)
 	for i, request := range []string{
 		"GET /k", "HEAD /k", "PUT /k", "DELETE /k", "POST /", "POST /k?append&position=0", "OPTIONS /k", "POST /k?restore",
 		"POST /k?uploads", "PUT /k?uploadId=1&partNumber=1", "POST /k?uploadId=1", "DELETE /k?uploadId=1", "GET /k?uploadId=1",
@@ -58,8 +58,8 @@ func FuzzAction(f *testing.F) {
 	f.Add("POST", "/", "Content-Type", "multipart/form-data; boundary=b", formOf, uint32(1<<4))
 	f.Add("POST", "/", "Content-Type", "multipart/form-data; boundary=b", formOf, uint32(1<<2))
 	f.Add("POST", "/?delete", "X-A", "", "<Delete><Object><Key>k</Key></Object></Delete>", uint32(1<<3))
-	f.Add("POST", "/k", "X-HTTP-Method-Override", "DELETE", "", uint32(none))
-	f.Add("HEAD", "/k?uploads", "Connection", "x-a", "", uint32(all))
+	f.Add("POST", "/k", "X-HTTP-Method-Override", "DELETE", "", none)
+	f.Add("HEAD", "/k?uploads", "Connection", "x-a", "", all)
 	w := &world{}
 	f.Cleanup(w.end)
 	f.Fuzz(func(t *testing.T, method, target, name, value, body string, mask uint32) {

@@ -76,14 +76,17 @@ func isProbe(arrived []cosemu.Request, i int) bool {
 		arrived[i].URI == arrived[i-1].URI && arrived[i].Header.Get("Range") == "bytes=0-0"
 }
 
+// hidden is in objects that no route leads to.
+const hidden = "kept from everybody"
+
 // laidOut are objects that are there before, in both buckets. Only those below in/
-// and up/ may change.
-var laidOut = map[string]string{"in/old": "old", "up/old": "old", "secret/old": "secret", "input": "secret", "a": "secret"}
+// and up/ may be read and may change.
+var laidOut = map[string]string{"in/old": "old", "up/old": "old", "secret/old": hidden, "input": hidden, "a": hidden}
 
 // FuzzListener sends any bytes to the sidecar's listener, with the emulator behind
 // it. Whatever of them reaches COS is a request that RFC 9112 finds in them, signed
 // and allowed to the key of its route; what is stored is what was sent. No object
-// outside the routes is touched, not even if the keys would allow it.
+// outside the routes is read or changed, not even if the keys would allow it.
 func FuzzListener(f *testing.F) {
 	for _, seed := range streams {
 		f.Add([]byte(seed), uint8(255), false)
@@ -101,6 +104,9 @@ func FuzzListener(f *testing.F) {
 		checkSigned(t, arrived)
 		said := readMessages(wire)
 		checkSaid(t, said, arrived)
+		if strings.Contains(w.answer, hidden) {
+			t.Errorf("got what no route leads to: %q", w.answer)
+		}
 		for _, name := range []string{bucket, otherBucket} {
 			checkStored(t, w.emu.Objects(name), said, arrived)
 		}
@@ -115,6 +121,7 @@ type world struct {
 	emu        *cosemu.Server
 	held, wide []proxy.Route // with keys that may do what the route allows, or everything
 	routes     []proxy.Route // those in use
+	answer     string        // to what was heard last
 	changed    bool
 }
 
@@ -169,7 +176,7 @@ func (w *world) hear(t testing.TB, wire []byte, piece int) []cosemu.Request {
 	if err != nil {
 		t.Fatal(err)
 	}
-	converse(t, p, wire, piece)
+	w.answer = converse(t, p, wire, piece)
 	toCOS.hangUp()
 	all := w.emu.Requests()
 	arrived := all[len(all)-min(len(all), w.emu.Stats().COSRequests-before):]
@@ -198,8 +205,17 @@ func checkSaid(t testing.TB, said []message, arrived []cosemu.Request) {
 			t.Errorf("%s %s for %s, which nobody has asked for", a.Method, a.URI, a.Host)
 			continue
 		}
+		if strings.HasPrefix(a.Host, otherBucket) && !left[j].mentions(otherBucket, "files.example") {
+			t.Errorf("%s %s for %s, which is another bucket than was asked for", a.Method, a.URI, a.Host)
+		}
 		left = slices.Delete(left, j, j+1)
 	}
+}
+
+// mentions reports whether one of the words stands in the target or the Host of m.
+func (m message) mentions(words ...string) bool {
+	text := strings.ToLower(m.target + " " + strings.Join(m.header["host"], " "))
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
 // names reports whether m is for the key: by its path, or behind the name of the
@@ -240,7 +256,7 @@ func checkStored(t testing.TB, objects []cosemu.Object, said []message, arrived 
 		switch {
 		case !inside:
 			t.Errorf("%q was written", o.Key)
-		case !sent && !composed && !(copied && body == "old"):
+		case !sent && !composed && (!copied || body != "old"):
 			t.Errorf("%q is %q, which nobody has sent", o.Key, body)
 		}
 	}

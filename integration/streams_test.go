@@ -52,6 +52,7 @@ var streams = []string{
 	"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n" + getOld,
 	"GET /in/../secret/old HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET /in%2f%2e%2e%2fsecret%2fold HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	"DELETE /up/..%5c../secret/old HTTP/1.1\r\nHost: localhost\r\n\r\n", sized("PUT /in//../../a HTTP/1.1\r\nHost: localhost\r\n", "x"),
+	"GET /secret/old HTTP/1.1\r\nHost: localhost\r\n\r\nGET /a HTTP/1.1\r\nHost: files.example\r\n\r\nHEAD /input HTTP/1.1\r\nHost: " + bucketHost + "\r\n\r\n",
 	sized("PUT /up/a?uploads HTTP/1.1\r\nHost: localhost\r\n", "x"),
 	// What changes the meaning.
 	putIn + "x-cos-copy-source: " + bucketHost + "/in/old\r\nContent-Length: 0\r\n\r\n",
