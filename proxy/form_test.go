@@ -375,6 +375,8 @@ var badTails = map[string]string{
 	"behind two line feeds":   "\n\n--" + boundary + "\r\n\r\n" + closing,
 	"boundary that goes on":   "\r\n--" + boundary + "x" + closing,
 	"one dash":                "\r\n--" + boundary + "-" + closing,
+	"closed behind a bare LF": "\n" + closing[2:],
+	"closed behind two LFs":   "\r\n\n" + closing[2:],
 	"closed twice":            closing + "--" + boundary + "--\r\n",
 	"goes on when closed":     closing + field("acl", "public-read") + closing[2:],
 	"no closing boundary":     "",

@@ -194,6 +194,8 @@ func (f *formReader) buffered() []byte {
 type formTail struct {
 	closing []byte // line feed, "--", boundary, "--"
 	matched int    // how much of closing the bytes so far end with
+	last    byte   // of the bytes so far
+	bare    bool   // the line feed that matched has no carriage return before it
 	closed  bool
 }
 
@@ -209,9 +211,14 @@ func (t *formTail) write(b []byte) error {
 		if t.matched == 0 {
 			i := bytes.IndexByte(b, '\n')
 			if i < 0 {
+				t.last = b[len(b)-1]
 				return nil
 			}
-			b, t.matched = b[i+1:], 1
+			if i > 0 {
+				t.last = b[i-1]
+			}
+			t.lineFeed()
+			b = b[i+1:]
 			continue
 		}
 		c := b[0]
@@ -221,19 +228,27 @@ func (t *formTail) write(b []byte) error {
 		case t.matched >= len(t.closing)-len("--"):
 			return malformedForm("Something follows the file in the form. The part named file must be the last one; nothing was stored.")
 		case c == '\n': // only the first byte of closing is one
-			t.matched = 1
+			t.lineFeed()
 		default:
 			t.matched = 0
 		}
-		b = b[1:]
+		b, t.last = b[1:], c
 		if t.matched == len(t.closing) {
-			if t.closed {
+			switch {
+			case t.closed:
 				return malformedForm("The form is closed twice; nothing was stored.")
+			case t.bare:
+				return malformedForm("The closing boundary of the form does not stand behind a line end of CR and LF; nothing was stored.")
 			}
 			t.closed, t.matched = true, 0
 		}
 	}
 	return nil
+}
+
+// lineFeed begins anew with what may be the closing delimiter.
+func (t *formTail) lineFeed() {
+	t.matched, t.bare, t.last = 1, t.last != '\r', '\n'
 }
 
 // end reports whether the form may end here.
