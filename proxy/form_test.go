@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"cosproxy/proxy"
 )
@@ -447,6 +449,28 @@ func TestFormInPieces(t *testing.T) {
 					t.Errorf("got\n%s%s", rep.head, rep.body)
 				}
 			})
+		}
+	}
+}
+
+// A line end may come in two pieces.
+func TestFormByteByByte(t *testing.T) {
+	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed behind a bare LF"]} {
+		body := field("key", "a") + file("f", strings.Repeat("x", 100<<10)+tail)
+		r := httptest.NewRequest(http.MethodPost, "http://localhost/", iotest.OneByteReader(strings.NewReader(body)))
+		r.ContentLength = int64(len(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
+		cos := &formTaker{}
+		p, err := proxy.New(proxy.Options{Transport: cos, Routes: []proxy.Route{{
+			Bucket: bucket, Region: region, Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: newKeys(1),
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, r)
+		if good := name == "good"; (w.Code == http.StatusOK) != good || (cos.got != nil) != good {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
 }
