@@ -17,7 +17,7 @@ type message struct {
 }
 
 var (
-	requestLine = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+) (\S+) HTTP/1\.([01])$`)
+	requestLine = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z-]+) (\S+) HTTP/1\.([0-9])$`)
 	fieldLine   = regexp.MustCompile(`^([!#$%&'*+.^_|~0-9A-Za-z\x60-]+):[ \t]*(.*?)[ \t]*$`)
 	digits      = regexp.MustCompile(`^[0-9]+$`)
 	chunkLine   = regexp.MustCompile(`^([0-9A-Fa-f]{1,16})[ \t]*(;.*)?$`)

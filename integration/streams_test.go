@@ -67,4 +67,6 @@ var streams = []string{
 	sized(putIn+"Authorization: q-sign-algorithm=sha1&q-ak=AKIDeverything\r\nx-cos-security-token: token-of-everything\r\n", "hello"),
 	sized(putIn+"Connection: authorization, x-cos-security-token, host\r\n", "hello"),
 	"GET /in/old?q-sign-algorithm=sha1&q-ak=AKIDeverything&q-signature=0&x-cos-security-token=t HTTP/1.1\r\nHost: localhost\r\n\r\n",
+	// A version to come, which is read as the last one known (RFC 9110, 2.5).
+	"PUT /in/ HTTP/1.2\nHost:\n\n",
 }
