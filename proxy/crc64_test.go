@@ -13,7 +13,7 @@ func TestCRCIsThatOfTheStandardLibrary(t *testing.T) {
 	random := rand.NewChaCha8([32]byte{1})
 	_, _ = random.Read(body)
 	table := crc64.MakeTable(crc64.ECMA)
-	for _, n := range []int{0, 1, 7, 8191, 8192, 8193, 16383, 16384, 20_000, len(body)} {
+	for _, n := range []int{0, 1, 7, 63, 64, 65, 255, 256, 257, 268, 269, 270, 319, 320, 321, 8191, 8192, 8193, 20_000, len(body)} {
 		for _, start := range []int{0, 1, 13} {
 			for _, crc := range []uint64{0, 1, 1<<63 + 5} {
 				part := body[start:max(start, n)]

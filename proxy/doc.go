@@ -14,6 +14,7 @@
 //	s3.go       what S3 clients mean and COS would misunderstand
 //	rewrite.go  the outbound request: URL, headers, body length
 //	query.go    the query, parsed once: what is signed is what is sent
+//	admission.go how many at once, and who waits (limits.go)
 //	signing.go  the key, the signature
 //	deliver.go  the attempts: what is sent again, and when (budget.go)
 //	expect.go   a large body waits until COS has agreed to its header
@@ -22,14 +23,16 @@
 //	form.go     form uploads, whose signature stands in the form (formread.go)
 //	respond.go  the answer, streamed back with COS's own header names
 //	resume.go   a download that breaks off is continued
-//	checksum.go CRC-64 of what was stored and what was read
+//	linger.go   the end of a connection whose client is still sending
+//	checksum.go CRC-64 of what was stored and what was read (crc64.go)
 //	errors.go   answers of the proxy's own, in COS's XML form
 //
 // Bodies are not held, but for uploads up to 64 KiB, which are kept to be sent
 // again, delete-multiple lists whose keys have to be checked, and the fields of
-// forms: an upload moves through one pooled buffer, a download through another. An upload that ends
-// early breaks the connection to COS, so that COS never sees a complete, shorter
-// object; a download that ends early breaks the connection to the client.
+// forms: an upload moves through one pooled buffer, a download through another. An
+// upload that ends early breaks the connection to COS, so that COS never sees a
+// complete, shorter object; a download that ends early breaks the connection to
+// the client.
 //
 // [NewServer] and [Listener] make the net/http server that the handler wants:
 // with timeouts that suit large bodies, no HTTP/2, and the errors that net/http
