@@ -25,27 +25,28 @@ func newAdmission(l Limits, m *metrics) *admission {
 
 // enter waits for a slot, which leave gives back. Its error is 503 SlowDown, as
 // COS says it (COS document "Error codes"), or that ctx ended.
-func (a *admission) enter(ctx context.Context) (leave func(), err error) {
-	leave = func() { a.slots.Release(1) }
+func (a *admission) enter(ctx context.Context) error {
 	if a.slots.TryAcquire(1) {
-		return leave, nil
+		return nil
 	}
 	defer a.waiting.Add(-1)
 	if a.waiting.Add(1) > int64(a.limits.Queued) {
-		return nil, a.refuse("queue_full", nil)
+		return a.refuse("queue_full", nil)
 	}
 	a.metrics.queued.Inc()
 	defer a.metrics.queued.Dec()
 	patient, cancel := context.WithTimeoutCause(ctx, a.limits.QueueTimeout, errQueueTimeout)
 	defer cancel()
 	if a.slots.Acquire(patient, 1) == nil {
-		return leave, nil
+		return nil
 	}
 	if context.Cause(patient) != errQueueTimeout { //nolint:errorlint // it is the cause itself
-		return nil, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	return nil, a.refuse("queue_timeout", errQueueTimeout)
+	return a.refuse("queue_timeout", errQueueTimeout)
 }
+
+func (a *admission) leave() { a.slots.Release(1) }
 
 var errQueueTimeout = errors.New("no request ended in time")
 

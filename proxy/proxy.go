@@ -199,11 +199,10 @@ func (p *Proxy) serve(x *exchange) error {
 		return err
 	}
 	x.out, x.upload.summed = out, p.checksums && x.target.storesBody(x.r.Header)
-	leave, err := p.admission.enter(x.ctx)
-	if err != nil {
+	if err := p.admission.enter(x.ctx); err != nil {
 		return x.failure(err)
 	}
-	defer leave()
+	defer p.admission.leave()
 	if err := p.load(x); err != nil {
 		return err
 	}
