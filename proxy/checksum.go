@@ -30,8 +30,9 @@ func (t target) storesBody(h http.Header) bool {
 // checkStored compares what was read from the client with what COS has stored. It
 // must not be asked before all was read: net/http reads in a goroutine of its own.
 func (x *exchange) checkStored(resp *http.Response) error {
-	stored, ok := reportedCRC(resp.Header)
-	if !ok || !x.upload.summed || x.upload.crc == stored {
+	stored, reported := reportedCRC(resp.Header)
+	sent, known := x.upload.sum()
+	if !reported || !known || sent == stored {
 		return nil
 	}
 	return &Error{

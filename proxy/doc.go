@@ -20,7 +20,7 @@
 //	expect.go   a large body waits until COS has agreed to its header
 //	rejected.go which answers blame the key or the clock
 //	stall.go    the end of an exchange whose body stands still
-//	form.go     form uploads, whose signature stands in the form (formread.go)
+//	form.go     form uploads, whose signature stands in the form (formread.go, formsum.go)
 //	respond.go  the answer, streamed back with COS's own header names
 //	resume.go   a download that breaks off is continued
 //	linger.go   the end of a connection whose client is still sending

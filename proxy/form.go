@@ -27,6 +27,7 @@ type form struct {
 	small    []byte    // the file and what follows, if the whole body is within replayLimit
 	stream   io.Reader // the same otherwise
 	length   int64     // of either
+	sum      *fileSum  // of the file; nil if it is not compared
 }
 
 // readForm reads the form up to its file, and checks that the route allows the
@@ -55,6 +56,9 @@ func (p *Proxy) readForm(x *exchange) error {
 	}
 	if err := f.checkOtherKeys(x.target.route); err != nil {
 		return err
+	}
+	if p.checksums && !slices.ContainsFunc(f.fields, isProcessing) {
+		f.sum = newFileSum(boundary)
 	}
 	if err := f.watch(x, reader); err != nil {
 		return err
@@ -216,6 +220,7 @@ func (f *form) watch(x *exchange, r *formReader) error {
 	if err := tail.write(ahead); err != nil {
 		return err
 	}
+	f.sum.write(ahead)
 	if int64(len(ahead)) == f.length {
 		if err := tail.end(); err != nil {
 			return err
@@ -225,8 +230,13 @@ func (f *form) watch(x *exchange, r *formReader) error {
 		return nil
 	}
 	f.stream = r.r
-	x.r.Body = &watchedTail{ReadCloser: x.r.Body, tail: tail, left: f.length - int64(len(ahead))}
+	x.r.Body = &watchedTail{ReadCloser: x.r.Body, tail: tail, sum: f.sum, left: f.length - int64(len(ahead))}
 	return nil
+}
+
+// isProcessing reports whether COS stores another file than the one in the form.
+func isProcessing(field signer.FormField) bool {
+	return strings.EqualFold(field.Name, "Pic-Operations")
 }
 
 // formHeaders are the request headers that go on with a form. Its signature

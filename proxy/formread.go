@@ -265,6 +265,7 @@ func (t *formTail) end() error {
 type watchedTail struct {
 	io.ReadCloser
 	tail *formTail
+	sum  *fileSum
 	left int64 // to the announced end
 	err  error
 }
@@ -276,6 +277,7 @@ func (w *watchedTail) Read(p []byte) (int, error) {
 	}
 	n, err := w.ReadCloser.Read(p)
 	w.left -= int64(n)
+	w.sum.write(p[:n])
 	w.err = w.tail.write(p[:n])
 	if w.err == nil && w.left <= 0 {
 		w.err = w.tail.end()

@@ -94,6 +94,15 @@ func (u *upload) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// sum returns the CRC-64 of what COS has to store; ok is false if it is not known.
+// It must not be asked before all was read.
+func (u *upload) sum() (crc uint64, ok bool) {
+	if u.form != nil {
+		return u.form.sum.value()
+	}
+	return u.crc, u.summed
+}
+
 // Close does nothing: the server that made the request closes its body. The
 // transport's Close may come after the handler has returned.
 func (u *upload) Close() error { return nil }
