@@ -57,8 +57,8 @@ var refusedForAccess = []string{
 	"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "RequestTimeTooSkewed", "InvalidURI",
 }
 
-// checkSigned wants what has reached COS to be valid and allowed there. A HEAD that
-// COS refuses may be followed by the GET of one byte that finds out why.
+// checkSigned wants what has reached COS to be valid and allowed there, but for what
+// tries a key.
 func checkSigned(t testing.TB, arrived []cosemu.Request) {
 	t.Helper()
 	for i, a := range arrived {
@@ -71,9 +71,14 @@ func checkSigned(t testing.TB, arrived []cosemu.Request) {
 	}
 }
 
+// isProbe reports whether a request tries the key of another: the GET of one byte that
+// finds out why COS refused a HEAD, or the question in front of a large form.
 func isProbe(arrived []cosemu.Request, i int) bool {
-	return i > 0 && arrived[i].Method == http.MethodGet && arrived[i-1].Method == http.MethodHead && arrived[i-1].Status >= 400 &&
-		arrived[i].URI == arrived[i-1].URI && arrived[i].Header.Get("Range") == "bytes=0-0"
+	a := arrived[i]
+	ofHead := i > 0 && arrived[i-1].Method == http.MethodHead && arrived[i-1].Status >= 400 &&
+		a.URI == arrived[i-1].URI && a.Header.Get("Range") == "bytes=0-0"
+	ofForm := a.URI == "/?location" && i+1 < len(arrived) && arrived[i+1].Method == http.MethodPost && arrived[i+1].URI == "/"
+	return a.Method == http.MethodGet && (ofHead || ofForm)
 }
 
 // hidden is in objects that no route leads to.

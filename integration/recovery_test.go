@@ -36,7 +36,8 @@ func TestRevokedKeyNeverShows(t *testing.T) {
 		url := fmt.Sprintf("%s/mixed/%d", s.url, i)
 		var status int
 		var answer []byte
-		switch i % 5 {
+		want := http.StatusOK
+		switch i % 8 {
 		case 0:
 			status, answer = do(t, http.MethodGet, s.url+"/large", nil)
 			if status == http.StatusOK && !bytes.Equal(answer, large) {
@@ -50,8 +51,18 @@ func TestRevokedKeyNeverShows(t *testing.T) {
 			status, answer = do(t, http.MethodHead, s.url+"/small", nil)
 		case 4: // chunked
 			status, answer = do(t, http.MethodPut, url, io.MultiReader(bytes.NewReader(large)))
+		case 5:
+			status, answer = do(t, http.MethodGet, s.url+"/?prefix=mixed/", nil)
+		case 6:
+			want = http.StatusNoContent
+			status, answer = do(t, http.MethodDelete, url, nil)
+		case 7:
+			want = http.StatusNoContent
+			var text string
+			status, text = postForm(t, s, fmt.Sprint("mixed/", i), bytes.NewReader(small), int64(len(small)))
+			answer = []byte(text)
 		}
-		if status != http.StatusOK {
+		if status != want {
 			t.Errorf("transfer %d: %d %s", i, status, answer)
 		}
 	}

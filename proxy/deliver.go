@@ -61,6 +61,9 @@ func (d *delivery) form() *form {
 // replayable reports whether the whole body can be sent again, and makes sure
 // that the attempts so far do not touch it any more.
 func (d *delivery) replayable() bool {
+	if !d.sent {
+		return true
+	}
 	if d.gate != nil {
 		return d.gate.shut()
 	}
@@ -97,6 +100,9 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 		return nil, credentialError(err)
 	}
 	rejected := false
+	if f := d.form(); f != nil && f.small == nil {
+		creds = t.proven(d, creds)
+	}
 	for {
 		offset := time.Duration(t.offset.Load())
 		resp, err := t.attempt(d, creds)

@@ -75,11 +75,13 @@ func FuzzForm(f *testing.F) {
 type formTaker struct{ got *arrival }
 
 func (f *formTaker) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, r.ContentLength))
-	if err != nil {
-		return nil, err
+	if r.Method == http.MethodPost { // and no question in front of a large one
+		body, err := io.ReadAll(io.LimitReader(r.Body, r.ContentLength))
+		if err != nil {
+			return nil, err
+		}
+		f.got = &arrival{Request: r, body: body}
 	}
-	f.got = &arrival{Request: r, body: body}
 	return &http.Response{
 		StatusCode: http.StatusOK, Header: http.Header{"X-Cos-Request-Id": {"id"}}, Body: http.NoBody, Request: r,
 	}, nil

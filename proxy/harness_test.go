@@ -141,6 +141,7 @@ type upstream struct {
 	listener net.Listener
 	keys     *keys
 	handle   func(*arrival)
+	probed   bool // handle wants to see what tries a key, too
 	running  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -240,6 +241,11 @@ func (u *upstream) serve(c net.Conn) {
 			req.Body = &expected{ReadCloser: req.Body, conn: c}
 		}
 		a := &arrival{Request: req, head: string(in.head), conn: c, reader: r}
+		if req.RequestURI == "/?location" && !u.probed { // it tries the key of a large form
+			u.verify(a)
+			a.answer(ok)
+			continue
+		}
 		u.mu.Lock()
 		u.arrivals = append(u.arrivals, a)
 		u.mu.Unlock()

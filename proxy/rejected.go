@@ -25,6 +25,11 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 	if code == "" {
 		return next, false
 	}
+	return t.replace(d, creds, code, date, offset)
+}
+
+// replace is mend for a rejection with this code and Date.
+func (t *signingTransport) replace(d *delivery, creds signer.Credentials, code, date string, offset time.Duration) (next signer.Credentials, ok bool) {
 	t.metrics.keyRejected(code)
 	if t.adjustClock(date, code, offset) {
 		return creds, d.replayable()
@@ -38,14 +43,37 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 	return next, err == nil && next.SecretID != creds.SecretID
 }
 
-// probe finds out why COS has refused a HEAD, which has no body to say it: it
-// asks for one byte by GET, with the same key. COS judges the key first, so that
-// a right which is missing for GET does not matter.
+// proven returns a key that COS accepts, as far as that can be known before a large
+// form is sent. Its signature stands in the body, so that COS cannot be asked by
+// its header, and what COS refuses cannot be sent again.
+func (t *signingTransport) proven(d *delivery, creds signer.Credentials) signer.Credentials {
+	offset := time.Duration(t.offset.Load())
+	code, date := t.probe(d, creds)
+	if code == "" {
+		return creds
+	}
+	if next, ok := t.replace(d, creds, code, date, offset); ok {
+		return next
+	}
+	return creds
+}
+
+// probe finds out whether COS rejects a key where the request itself does not tell.
+// For a HEAD, whose refusal has no body to say it, that is to ask for one byte by
+// GET; for a form, to ask where the bucket is. COS judges the key first, so that a
+// right which is missing for these does not matter.
 func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, date string) {
 	req := d.req.WithContext(d.req.Context())
 	req.Method = http.MethodGet
-	req.Header = d.req.Header.Clone()
-	req.Header["Range"] = []string{"bytes=0-0"}
+	if d.form() == nil {
+		req.Header = d.req.Header.Clone()
+		req.Header["Range"] = []string{"bytes=0-0"}
+	} else {
+		location := *d.req.URL
+		location.RawQuery = "location"
+		req.URL, req.Header = &location, http.Header{"User-Agent": d.req.Header["User-Agent"]}
+		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
+	}
 	if t.sign(req, creds, nil) != nil {
 		return "", ""
 	}
