@@ -36,6 +36,26 @@ func TestOtherKeysThanThatOfThePath(t *testing.T) {
 	}
 }
 
+// Processed pictures stay in the bucket of the route, also where all keys are allowed.
+func TestPicturesInAnotherBucket(t *testing.T) {
+	for _, rules := range []string{
+		`{"rules":[{"fileid":"a"},{"fileid":"b","bucket":"otherbucket-1250000000"}]}`,
+		`{"rules":[{"Bucket":"otherbucket-1250000000"}]}`,
+		`{"rules":[{"\u0062ucket":"otherbucket-1250000000"}]}`,
+	} {
+		for _, request := range []string{
+			"PUT /a HTTP/1.1\r\nPic-Operations: " + rules + "\r\nContent-Length: 0\r\n\r\n",
+			post("/", "", field("key", "a")+field("Pic-Operations", rules)+file("f", "x"+closing)),
+		} {
+			r := start(t, setup{})
+			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
+			if !strings.Contains(doc.Message, "names a bucket") {
+				t.Errorf("%s", doc.Message)
+			}
+		}
+	}
+}
+
 // A rename is no PutObject, and has no action whose name is documented.
 func TestRenameIsNoUpload(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions = []string{"name/cos:PutObject"} }})
