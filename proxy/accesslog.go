@@ -32,7 +32,7 @@ func (p *Proxy) finish(x *exchange) {
 	attrs = append(attrs,
 		slog.String("method", x.r.Method),
 		slog.String("route", x.routeName()),
-		slog.String("key", x.target.op.key),
+		slog.String("key", shown(x.target.op.key)),
 		slog.String("action", x.target.op.action),
 		slog.Int("status", x.status),
 		slog.Int64("bytes_in", x.upload.count.Load()),

@@ -152,7 +152,7 @@ func (rt Route) authorize(t target, method string) error {
 func (rt Route) denied(action, key, setting string) error {
 	return errorf(http.StatusForbidden, "AccessDenied",
 		"%s on %q in bucket %s is not allowed on route %s of this sidecar. If it should be, extend %s%s.",
-		action, key, rt.Bucket, rt.Name, rt.Settings, setting)
+		action, shown(key), rt.Bucket, rt.Name, rt.Settings, setting)
 }
 
 func isListing(action string) bool {

@@ -172,6 +172,16 @@ func (e *Error) document(resource, requestID string) []byte {
 	return buf.Bytes()
 }
 
+// shown is as much of a client's text as logs and answers repeat. No key of COS is
+// longer (850 bytes, escaped).
+func shown(text string) string {
+	const most = 3 * 850
+	if len(text) <= most {
+		return text
+	}
+	return text[:most] + "…"
+}
+
 // newRequestID names an answer of the proxy's own, where COS gave no id.
 func newRequestID() string { return "cosproxy-" + rand.Text() }
 
@@ -191,7 +201,7 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, requestID string) 
 	case http.StatusProxyAuthRequired:
 		header.Set("Proxy-Authenticate", `Basic realm="cosproxy"`)
 	}
-	body := e.document(r.Host+r.URL.EscapedPath(), requestID)
+	body := e.document(shown(r.Host+r.URL.EscapedPath()), requestID)
 	if r.Method == http.MethodHead {
 		body = nil
 	}

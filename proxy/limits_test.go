@@ -60,6 +60,9 @@ func TestLimits(t *testing.T) {
 			if doc := rep.cosError(t); rep.status != tt.status || doc.Code != tt.code || !strings.Contains(doc.Message, tt.says) {
 				t.Errorf("%d: got\n%s%s", tt.most+1, rep.head, rep.body)
 			}
+			if log := r.drained(t); len(log) > 10<<10 || len(rep.body) > 4<<10 {
+				t.Errorf("%d bytes of log and %d of answer repeat what was too long", len(log), len(rep.body))
+			}
 			// Only of a body that grows past the limit does COS hear, and never the end.
 			if n := len(r.upstream.seen()); n > 1 && (tt.name != "chunked body" || <-ends == nil) {
 				t.Errorf("%d requests reached COS", n)
