@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,15 +80,7 @@ func TestBadClientsHarmNobody(t *testing.T) {
 	crowd.wait(t, begun.Add(4*timeout))
 	t.Logf("all are gone after %v", time.Since(begun).Round(time.Second))
 	goodClients(t, s, 1)
-	if runtime.GOOS != "linux" {
-		t.Log("peak memory is read from /proc, on Linux only")
-		return
-	}
-	peak := peakRSS(t, s.cmd.Process.Pid)
-	t.Logf("peak RSS of cosproxy with 2000 bad clients: %.1f MiB", float64(peak)/(1<<20))
-	if peak > most {
-		t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
-	}
+	checkPeakRSS(t, s, most)
 }
 
 // crowd is many bad clients.

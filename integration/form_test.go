@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -125,15 +124,7 @@ func TestLargeFormInFlatMemory(t *testing.T) {
 	if o, _ := emu.Object(bucket, "large"); o.Size != size {
 		t.Errorf("stored %d bytes, want %d", o.Size, size)
 	}
-	if runtime.GOOS != "linux" {
-		t.Log("peak memory is read from /proc, on Linux only")
-		return
-	}
-	peak := peakRSS(t, s.cmd.Process.Pid)
-	t.Logf("peak RSS of cosproxy over a form of 256 MiB: %.1f MiB", float64(peak)/(1<<20))
-	if peak > most {
-		t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
-	}
+	checkPeakRSS(t, s, most)
 }
 
 // postForm uploads size bytes of content as a browser does.

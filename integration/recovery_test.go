@@ -2,12 +2,10 @@ package integration_test
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -98,42 +96,14 @@ func TestGigabyteWithRefusedKey(t *testing.T) {
 	s.waitReady(t)
 	emu.SetCOSFault(cosemu.COSFault{Times: 1, Status: http.StatusBadRequest, Code: "ExpiredToken", Message: "The provided token has expired."})
 
-	sent := sha256.New()
-	req, err := http.NewRequest(http.MethodPut, s.url+"/gigabyte", io.TeeReader(io.LimitReader(&pattern{}, size), sent))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.ContentLength = size
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("PUT: %s", resp.Status)
-	}
+	sent := putPattern(t, s, "gigabyte", size)
 	if n := emu.Stats().COSRequests; n != 2 {
 		t.Errorf("%d requests reached COS, want the refused one and another", n)
 	}
-	if runtime.GOOS == "linux" {
-		peak := peakRSS(t, s.cmd.Process.Pid)
-		t.Logf("peak RSS of cosproxy: %.1f MiB", float64(peak)/(1<<20))
-		if peak > most {
-			t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
-		}
-	}
+	checkPeakRSS(t, s, most)
 	// The connection breaks twice on the way back.
 	emu.SetCOSFault(cosemu.COSFault{Times: 2, CutAfter: 300 << 20})
-	resp, err = client.Get(s.url + "/gigabyte")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	got := sha256.New()
-	if n, err := io.Copy(got, resp.Body); err != nil || n != size {
-		t.Fatalf("GET: %d bytes, %v", n, err)
-	}
-	if sum(got) != sum(sent) {
+	if got := readBack(t, s, "gigabyte", size); got != sent {
 		t.Error("what came back is not what was sent")
 	}
 }
