@@ -221,6 +221,8 @@ func TestWarnings(t *testing.T) {
 		{"other machines, with TLS", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true"), []string{
 			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_TOKEN_FILE)"}},
 		{"other machines, with both", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_TOKEN_FILE="+file(t, testToken)), nil},
+		{"other names", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal"}, []string{"COSPROXY_ALLOWED_HOSTS: browsers do not say"}},
+		{"other names, with a token", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal", "COSPROXY_TOKEN_FILE=" + file(t, testToken)}, nil},
 		{"slips", []string{"COSPROXY_PREFIX=a", "COSPROXY_LOGLEVEL=info", "COSPROXY_LISTEN_ADDRESS=x"}, []string{
 			"COSPROXY_LISTEN_ADDRESS is no setting of cosproxy; the nearest is COSPROXY_LISTEN",
 			"COSPROXY_LOGLEVEL is no setting of cosproxy; the nearest is COSPROXY_LOG_LEVEL",

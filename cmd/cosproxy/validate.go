@@ -85,6 +85,10 @@ func (c *config) check(m *mistakes) {
 	}
 	checkHosts(m, variable("AllowedHosts"), c.AllowedHosts)
 	checkOrigins(m, variable("AllowedOrigins"), c.AllowedOrigins)
+	if len(c.AllowedHosts) > 0 && c.TLSCertFile == "" && c.ClientTokenFile == "" {
+		c.warn("%s: browsers do not say which site asks for a picture or a script by a plain http name beyond loopback; set %s and %s, or %s",
+			variable("AllowedHosts"), variable("TLSCertFile"), variable("TLSKeyFile"), variable("ClientTokenFile"))
+	}
 	c.checkAddresses(m)
 	c.checkSources(m)
 	c.checkListen(m, "Listen", c.Listen)
