@@ -128,7 +128,7 @@ func TestMistakes(t *testing.T) {
 		{"listen on a name", []string{"COSPROXY_LISTEN=example.com:4360"}, []string{"COSPROXY_LISTEN is example.com:4360, which other machines can reach"}},
 		{"admin on all interfaces", []string{"COSPROXY_ADMIN_LISTEN=[::]:4361"}, []string{"COSPROXY_ADMIN_LISTEN is [::]:4361, which other machines can reach"}},
 		{"systemd without a name", []string{"COSPROXY_LISTEN=systemd:"}, []string{"COSPROXY_LISTEN cannot be read"}},
-		{"systemd for both", []string{"COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=systemd"}, []string{"COSPROXY_ADMIN_LISTEN is the same address as COSPROXY_LISTEN"}},
+		{"systemd for both", []string{"COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=systemd"}, []string{"COSPROXY_ADMIN_LISTEN and COSPROXY_LISTEN are two sockets of systemd"}},
 		{"socket mode", []string{"COSPROXY_SOCKET_MODE=rw"}, []string{`COSPROXY_SOCKET_MODE cannot be read: "rw" is not three octal digits; write for example 0660`}},
 		{"socket mode beyond", []string{"COSPROXY_SOCKET_MODE=1777"}, []string{"COSPROXY_SOCKET_MODE cannot be read"}},
 		{"socket owner unknown", []string{"COSPROXY_SOCKET_OWNER=no-such-user"}, []string{`COSPROXY_SOCKET_OWNER cannot be read: there is no user "no-such-user" on this machine; write for example app:www-data`}},
@@ -175,6 +175,8 @@ func TestMistakes(t *testing.T) {
 		{"policy too long", []string{"COSPROXY_PREFIXES=" + manyPrefixes()}, []string{"COSPROXY_PREFIXES is wrong: the 200 prefixes and"}},
 		{"long list for a key without policy", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_PREFIXES=" + manyPrefixes()}, nil},
 		{"negative splay", []string{"COSPROXY_SPLAY=-1s"}, []string{"COSPROXY_SPLAY is negative"}},
+		{"two sockets of systemd, one without a name", []string{"COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=systemd:admin"}, []string{
+			"COSPROXY_ADMIN_LISTEN and COSPROXY_LISTEN are two sockets of systemd"}},
 		{"no requests", []string{"COSPROXY_MAX_REQUESTS=0"}, []string{"COSPROXY_MAX_REQUESTS has to be more than zero"}},
 		{"negative queue", []string{"COSPROXY_MAX_QUEUED=-1"}, []string{"COSPROXY_MAX_QUEUED is negative"}},
 		{"no time to stall", []string{"COSPROXY_STALL_TIMEOUT=0s"}, []string{"COSPROXY_STALL_TIMEOUT has to be more than zero: write for example 1m"}},

@@ -99,6 +99,8 @@ func (c *config) check(m *mistakes) {
 	switch {
 	case c.Listen == address{}:
 		m.add(variable("Listen"), "cannot be off: write for example 127.0.0.1:4360")
+	case c.Listen.network == "systemd" && c.AdminListen.network == "systemd" && (c.Listen.at == "" || c.AdminListen.at == ""):
+		m.add(variable("AdminListen"), "and %s are two sockets of systemd: write systemd:NAME for both", variable("Listen"))
 	case c.Listen == c.AdminListen && !c.Listen.ephemeral():
 		m.add(variable("AdminListen"), "is the same address as %s: choose another, or off", variable("Listen"))
 	}
