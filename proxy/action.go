@@ -85,9 +85,13 @@ func putGetDelete(noun string) map[string]string {
 	return m
 }
 
-// checkMethod refuses what COS does not know.
-func checkMethod(method string) error {
-	switch method {
+// checkRequestLine refuses methods that COS does not know, and targets that are
+// neither a path nor an http URL with a host (RFC 9112, 3.2.2).
+func checkRequestLine(r *http.Request) error {
+	if r.URL.Scheme != "" && (r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "") {
+		return errorf(http.StatusBadRequest, "InvalidURI", "%q is no http URL with a host. Send /<key>, or http://<host>/<key> as to a proxy.", shown(r.RequestURI))
+	}
+	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions:
 		return nil
 	case http.MethodConnect:
@@ -95,7 +99,7 @@ func checkMethod(method string) error {
 			"CONNECT would hide the request from cosproxy. Send plain http:// requests to it; it talks TLS to COS itself.")
 	}
 	return errorf(http.StatusMethodNotAllowed, "MethodNotAllowed",
-		"COS knows no method %q. Use one of %s.", method, allowedMethods)
+		"COS knows no method %q. Use one of %s.", r.Method, allowedMethods)
 }
 
 // classify names the operation that a request asks for. The action is empty

@@ -177,7 +177,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := p.limits.check(x.r); err != nil {
 		return err
 	}
-	if err := checkMethod(x.r.Method); err != nil {
+	if err := checkRequestLine(x.r); err != nil {
 		return err
 	}
 	if err := p.guard.check(x.r); err != nil {

@@ -38,7 +38,7 @@ type meaning struct {
 }
 
 var (
-	absoluteForm = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://([^/?]*)([^?]*)`)
+	absoluteForm = regexp.MustCompile(`^(?i:https?)://([^/?]+)([^?]*)`)
 	bucketName   = regexp.MustCompile(`^(` + bucket + `|` + otherBucket + `)\.cos(-internal)?\.(` + region + `|accelerate)\.(myqcloud\.com|tencentcos\.cn)$`)
 	regionName   = regexp.MustCompile(`^cos(-internal)?\.` + region + `\.(myqcloud\.com|tencentcos\.cn)$`)
 	portOfHost   = regexp.MustCompile(`:[0-9]*$`)
@@ -50,9 +50,7 @@ func meaningOf(host, target string) (m meaning, ok bool) {
 	raw, _, _ := strings.Cut(target, "?")
 	if parts := absoluteForm.FindStringSubmatch(target); parts != nil {
 		raw = parts[2]
-		if authority := parts[1][strings.LastIndexByte(parts[1], '@')+1:]; authority != "" {
-			host = authority // it counts, not Host (RFC 9112, 3.2.2)
-		}
+		host = parts[1][strings.LastIndexByte(parts[1], '@')+1:] // it counts, not Host (RFC 9112, 3.2.2)
 		if raw == "" {
 			raw = "/"
 		}
@@ -140,7 +138,7 @@ func FuzzRoute(f *testing.F) {
 		"/in/../secret", "/in%2Fa", "/in/%2e%2e/secret", "/in//../x", `/in/..%5C..\x`, "/in/./a", "/one.txt", "/one.txt/",
 		"/photos/a", "/photos/../in/a", "/photos%2Fa", "/photos/%2e%2e/%2e%2e/x", "/photos//a", "/photos", "/photos/?prefix=x",
 		"//files.example/x", "/", "/.", "/in/..", "/?prefix=in/", "/?prefix=", "/?prefix=in/&prefix=", "/in/a?prefix=x&acl",
-		"/in/a%00%0d%0a", "/in/\xff%e4", "*", "http:in/a", "http:///in/a",
+		"/in/a%00%0d%0a", "/in/\xff%e4", "*", "http:in/a", "http:///in/a", "A0000:/in/a", "ftp://localhost/in/a", "HTTP://localhost/in/a",
 	} {
 		f.Add("localhost", target)
 		f.Add(cosHost, target)

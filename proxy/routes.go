@@ -75,7 +75,7 @@ type target struct {
 // resolve finds the route of a request and what the request means there. The
 // target is usable for the log also beside an error, as far as it goes.
 func (p *Proxy) resolve(r *http.Request, q query) (target, error) {
-	urlPath, escaped := r.URL.Path, r.URL.EscapedPath()
+	urlPath, escaped := r.URL.Path, escapedPath(r.URL)
 	if urlPath == "" && r.URL.Host != "" { // http://host, as clients of a proxy may write it
 		urlPath, escaped = "/", "/"
 	}
@@ -160,6 +160,24 @@ func (p *Proxy) pathPrefixes() []string {
 		all = append(all, rt.PathPrefix)
 	}
 	return all
+}
+
+// escapedPath is the path of u as the client has escaped it. url.URL.EscapedPath
+// escapes all of it anew if the client has left out a single byte, and then a slash
+// that was escaped would be one between segments.
+func escapedPath(u *url.URL) string {
+	if u.RawPath == "" {
+		return u.EscapedPath()
+	}
+	var b strings.Builder
+	for _, c := range []byte(u.RawPath) {
+		if isAlphanumeric(c) || strings.IndexByte("%/-_.~!$&'()*+,;=:@[]", c) >= 0 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }
 
 func errReadsAsBucket(key string) *Error {
