@@ -58,6 +58,7 @@ var errUnexpectedXML = errors.New("unexpected XML")
 func deletedKeys(body []byte) (keys []string, err error) {
 	decoder := xml.NewDecoder(bytes.NewReader(body))
 	path, roots := "", 0
+	var key []byte // may come in very many pieces
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) && roots == 1 {
@@ -75,14 +76,15 @@ func deletedKeys(body []byte) (keys []string, err error) {
 			if !deleteElements[path] || roots > 1 {
 				return nil, errUnexpectedXML
 			}
-			if path == deletedKey {
-				keys = append(keys, "")
-			}
+			key = key[:0]
 		case xml.EndElement:
+			if path == deletedKey {
+				keys = append(keys, string(key))
+			}
 			path = path[:strings.LastIndexByte(path, '/')]
 		case xml.CharData:
 			if path == deletedKey {
-				keys[len(keys)-1] += string(token)
+				key = append(key, token...)
 			}
 		case xml.Directive:
 			return nil, errUnexpectedXML
