@@ -73,6 +73,9 @@ func (u *upload) attach(out *http.Request) {
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
+	if u.ended.Load() { // net/http asks once more, maybe when COS has answered already
+		return 0, io.EOF
+	}
 	u.watchdog.start()
 	u.waiting.Store(true)
 	n, err := u.r.Body.Read(p)
