@@ -164,7 +164,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.metrics.inFlight.Inc()
 	// Deferred, so that a broken download is counted and logged as well.
 	defer p.finish(x)
-	if err := p.serve(x); err != nil {
+	err := p.serve(x)
+	x.boundLastWrite()
+	if err != nil {
 		p.fail(x, err)
 	}
 }

@@ -61,15 +61,15 @@ func (p *Proxy) stream(x *exchange, resp *http.Response) error {
 	if resp.ContentLength == 0 || x.r.Method == http.MethodHead {
 		return nil
 	}
-	if resp.ContentLength < 0 {
-		_ = x.flush()
-	}
 	buf, release := getBuffer(resp.ContentLength)
 	defer release()
 	watchdog := newWatchdog(p.limits.StallTimeout, func() { x.end(errStalled) })
 	watchdog.start()
 	defer watchdog.stop()
 	defer unblockWrites(x.ctx, x.w)()
+	if resp.ContentLength < 0 {
+		_ = x.flush() // which waits for who has not read the answers before
+	}
 	for {
 		n, rerr := resp.Body.Read(buf)
 		watchdog.moved(leastProgress) // the blanks that COS sends while it works count too

@@ -84,3 +84,9 @@ func unblockReads(ctx context.Context, w http.ResponseWriter) (stop func() bool)
 func unblockWrites(ctx context.Context, w http.ResponseWriter) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = http.NewResponseController(w).SetWriteDeadline(expired) })
 }
+
+// boundLastWrite gives what net/http writes of the answer by itself, once the
+// handler is done with it, the time in which a body may stand still.
+func (x *exchange) boundLastWrite() {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.upload.limits.StallTimeout))
+}

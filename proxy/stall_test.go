@@ -332,3 +332,36 @@ func TestClientThatStopsReading(t *testing.T) {
 		}
 	})
 }
+
+// Who asks again and again and reads nothing keeps neither its slot nor its
+// connection, whatever the answers are.
+func TestClientThatOnlyAsks(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\n"
+	answers := map[string]string{
+		"chunked, empty": head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"chunked":        head + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+		"known length":   head + "Content-Length: 1\r\n\r\nx",
+		"empty":          head + "Content-Length: 0\r\n\r\n",
+		"of our own":     "",
+	}
+	for name, answer := range answers {
+		bubble(t, name, func(t *testing.T) {
+			r := startInBubble(t, setup{
+				options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued = 1, -1 },
+				handle:  func(a *arrival) { a.answer(answer) },
+			})
+			request := "GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n"
+			if answer == "" {
+				request = "GET /key HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n"
+			}
+			c := r.dial(t)
+			c.background(strings.Repeat(request, 10_000))
+			time.Sleep(2 * stall)
+			c.end() // which fails if the connection is kept
+			answer = head + "Content-Length: 0\r\n\r\n"
+			if rep := r.get(t, "/key"); rep.status != http.StatusOK {
+				t.Errorf("another client got\n%s%s", rep.head, rep.body)
+			}
+		})
+	}
+}
