@@ -14,17 +14,21 @@ const (
 	lingerTime = 5 * time.Second
 )
 
-// hangUpIfUnread ends the connection with this answer if the client has not
-// sent its whole body. Without that, net/http would first read on, and a
-// refusal would not reach a client that pauses in the middle of an upload.
-func (x *exchange) hangUpIfUnread() {
+// hangUpIfUnread announces that the connection ends with this answer if the client
+// has not sent its whole body, and returns what ends it. Without that, net/http
+// would first read on, and a refusal would not reach a client that pauses in the
+// middle of an upload. It must not end before the answer does: a read that fails has
+// net/http cancel the request.
+func (x *exchange) hangUpIfUnread() (hangUp func()) {
 	if x.upload.whole() {
-		return
+		return func() {}
 	}
 	x.w.Header().Set("Connection", "close")
-	_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lingerIdle))
-	if c, ok := x.r.Context().Value(connKey{}).(*conn); ok {
-		c.unread.Store(true)
+	return func() {
+		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lingerIdle))
+		if c, ok := x.r.Context().Value(connKey{}).(*conn); ok {
+			c.unread.Store(true)
+		}
 	}
 }
 

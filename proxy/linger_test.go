@@ -46,6 +46,23 @@ func TestRefusalReachesWhoSendsOn(t *testing.T) {
 	}
 }
 
+// A refusal that takes its time is not cut off because the client has not sent all.
+func TestSlowRefusalIsWhole(t *testing.T) {
+	t.Parallel()
+	r := start(t, setup{handle: func(a *arrival) {
+		_, _ = io.CopyN(io.Discard, a.Body, 1)
+		a.answer("HTTP/1.1 409 Conflict\r\nx-cos-request-id: id\r\nContent-Length: 8\r\n\r\nhalf")
+		time.Sleep(2 * time.Second)
+		a.answer("rest")
+	}})
+	c := r.dial(t)
+	c.send(half[0].request)
+	rep := c.reply("PUT")
+	if rep.status != http.StatusConflict || rep.body != "halfrest" || rep.header.Get("Connection") != "close" {
+		t.Errorf("got\n%s%s (%v)", rep.head, rep.body, rep.err)
+	}
+}
+
 // Who sends on for ever is not listened to for ever.
 func TestLingeringEnds(t *testing.T) {
 	t.Parallel()

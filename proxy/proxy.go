@@ -247,6 +247,6 @@ func (p *Proxy) fail(x *exchange, err error) {
 	}
 	x.status = answer.Status
 	x.requestID = newRequestID()
-	x.hangUpIfUnread()
+	defer x.hangUpIfUnread()()
 	answer.write(x.w, x.r, x.requestID)
 }

@@ -35,7 +35,7 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 		resp.Body = &verified{ReadCloser: resp.Body, left: resp.ContentLength, want: want}
 	}
 	copyResponseHeader(x.w.Header(), resp.Header)
-	x.hangUpIfUnread()
+	defer x.hangUpIfUnread()()
 	x.requestID = first(resp.Header["X-Cos-Request-Id"])
 	x.status = resp.StatusCode
 	x.w.WriteHeader(resp.StatusCode)
