@@ -15,12 +15,13 @@ import (
 type admission struct {
 	limits  Limits
 	slots   *semaphore.Weighted
+	memory  *semaphore.Weighted // for lists of keys to delete, in bytes
 	waiting atomic.Int64
 	metrics *metrics
 }
 
 func newAdmission(l Limits, m *metrics) *admission {
-	return &admission{limits: l, slots: semaphore.NewWeighted(int64(l.Requests)), metrics: m}
+	return &admission{limits: l, slots: semaphore.NewWeighted(int64(l.Requests)), memory: semaphore.NewWeighted(multiDeleteMemory), metrics: m}
 }
 
 // enter waits for a slot, which leave gives back. Its error is 503 SlowDown, as
@@ -31,7 +32,7 @@ func (a *admission) enter(ctx context.Context) error {
 	}
 	defer a.waiting.Add(-1)
 	if a.waiting.Add(1) > int64(a.limits.Queued) {
-		return a.refuse("queue_full", nil)
+		return a.refuse("queue_full", nil, tooMany, a.limits.Requests)
 	}
 	a.metrics.queued.Inc()
 	defer a.metrics.queued.Dec()
@@ -43,18 +44,32 @@ func (a *admission) enter(ctx context.Context) error {
 	if context.Cause(patient) != errQueueTimeout { //nolint:errorlint // it is the cause itself
 		return context.Cause(ctx)
 	}
-	return a.refuse("queue_timeout", errQueueTimeout)
+	return a.refuse("queue_timeout", errQueueTimeout, tooMany, a.limits.Requests)
 }
 
 func (a *admission) leave() { a.slots.Release(1) }
 
+// hold reserves memory for a body that is read whole, and returns what gives it
+// back. Nobody waits for it: who has it may be slow.
+func (a *admission) hold(size int64) (release func(), err error) {
+	if size <= replayLimit || size > multiDeleteLimit { // then it is not read
+		return func() {}, nil
+	}
+	if !a.memory.TryAcquire(size) {
+		return nil, a.refuse("memory", nil, "Other lists of keys to delete take the %d MiB that there are for them. Send this one again a little later, or in lists of up to %d KiB.",
+			multiDeleteMemory>>20, replayLimit>>10)
+	}
+	return func() { a.memory.Release(size) }, nil
+}
+
 var errQueueTimeout = errors.New("no request ended in time")
 
-func (a *admission) refuse(reason string, cause error) error {
+const tooMany = "cosproxy serves %d requests at a time, and this one found no place among those that wait. " +
+	"Send it again a little later, or raise COSPROXY_MAX_REQUESTS and COSPROXY_MAX_QUEUED."
+
+func (a *admission) refuse(reason string, cause error, message string, args ...any) error {
 	a.metrics.refused.WithLabelValues(reason).Inc()
-	err := errorf(http.StatusServiceUnavailable, "SlowDown",
-		"cosproxy serves %d requests at a time, and this one found no place among those that wait. Send it again a little later, or raise COSPROXY_MAX_REQUESTS and COSPROXY_MAX_QUEUED.",
-		a.limits.Requests)
+	err := errorf(http.StatusServiceUnavailable, "SlowDown", message, args...)
 	err.RetryAfter, err.Err = time.Second, cause
 	return err
 }

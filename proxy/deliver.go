@@ -101,7 +101,9 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 	}
 	rejected := false
 	if f := d.form(); f != nil && f.small == nil {
-		creds = t.proven(d, creds)
+		if creds, err = t.proven(d, creds); err != nil {
+			return nil, err
+		}
 	}
 	for {
 		offset := time.Duration(t.offset.Load())

@@ -597,6 +597,39 @@ func TestRejectedKeyOfAForm(t *testing.T) {
 	}
 }
 
+// A large form is not sent with a key that is known to be rejected.
+func TestLargeFormWithoutAKey(t *testing.T) {
+	r := start(t, setup{keys: newKeys(1), handle: rejectsForms(errorAnswer(403, "InvalidAccessKeyId", ""))})
+	r.upstream.probed = true
+	rep := r.exchange(t, post("/", "", field("key", "a")+file("f", strings.Repeat("x", 64<<10)+closing)))
+	if rep.status != http.StatusServiceUnavailable || rep.cosError(t).Code != "ServiceUnavailable" {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+	if a := r.upstream.only(t); a.isForm() {
+		t.Error("the form was sent")
+	}
+}
+
+// What tries the key of a large form leaves its connection for the form.
+func TestLargeFormsKeepTheirConnection(t *testing.T) {
+	r := start(t, setup{handle: func(a *arrival) {
+		if a.readBody() == nil {
+			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100))
+		}
+	}})
+	r.upstream.probed = true
+	for range 4 {
+		if rep := r.exchange(t, post("/", "", field("key", "a")+file("f", strings.Repeat("x", 64<<10)+closing))); rep.status != http.StatusOK {
+			t.Fatalf("got\n%s%s", rep.head, rep.body)
+		}
+	}
+	r.upstream.mu.Lock()
+	defer r.upstream.mu.Unlock()
+	if n := len(r.upstream.conns); n != 1 {
+		t.Errorf("%d connections for %d requests", n, len(r.upstream.arrivals))
+	}
+}
+
 // A small form is sent again after a fault that may pass, unless COS could refuse
 // the second for the first one's object.
 func TestFormIsSentAgain(t *testing.T) {

@@ -26,7 +26,8 @@ type Limits struct {
 	Body int64
 	// StallTimeout is how long a body may stand still, either way, before the
 	// exchange is ended. One that comes from a client stands still with less than
-	// 1 KiB in this time. Zero means one minute.
+	// 1 KiB in this time; one that goes there, if it does not take what is read of
+	// it at once, 256 KiB at most. Zero means one minute.
 	StallTimeout time.Duration
 }
 

@@ -38,8 +38,7 @@ func (c *conn) linger() {
 		return
 	}
 	_ = c.halfClose()
-	buf, release := getBuffer(-1)
-	defer release()
+	buf := make([]byte, 4<<10)
 	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
 		_ = c.SetReadDeadline(time.Now().Add(lingerIdle))
 		if _, err := c.Conn.Read(buf); err != nil {

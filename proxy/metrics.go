@@ -64,7 +64,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_refused_requests_total",
-			Help: "Requests answered with SlowDown, because too many were waiting or this one waited for too long.",
+			Help: "Requests answered with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
 		}, []string{"reason"}),
 	}
 	if reg == nil {

@@ -13,6 +13,10 @@ import (
 // 1000 keys of 850 bytes (COS document "DELETE Multiple Objects"), escaped.
 const multiDeleteLimit = 4 << 20
 
+// multiDeleteMemory bounds all such bodies above replayLimit that are held at once,
+// in bytes: 16 of the longest.
+const multiDeleteMemory = 16 * multiDeleteLimit
+
 // namesKeysInBody reports whether the keys of t stand in the request's body, and
 // not all keys are allowed.
 func (t target) namesKeysInBody() bool {

@@ -96,6 +96,35 @@ func TestMultiDeleteRoutes(t *testing.T) {
 	}
 }
 
+// Lists that are held in memory have so much of it, however many slots there are.
+func TestMultiDeleteMemory(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	var slow []*client
+	for range 16 {
+		c := r.dial(t)
+		c.send("POST /?delete HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4194304\r\n\r\n")
+		slow = append(slow, c)
+	}
+	long := deleteRequest("<Delete><Object><Key>dir/a</Key></Object>" + strings.Repeat(" ", 70_000) + "</Delete>")
+	for { // until all of them are there
+		if rep := r.exchange(t, long); rep.status != http.StatusOK {
+			if rep.status != http.StatusServiceUnavailable || rep.cosError(t).Code != "SlowDown" || rep.header.Get("Retry-After") != "1" {
+				t.Errorf("a long list: %d %s", rep.status, rep.body)
+			}
+			break
+		}
+	}
+	if rep := r.exchange(t, deleteRequest("<Delete><Object><Key>dir/a</Key></Object></Delete>")); rep.status != http.StatusOK {
+		t.Errorf("a short list: %d %s", rep.status, rep.body)
+	}
+	for _, c := range slow {
+		c.Close()
+	}
+	for strings.Contains(r.exchange(t, long).body, "SlowDown") {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // Too long a body is not read; nor is any where all keys are allowed.
 func TestMultiDeleteLimits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})

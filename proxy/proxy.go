@@ -205,6 +205,13 @@ func (p *Proxy) serve(x *exchange) error {
 		return x.failure(err)
 	}
 	defer p.admission.leave()
+	if x.target.namesKeysInBody() {
+		release, err := p.admission.hold(x.r.ContentLength)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	if err := p.load(x); err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/xml"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -46,16 +47,17 @@ func (t *signingTransport) replace(d *delivery, creds signer.Credentials, code, 
 // proven returns a key that COS accepts, as far as that can be known before a large
 // form is sent. Its signature stands in the body, so that COS cannot be asked by
 // its header, and what COS refuses cannot be sent again.
-func (t *signingTransport) proven(d *delivery, creds signer.Credentials) signer.Credentials {
+func (t *signingTransport) proven(d *delivery, creds signer.Credentials) (signer.Credentials, error) {
 	offset := time.Duration(t.offset.Load())
 	code, date := t.probe(d, creds)
 	if code == "" {
-		return creds
+		return creds, nil
 	}
-	if next, ok := t.replace(d, creds, code, date, offset); ok {
-		return next
+	next, ok := t.replace(d, creds, code, date, offset)
+	if !ok {
+		return next, credentialError(fmt.Errorf("COS has rejected the key with %s, and there is no other", code))
 	}
-	return creds
+	return next, nil
 }
 
 // probe finds out whether COS rejects a key where the request itself does not tell.
@@ -82,7 +84,11 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 		return "", ""
 	}
 	defer resp.Body.Close()
-	return rejection(resp), resp.Header.Get("Date")
+	code = rejection(resp)
+	late := time.AfterFunc(errorDocumentTimeout, func() { resp.Body.Close() })
+	defer late.Stop()
+	_, _ = io.CopyN(io.Discard, resp.Body, maxErrorDocument) // so that the connection can be used again
+	return code, resp.Header.Get("Date")
 }
 
 // minSkew is the least difference of clocks that explains a rejection; the

@@ -45,9 +45,18 @@ func (u *upload) load(limit int64) error {
 	defer u.watchdog.stop()
 	// What has only been announced takes no memory.
 	body := bytes.NewBuffer(make([]byte, 0, min(u.r.ContentLength+bytes.MinRead, firstPiece)))
-	_, err := io.CopyN(body, u, u.r.ContentLength)
+	first := min(u.r.ContentLength, replayLimit)
+	if _, err := io.CopyN(body, u, first); err != nil {
+		return err
+	}
+	if rest := u.r.ContentLength - first; rest > 0 {
+		body.Grow(int(rest) + bytes.MinRead)
+		if _, err := io.CopyN(body, u, rest); err != nil {
+			return err
+		}
+	}
 	u.small = body.Bytes()
-	return err
+	return nil
 }
 
 // stalled says whose fault it is that the body stands still.

@@ -47,7 +47,7 @@ type config struct {
 	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Length of request line and header fields together."`
 	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a client may take to send the header of a request."`
 	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"How long a connection without a request is kept."`
-	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, or COS take to begin its answer, before the request is ended. An upload stands still with less than 1 KiB in this time."`
+	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, or COS take to begin its answer, before the request is ended. An upload stands still with less than 1 KiB in this time; of a download, the client has to take 256 KiB."`
 
 	Splay        time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
 	DrainTimeout time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"30s" example:"30s" desc:"How long requests in flight may go on after SIGTERM before they are cut off."`

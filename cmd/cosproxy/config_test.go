@@ -183,6 +183,7 @@ func TestMistakes(t *testing.T) {
 		{"size without a number", []string{"COSPROXY_MAX_BODY=large"}, []string{`COSPROXY_MAX_BODY cannot be read: "large" is no size; write for example 100MiB`}},
 		{"size with an unknown unit", []string{"COSPROXY_MAX_BODY=1MB"}, []string{"COSPROXY_MAX_BODY cannot be read"}},
 		{"size that overflows", []string{"COSPROXY_MAX_BODY=8589934592GiB"}, []string{"COSPROXY_MAX_BODY cannot be read"}},
+		{"headers too large to hold", []string{"COSPROXY_MAX_HEADER_BYTES=2MiB"}, []string{"COSPROXY_MAX_HEADER_BYTES is more than 1MiB"}},
 		{"size of nothing", []string{"COSPROXY_MAX_HEADER_BYTES=0"}, []string{"COSPROXY_MAX_HEADER_BYTES cannot be read"}},
 		{"negative drain", []string{"COSPROXY_DRAIN_TIMEOUT=-1s"}, []string{"COSPROXY_DRAIN_TIMEOUT is negative"}},
 		{"log format", []string{"COSPROXY_LOG_FORMAT=xml"}, []string{`COSPROXY_LOG_FORMAT is "xml": write text or json`}},

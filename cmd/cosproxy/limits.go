@@ -35,6 +35,17 @@ func (c *config) checkLimits(m *mistakes) {
 		m.add(variable("MaxQueued"), "is negative: write for example 200, or 0 to let none wait")
 	}
 	for _, limit := range []struct {
+		field string
+		bytes size
+	}{
+		{"MaxRequestLine", c.MaxRequestLine},
+		{"MaxHeaderBytes", c.MaxHeaderBytes},
+	} {
+		if limit.bytes > 1<<20 {
+			m.add(variable(limit.field), "is more than 1MiB, which every connection could take: write for example 64KiB")
+		}
+	}
+	for _, limit := range []struct {
 		field    string
 		positive bool
 	}{

@@ -129,6 +129,8 @@ func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 	appServer.BaseContext = func(net.Listener) context.Context { return requests }
 	adminServer := proxy.NewServer(s.adminPages(), bounds)
 
+	adminServer.WriteTimeout = s.cfg.StallTimeout // its answers are short
+
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return untilClosed(appServer.Serve(proxy.Listener(app))) })
 	if admin != nil {
