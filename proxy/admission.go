@@ -41,7 +41,7 @@ func (a *admission) enter(ctx context.Context) error {
 	if a.slots.Acquire(patient, 1) == nil {
 		return nil
 	}
-	if context.Cause(patient) != errQueueTimeout { //nolint:errorlint // it is the cause itself
+	if !errors.Is(context.Cause(patient), errQueueTimeout) {
 		return context.Cause(ctx)
 	}
 	return a.refuse("queue_timeout", errQueueTimeout, tooMany, a.limits.Requests)

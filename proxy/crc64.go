@@ -11,7 +11,7 @@ var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // updateCRC adds p to crc, as crc64.Update does with crcTable. With the carry-less
 // multiplication that processors have it is more than ten times as fast
-// (BenchmarkCRC): as a polynomial over GF(2), p is taken modulo the one of the CRC,
+// (BenchmarkCRC on amd64): as a polynomial over GF(2), p is taken modulo the one of the CRC,
 // and there 64 bytes can be replaced by others further on that leave the same rest.
 // What is left in the end goes through the table. The method is that of Gopal et
 // al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction"

@@ -12,7 +12,7 @@ import (
 // the former, and an HTTP/1.0 one with Transfer-Encoding, which net/http
 // forgets. The connection is closed, as the RFC demands.
 func checkFraming(w http.ResponseWriter, r *http.Request) error {
-	c, ok := r.Context().Value(connKey{}).(*conn)
+	c, ok := connOf(r)
 	if !ok {
 		return nil
 	}

@@ -26,7 +26,7 @@ func (x *exchange) hangUpIfUnread() (hangUp func()) {
 	x.w.Header().Set("Connection", "close")
 	return func() {
 		_ = http.NewResponseController(x.w).SetReadDeadline(time.Now().Add(lingerIdle))
-		if c, ok := x.r.Context().Value(connKey{}).(*conn); ok {
+		if c, ok := connOf(x.r); ok {
 			c.unread.Store(true)
 		}
 	}

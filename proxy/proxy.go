@@ -165,7 +165,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Deferred, so that a broken download is counted and logged as well.
 	defer p.finish(x)
 	err := p.serve(x)
-	x.boundLastWrite()
+	boundLastWrite(w, p.limits.StallTimeout)
 	if err != nil {
 		p.fail(x, err)
 	}

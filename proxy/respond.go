@@ -109,7 +109,7 @@ func (x *exchange) cause(err error) error {
 // abort makes the end of the connection look like a failure to HTTP/1.0
 // clients too, for which a clean end is the end of the body.
 func (x *exchange) abort() {
-	c, ok := x.r.Context().Value(connKey{}).(*conn)
+	c, ok := connOf(x.r)
 	if !ok || x.r.ProtoAtLeast(1, 1) {
 		return
 	}

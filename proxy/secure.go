@@ -11,7 +11,7 @@ import (
 // isSecure reports whether the client speaks TLS. net/http knows it only of
 // connections that nothing is wrapped around.
 func isSecure(r *http.Request) bool {
-	c, ok := r.Context().Value(connKey{}).(*conn)
+	c, ok := connOf(r)
 	return r.TLS != nil || ok && c.secure() != nil
 }
 

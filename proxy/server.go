@@ -67,7 +67,7 @@ func NewServer(h http.Handler, o ServerOptions) *http.Server {
 // object is taken for an error of net/http's own. StateIdle ends it.
 func answering(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+		if c, ok := connOf(r); ok {
 			c.answering.Store(true)
 		}
 		h.ServeHTTP(w, r)
@@ -91,6 +91,12 @@ func (l listener) Accept() (net.Conn, error) {
 }
 
 type connKey struct{}
+
+// connOf is the connection of r; ok is false where no Listener has accepted it.
+func connOf(r *http.Request) (c *conn, ok bool) {
+	c, ok = r.Context().Value(connKey{}).(*conn)
+	return c, ok
+}
 
 type conn struct {
 	net.Conn

@@ -87,6 +87,6 @@ func unblockWrites(ctx context.Context, w http.ResponseWriter) (stop func() bool
 
 // boundLastWrite gives what net/http writes of the answer by itself, once the
 // handler is done with it, the time in which a body may stand still.
-func (x *exchange) boundLastWrite() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(x.upload.limits.StallTimeout))
+func boundLastWrite(w http.ResponseWriter, limit time.Duration) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(limit))
 }

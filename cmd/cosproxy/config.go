@@ -36,7 +36,7 @@ type config struct {
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`
 	CAFile    string `env:"COSPROXY_CA_FILE" desc:"PEM file of certificates to trust for COS, STS and the key server, beside those of the system."`
 
-	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' leaves out the CRC-64 of uploads and whole downloads, which costs less than a tenth of a second of CPU per GiB (see 'make bench'). With it, an upload that COS stored differently is an error, and a damaged download is broken off."`
+	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' leaves out the CRC-64 of uploads and whole downloads, which costs about a tenth of a second of CPU per GiB on amd64 (see 'make bench'). With it, an upload that COS stored differently is an error, and a damaged download is broken off."`
 
 	MaxRequests    int           `env:"COSPROXY_MAX_REQUESTS" envDefault:"1024" example:"200" desc:"How many requests may be with COS at once."`
 	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"How many more may wait for their turn; '0' lets none wait. The others are answered with 503 SlowDown."`
