@@ -169,12 +169,20 @@ func readLogs(r io.Reader) *logs {
 // wait returns the first line with this message.
 func (l *logs) wait(t *testing.T, msg string) map[string]any {
 	t.Helper()
+	late := false
+	timer := time.AfterFunc(time.Minute, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		late = true
+		l.more.Broadcast()
+	})
+	defer timer.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for next := 0; ; next++ {
 		for next == len(l.lines) {
-			if l.ended {
-				t.Fatalf("the log ended without %q:\n%s", msg, l.text.String())
+			if l.ended || late {
+				t.Fatalf("the log has no %q:\n%s", msg, l.text.String())
 			}
 			l.more.Wait()
 		}

@@ -58,15 +58,18 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		}
 		return inform(args, std)
 	}
-	cfg, ok := configured(environ, std.err)
+	signal.Ignore(syscall.SIGPIPE) // if nobody reads the log any more, writing it fails and that is all
+	lines := newLogQueue(std.err)
+	defer lines.close()
+	cfg, ok := configured(environ, lines)
 	if !ok {
 		return exitUsage
 	}
-	log := cfg.logger(std.err)
+	log := lines.logger(cfg)
 	for _, warning := range cfg.warnings {
 		log.Warn(warning)
 	}
-	if err := serve(ctx, cfg, log); err != nil {
+	if err := serve(ctx, cfg, log, lines); err != nil {
 		log.Error("cosproxy failed", "error", err)
 		return exitFailure
 	}

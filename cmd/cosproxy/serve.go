@@ -39,7 +39,7 @@ type sidecar struct {
 
 // serve listens, fetches the first keys and serves until ctx ends, and then
 // drains. Its error says why it could not, or how many requests were cut off.
-func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
+func serve(ctx context.Context, cfg *config, log *slog.Logger, lines *logQueue) error {
 	t := newTransports(cfg)
 	defer t.close()
 	s, err := newSidecar(cfg, log, t)
@@ -47,6 +47,7 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger) error {
 		return err
 	}
 	defer s.keys.close()
+	s.registry.MustRegister(lines.metric())
 
 	app, admin, err := cfg.openListeners(log)
 	if err != nil {
