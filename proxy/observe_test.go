@@ -217,7 +217,7 @@ func TestServerErrorsAreLogged(t *testing.T) {
 	cl := &client{t: t, Conn: c}
 	cl.send(noBody)
 	_, _ = c.Read(make([]byte, 1))
-	if log := r.drained(t); !strings.Contains(log, "level=WARN") || !strings.Contains(log, "sentinel") {
+	if log := r.drained(t); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "observe_test.go:") || strings.Contains(log, "sentinel") {
 		t.Errorf("log: %s", log)
 	}
 }

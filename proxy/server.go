@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,7 +59,7 @@ func NewServer(h http.Handler, o ServerOptions) *http.Server {
 	}
 	s.Protocols.SetHTTP1(true)
 	if o.Logger != nil {
-		s.ErrorLog = slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn)
+		s.ErrorLog = log.New(LibraryLog(o.Logger), "", 0)
 	}
 	return s
 }

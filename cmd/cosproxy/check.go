@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -59,6 +60,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	if !asJSON {
 		cfg.note(std.err)
 	}
+	defer logLibraries(slog.New(slog.NewTextHandler(std.err, nil)))()
 	reports, err := checkRoutes(ctx, cfg)
 	if err != nil {
 		fmt.Fprintln(std.err, "cosproxy:", err)

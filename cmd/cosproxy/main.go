@@ -66,6 +66,7 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		return exitUsage
 	}
 	log := lines.logger(cfg)
+	defer logLibraries(log)()
 	for _, warning := range cfg.warnings {
 		log.Warn(warning)
 	}

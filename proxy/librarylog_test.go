@@ -1,0 +1,132 @@
+package proxy_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// untimed is a text log without the time.
+func untimed(w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+func TestLibraryLog_Messages(t *testing.T) {
+	const secret = "TOPSECRET"
+	long := strings.Repeat(secret, 500)
+	for _, tt := range []struct{ name, message, want string }{
+		{
+			"unsolicited response", `Unsolicited response received on idle HTTP channel starting with "` + long + `"; err=<nil>`,
+			`level=WARN msg="Unsolicited response received on idle HTTP channel" bytes=4578`,
+		},
+		{
+			"unsolicited response in lines", "Unsolicited response received on idle HTTP channel starting with\n" + long,
+			`level=WARN msg="Unsolicited response received on idle HTTP channel" bytes=4565`,
+		},
+		{
+			"handshake", "http: TLS handshake error from 127.0.0.1:9: remote error: tls: bad certificate\n",
+			`level=WARN msg="http: TLS handshake error from 127.0.0.1:9: remote error: tls: bad certificate"`,
+		},
+		{
+			"handshake that quotes", `http: TLS handshake error from [::1]:9: tls: client requested ["` + long + `"]`,
+			`level=WARN msg="http: TLS handshake error from [::1]:9: tls: client requested ["`,
+		},
+		{
+			"handshake in lines", "http: TLS handshake error from [::1]:9: EOF\n" + long,
+			`level=WARN msg="http: TLS handshake error from [::1]:9: EOF"`,
+		},
+		{
+			"handshake without end", "http: TLS handshake error from " + strings.Repeat("x", 10_000),
+			`level=WARN msg="http: TLS handshake error from ` + strings.Repeat("x", 200) + `"`,
+		},
+		{
+			"header", `http: invalid Content-Length of "` + secret + `"`,
+			`level=WARN msg="http: invalid Content-Length of" bytes=43`,
+		},
+		{
+			"unknown", "http2: header " + secret + ": " + secret,
+			`level=WARN msg="a library logged a message that is not shown, since it may quote data" bytes=34`,
+		},
+		{
+			"panic of the runtime",
+			"http: panic serving 127.0.0.1:9: runtime error: index out of range [5] with length 3\ngoroutine 7 [running]:\n" +
+				"net/http.(*conn).serve.func1()\n\t/go/src/net/http/server.go:1943 +0xd3\npanic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" +
+				"cosproxy/proxy.(*Proxy).serve(0x5)\n\t/src/cosproxy/proxy/proxy.go:17 +0x1d\ncreated by x\n\t/src/cosproxy/proxy/server.go:9 +0x1d\n",
+			`level=ERROR msg="a handler panicked; please report this line" client=127.0.0.1:9 ` +
+				`panic="runtime error: index out of range [5] with length 3" at="proxy.go:17 server.go:9"`,
+		},
+		{
+			"panic with data",
+			"http: panic serving 127.0.0.1:9: bad header " + secret + "\n\t/" + secret + ".go:1\ngoroutine 7 [running]:\n" +
+				"panic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" + strings.Repeat("f()\n\t/src/a.go:1 +0x1\n", 1000),
+			`level=ERROR msg="a handler panicked; please report this line" client=127.0.0.1:9 ` +
+				`panic="not shown, since it may quote data" at="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got bytes.Buffer
+			log.New(proxy.LibraryLog(untimed(&got)), "", 0).Print(tt.message)
+			if got.String() != tt.want+"\n" {
+				t.Errorf("got  %swant %s", got.String(), tt.want)
+			}
+			if strings.Contains(got.String(), secret) {
+				t.Error("data is in the log")
+			}
+		})
+	}
+}
+
+// FuzzLibraryLog: whatever a library prints, it is one line of bounded length.
+func FuzzLibraryLog(f *testing.F) {
+	f.Add("http: panic serving 127.0.0.1:9: runtime error: x\ngoroutine 7 [running]:\npanic(\n\t/a.go:1")
+	f.Add("http: TLS handshake error from x: \xff\n\"")
+	f.Add("Unsolicited response received on idle HTTP channel starting with \"\r\n")
+	f.Fuzz(func(t *testing.T, message string) {
+		var got bytes.Buffer
+		log.New(proxy.LibraryLog(untimed(&got)), "", 0).Print(message)
+		if n := strings.Count(got.String(), "\n"); n != 1 || got.Len() > 4096 {
+			t.Errorf("%d lines of %d bytes for %q", n, got.Len(), message)
+		}
+	})
+}
+
+// A handler that panics is one line of the log, with the place and without what
+// the panic quotes.
+func TestLibraryLog_PanicOfHandler(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		panic func(n int)
+		says  string
+	}{
+		{"index", func(n int) { _ = make([]int, 3)[n] }, `panic="runtime error: index out of range`},
+		{"type", func(n int) { _ = any(n).(error) }, `panic="interface conversion: `},
+		{"error", func(int) { panic(errors.New("header X-Secret: TOPSECRET\nsecond line")) }, `panic="not shown`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := start(t, setup{})
+			r.server.Handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { tt.panic(5) })
+			c := r.dial(t)
+			c.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			c.end()
+			text := r.drained(t)
+			if strings.Count(text, "\n") != 1 || strings.Contains(text, "TOPSECRET") {
+				t.Errorf("the log is\n%s", text)
+			}
+			if !strings.Contains(text, "level=ERROR") || !strings.Contains(text, tt.says) || !strings.Contains(text, "librarylog_test.go:") {
+				t.Errorf("the log does not say what happened and where:\n%s", text)
+			}
+		})
+	}
+}
