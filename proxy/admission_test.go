@@ -83,21 +83,22 @@ func TestNobodyWaitsForLong(t *testing.T) {
 }
 
 func TestNobodyWaitsIfNoneMay(t *testing.T) {
-	answer := make(chan struct{})
-	r := start(t, setup{
-		options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued = 1, -1 },
-		handle:  func(a *arrival) { <-answer; a.answer(ok) },
+	synctest.Test(t, func(t *testing.T) {
+		answer := make(chan struct{})
+		r := startInBubble(t, setup{
+			options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued = 1, -1 },
+			handle:  func(a *arrival) { <-answer; a.answer(ok) },
+		})
+		c := r.ask(t)
+		if n := len(r.upstream.seen()); n != 1 {
+			t.Fatalf("%d requests are with COS, want 1", n)
+		}
+		if rep := r.get(t, "/key"); rep.status != http.StatusServiceUnavailable {
+			t.Errorf("got\n%s%s", rep.head, rep.body)
+		}
+		close(answer)
+		c.reply("GET")
 	})
-	c := r.dial(t)
-	c.send(noBody)
-	for len(r.upstream.seen()) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	if rep := r.exchange(t, "GET /key HTTP/1.1\r\n\r\n"); rep.status != http.StatusServiceUnavailable {
-		t.Errorf("got\n%s%s", rep.head, rep.body)
-	}
-	close(answer)
-	c.reply("GET")
 }
 
 // A place in the queue is free again when its client leaves, and a slot however

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -20,6 +22,8 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does
+	startWithHangup(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
@@ -28,6 +32,16 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// startWithHangup has the programs of scripts start with SIGHUP as a terminal's
+// have it: a signal that is caught here is at its default there (exec(3)). One that
+// is ignored would be ignored there too, and a shell cannot trap it then (POSIX,
+// trap), so that scripts that send one would wait without end.
+func startWithHangup(t *testing.T) {
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
 }
 
 // TestCancelledContextEndsCommand is about embedding: run must not outlive its
