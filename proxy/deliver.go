@@ -139,7 +139,11 @@ func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http
 	if err := t.sign(req, creds, d.form()); err != nil {
 		return nil, err
 	}
-	return t.base.RoundTrip(req)
+	resp, err := t.base.RoundTrip(req)
+	if err == nil {
+		secretsOf(creds.Token, req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
+	}
+	return resp, err
 }
 
 // isPassing reports whether a status says that the same request may succeed

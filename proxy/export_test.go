@@ -1,5 +1,7 @@
 package proxy
 
+import "io"
+
 // ParseQuery shows the query parser: the text for the wire and the decoded
 // pairs.
 func ParseQuery(raw string) (wire string, pairs [][2]string, err error) {
@@ -39,3 +41,8 @@ func Classify(method, key, rawQuery string) (string, error) {
 
 // UpdateCRC is the checksum of bodies.
 var UpdateCRC = updateCRC
+
+// MaskedBody shows what becomes of an error body with these secrets in it.
+func MaskedBody(body io.Reader, secrets ...string) io.Reader {
+	return &maskedBody{ReadCloser: io.NopCloser(body), secrets: secrets}
+}

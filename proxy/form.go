@@ -28,6 +28,16 @@ type form struct {
 	stream   io.Reader // the same otherwise
 	length   int64     // of either
 	sum      *fileSum  // of the file; nil if it is not compared
+
+	signature string // of the last attempt
+}
+
+// signed is the signature inside the form, empty where f is nil.
+func (f *form) signed() string {
+	if f == nil {
+		return ""
+	}
+	return f.signature
 }
 
 // readForm reads the form up to its file, and checks that the route allows the
@@ -273,6 +283,11 @@ func (f *form) sign(s *signer.Signer, req *http.Request, creds signer.Credential
 	fields, err := s.SignForm(conditions, creds, now)
 	if err != nil {
 		return err
+	}
+	for _, field := range fields {
+		if field.Name == "q-signature" {
+			f.signature = field.Value
+		}
 	}
 	head := f.head(fields)
 	req.ContentLength = int64(len(head)) + f.length

@@ -42,6 +42,10 @@ func parseQuery(raw string) (query, error) {
 		if err != nil {
 			return query{}, err
 		}
+		if key == "" {
+			return query{}, errorf(http.StatusBadRequest, "InvalidURI",
+				"The query has a parameter without a name, which COS and a signature read differently. Write name=value.")
+		}
 		if signatureParams[strings.ToLower(p.key)] {
 			changed = true
 			continue

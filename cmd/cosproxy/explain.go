@@ -78,6 +78,9 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 		had := creds.Token != ""
 		if creds, signed = answer.adopt(creds, now); !had && creds.Token != "" {
 			which += "; the session token is that of COS's answer"
+			if answer.unknownToken {
+				which += ", where it is masked"
+			}
 		}
 	}
 	o, err := dryRun(r, proxy.Options{Routes: routes, AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins}, creds, signed)

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -114,6 +115,48 @@ func TestMismatchWithoutKey(t *testing.T) {
 	}
 }
 
+// maskToken is what cosproxy does to the answers that it passes on.
+func maskToken(answer, token string) string {
+	for _, form := range []string{token, url.QueryEscape(token)} {
+		answer = strings.ReplaceAll(answer, form, strings.Repeat("*", len(form)))
+	}
+	return answer
+}
+
+// TestMismatch_MaskedToken: explain copes with answers as applications get them.
+func TestMismatch_MaskedToken(t *testing.T) {
+	bucket := []string{"COSPROXY_BUCKET=examplebucket-1250000000", "COSPROXY_REGION=ap-guangzhou"}
+	dropped := func(r *http.Request) { r.Header.Del("Range") }
+	other := strings.Repeat("o", len(url.QueryEscape(testToken)))
+	hasOther := func(r *http.Request) { r.Header.Set("X-Cos-Security-Token", other) }
+	longer := func(r *http.Request) { r.Header.Set("X-Cos-Security-Token", other+"o") }
+	for _, tt := range []struct {
+		name    string
+		change  func(*http.Request)
+		token   string // in the answer
+		environ []string
+		code    int
+		want    string
+	}{
+		{"same token", spoil, testToken, staticKey(), exitOK, "No difference"},
+		{"another as long", hasOther, other, staticKey(), exitFailure, "StringToSign, line 3, the SHA-1 of HttpString:"},
+		{"another", longer, other + "o", staticKey(), exitFailure, "COS:  x-cos-security-token=[masked], another value"},
+		{"no token here", spoil, testToken, bucket, exitOK, "is compared.\n\nNo difference"},
+		{"no token here, and a header", dropped, testToken, bucket, exitFailure, "the header range:\n  here: range=bytes%3D0-1\n  COS:  (not there)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			answer := maskToken(refusal(t, tt.change), tt.token)
+			if !strings.Contains(answer, "x-cos-security-token=***") {
+				t.Fatalf("nothing is masked:\n%s", answer)
+			}
+			code, out := explainOutput(t, answer, time.Now(), tt.environ, explainGet...)
+			if code != tt.code || !strings.Contains(out, tt.want) || strings.Contains(out, testToken) {
+				t.Errorf("exit code %d, want %d with %q:\n%s", code, tt.code, tt.want, out)
+			}
+		})
+	}
+}
+
 // TestMismatchOfKeyThatEnds: the window of a key from STS ends with it.
 func TestMismatchOfKeyThatEnds(t *testing.T) {
 	now := time.Unix(1893456000, 0)
@@ -141,6 +184,7 @@ func FuzzMismatch(f *testing.F) {
 	f.Add("sha1\n1;2\n3\n", "get\n/\n\nhost=h\n")
 	f.Add("", "get\n/a\nb\n\n\n")
 	f.Add("\n\n", "\n\n\n&&=&x-cos-security-token=%zz")
+	f.Add("sha1\n1;2\n3\n", "get\n/\n\nhost=h&x-cos-security-token=****\n")
 	f.Add("sha1\n9223372036854775807;-9223372036854775808\n", "")
 	f.Fuzz(func(t *testing.T, toSign, format string) {
 		m := mismatch{StringToSign: toSign, FormatString: format}

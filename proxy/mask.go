@@ -1,0 +1,249 @@
+package proxy
+
+import (
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// secrets are the session token and the signature of one attempt. COS repeats
+// both in its SignatureDoesNotMatch, and the client must not learn either.
+type secrets []string
+
+// secretsOf are those of a signed request; form is the signature inside the body
+// of a form upload.
+func secretsOf(token, authorization, form string) secrets {
+	_, header, _ := strings.Cut(authorization, "q-signature=")
+	header, _, _ = strings.Cut(header, "&")
+	var all secrets
+	for _, s := range []string{token, header, form} {
+		if s != "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// maskResponse puts as many * in the place of each secret, in the header fields and
+// in the body of an error response. Lengths stay, and so does everything else. A
+// body in the coding gzip is decoded, and one in another coding is dropped: it
+// cannot be searched.
+func (s secrets) maskResponse(resp *http.Response) {
+	if resp.StatusCode < http.StatusBadRequest || len(s) == 0 {
+		return
+	}
+	for _, values := range resp.Header {
+		for i, v := range values {
+			values[i] = s.mask(v)
+		}
+	}
+	if resp.Request.Method == http.MethodHead {
+		return
+	}
+	body := resp.Body
+	switch coding := strings.ToLower(strings.Join(resp.Header["Content-Encoding"], ",")); coding {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		body = &gunzipped{ReadCloser: body}
+		resp.ContentLength = -1
+		resp.Header.Del("Content-Encoding")
+		resp.Header.Del("Content-Length")
+	default:
+		body.Close()
+		body, resp.ContentLength = http.NoBody, 0
+		resp.Header.Del("Content-Encoding")
+		resp.Header.Set("Content-Length", "0")
+	}
+	resp.Body = &maskedBody{ReadCloser: body, secrets: s}
+}
+
+// gunzipped decodes a body from its first Read on.
+type gunzipped struct {
+	io.ReadCloser
+	decoder *gzip.Reader
+}
+
+// Read implements io.Reader.
+func (g *gunzipped) Read(p []byte) (int, error) {
+	if g.decoder == nil {
+		decoder, err := gzip.NewReader(g.ReadCloser)
+		if err != nil {
+			return 0, err
+		}
+		g.decoder = decoder
+	}
+	return g.decoder.Read(p)
+}
+
+// mask is maskResponse for a text.
+func (s secrets) mask(text string) string {
+	b := []byte(text)
+	s.maskPrefix(b, true)
+	return string(b)
+}
+
+// maskPrefix masks the secrets in b in place and returns how many bytes of b are
+// final. The others may be the beginning of a secret; whole says that none come.
+func (s secrets) maskPrefix(b []byte, whole bool) int {
+	for i := 0; i < len(b); {
+		n, partial := s.find(b[i:])
+		switch {
+		case n > 0:
+			for j := range n {
+				b[i+j] = '*'
+			}
+			i += n
+		case partial && !whole:
+			return i
+		default:
+			i++
+		}
+	}
+	return len(b)
+}
+
+// find returns the length of the secret that b begins with, and zero if there is
+// none. partial reports that there may be one when more of b is known.
+func (s secrets) find(b []byte) (n int, partial bool) {
+	for _, secret := range s {
+		n, ok, more := spells(b, secret)
+		if ok {
+			return n, false
+		}
+		partial = partial || more
+	}
+	return 0, partial
+}
+
+// spells returns how many bytes at the beginning of b spell secret, each character
+// of it as it is, percent-encoded once or twice, or escaped as XML or JSON does.
+func spells(b []byte, secret string) (n int, ok, partial bool) {
+	for k := range len(secret) {
+		lengths, count, more := spellings(b[n:], secret[k])
+		partial = partial || more
+		switch count {
+		case 0:
+			return 0, false, partial
+		case 1:
+			n += lengths[0]
+			continue
+		}
+		for _, length := range lengths[:count] { // a % may be one, or begin an escape sequence
+			rest, ok, more := spells(b[n+length:], secret[k+1:])
+			if ok {
+				return n + length + rest, true, false
+			}
+			partial = partial || more
+		}
+		return 0, false, partial
+	}
+	return n, true, false
+}
+
+// spellings returns how long c at the beginning of b may be, in each way to write
+// it that fits. partial reports that b ends inside one.
+func spellings(b []byte, c byte) (lengths [3]int, count int, partial bool) {
+	if len(b) == 0 {
+		return lengths, 0, true
+	}
+	add := func(n int) { lengths[count], count = n, count+1 }
+	if b[0] == c {
+		add(1)
+	}
+	switch b[0] {
+	case '%':
+		if len(b) >= 3 && isCode(b[1:3], 16, c) {
+			add(3)
+		}
+		if len(b) >= 5 && b[1] == '2' && b[2] == '5' && isCode(b[3:5], 16, c) {
+			add(5)
+		}
+		partial = len(b) < 3 || len(b) < 5 && b[1] == '2' && b[2] == '5'
+	case '&':
+		n, more := referenceLength(b, c)
+		if partial = more; n > 0 {
+			add(n)
+		}
+	case '\\':
+		n, more := backslashLength(b, c)
+		if partial = more; n > 0 {
+			add(n)
+		}
+	}
+	return lengths, count, partial
+}
+
+// maxReference is the length of the longest reference that is recognized. Leading
+// zeros could make it longer still.
+const maxReference = len("&#x00002f;")
+
+var namedReferences = map[string]byte{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\''}
+
+// referenceLength is for references to entities and characters (XML 1.0, 4.1).
+func referenceLength(b []byte, c byte) (n int, partial bool) {
+	for n = 1; n < len(b) && n < maxReference && b[n] != ';'; n++ {
+	}
+	switch {
+	case n == maxReference:
+		return 0, false
+	case n == len(b):
+		return 0, true
+	}
+	name := b[1:n]
+	named, known := namedReferences[string(name)]
+	switch {
+	case known && named == c,
+		len(name) > 1 && name[0] == '#' && isCode(name[1:], 10, c),
+		len(name) > 2 && name[0] == '#' && name[1]|0x20 == 'x' && isCode(name[2:], 16, c):
+		return n + 1, false
+	}
+	return 0, false
+}
+
+// backslashLength is for the escapes of JSON (RFC 8259, 7).
+func backslashLength(b []byte, c byte) (n int, partial bool) {
+	switch {
+	case len(b) < 2, b[1] == 'u' && len(b) < 6:
+		return 0, true
+	case b[1] == 'u' && isCode(b[2:6], 16, c):
+		return 6, false
+	case b[1] == c && c != 'u':
+		return 2, false
+	}
+	return 0, false
+}
+
+// isCode reports whether digits are the number of c.
+func isCode(digits []byte, base int, c byte) bool {
+	code, err := strconv.ParseUint(string(digits), base, 32)
+	return err == nil && code == uint64(c)
+}
+
+// maskedBody masks secrets in a body while it streams. It holds back only bytes
+// that may be the beginning of a secret.
+type maskedBody struct {
+	io.ReadCloser
+	secrets secrets
+	held    []byte // read and not yet final
+	ready   []byte // final
+	err     error  // comes when ready is empty
+}
+
+// Read implements io.Reader.
+func (m *maskedBody) Read(p []byte) (int, error) {
+	for len(m.ready) == 0 {
+		if m.err != nil {
+			return 0, m.err
+		}
+		var piece [4 << 10]byte
+		n, err := m.ReadCloser.Read(piece[:])
+		m.held, m.err = append(m.held, piece[:n]...), err
+		final := m.secrets.maskPrefix(m.held, err != nil)
+		m.ready, m.held = m.held[:final], m.held[final:]
+	}
+	n := copy(p, m.ready)
+	m.ready = m.ready[n:]
+	return n, nil
+}
