@@ -268,6 +268,9 @@ func (s *sidecar) waitInFlight(t testing.TB, n int) {
 // do sends one request and returns the status and the whole body.
 func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
 	t.Helper()
+	if method == http.MethodGet || method == http.MethodHead {
+		body = http.NoBody
+	}
 	req, err := http.NewRequestWithContext(context.Background(), method, url, body)
 	if err != nil {
 		t.Fatal(err)

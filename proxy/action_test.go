@@ -74,7 +74,6 @@ func TestClassify(t *testing.T) {
 		{"GET", "k", "acl&tagging", "name/cos:GetObjectACL"}, // COS routes on the first
 		{"GET", "k", "tagging&acl", "name/cos:GetObjectTagging"},
 		{"GET", "k", "prefix=acl", "name/cos:GetObject"},
-		{"GET", "k", "=acl", "name/cos:GetObject"},
 		{"GET", "k", "imageMogr2/thumbnail/50x", "name/cos:GetObject"},
 		{"HEAD", "k", "acl", ""},
 		{"DELETE", "k", "acl", ""},

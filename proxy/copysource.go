@@ -37,10 +37,12 @@ func (p *Proxy) copySource(r *http.Request) (*copySource, error) {
 	if s.from != nil || name == "" || isCOSName(name) || !p.guard.answersTo(r, name) {
 		return s, nil
 	}
-	if rt := p.localRoute(name, "/"+key); rt != nil {
+	// As for requests, an escaped slash is part of a key and ends no path prefix.
+	if rt := p.localRoute(name, "/"+escaped); rt != nil {
+		from := len(rt.PathPrefix) - 1
 		s.from = []*route{rt}
-		s.key = rt.KeyPrefix + ("/" + key)[len(rt.PathPrefix):]
-		s.rawPath = strings.ReplaceAll(url.QueryEscape(s.key), "+", "%20") + version
+		s.key = rt.KeyPrefix + key[from:]
+		s.rawPath = (&url.URL{Path: "/" + rt.KeyPrefix}).EscapedPath()[1:] + s.rawPath[from:]
 	}
 	return s, nil
 }

@@ -15,10 +15,10 @@ func TestCopySourceNames(t *testing.T) {
 		{cosHost + "/dir/a+b%20c?versionId=1+2", cosHost + "/dir/a%2Bb%20c?versionId=1+2"},
 		{cosHost + ":80/dir/a?versionId=1", cosHost + "/dir/a?versionId=1"},
 		{"EXAMPLEBUCKET-1250000000.COS.AP-GUANGZHOU.MYQCLOUD.COM./dir/a", cosHost + "/dir/a"},
-		{"localhost/p/a%20b+c?versionId=1", cosHost + "/dir%2Fa%20b%2Bc?versionId=1"},
-		{"127.0.0.1:4360/p%2Fa", cosHost + "/dir%2Fa"},
-		{"photos.example/p/a", cosHost + "/dir%2Fa"},
-		{"allowed.example:1/p/a", cosHost + "/dir%2Fa"},
+		{"localhost/p/a%20b+c?versionId=1", cosHost + "/dir/a%20b%2Bc?versionId=1"},
+		{"127.0.0.1:4360/p/p%2Fa%2fb", cosHost + "/dir/p%2Fa%2fb"},
+		{"photos.example/p/a", cosHost + "/dir/a"},
+		{"allowed.example:1/p/a", cosHost + "/dir/a"},
 	}
 	for _, name := range cosNames(bucket) {
 		tests = append(tests, struct{ source, arrives string }{name + "/dir/a", cosHost + "/dir/a"})
@@ -59,6 +59,7 @@ func TestCopySourceNamesThatLeadElsewhere(t *testing.T) {
 		"localhost/p/../a":     {403, "AccessDenied"}, // out of the prefixes
 		"localhost/p/%2e%2e/a": {403, "AccessDenied"},
 		"localhost/p%2F..%2Fa": {403, "AccessDenied"},
+		"localhost/p%2Fa":      {403, "AccessDenied"}, // no route: an escaped slash ends no path prefix
 		"other-1250000000.cos.ap-guangzhou.myqcloud.com/dir/a": {403, "AccessDenied"},
 		bucket + ".cos." + region + ".evil.example/dir/a":      {403, "AccessDenied"},
 		bucket + ".cos.ap-beijing.tencentcos.cn/dir/a":         {403, "AccessDenied"},

@@ -94,7 +94,7 @@ func formBoundary(r *http.Request, q query) (string, error) {
 			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", q.params[0].key)
 	}
 	for name := range r.Header {
-		if notForwarded[name] || !strings.HasPrefix(name, "X-Cos-") && !strings.HasPrefix(name, "X-Ci-") && name != "Pic-Operations" {
+		if !isForwarded(name) || !strings.HasPrefix(name, "X-Cos-") && !strings.HasPrefix(name, "X-Ci-") && name != "Pic-Operations" {
 			continue
 		}
 		return "", errorf(http.StatusBadRequest, "InvalidArgument",

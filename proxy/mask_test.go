@@ -83,7 +83,7 @@ func TestMaskedBody_LeavesTheRest(t *testing.T) {
 // once: COS may send the rest much later.
 func TestMaskedBody_DoesNotWait(t *testing.T) {
 	r, w := io.Pipe()
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	body := proxy.MaskedBody(r, "token-sentinel-1")
 	go func() {
 		_, _ = io.WriteString(w, "<Error>tok")

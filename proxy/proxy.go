@@ -185,6 +185,9 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := p.guard.check(x.r); err != nil {
 		return err
 	}
+	if err := x.checkNoBody(); err != nil {
+		return err
+	}
 	q, err := parseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return err

@@ -80,29 +80,8 @@ var hopByHop = map[string]bool{
 	"Upgrade":             true,
 }
 
-// notForwarded are the end-to-end request headers that COS must not get from
-// a client: its own signature and token, in the S3 manner too, what names the
-// inside of the network, and cookies, which browsers share between all ports of
-// localhost.
-var notForwarded = map[string]bool{
-	"Authorization":        true,
-	"X-Cos-Security-Token": true,
-	"X-Ci-Security-Token":  true,
-	"X-Amz-Security-Token": true,
-	"X-Amz-Date":           true,
-	"X-Amz-Content-Sha256": true,
-	"Expect":               true,
-	"Forwarded":            true,
-	"Cookie":               true,
-	"X-Real-Ip":            true,
-	// COS knows neither, but net/http would send any request with one twice.
-	"Idempotency-Key":   true,
-	"X-Idempotency-Key": true,
-}
-
-// outboundHeader copies the headers that go on to COS. Hop-by-hop headers, and
-// those that Connection names, are left out before anything is signed. Connection
-// may not name a header that says what the request does.
+// outboundHeader copies the headers that go on to COS. Those that Connection names
+// are left out before anything is signed. Connection may not name a header that says what the request does.
 func outboundHeader(in http.Header) (http.Header, error) {
 	named := connectionOptions(in)
 	for k := range named {
@@ -115,11 +94,9 @@ func outboundHeader(in http.Header) (http.Header, error) {
 	// Room for what signing adds: growing a map costs more than both headers.
 	out := make(http.Header, len(in)+4)
 	for k, v := range in {
-		if hopByHop[k] || notForwarded[k] || named[k] ||
-			strings.HasPrefix(k, "Proxy-") || strings.HasPrefix(k, "X-Forwarded-") {
-			continue
+		if isForwarded(k) && !named[k] {
+			out[k] = v
 		}
-		out[k] = v
 	}
 	if _, ok := out["User-Agent"]; !ok {
 		// net/http would send its own name for a client that sent none.

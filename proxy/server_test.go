@@ -72,10 +72,10 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 func TestLargeHeadersThatFit(t *testing.T) {
 	r := start(t, setup{})
 	note := strings.Repeat("x", 60<<10)
-	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nX-Note: "+note+"\r\n\r\n"); rep.status != http.StatusOK {
+	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nX-Cos-Meta-Note: "+note+"\r\n\r\n"); rep.status != http.StatusOK {
 		t.Fatalf("status %d: %s", rep.status, rep.body)
 	}
-	if r.upstream.only(t).Header.Get("X-Note") != note {
+	if r.upstream.only(t).Header.Get("X-Cos-Meta-Note") != note {
 		t.Error("the header arrived changed")
 	}
 }
