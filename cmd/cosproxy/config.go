@@ -49,10 +49,11 @@ type config struct {
 	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"How long a connection without a request is kept."`
 	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, or COS take to begin its answer, before the request is ended. An upload stands still with less than 1 KiB in this time; of a download, the client has to take 256 KiB."`
 
-	Splay        time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
-	DrainTimeout time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"30s" example:"30s" desc:"How long requests in flight may go on after SIGTERM before they are cut off."`
-	LogFormat    string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
-	LogLevel     slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is a line at 'info'."`
+	Splay         time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
+	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM or SIGHUP, with '/readyz' at 503 and 'Connection: close' on every response. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
+	DrainTimeout  time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"How long requests may go on after SIGTERM or SIGHUP, counted from the signal, before they are cut off. Kubernetes kills a pod after 30s unless told otherwise."`
+	LogFormat     string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
+	LogLevel      slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is a line at 'info'."`
 
 	routes   []*routeConfig // those to serve, complete: of the short form, or numbered
 	roots    *x509.CertPool // the system's and CAFile's; nil without CAFile

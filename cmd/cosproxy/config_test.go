@@ -254,7 +254,7 @@ func TestDefaults(t *testing.T) {
 		cfg.DrainTimeout, cfg.LogFormat, cfg.LogLevel, cfg.UnsafeListen, cfg.AllowedHosts, cfg.roots == nil)
 	want := "127.0.0.1:4360 127.0.0.1:4361 sts 0s " +
 		"https://{bucket}.cos.{region}.myqcloud.com https://sts.tencentcloudapi.com " +
-		"30s text INFO false  true\n"
+		"25s text INFO false  true\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

@@ -63,7 +63,7 @@ func variable(field string) string { return settingOf(field).variable }
 const usageHead = `cosproxy signs plain HTTP requests for Tencent COS with temporary keys.
 
 Usage:
-  cosproxy                   serve until SIGTERM or SIGINT
+  cosproxy                   serve until SIGTERM, SIGINT or SIGHUP
   cosproxy check [--json]    fetch a key for each route, try it on COS, and say
                              what is wrong
   cosproxy explain ...       show how a request is signed, and why COS refused it

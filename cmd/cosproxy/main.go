@@ -1,6 +1,6 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS
 // with temporary keys. It listens on loopback, takes every setting from the
-// environment and serves its routes until SIGTERM or SIGINT. The commands check,
+// environment and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands check,
 // explain and policy say what the settings come to.
 //
 // Start it with --help to see the settings.
@@ -24,15 +24,26 @@ const (
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2) // neither signal may be lost
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitFailure)
-	}()
+	go endOnSignal(cancel)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), streams{os.Stdin, os.Stdout, os.Stderr}))
+}
+
+// endOnSignal has the first signal end the program in its own way, and another
+// SIGINT or SIGTERM end it at once. SIGHUP counts unless the program was started
+// with it ignored, as by nohup; a terminal that is closed may send several.
+func endOnSignal(end func()) {
+	signals := make(chan os.Signal, 4) // none may be lost
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	<-signals
+	end()
+	for s := range signals {
+		if s != syscall.SIGHUP {
+			os.Exit(exitFailure)
+		}
+	}
 }
 
 // streams are where a command reads and writes.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,12 +16,6 @@ import (
 	"cosproxy/credcache"
 	"cosproxy/proxy"
 )
-
-var errDrained = errors.New("cosproxy ends, and the time to drain is over")
-
-// cutGrace is the time that requests have to notice that they are cut off, and
-// to be logged.
-const cutGrace = time.Second
 
 // sidecar is one running cosproxy.
 type sidecar struct {
@@ -152,39 +145,15 @@ func untilClosed(err error) error {
 	return err
 }
 
-// counted keeps the number of requests in flight.
+// counted keeps the number of requests in flight. From the beginning of the
+// shutdown on, each response ends its connection.
 func (s *sidecar) counted(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.inFlight.Add(1)
 		defer s.inFlight.Add(-1)
+		if s.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-// drain stops accepting, lets the requests in flight end, and cuts off those
-// that have not after the timeout: first through their context, so that they
-// are logged, then through their connection.
-func (s *sidecar) drain(server *http.Server, cut context.CancelCauseFunc) error {
-	s.draining.Store(true)
-	s.log.Info("draining", "in_flight", s.inFlight.Load(), "timeout", s.cfg.DrainTimeout.String())
-	if shutdown(server, s.cfg.DrainTimeout) == nil {
-		return nil
-	}
-	left := s.inFlight.Load()
-	cut(errDrained)
-	err := shutdown(server, cutGrace)
-	if err != nil {
-		err = server.Close()
-	}
-	if left == 0 { // there were only connections that had not asked for anything
-		return err
-	}
-	return errors.Join(err, fmt.Errorf("requests in flight that were cut off: %d; if they need longer than %v, raise %s",
-		left, s.cfg.DrainTimeout, variable("DrainTimeout")))
-}
-
-func shutdown(server *http.Server, timeout time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	return server.Shutdown(ctx)
 }

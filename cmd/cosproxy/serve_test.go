@@ -278,6 +278,8 @@ func TestSignals(t *testing.T) {
 	}{
 		{"SIGTERM waits for the request", []os.Signal{syscall.SIGTERM}, exitOK},
 		{"SIGINT waits for the request", []os.Signal{os.Interrupt}, exitOK},
+		{"SIGHUP waits for the request", []os.Signal{syscall.SIGHUP}, exitOK},
+		{"a second SIGHUP changes nothing", []os.Signal{syscall.SIGTERM, syscall.SIGHUP}, exitOK},
 		{"a second signal ends at once", []os.Signal{syscall.SIGTERM, os.Interrupt}, exitFailure},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -108,9 +108,7 @@ func (c *config) check(m *mistakes) {
 	if c.Splay < 0 {
 		m.add(variable("Splay"), "is negative: write for example 20s, or 0s to fetch at once")
 	}
-	if c.DrainTimeout < 0 {
-		m.add(variable("DrainTimeout"), "is negative: write for example 30s, or 0s to cut off at once")
-	}
+	c.checkShutdown(m)
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		m.add(variable("LogFormat"), "is %q: write text or json", c.LogFormat)
 	}
