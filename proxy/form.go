@@ -258,6 +258,7 @@ var formHeaders = map[string]bool{
 	"Origin":          true,
 	"Referer":         true,
 	"User-Agent":      true,
+	"Via":             true, // the proxy's own
 }
 
 func (f *form) setHeader(h http.Header) {

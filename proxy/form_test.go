@@ -73,7 +73,7 @@ func TestFormUpload(t *testing.T) {
 				if a.ContentLength != int64(len(a.body)) || a.wire().Get("Transfer-Encoding") != "" {
 					t.Errorf("%d bytes for\n%s", len(a.body), a.head)
 				}
-				wantNames := []string{"Host", "User-Agent", "Content-Length", "Content-Type", "Origin"}
+				wantNames := []string{"Host", "User-Agent", "Content-Length", "Content-Type", "Origin", "Via"}
 				if got := fieldNames(a.head); !slices.Equal(got, wantNames) {
 					t.Errorf("headers %q, want %q", got, wantNames)
 				}

@@ -49,6 +49,7 @@ type Proxy struct {
 	bucketHosts  map[string][]*route // by the host of the endpoint and the names that COS has for the bucket
 	serviceHosts map[string]bool     // that list the buckets of the account
 	guard        guard
+	via          *via
 	limits       Limits
 	admission    *admission
 	checksums    bool
@@ -79,7 +80,7 @@ func New(o Options) (*Proxy, error) {
 	p := &Proxy{
 		bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool),
 		limits: limits, admission: newAdmission(limits, m), checksums: !o.SkipChecksums,
-		log: o.Logger, metrics: m,
+		log: o.Logger, metrics: m, via: newVia(),
 	}
 	hosts := slices.Clone(o.AllowedHosts)
 	for _, r := range o.Routes {
@@ -182,6 +183,9 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := checkRequestLine(x.r); err != nil {
 		return err
 	}
+	if err := p.via.check(x.r.Header); err != nil {
+		return err
+	}
 	if err := p.guard.check(x.r); err != nil {
 		return err
 	}
@@ -203,6 +207,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	out.Header["Via"] = p.via.header(x.r.Header)
 	x.out, x.upload.summed = out, p.checksums && x.target.storesBody(x.r.Header)
 	if err := p.admission.enter(x.ctx); err != nil {
 		return x.failure(err)

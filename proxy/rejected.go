@@ -73,7 +73,7 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 	} else {
 		location := *d.req.URL
 		location.RawQuery = "location"
-		req.URL, req.Header = &location, http.Header{"User-Agent": d.req.Header["User-Agent"]}
+		req.URL, req.Header = &location, http.Header{"User-Agent": d.req.Header["User-Agent"], "Via": d.req.Header["Via"]}
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
 	}
 	if t.sign(req, creds, nil) != nil {

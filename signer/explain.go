@@ -107,6 +107,8 @@ func unsignedReason(name string) string {
 		return "the hops on the way decide on it"
 	case "date":
 		return "COS takes the time from KeyTime"
+	case "via":
+		return "hops on the way add themselves to it"
 	case "user-agent", "accept-encoding":
 		return "hops on the way may rewrite it"
 	}

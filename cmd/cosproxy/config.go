@@ -70,6 +70,7 @@ func parseConfig(environ []string) (*config, error) {
 	cfg.parseRoutes(vars, found)
 	cfg.check(found)
 	checkProxies(found, vars)
+	cfg.checkLoops(found, vars)
 	cfg.warnUnknown(vars)
 	return cfg, errors.Join(found.errs...)
 }

@@ -93,8 +93,8 @@ func (o outcome) describe(w io.Writer, r *http.Request) {
 		fmt.Fprintf(w, "Route:             %s, object key %s, %s\n", o.Route, signer.Redact(o.Key), o.Action)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		// Those that signing sets are in sent.Header too, but not the client's.
-		if _, kept := o.sent.Header[name]; !kept || name == "Authorization" || name == "X-Cos-Security-Token" {
+		// Those that cosproxy sets are in sent.Header too, but not the client's.
+		if _, kept := o.sent.Header[name]; !kept || name == "Authorization" || name == "X-Cos-Security-Token" || name == "Via" {
 			fmt.Fprintf(w, "Not sent:          %s: cosproxy keeps it from COS\n", signer.Redact(name))
 		}
 	}
