@@ -16,6 +16,17 @@ import (
 	"cosproxy/signer"
 )
 
+const checkUsage = `cosproxy check fetches a key for each route, tries it on COS with a request that
+changes nothing, and says what is wrong.
+
+Usage:
+  cosproxy check [--json]
+
+  --json   print what was found as JSON
+
+Exit codes: 0 every route works, 1 something is wrong, 2 wrong arguments.
+`
+
 // checkTimeout limits the request to COS. Fetching a key has a limit of its own.
 const checkTimeout = 15 * time.Second
 
@@ -45,19 +56,20 @@ type report struct {
 // runCheck fetches a key for each route and tries it on COS with a request that
 // changes nothing.
 func runCheck(ctx context.Context, args, environ []string, std streams) int {
-	asJSON := len(args) == 1 && args[0] == "--json"
-	if len(args) > 0 && !asJSON {
-		return unexpected(append([]string{"check"}, args...), std)
+	flags := newFlags("check")
+	asJSON := flags.Bool("json", false, "")
+	if code, ends := parseFlags(flags, args, checkUsage, std); ends {
+		return code
 	}
 	cfg, err := parseConfig(environ)
-	if err != nil && asJSON {
+	if err != nil && *asJSON {
 		return result{Mistakes: strings.Split(err.Error(), "\n"), Notes: cfg.warnings}.write(std)
 	}
 	if err != nil {
 		cfg.complain(err, std.err)
 		return exitFailure
 	}
-	if !asJSON {
+	if !*asJSON {
 		cfg.note(std.err)
 	}
 	defer logLibraries(slog.New(slog.NewTextHandler(std.err, nil)))()
@@ -70,7 +82,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	for _, r := range reports {
 		all.OK = all.OK && r.OK
 	}
-	if asJSON {
+	if *asJSON {
 		return all.write(std)
 	}
 	for _, r := range reports {

@@ -271,7 +271,7 @@ func TestCheckGolden(t *testing.T) {
 }
 
 func TestCheckArguments(t *testing.T) {
-	for _, args := range [][]string{{"--yaml"}, {"--json", "--json"}, {"/photos/"}} {
+	for _, args := range [][]string{{"--yaml"}, {"--json", "/photos/"}, {"/photos/"}, {"--json=maybe"}, {"-j"}} {
 		code, out := checked(t, args, settingsFor()...)
 		if code != exitUsage || !strings.Contains(out, "unexpected arguments") {
 			t.Errorf("%q: exit code %d, %s", args, code, out)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -44,11 +46,11 @@ var exampleKey = signer.Credentials{
 }
 
 func runExplain(ctx context.Context, args, environ []string, std streams) int {
-	if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+	code, err := explain(ctx, args, environ, std, time.Now())
+	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(std.out, explainUsage)
 		return exitOK
 	}
-	code, err := explain(ctx, args, environ, std, time.Now())
 	if err != nil {
 		fmt.Fprintf(std.err, "cosproxy explain: %v\nRun cosproxy explain --help to see what it takes.\n", err)
 		return exitUsage
@@ -104,27 +106,15 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 }
 
 // parseRequest reads METHOD URL [-H 'Name: value']... into what a server would
-// receive. No error repeats a value, since that may be a secret.
+// receive. It returns flag.ErrHelp where help is asked for. No error repeats a
+// value, since that may be a secret.
 func parseRequest(args []string) (*http.Request, error) {
-	var words []string
-	header := make(http.Header)
-	for i := 0; i < len(args); i++ {
-		if args[i] != "-H" {
-			words = append(words, args[i])
-			continue
-		}
-		i++
-		if i == len(args) {
-			return nil, errors.New("-H has nothing behind it: write -H 'Name: value'")
-		}
-		name, value, ok := strings.Cut(args[i], ":")
-		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			return nil, errors.New("a -H has no name and colon, or a blank in the name: write -H 'Name: value'")
-		}
-		header.Add(name, strings.TrimSpace(value))
+	words, header, err := parseWords(args)
+	if err != nil {
+		return nil, err
 	}
 	if len(words) != 2 || strings.HasPrefix(words[0], "-") || strings.HasPrefix(words[1], "-") {
-		return nil, errors.New("it takes one method and one URL, and any number of -H 'Name: value'")
+		return nil, errExplainArguments
 	}
 	r, err := http.NewRequest(words[0], words[1], http.NoBody)
 	var inURL *url.Error
@@ -144,6 +134,38 @@ func parseRequest(args []string) (*http.Request, error) {
 	r.Header = header
 	return r, takeFraming(r)
 }
+
+// parseWords separates flags, which may stand anywhere, from the other arguments.
+func parseWords(args []string) (words []string, header http.Header, err error) {
+	header = make(http.Header)
+	var invalid error // flag.Parse would repeat the value
+	flags := newFlags("explain")
+	flags.Func("H", "", func(field string) error {
+		name, value, ok := strings.Cut(field, ":")
+		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			invalid = errors.New("a -H has no name and colon, or a blank in the name: write -H 'Name: value'")
+			return invalid
+		}
+		header.Add(name, strings.TrimSpace(value))
+		return nil
+	})
+	for rest := args; len(rest) > 0; {
+		switch err := flags.Parse(rest); {
+		case errors.Is(err, flag.ErrHelp), invalid != nil:
+			return nil, nil, cmp.Or(invalid, err)
+		case err != nil && strings.TrimLeft(args[len(args)-1], "-") == "H":
+			return nil, nil, errors.New("-H has nothing behind it: write -H 'Name: value'")
+		case err != nil:
+			return nil, nil, errExplainArguments
+		}
+		if rest = flags.Args(); len(rest) > 0 {
+			words, rest = append(words, rest[0]), rest[1:]
+		}
+	}
+	return words, header, nil
+}
+
+var errExplainArguments = errors.New("it takes one method and one URL, and any number of -H 'Name: value'")
 
 // takeFraming moves from the header what net/http keeps in fields.
 func takeFraming(r *http.Request) error {

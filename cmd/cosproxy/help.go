@@ -69,6 +69,7 @@ Usage:
   cosproxy explain ...       show how a request is signed, and why COS refused it
   cosproxy policy            print the CAM policy of each route's key
   cosproxy --help            show this text
+  cosproxy COMMAND --help    show the flags and exit codes of a command
   cosproxy --help=markdown   show the settings as Markdown tables
   cosproxy --version         show the version
 

@@ -112,24 +112,6 @@ func (c *config) note(w io.Writer) {
 	}
 }
 
-// inform answers the flags that print something and end.
-func inform(args []string, std streams) int {
-	if len(args) == 1 {
-		switch args[0] {
-		case "--help", "-help", "-h":
-			fmt.Fprint(std.out, usage())
-			return exitOK
-		case "--help=markdown":
-			fmt.Fprint(std.out, settingsMarkdown())
-			return exitOK
-		case "--version", "-version":
-			fmt.Fprintln(std.out, "cosproxy", version())
-			return exitOK
-		}
-	}
-	return unexpected(args, std)
-}
-
 func unexpected(args []string, std streams) int {
 	fmt.Fprintf(std.err, "cosproxy: unexpected arguments %q\n"+
 		"Run cosproxy --help to see what it takes; settings come from the environment.\n", args)

@@ -6,11 +6,21 @@ import (
 	"fmt"
 )
 
+const policyUsage = `cosproxy policy prints the CAM policy of each route's key as STS gets it. It needs
+no network.
+
+Usage:
+  cosproxy policy
+
+Exit codes: 0 the policies were printed, 1 one cannot be made, 2 arguments or
+settings are wrong.
+`
+
 // runPolicy prints the CAM policy of each route as STS will get it. It asks
 // nobody.
 func runPolicy(_ context.Context, args, environ []string, std streams) int {
-	if len(args) > 0 {
-		return unexpected(append([]string{"policy"}, args...), std)
+	if code, ends := parseFlags(newFlags("policy"), args, policyUsage, std); ends {
+		return code
 	}
 	cfg, ok := configured(environ, std.err)
 	if !ok {
