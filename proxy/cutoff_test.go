@@ -2,8 +2,10 @@ package proxy_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,22 +18,84 @@ import (
 // COS dies in the middle of an upload whose client makes a pause: net/http
 // notices only when it reads on from the client.
 func TestCOSThatDiesWhileTheClientPauses(t *testing.T) {
-	for _, up := range uploads[1:] {
+	form := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100_000)+closing))
+	tests := map[string]struct {
+		request  string
+		expected bool          // 100 Continue is sent
+		wait     time.Duration // until the body is sent
+	}{
+		"large":                 {half[0].request, true, 0},
+		"chunked":               {half[1].request, true, 0},
+		"large, Expect ignored": {half[0].request, false, time.Second},
+		"form":                  {form[:len(form)-1000], true, 0},
+	}
+	for name, tt := range tests {
 		handle := func(a *arrival) {
+			if e, ok := a.Body.(*expected); ok {
+				e.asked = !tt.expected
+			}
 			_, _ = io.ReadFull(a.Body, make([]byte, 4))
+			time.Sleep(time.Millisecond) // for the client's half to be taken
 			a.conn.Close()
 		}
-		bubble(t, up.name, func(t *testing.T) {
+		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{handle: handle})
 			c := r.dial(t)
-			c.background(up.first)
-			if rep := c.reply("PUT"); rep.status < 400 {
-				t.Errorf("got\n%s%s", rep.head, rep.body)
-			}
-			if log := r.drained(t); strings.Count(log, "msg=request") != 1 {
-				t.Errorf("log: %s", log)
-			}
+			begun := time.Now()
+			c.background(tt.request)
+			checkDeadUpload(t, r, c, begun, tt.wait+10*time.Millisecond)
 		})
+	}
+}
+
+// The same over sockets: with a FIN, with a RST, and with TLS's own end, behind
+// which the FIN is not seen.
+func TestCOSThatDiesWhileTheClientPauses_Sockets(t *testing.T) {
+	for name, die := range map[string]func(net.Conn){
+		"FIN": func(c net.Conn) { c.Close() },
+		"RST": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				_, _ = io.ReadFull(a.Body, make([]byte, 4))
+				time.Sleep(100 * time.Millisecond)
+				die(a.conn)
+			}})
+			c := r.dial(t)
+			begun := time.Now()
+			c.send(half[0].request)
+			checkDeadUpload(t, r, c, begun, 10*time.Second)
+		})
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			r := startTLSUpstream(t, version, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.ReadFull(r.Body, make([]byte, 51200))
+				if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
+					c.Close() // with nothing left to read, so there is no RST
+				}
+			})
+			c := r.dial(t)
+			begun := time.Now()
+			c.send(half[0].request)
+			checkDeadUpload(t, r, c, begun, 10*time.Second)
+		})
+	}
+}
+
+// checkDeadUpload wants the failure of COS to be told as one, at once.
+func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit time.Duration) {
+	t.Helper()
+	rep := c.reply("PUT")
+	if rep.status != http.StatusBadGateway || rep.cosError(t).Code != "BadGateway" {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+	if waited := time.Since(begun); waited > limit {
+		t.Errorf("answered after %s, want %s at most", waited, limit)
+	}
+	c.Close()
+	if log := r.drained(t); strings.Count(log, "msg=request") != 1 || !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "status=502") {
+		t.Errorf("log: %s", log)
 	}
 }
 

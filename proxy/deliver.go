@@ -3,9 +3,7 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"net/http/httptrace"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"cosproxy/signer"
@@ -16,39 +14,31 @@ type delivery struct {
 	req        *http.Request // as rewrite made it; its Header is signed anew each time
 	upload     *upload       // nil without a body
 	idempotent bool          // COS may get it twice (RFC 9110, 9.2.2)
+	slow       bool          // COS may work for long before its answer begins
 
-	gate  *gate // of the current attempt, if its body comes from the client
-	sent  bool  // there was an attempt
-	tries int   // retries after passing faults
+	gate     *gate // of the current attempt, if its body comes from the client
+	sent     bool  // there was an attempt
+	tries    int   // retries after passing faults
+	silenced bool  // a kept connection was silent, and was given up
+	timedOut bool  // a kept connection ended with 408
+	noExpect bool  // an Expect was refused
 }
 
-// next returns the request of the next attempt.
-func (d *delivery) next() (req *http.Request, end func()) {
-	req = d.req
-	if d.sent {
-		// The transport may still hold the header of the attempt before.
-		req = req.WithContext(req.Context())
-		req.Header = req.Header.Clone()
-		if req.GetBody != nil {
-			req.Body, _ = req.GetBody() // of bytes in memory: it does not fail
-		}
+// next returns the request of the next attempt, not signed yet.
+func (d *delivery) next() *http.Request {
+	if !d.sent {
+		d.sent = true
+		return d.req
 	}
-	d.sent = true
-	if d.upload == nil {
-		return req, func() {}
+	// The transport may still hold the header of the attempt before.
+	req := d.req.WithContext(d.req.Context())
+	req.Header = req.Header.Clone()
+	delete(req.Header, "Expect")
+	delete(req.Header, "Connection")
+	if req.GetBody != nil {
+		req.Body, _ = req.GetBody() // of bytes in memory: it does not fail
 	}
-	ctx, end := d.upload.watched(req.Context())
-	// COS judges a form by its fields, which are part of the body.
-	if req.Body != nil && req.GetBody == nil && d.upload.form == nil {
-		d.gate = newGate(ctx, d.upload)
-		ctx = httptrace.WithClientTrace(ctx, d.gate.trace())
-		req.Header["Expect"] = []string{"100-continue"}
-	}
-	req = req.WithContext(ctx)
-	if d.gate != nil {
-		req.Body = d.gate
-	}
-	return req, end
+	return req
 }
 
 func (d *delivery) form() *form {
@@ -115,7 +105,7 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 			}
 			continue
 		case isPassing(resp.StatusCode):
-			if !t.mayRetry(d, nil, retryAfter(resp)) {
+			if !t.mayRetry(d, nil, retryAfter(resp, t.now())) {
 				return resp, nil
 			}
 			resp.Body.Close()
@@ -132,18 +122,25 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 	}
 }
 
-// attempt signs d and sends it once.
+// attempt signs d and sends it, again only for what concerns the connection or an
+// Expect.
 func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http.Response, error) {
-	req, end := d.next()
-	defer end()
-	if err := t.sign(req, creds, d.form()); err != nil {
-		return nil, err
+	for {
+		a := t.newAttempt(d)
+		if err := t.sign(a.req, creds, d.form()); err != nil {
+			return nil, err
+		}
+		resp, err := t.base.RoundTrip(a.req)
+		a.end()
+		resp, again, err := a.judge(resp, err)
+		if again {
+			continue
+		}
+		if err == nil {
+			secretsOf(creds.Token, a.req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
+		}
+		return resp, err
 	}
-	resp, err := t.base.RoundTrip(req)
-	if err == nil {
-		secretsOf(creds.Token, req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
-	}
-	return resp, err
 }
 
 // isPassing reports whether a status says that the same request may succeed
@@ -156,9 +153,18 @@ func isPassing(status int) bool {
 	return false
 }
 
-// retryAfter is the pause that an answer asks for, zero if it asks for none.
-func retryAfter(resp *http.Response) time.Duration {
-	seconds, _ := strconv.ParseUint(resp.Header.Get("Retry-After"), 10, 31)
+// retryAfter is the pause that an answer asks for, in seconds or until a date (RFC
+// 9110, 10.2.3), zero if it asks for none. A date is read by the clock of the answer,
+// or by ours if it has none.
+func retryAfter(resp *http.Response, now time.Time) time.Duration {
+	value := resp.Header.Get("Retry-After")
+	if at, err := http.ParseTime(value); err == nil {
+		if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+			now = date
+		}
+		return max(0, at.Sub(now))
+	}
+	seconds, _ := strconv.ParseUint(value, 10, 31)
 	return time.Duration(seconds) * time.Second
 }
 
@@ -191,28 +197,5 @@ func wait(ctx context.Context, pause time.Duration) bool {
 		return true
 	case <-ctx.Done():
 		return false
-	}
-}
-
-// watched has the watchdog look on while one attempt sends the body: the source
-// of keys may take its time before, and COS to answer it. end makes sure that a
-// late word of this attempt does not count for the next.
-func (u *upload) watched(ctx context.Context) (watched context.Context, end func()) {
-	var over atomic.Bool
-	trace := &httptrace.ClientTrace{
-		WroteHeaders: func() {
-			if !over.Load() {
-				u.watchdog.start()
-			}
-		},
-		WroteRequest: func(httptrace.WroteRequestInfo) {
-			if !over.Load() {
-				u.watchdog.stop()
-			}
-		},
-	}
-	return httptrace.WithClientTrace(ctx, trace), func() {
-		over.Store(true)
-		u.watchdog.stop() // COS may have answered before the end of the body
 	}
 }

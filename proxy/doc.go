@@ -17,7 +17,9 @@
 //	admission.go how many at once, and who waits (limits.go)
 //	signing.go  the key, the signature
 //	deliver.go  the attempts: what is sent again, and when (budget.go)
-//	expect.go   a large body waits until COS has agreed to its header
+//	attempt.go  one attempt: dead connections, and what is not about the request (slow.go)
+//	upstream.go the connections to COS (dial.go, upstreamconn.go)
+//	expect.go   a large body waits until COS has agreed to its header (expectmemory.go)
 //	rejected.go which answers blame the key or the clock
 //	stall.go    the end of an exchange whose body stands still
 //	form.go     form uploads, whose signature stands in the form (formread.go, formsum.go)

@@ -135,6 +135,13 @@ func (x *exchange) cutOff(cause error) error {
 			Message: "Too little of the request body arrived for too long; nothing was stored. Send the whole body again.",
 			Err:     errClient{cause},
 		}
+	case errors.Is(cause, errUpstreamClosed):
+		return &Error{
+			Status:  http.StatusBadGateway,
+			Code:    "BadGateway",
+			Message: "COS closed the connection in the middle of the request body; nothing was stored. Send the whole body again.",
+			Err:     cause,
+		}
 	case errors.Is(cause, errStalled):
 		return &Error{
 			Status:  http.StatusGatewayTimeout,

@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http/httptrace"
-	"net/textproto"
 	"sync"
+	"time"
 )
 
 var errBodyNotWanted = errors.New("COS has answered without the request body")
@@ -21,10 +20,18 @@ var errBodyNotWanted = errors.New("COS has answered without the request body")
 type gate struct {
 	body io.Reader
 	ctx  context.Context
+	// moreTime is how much longer than continueTimeout COS may be silent.
+	moreTime func() time.Duration
+	// timedOut is asked whether to send the body though nothing has come from COS.
+	timedOut func() (send bool)
 
-	answering chan struct{} // closed with the first byte of an answer
-	agreed    chan struct{} // closed with 100 Continue, or another answer that is not the last
-	ended     chan struct{} // closed by shut
+	answering chan struct{} // closed with the first byte of an answer, which comes once
+	agreed    chan struct{} // closed by agree
+	// agree is called with each answer that is not the last. Of these only 100 agrees,
+	// but a server that sends others may not know Expect (RFC 9110, 15.2), and it takes
+	// net/http continueTimeout to ask then.
+	agree func()
+	ended chan struct{} // closed by shut
 
 	mu     sync.Mutex
 	opened bool // a byte may have been taken
@@ -32,20 +39,11 @@ type gate struct {
 }
 
 func newGate(ctx context.Context, body io.Reader) *gate {
-	return &gate{body: body, ctx: ctx, answering: make(chan struct{}), agreed: make(chan struct{}), ended: make(chan struct{})}
-}
-
-// trace tells the gate what comes from COS. The first byte comes once. Of the
-// answers in between only 100 agrees, but whoever sends others may not know
-// Expect (RFC 9110, 15.2), and it takes net/http continueTimeout to ask then.
-func (g *gate) trace() *httptrace.ClientTrace {
-	agree := sync.OnceFunc(func() { close(g.agreed) })
-	return &httptrace.ClientTrace{
-		GotFirstResponseByte: func() { close(g.answering) },
-		Got1xxResponse: func(int, textproto.MIMEHeader) error {
-			agree()
-			return nil
-		},
+	agreed := make(chan struct{})
+	return &gate{
+		body: body, ctx: ctx,
+		answering: make(chan struct{}), agreed: agreed, ended: make(chan struct{}),
+		agree: sync.OnceFunc(func() { close(agreed) }),
 	}
 }
 
@@ -69,17 +67,40 @@ func (g *gate) open() error {
 	case g.opened:
 		return nil
 	}
-	select {
-	case <-g.answering:
-		g.mu.Unlock()
-		err := g.consent()
-		g.mu.Lock()
-		if err != nil || g.closed {
-			return errBodyNotWanted
-		}
-	default: // silence: the server, or one on the way, may not know Expect
+	g.mu.Unlock()
+	err := g.wait()
+	g.mu.Lock()
+	if err == nil && g.closed {
+		err = errBodyNotWanted
+	}
+	if err != nil {
+		return err
 	}
 	g.opened = true
+	return nil
+}
+
+// wait returns nil once the body may be sent.
+func (g *gate) wait() error {
+	silence := time.NewTimer(g.moreTime())
+	defer silence.Stop()
+	select {
+	case <-g.answering:
+		return g.consent()
+	case <-g.ended:
+		return errBodyNotWanted
+	case <-g.ctx.Done():
+		return context.Cause(g.ctx)
+	case <-silence.C:
+	}
+	select {
+	case <-g.answering: // at the same time
+		return g.consent()
+	default: // the server, or one on the way, may not know Expect
+	}
+	if !g.timedOut() {
+		return errSilent
+	}
 	return nil
 }
 
@@ -89,10 +110,9 @@ func (g *gate) consent() error {
 	case <-g.agreed:
 		return nil
 	case <-g.ended:
-		return errBodyNotWanted
 	case <-g.ctx.Done():
-		return context.Cause(g.ctx)
 	}
+	return errBodyNotWanted
 }
 
 // shut ends the attempt's right to the body, and reports whether none of it has

@@ -1,6 +1,26 @@
 package proxy
 
-import "io"
+import (
+	"context"
+	"io"
+	"net"
+	"net/netip"
+)
+
+// DialWith returns o with another function in place of net.Dialer's.
+func (o TransportOptions) DialWith(dial func(ctx context.Context, network, addr string) (net.Conn, error)) TransportOptions {
+	o.dial = dial
+	return o
+}
+
+// LookupWith returns o with another function in place of the resolver's.
+func (o TransportOptions) LookupWith(lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)) TransportOptions {
+	o.lookup = lookup
+	return o
+}
+
+// TCPConn returns the TCP connection under one of NewTransport.
+func TCPConn(c net.Conn) *net.TCPConn { return upstreamConnOf(c).Conn.(*net.TCPConn) }
 
 // ParseQuery shows the query parser: the text for the wire and the decoded
 // pairs.
@@ -46,3 +66,6 @@ var UpdateCRC = updateCRC
 func MaskedBody(body io.Reader, secrets ...string) io.Reader {
 	return &maskedBody{ReadCloser: io.NopCloser(body), secrets: secrets}
 }
+
+// Spread is the order in which addresses are dialed.
+var Spread = spread

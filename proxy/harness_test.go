@@ -266,7 +266,7 @@ func (u *upstream) serve(c net.Conn) {
 		if e, ok := req.Body.(*expected); ok && !e.asked {
 			return // the body will not come, and the connection ends, as COS's does
 		}
-		if _, err := io.Copy(io.Discard, req.Body); err != nil {
+		if _, err := io.Copy(io.Discard, req.Body); err != nil || req.Close {
 			return
 		}
 	}
@@ -386,10 +386,10 @@ func start(t testing.TB, s setup) *rig {
 	if s.transport.ConnectTo == "" {
 		s.transport.ConnectTo = r.upstream.listener.Addr().String()
 	}
-	transport := proxy.NewTransport(s.transport)
 	if s.inMemory {
-		transport.DialContext = ln.(*pipes).dial
+		s.transport = s.transport.DialWith(ln.(*pipes).dial)
 	}
+	transport := proxy.NewTransport(s.transport)
 	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	o := proxy.Options{
 		Routes: []proxy.Route{{

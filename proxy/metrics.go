@@ -19,6 +19,7 @@ type metrics struct {
 	aborted  prometheus.Counter
 	rejected *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+	expects  *prometheus.CounterVec
 	queued   prometheus.Gauge
 	refused  *prometheus.CounterVec
 }
@@ -56,8 +57,12 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		}, []string{"code"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_retries_total",
-			Help: "Requests to COS that were sent again after a connection failed, after a status such as 503, or for the rest of a download.",
+			Help: "Requests to COS that were sent again after a connection failed, after the silence of a kept connection, after a status such as 503, or for the rest of a download.",
 		}, []string{"reason"}),
+		expects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_expect_total",
+			Help: "Uploads sent with Expect: 100-continue, by the result: COS agreed (continue), was silent for a second (timeout), or answered at once (early verdict).",
+		}, []string{"result"}),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cosproxy_requests_queued",
 			Help: "Requests that wait until others have ended.",
@@ -70,7 +75,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.queued, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.expects, m.queued, m.refused} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -83,6 +88,8 @@ func (m *metrics) keyRejected(code string) { m.rejected.WithLabelValues(code).In
 // retried notes one more attempt after a fault of a connection, a status, or a
 // download.
 func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
+
+func (m *metrics) expected(result string) { m.expects.WithLabelValues(result).Inc() }
 
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 	action := strings.TrimPrefix(x.target.op.action, actionPrefix)

@@ -90,6 +90,7 @@ func New(o Options) (*Proxy, error) {
 		}
 		rt.upstream.base, rt.upstream.now = o.Transport, o.Now
 		rt.upstream.budget, rt.upstream.metrics = newRetryBudget(), m
+		rt.upstream.maxSilence = min(maxSilence, limits.StallTimeout/2)
 		if err := p.add(rt); err != nil {
 			return nil, err
 		}
@@ -157,6 +158,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.target.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
 	x.ctx, x.end = context.WithCancelCause(r.Context())
 	defer x.end(nil)
+	x.upload.end = x.end
 	if !x.upload.empty() {
 		defer unblockReads(x.ctx, w)()
 		x.upload.watchdog = newWatchdog(p.limits.StallTimeout, func() { x.end(x.upload.stalled()) })
@@ -223,7 +225,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if err := p.load(x); err != nil {
 		return err
 	}
-	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target) || x.upload.form.idempotent()}
+	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target) || x.upload.form.idempotent(), slow: x.respondsSlowly()}
 	if x.upload.attach(out); !x.upload.empty() {
 		d.upload = &x.upload
 	}

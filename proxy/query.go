@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -173,4 +174,12 @@ func (q query) under(keyPrefix string) query {
 	}
 	moved.raw = strings.Join(wire, "&")
 	return moved
+}
+
+// processes reports whether, on a plain object, a parameter may be a rule by which
+// COS or CI makes something else of it.
+func (q query) processes() bool {
+	return slices.ContainsFunc(q.params, func(p param) bool {
+		return p.key != "versionId" && p.key != "x-cos-traffic-limit" && !strings.HasPrefix(p.key, "response-")
+	})
 }

@@ -69,6 +69,7 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 	req.Method = http.MethodGet
 	if d.form() == nil {
 		req.Header = d.req.Header.Clone()
+		delete(req.Header, "Connection") // of the attempt before
 		req.Header["Range"] = []string{"bytes=0-0"}
 	} else {
 		location := *d.req.URL
@@ -76,10 +77,7 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 		req.URL, req.Header = &location, http.Header{"User-Agent": d.req.Header["User-Agent"], "Via": d.req.Header["Via"]}
 		req.Body, req.GetBody, req.ContentLength = nil, nil, 0
 	}
-	if t.sign(req, creds, nil) != nil {
-		return "", ""
-	}
-	resp, err := t.base.RoundTrip(req)
+	resp, err := t.attempt(&delivery{req: req, idempotent: true, slow: d.slow}, creds)
 	if err != nil {
 		return "", ""
 	}

@@ -41,12 +41,7 @@ func (t target) readsObject() bool {
 	if t.op.action != actionPrefix+"GetObject" {
 		return false
 	}
-	for _, p := range t.query.params {
-		if p.key != "versionId" && p.key != "x-cos-traffic-limit" && !strings.HasPrefix(p.key, "response-") {
-			return false
-		}
-	}
-	return true
+	return !t.query.processes()
 }
 
 // resumed is a download that survives the loss of its connection.
@@ -121,6 +116,7 @@ func (b *resumed) request() *http.Request {
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"} {
 		delete(req.Header, name) // the client's condition was met when the download began
 	}
+	delete(req.Header, "Connection") // of the attempt before
 	req.Header["If-Match"] = []string{b.etag}
 	req.Header["Range"] = []string{fmt.Sprintf("bytes=%d-%d", b.rest.first, b.rest.last)}
 	return req

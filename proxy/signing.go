@@ -29,6 +29,8 @@ type signingTransport struct {
 	offset      atomic.Int64 // of COS's clock from ours, in nanoseconds
 	budget      *retryBudget
 	metrics     *metrics
+	maxSilence  time.Duration // of a kept connection, before it is taken for dead
+	expect      expectMemory
 }
 
 // sign signs req in place, by COS's clock as far as it is known. f is nil unless

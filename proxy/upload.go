@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -22,16 +23,18 @@ const firstPiece = 8 << 10
 type upload struct {
 	r        *http.Request
 	limits   Limits
-	watchdog *watchdog // nil without a body
-	small    []byte    // the whole body, if it is within replayLimit
-	summed   bool      // crc is kept
-	crc      uint64    // of what was read; complete once ended is set
-	form     *form     // what the body is, if it is a form upload
+	watchdog *watchdog               // nil without a body
+	small    []byte                  // the whole body, if it is within replayLimit
+	summed   bool                    // crc is kept
+	crc      uint64                  // of what was read; complete once ended is set
+	form     *form                   // what the body is, if it is a form upload
+	end      context.CancelCauseFunc // of the exchange
 
-	count   atomic.Int64
-	waiting atomic.Bool           // for the client
-	ended   atomic.Bool           // the client sent all that it announced
-	failed  atomic.Pointer[error] // what the client's side failed with
+	count       atomic.Int64
+	waiting     atomic.Bool           // for the client
+	interrupted atomic.Bool           // by interrupt
+	ended       atomic.Bool           // the client sent all that it announced
+	failed      atomic.Pointer[error] // what the client's side failed with
 }
 
 // empty reports whether the client sent no body at all.
@@ -87,6 +90,10 @@ func (u *upload) Read(p []byte) (int, error) {
 	}
 	u.watchdog.start()
 	u.waiting.Store(true)
+	if u.interrupted.Load() {
+		u.waiting.Store(false)
+		return 0, errUpstreamClosed
+	}
 	n, err := u.r.Body.Read(p)
 	u.waiting.Store(false)
 	u.watchdog.moved(n)
@@ -104,6 +111,14 @@ func (u *upload) Read(p []byte) (int, error) {
 		u.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// interrupt ends a wait for the client, since COS takes no more of the body.
+func (u *upload) interrupt() {
+	u.interrupted.Store(true)
+	if u.waiting.Load() {
+		u.end(errUpstreamClosed)
+	}
 }
 
 // sum returns the CRC-64 of what COS has to store; ok is false if it is not known.

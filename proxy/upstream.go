@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -21,7 +21,11 @@ type TransportOptions struct {
 	RootCAs *x509.CertPool
 	// ResponseTimeout limits the wait for the header of COS's answer, from the
 	// moment that the request has been sent whole. Zero means one minute.
+	// It is the TCP user timeout too, where the system has one.
 	ResponseTimeout time.Duration
+
+	dial   dialFunc // in place of net.Dialer, for tests
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
 const (
@@ -37,12 +41,20 @@ const (
 	// idleConns is for one host. net/http keeps 2 by default, and opens a
 	// connection for nearly every request of 64 concurrent clients.
 	idleConns = 512
+	// tlsSessions is how many servers the resumption of TLS sessions covers.
+	tlsSessions = 64
+	// keepAlive is both the idle time before TCP keep-alive probes and the time
+	// between two of them.
+	keepAlive = 15 * time.Second
 )
 
 // NewTransport returns the transport to COS: HTTP/1.1, many idle connections
 // to one host, bodies left as they are.
 func NewTransport(o TransportOptions) *http.Transport {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	if o.ResponseTimeout == 0 {
+		o.ResponseTimeout = responseTimeout
+	}
+	dialer := o.dialer()
 	t := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -53,9 +65,12 @@ func NewTransport(o TransportOptions) *http.Transport {
 			if err != nil {
 				return nil, err
 			}
-			return upstreamConn{c}, nil
+			return newUpstreamConn(c), nil
 		},
-		TLSClientConfig:       &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+		TLSClientConfig: &tls.Config{
+			RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12,
+			ClientSessionCache: tls.NewLRUClientSessionCache(tlsSessions),
+		},
 		TLSHandshakeTimeout:   handshakeTimeout,
 		ResponseHeaderTimeout: o.ResponseTimeout,
 		ExpectContinueTimeout: continueTimeout,
@@ -69,28 +84,22 @@ func NewTransport(o TransportOptions) *http.Transport {
 	if o.ConnectTo != "" {
 		t.Proxy = nil
 	}
-	if t.ResponseHeaderTimeout == 0 {
-		t.ResponseHeaderTimeout = responseTimeout
-	}
 	return t
 }
 
-// upstreamConn makes net/http send a request body in large pieces: its body
-// writer hands the body to ReadFrom where the connection has one. Over TLS it
-// has none, and bodies go in pieces of 32 KiB, two records each.
-type upstreamConn struct{ net.Conn }
-
-// ReadFrom implements io.ReaderFrom.
-func (c upstreamConn) ReadFrom(r io.Reader) (int64, error) {
-	length := int64(-1)
-	if body, ok := r.(*io.LimitedReader); ok {
-		length = body.N
+// dialer returns what connects to COS. Keep-alive probes find connections that are
+// dead without a FIN or RST while they are silent, the TCP user timeout finds them
+// while they carry a body.
+func (o TransportOptions) dialer() nameDialer {
+	d := nameDialer{lookup: o.lookup, dial: o.dial}
+	if d.lookup == nil {
+		d.lookup = net.DefaultResolver.LookupNetIP
 	}
-	buf, release := getBuffer(length)
-	defer release()
-	return io.CopyBuffer(onlyWriter{c.Conn}, r, buf)
+	if d.dial == nil {
+		d.dial = (&net.Dialer{
+			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: keepAlive, Interval: keepAlive, Count: 4},
+			Control:         userTimeout(o.ResponseTimeout),
+		}).DialContext
+	}
+	return d
 }
-
-// onlyWriter hides the ReadFrom of a TCP connection, which would copy through
-// a smaller buffer.
-type onlyWriter struct{ io.Writer }

@@ -113,6 +113,43 @@ func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string
 	return s.Listener.Addr().String(), ca, hellos
 }
 
+// startTLSUpstream starts a rig whose COS speaks one version of TLS.
+func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.TLS = &tls.Config{MinVersion: version, MaxVersion: version}
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	ca := x509.NewCertPool()
+	ca.AddCert(s.Certificate())
+	return start(t, setup{
+		options:   func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
+		transport: proxy.TransportOptions{ConnectTo: s.Listener.Addr().String(), RootCAs: ca},
+	})
+}
+
+// A new connection resumes the TLS session of an earlier one.
+func TestTLSSessionsAreResumed(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(tls.VersionName(version), func(t *testing.T) {
+			resumed := make(chan bool, 2)
+			r := startTLSUpstream(t, version, func(w http.ResponseWriter, r *http.Request) {
+				resumed <- r.TLS.DidResume
+				w.Header().Set("Connection", "close")
+			})
+			for range 2 {
+				if rep := r.get(t, "/key"); rep.status != http.StatusOK {
+					t.Fatalf("got\n%s%s", rep.head, rep.body)
+				}
+			}
+			if <-resumed || !<-resumed {
+				t.Error("the second connection begins a TLS session of its own")
+			}
+		})
+	}
+}
+
 // ConnectTo changes what is dialled and nothing else: Host and TLS name are
 // the real ones, also for a private endpoint.
 func TestConnectToKeepsTheRealName(t *testing.T) {

@@ -1,0 +1,11 @@
+//go:build !linux
+
+package proxy
+
+import (
+	"syscall"
+	"time"
+)
+
+// userTimeout is nil where the system has no TCP_USER_TIMEOUT.
+func userTimeout(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }
