@@ -35,11 +35,7 @@ func (x *exchange) getACL() error {
 		if o == nil {
 			return noSuchKey()
 		}
-		if o.meta.get("x-cos-acl") == "public-read" {
-			everyone := granteeXML{URI: "http://cam.qcloud.com/groups/global/AllUsers"}
-			result.AccessControlList = append(result.AccessControlList, grantXML{Grantee: everyone, Permission: "READ"})
-		}
-		result.AccessControlList = append(result.AccessControlList, o.grants...)
+		result.AccessControlList = slices.Concat(result.AccessControlList, o.meta.grants(), o.grants)
 	}
 	return x.xml(result)
 }
@@ -65,11 +61,9 @@ func (x *exchange) putACL() error {
 		acl, grants = "private", document.AccessControlList
 		mine := func(g grantXML) bool { return g.Grantee.ID == owner(x.bucket.name).ID }
 		grants = slices.DeleteFunc(grants, mine)
-	case acl != "private" && acl != "public-read" && acl != "default":
-		return invalidArgument("x-cos-acl of an object is private, public-read or default")
 	}
 	err := x.bucket.change(x.key(), func(o *object) error {
-		o.meta = append(slices.DeleteFunc(slices.Clone(o.meta), func(f metaField) bool { return f.name == "x-cos-acl" }), metaField{"x-cos-acl", acl})
+		o.meta = append(o.meta.underACL(nil), metaField{"x-cos-acl", acl})
 		o.grants = grants
 		return nil
 	})

@@ -82,7 +82,10 @@ var settingVerbs = map[string]string{
 }
 
 // namelessSubresources are those for whose actions the documents give no name.
-var namelessSubresources = []string{"legal-hold", "live", "vod"}
+var namelessSubresources = []string{
+	"domaincertificate", "guetzli", "hdr-image-processing", "hotlink", "image-slim", "image_process",
+	"intelligent-tiering", "legal-hold", "live", "origin-protect", "rename", "style", "unbind", "vod",
+}
 
 // subresources are the parameters that select what a request is about. One that
 // exists for buckets alone selects on an object too: what COS makes of it there is

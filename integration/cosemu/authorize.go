@@ -1,5 +1,7 @@
 package cosemu
 
+import "net"
+
 // authorize holds what x asks for against the policy of its key. The keys of a
 // multi-object delete and the source of a copy are judged where they are known.
 func (x *exchange) authorize() error {
@@ -13,7 +15,12 @@ func (x *exchange) authorize() error {
 func (x *exchange) demand(action, bucket, path string) error {
 	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}
 	if x.rights.hasConditions() {
-		a.facts = gatherFacts(x.r, x.query)
+		header := x.r.Header
+		if x.conditionHeader != nil {
+			header = x.conditionHeader
+		}
+		a.facts = gatherFacts(header, x.query, x.s.options.PlainConditions)
+		a.facts["qcs:ip"], _, _ = net.SplitHostPort(x.r.RemoteAddr)
 	}
 	if !x.rights.allows(a) {
 		return accessDenied("Access Denied.")

@@ -1,7 +1,6 @@
 package cosemu
 
 import (
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -20,6 +19,7 @@ var knownFacts = map[string]struct{ param, header string }{
 	"cos:delimiter":             {param: "delimiter"},
 	"cos:max-keys":              {param: "max-keys"},
 	"cos:response-content-type": {param: "response-content-type"},
+	"cos:versionid":             {param: "versionId"},
 	"cos:content-type":          {header: "Content-Type"},
 	"cos:content-length":        {header: "Content-Length"},
 	"cos:x-cos-acl":             {header: "X-Cos-Acl"},
@@ -31,22 +31,28 @@ func (p *policy) hasConditions() bool {
 	return slices.ContainsFunc(p.Statement, func(st statement) bool { return len(st.Condition) > 0 })
 }
 
-func gatherFacts(r *http.Request, query params) facts {
+// gatherFacts takes parameters URL-encoded, as the document of the condition keys
+// asks for those of policies, unless plain is set; headers as they are.
+func gatherFacts(header http.Header, query params, plain bool) facts {
 	f := facts{}
 	for key, from := range knownFacts {
 		if from.param != "" && query.has(from.param) {
 			f[key] = query.get(from.param)
+			if !plain {
+				f[key] = escape(f[key])
+			}
 		}
-		if values := r.Header[from.header]; from.header != "" && len(values) > 0 {
+		if values := header[from.header]; from.header != "" && len(values) > 0 {
 			f[key] = values[0]
 		}
 	}
-	f["qcs:ip"], _, _ = net.SplitHostPort(r.RemoteAddr)
 	return f
 }
 
 // conditionHolds reports whether every condition of st holds, and whether all
-// were understood. One that is not understood does not hold.
+// were understood. One that is not understood does not hold. Where the request
+// lacks the key, an operator with _if_exist is true and one without is false, also a
+// negated one ("Conditions", 436/46205).
 func (st statement) conditionHolds(f facts) (holds, known bool) {
 	holds, known = true, true
 	for operator, operands := range st.Condition {
@@ -68,9 +74,8 @@ func (st statement) conditionHolds(f facts) (holds, known bool) {
 	return holds, known
 }
 
-// conditionTests are the operators that the emulator understands. Text in a
-// policy's conditions is URL-encoded, as the COS documentation of the condition
-// keys asks.
+// conditionTests are the operators of COS ("Conditions", 436/46205), and
+// string_like, which CAM has. Text is compared case-sensitively.
 var conditionTests = map[string]func(value string, wanted operand) bool{
 	"string_equal":               anyOf(equalText),
 	"string_not_equal":           noneOf(equalText),
@@ -98,9 +103,22 @@ func noneOf(test conditionTest) func(string, operand) bool {
 	return func(value string, wanted operand) bool { return !some(value, wanted) }
 }
 
-func equalText(value, wanted string) bool { return escape(value) == wanted }
+func equalText(value, wanted string) bool { return value == wanted }
 
-func likeText(value, wanted string) bool { return matchGlob(wanted, escape(value)) }
+// likeText takes * at either end of wanted for any text, and literally elsewhere.
+func likeText(value, wanted string) bool {
+	middle, before := strings.CutPrefix(wanted, "*")
+	middle, after := strings.CutSuffix(middle, "*")
+	switch {
+	case before && after:
+		return strings.Contains(value, middle)
+	case before:
+		return strings.HasSuffix(value, middle)
+	case after:
+		return strings.HasPrefix(value, middle)
+	}
+	return value == wanted
+}
 
 func inNetwork(value, wanted string) bool {
 	addr, err := netip.ParseAddr(value)

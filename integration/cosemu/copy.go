@@ -39,7 +39,7 @@ func (x *exchange) copyObject() error {
 		if err != nil {
 			return nil, err
 		}
-		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta, body: copied}
+		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta.underACL(x.r.Header), body: copied}
 		if replaced {
 			o.meta = metadataFrom(x.r.Header)
 		}

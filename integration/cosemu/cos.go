@@ -24,6 +24,8 @@ type exchange struct {
 	rights    rights
 	bucket    *bucket
 	fault     COSFault
+	// conditionHeader is what conditions see of a form, instead of the headers.
+	conditionHeader http.Header
 
 	status int    // answered
 	code   string // COS error code answered
@@ -107,7 +109,7 @@ func (x *exchange) checkUnderstood() error {
 	case x.r.Header["X-Cos-Forbid-Overwrite"] != nil:
 		return notImplemented("x-cos-forbid-overwrite")
 	}
-	return nil
+	return checkCannedACL(x.r.Header["X-Cos-Acl"])
 }
 
 // maxKey is the longest object key in bytes (COS specifications and limits).

@@ -76,7 +76,9 @@
 //     assume every role. AssumeRole, too, takes no temporary key.
 //   - The metadata service renews a role's key when a tenth of its life is left.
 //   - A condition operator or key that the emulator does not know makes an
-//     allow statement fail and a deny statement apply.
+//     allow statement fail and a deny statement apply. x-cos-acl is judged as a
+//     condition alone, as COS does it: PutObjectACL is for ?acl. In a form the
+//     field x-cos-acl is that condition's key, and acl is not.
 //   - A bucket answers to all its names, those of global acceleration too, with
 //     no difference between them. GET Service lists the buckets of the region.
 //   - Restoring an archived object takes no time. An object without tags has an
@@ -85,7 +87,7 @@
 //   - SELECT is "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
 //
 // Not here: versions of objects (each is listed as its only one),
-// x-cos-forbid-overwrite, single grants in headers, other SQL,
+// x-cos-forbid-overwrite, single grants in headers of ?acl, other SQL,
 // bucket configuration (all 501 NotImplemented once signature and policy are in
 // order), and keys surviving a restart. It is no server for production use.
 package cosemu

@@ -65,7 +65,7 @@ func (x *exchange) send(body io.Reader, length int64) error {
 func (x *exchange) describe(o *object) {
 	x.set("Content-Type", "application/octet-stream")
 	for _, f := range o.meta {
-		if f.name != "x-cos-acl" {
+		if !isACLField(f.name) {
 			x.set(f.name, f.value)
 		}
 	}

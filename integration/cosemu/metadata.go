@@ -25,7 +25,7 @@ func metadataFrom(h http.Header) metadata {
 		switch {
 		case slices.Contains(keptHeaders, name):
 			m = append(m, metaField{name, values[0]})
-		case lower == "x-cos-storage-class", lower == "x-cos-acl", strings.HasPrefix(lower, "x-cos-meta-"):
+		case lower == "x-cos-storage-class", isACLField(lower), strings.HasPrefix(lower, "x-cos-meta-"):
 			m = append(m, metaField{lower, strings.Join(values, ",")})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
 
@@ -104,6 +105,23 @@ func TestPolicyEvaluation(t *testing.T) {
 		{"absent, if it exists", one("allow", "*", "*", `{"string_equal_if_exist":{"cos:prefix":"up"}}`), "GET", "/", nil, true},
 		{"equal", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
 		{"not equal", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, false},
+		{"header value as it is", one("allow", "*", "*", `{"string_equal":{"cos:content-type":"text/plain"}}`), "GET", "/a", []string{"Content-Type: text/plain"}, true},
+		{"header value is not encoded", one("allow", "*", "*", `{"string_equal":{"cos:content-type":"text%2Fplain"}}`), "GET", "/a", []string{"Content-Type: text/plain"}, false},
+		{"parameter value is encoded", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up%2Fa"}}`), "GET", "/?prefix=up/a", nil, true},
+		{"plain parameter value", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up/a"}}`), "GET", "/?prefix=up/a", nil, false},
+		{"case of a value", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: Private"}, false},
+		{"not equal on what is absent", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, false},
+		{"not equal on what is absent, if it exists", one("allow", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, true},
+		{"deny of not equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, true},
+		{"deny of not equal, if it exists, on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, false},
+		{"deny of equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", nil, true},
+		{"deny of equal", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: authenticated-read"}, false},
+		{"deny of equal on another value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
+		{"star in front", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*a"}}`), "GET", "/?prefix=up/a", nil, true},
+		{"stars at both ends", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*p%2F*"}}`), "GET", "/?prefix=up/a", nil, true},
+		{"star inside is literal", one("allow", "*", "*", `{"string_like":{"cos:prefix":"u*a"}}`), "GET", "/?prefix=up/a", nil, false},
+		{"no operator of COS", one("allow", "*", "*", `{"string_not_like":{"cos:prefix":"x*"}}`), "GET", "/?prefix=up/a", nil, false},
+		{"version", one("allow", "*", "*", `{"string_equal":{"cos:versionid":"null"}}`), "GET", "/a?acl&versionId=", nil, false},
 		{"address", one("allow", "*", "*", `{"ip_equal":{"qcs:ip":["10.0.0.0/8","127.0.0.1"]}}`), "GET", "/a", nil, true},
 		{"address outside", one("allow", "*", "*", `{"ip_not_equal":{"qcs:ip":"127.0.0.0/8"}}`), "GET", "/a", nil, false},
 		{"number", one("allow", "*", "*", `{"numeric_less_than_equal":{"cos:max-keys":10}}`), "GET", "/?max-keys=10", nil, true},
@@ -177,5 +195,87 @@ func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
 	}
 	if _, ok := srv.Object(bucket1, "other/a"); !ok {
 		t.Error("other/a is gone")
+	}
+}
+
+// TestACLOfUpload: the ACL that comes with an upload is judged under the upload's
+// own action, and by conditions alone.
+func TestACLOfUpload(t *testing.T) {
+	now := time.Now()
+	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	put(t, sdk(t, srv, bucket1, account(srv)), "dir/source", "x")
+	client := httpClient(t, srv)
+	key := func(name, deny string) triple {
+		k := triple{"AKID" + name, "secret", "token"}
+		policy := `{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:PutObject","name/cos:PostObject","name/cos:AppendObject",` +
+			`"name/cos:GetObject","name/cos:InitiateMultipartUpload"],"resource":"*"}` + deny + `]}`
+		if err := srv.AddKey(cosemu.Key{SecretID: k.id, SecretKey: k.key, Token: k.token, Policy: policy}); err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	open := key("open", "")
+	held := key("held", `,{"effect":"deny","action":"name/cos:*","resource":"*","condition":{"string_equal":{"cos:x-cos-acl":"public-read"}}}`)
+	for _, c := range []struct {
+		name, method, target string
+		fields               []string
+	}{
+		{"put", "PUT", "/dir/put", nil},
+		{"append", "POST", "/dir/append?append&position=0", nil},
+		{"copy", "PUT", "/dir/copy", []string{"x-cos-copy-source: " + host1 + "/dir/source"}},
+		{"initiate", "POST", "/dir/initiate?uploads", nil},
+	} {
+		send := func(k triple, acl string) answer {
+			fields := append([]string{"Content-Length: 0", "x-cos-acl: " + acl}, c.fields...)
+			return do(t, client, request(t, k, c.method, c.target, strings.NewReader(""), fields...))
+		}
+		if a := send(held, "public-read"); a.status != http.StatusForbidden {
+			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
+		}
+		if a := send(open, "public"); a.status != http.StatusBadRequest || a.code() != "InvalidArgument" {
+			t.Errorf("%s with no ACL that COS knows: %d\n%s", c.name, a.status, a.body)
+		}
+		if a := send(open, "public-read"); a.status != http.StatusOK {
+			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
+		} else if o, ok := srv.Object(bucket1, "dir/"+c.name); ok && kept(o, "x-cos-acl") != "public-read" {
+			t.Errorf("%s is stored with %v", c.name, o.Header)
+		}
+	}
+	for _, c := range []struct {
+		field  string
+		key    triple
+		status int
+	}{
+		{"x-cos-acl", open, http.StatusNoContent}, {"x-cos-acl", held, http.StatusForbidden}, {"X-COS-Acl", held, http.StatusForbidden},
+		{"acl", held, http.StatusNoContent}, // not documented as a condition's key
+	} {
+		f := newForm(c.key, now)
+		f.fields = append(f.fields, [2]string{c.field, "public-read"})
+		if a := f.send(t, srv); a.status != c.status {
+			t.Errorf("form with %s: %d, want %d\n%s", c.field, a.status, c.status, a.body)
+		}
+	}
+}
+
+// TestCopyLeavesTheACL: a copy has the ACL that it asks for, not that of its source.
+func TestCopyLeavesTheACL(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	client := httpClient(t, srv)
+	send := func(target string, fields ...string) {
+		t.Helper()
+		fields = append(fields, "Content-Length: 0")
+		if a := do(t, client, request(t, account(srv), "PUT", target, strings.NewReader(""), fields...)); a.status != http.StatusOK {
+			t.Fatalf("%s: %d\n%s", target, a.status, a.body)
+		}
+	}
+	send("/a", "x-cos-acl: public-read", `x-cos-grant-read: id="2"`, "x-cos-meta-a: 1")
+	send("/b", "x-cos-copy-source: "+host1+"/a")
+	o, _ := srv.Object(bucket1, "b")
+	if got := fmt.Sprint(o.Header); got != "map[x-cos-meta-a:[1]]" {
+		t.Errorf("the copy is stored with %s", got)
+	}
+	a := do(t, client, request(t, account(srv), "GET", "/a?acl", nil))
+	if !strings.Contains(a.body, "<ID>2</ID>") || !strings.Contains(a.body, "AllUsers") {
+		t.Errorf("%s", a.body)
 	}
 }

@@ -46,7 +46,11 @@ func (x *exchange) postObject(bucket string) error {
 	if err != nil {
 		return err
 	}
+	x.conditionHeader = f.conditionHeader()
 	if err := x.demand(x.action, bucket, key); err != nil {
+		return err
+	}
+	if err := checkCannedACL(f.header()["X-Cos-Acl"]); err != nil {
 		return err
 	}
 	if f.fields.has("x-cos-forbid-overwrite") {
@@ -120,6 +124,16 @@ func (f *postForm) header() http.Header {
 		} else {
 			h.Set(field.name, field.value)
 		}
+	}
+	return h
+}
+
+// conditionHeader is what a policy's conditions see of the fields. That acl counts
+// as cos:x-cos-acl is not documented.
+func (f *postForm) conditionHeader() http.Header {
+	h := http.Header{}
+	for _, field := range f.fields {
+		h.Set(field.name, field.value)
 	}
 	return h
 }

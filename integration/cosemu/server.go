@@ -38,6 +38,9 @@ type Options struct {
 	// content-length, content-type, content-md5, range, every x-cos-* header and
 	// every parameter that is present must be signed.
 	StrictSignature bool
+	// PlainConditions compares the parameters in a policy's conditions as they are.
+	// By default they are URL-encoded, for which only a document speaks.
+	PlainConditions bool
 	// Now is the servers' clock; nil means time.Now.
 	Now func() time.Time
 	// TLS, when set, makes COS and the key server speak TLS with it.

@@ -1,0 +1,64 @@
+package cosemu
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// cannedACLs are the values of x-cos-acl for objects ("ACL Overview", 436/30583).
+var cannedACLs = []string{"default", "private", "public-read", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control"}
+
+// The groups to which a canned ACL can grant something.
+const (
+	everyone = "http://cam.qcloud.com/groups/global/AllUsers"
+	known    = "http://cam.qcloud.com/groups/global/AuthenticatedUsers"
+)
+
+// grantHeaders are the permissions that single headers grant.
+var grantHeaders = map[string]string{
+	"x-cos-grant-read": "READ", "x-cos-grant-write": "WRITE", "x-cos-grant-read-acp": "READ_ACP",
+	"x-cos-grant-write-acp": "WRITE_ACP", "x-cos-grant-full-control": "FULL_CONTROL",
+}
+
+// checkCannedACL refuses what is not one value of x-cos-acl.
+func checkCannedACL(values []string) error {
+	if len(values) > 1 || len(values) == 1 && values[0] != "" && !slices.Contains(cannedACLs, values[0]) {
+		return invalidArgument("x-cos-acl is one of %s", strings.Join(cannedACLs, ", "))
+	}
+	return nil
+}
+
+// isACLField reports whether metadata by that name, in lower case, is a part of
+// the ACL. It is not given back with the object.
+func isACLField(name string) bool { return name == "x-cos-acl" || grantHeaders[name] != "" }
+
+// underACL returns m with the ACL that h asks for in place of its own: a copy does
+// not take over that of its source.
+func (m metadata) underACL(h http.Header) metadata {
+	kept := slices.DeleteFunc(slices.Clone(m), func(f metaField) bool { return isACLField(f.name) })
+	for _, f := range metadataFrom(h) {
+		if isACLField(f.name) {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// grants returns what m grants to others than the owner.
+func (m metadata) grants() []grantXML {
+	var grants []grantXML
+	switch m.get("x-cos-acl") {
+	case "public-read":
+		grants = append(grants, grantXML{Grantee: granteeXML{URI: everyone}, Permission: "READ"})
+	case "authenticated-read":
+		grants = append(grants, grantXML{Grantee: granteeXML{URI: known}, Permission: "READ"})
+	}
+	for _, f := range m {
+		if permission := grantHeaders[f.name]; permission != "" {
+			id := strings.TrimSuffix(strings.TrimPrefix(f.value, `id="`), `"`)
+			grants = append(grants, grantXML{Grantee: granteeXML{ID: id}, Permission: permission})
+		}
+	}
+	return grants
+}
