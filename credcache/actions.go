@@ -65,6 +65,7 @@ var presets = map[string][]string{
 	"upload": named(uploadActions),
 	"write":  named(uploadActions + " AppendObject PutObjectTagging DeleteObjectTagging PostObjectRestore"),
 	"delete": named("DeleteObject DeleteMultipleObjects"),
+	"acl":    named("GetObjectACL PutObjectACL"),
 }
 
 func named(words string) []string {
@@ -121,5 +122,5 @@ func unknownAction(word string) string {
 			return fmt.Sprintf("unknown action %q; write %s", word, name)
 		}
 	}
-	return fmt.Sprintf("unknown action %q; write read, list, upload, write or delete, a COS action such as name/cos:GetObject, or * for all", word)
+	return fmt.Sprintf("unknown action %q; write read, list, upload, write, delete or acl, a COS action such as name/cos:GetObject, or * for all", word)
 }

@@ -53,7 +53,8 @@ func ExampleScope_Policy() {
 	//  "condition": {
 	//   "string_like": {
 	//    "cos:prefix": [
-	//     "reports%2F*"
+	//     "reports%2F*",
+	//     "reports/*"
 	//    ]
 	//   }
 	//  }

@@ -111,6 +111,10 @@ const maxPolicy = 6144
 //   - Listings are bound by the condition cos:prefix: COS refuses to list
 //     without a prefix, or with one outside the scope. Where the prefixes are
 //     single keys only, nothing can be listed.
+//   - Uploads that make the object public by x-cos-acl, which COS judges as
+//     uploads, are denied unless PutObjectACL is among the actions; PutBucket
+//     and PutBucketACL likewise. Grants, tags and the form field acl are not
+//     documented as conditions, so no policy can deny them.
 //   - Calls on the bucket as such cannot be bound to a prefix, and the list of
 //     the account's buckets, GetService, to none of them: it has a statement of
 //     its own on the resource *.
@@ -118,7 +122,8 @@ const maxPolicy = 6144
 //     calls on the bucket, and GetService, only where "*" is the prefix as well.
 //
 // The condition's form is that of "Conditions" (436/46205): string_like with a
-// trailing *, the value percent-encoded as in the request's query.
+// trailing *, the value percent-encoded as in the request's query. Only that
+// document speaks for the encoding, so the plain value is named as well.
 func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -159,6 +164,7 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 	}
 	allow(grouped[onBucket], nil, "")
 	allowOn([]string{"*"}, grouped[onService], nil)
+	policy.Statement = append(policy.Statement, s.denyPublic()...)
 	return policy, s.checkLength(policy)
 }
 
@@ -185,16 +191,23 @@ func (s Scope) resources(paths []string) []string {
 	return names
 }
 
-// listable are the prefixes that may be listed, encoded. A single key is none:
-// to list under it would show every key that begins so.
+// listable are the prefixes that may be listed, encoded and plain. A single key is
+// none: to list under it would show every key that begins so.
 func (s Scope) listable() []string {
-	var encoded []string
+	var values []string
 	for _, p := range s.Prefixes {
-		if start, wild := strings.CutSuffix(p, "*"); wild {
-			encoded = append(encoded, url.QueryEscape(start)+"*")
+		start, wild := strings.CutSuffix(p, "*")
+		if !wild {
+			continue
+		}
+		encoded := url.QueryEscape(start)
+		values = append(values, encoded+"*")
+		// Plain, a%2F would allow a/ to a reader that compares what is encoded.
+		if encoded != start && !strings.ContainsAny(start, "%+") {
+			values = append(values, p)
 		}
 	}
-	return encoded
+	return values
 }
 
 // canonical is s with actions expanded, and all that is covered by something

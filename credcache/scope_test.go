@@ -25,6 +25,9 @@ func scope(prefixes, actions string) credcache.Scope {
 func TestPolicy(t *testing.T) {
 	for name, s := range map[string]credcache.Scope{
 		"upload":               scope("uploads/*", "upload"),
+		"upload-acl":           scope("uploads/*", "name/cos:PutObject,acl"),
+		"create-bucket":        scope("a/*", "name/cos:PutBucket,name/cos:PutObjectACL,name/cos:PutObject"),
+		"literal-escapes":      scope("a%2Fb*,c+d*,e/*", "name/cos:GetBucket"),
 		"read-write-delete":    scope("uploads/*,a.txt", "read,write,delete"),
 		"list-prefix":          scope("目录/*,a+b/c*,a.txt", "list"),
 		"list-versions":        scope("a/*", "name/cos:GetBucketObjectVersions"),
@@ -193,6 +196,7 @@ func TestExpandActions(t *testing.T) {
 		{[]string{"write"}, all("AbortMultipartUpload AppendObject CompleteMultipartUpload DeleteObjectTagging " +
 			"InitiateMultipartUpload ListMultipartUploads ListParts PostObject PostObjectRestore PutObject " +
 			"PutObjectTagging UploadPart UploadPartCopy")},
+		{[]string{"acl"}, all("GetObjectACL PutObjectACL")},
 		{[]string{"delete"}, all("DeleteMultipleObjects DeleteObject")},
 		{[]string{"name/cos:PutObject", "list", "name/cos:PutObject"}, all("GetBucket HeadBucket PutObject")},
 		{[]string{"*"}, all("*")},

@@ -24,7 +24,7 @@ type routeConfig struct {
 	Bucket     string        `env:"BUCKET" required:"true" example:"examplebucket-1250000000" desc:"The bucket, with its APPID."`
 	Region     string        `env:"REGION" required:"true" inherited:"true" example:"ap-guangzhou" desc:"The region of the bucket."`
 	Prefixes   list          `env:"PREFIXES" required:"true" example:"uploads/*,a.txt" desc:"The object keys that may be touched, comma-separated: 'uploads/*' is all that begins with 'uploads/', 'a.txt' is that one key, '*' is the whole bucket."`
-	Actions    list          `env:"ACTIONS" required:"true" example:"read,upload" desc:"What may be done with them, comma-separated: 'read', 'list', 'upload', 'write', 'delete', COS actions such as 'name/cos:GetObject', or '*' for all."`
+	Actions    list          `env:"ACTIONS" required:"true" example:"read,upload" desc:"What may be done with them, comma-separated: 'read', 'list', 'upload', 'write', 'delete', 'acl', COS actions such as 'name/cos:GetObject', or '*' for all."`
 	PathPrefix string        `env:"PATH_PREFIX" default:"/" desc:"What the path of a request begins with to come here; it is not part of the object key. The longest that fits wins."`
 	Hosts      list          `env:"HOSTS" example:"photos.internal" desc:"Names in Host that come here, comma-separated, without ports; by default all that no other route has."`
 	KeyPrefix  string        `env:"KEY_PREFIX" desc:"What is put before the path to make the object key, such as 'photos/'. 'PREFIXES' has to include it."`
