@@ -42,6 +42,8 @@ func FuzzAction(f *testing.F) {
 		"GET /k?acl&uploadId=1", "GET /k?%61cl", "GET /k?ACL", "GET /k?versionId=1&acl", "GET /k?a=acl", "GET /k?=acl", "GET /k?a;acl", "GET /k?+acl",
 		"GET /.", "GET /k%2f..", "GET //", "GET /?", "PUT /?acl&delete", "PATCH /k", "get /k", "GET /k?sign=a&acl", "GET /k?&&acl=",
 		"GET /k?retention", "PUT /k?symlink", "PUT /?object-lock", "GET /?strict-signature", "POST /k", "POST /?inventory&id=1",
+		"GET /k?domaincertificate", "PUT /k?intelligent-tiering", "GET /?origin-protect", "GET /k?tagging&acl", "GET /k?_=1&acl&uploadId=1",
+		"PUT /k?x-cos-acl=public-read", "GET /?cors&uploads", "GET /k?ci-process=pm3u8", "GET /k?imageMogr2/strip|saveas/a",
 	} {
 		method, target, _ := strings.Cut(request, " ")
 		own := uint32(1) << (i % len(fuzzedActions))

@@ -1,15 +1,11 @@
 package integration_test
 
 import (
-	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 
-	"cosproxy/credcache"
 	"cosproxy/integration/cosemu"
-	"cosproxy/proxy"
 )
 
 // TestRoutesHoldTheirOwnKeys: two routes with different rights on one bucket
@@ -61,32 +57,7 @@ func TestRoutesHoldTheirOwnKeys(t *testing.T) {
 func TestKeyOfReadOnlyRouteCannotWrite(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
-	source, err := credcache.NewSTS(credcache.STSOptions{
-		Pair: credcache.FixedPair(emu.SecretID(), emu.SecretKey()), Endpoint: emu.STSURL(),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cache := credcache.New(source, credcache.Options{})
-	t.Cleanup(cache.Close)
-	handler, err := proxy.New(proxy.Options{
-		Routes: []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: "http://{bucket}.cos.{region}.myqcloud.com",
-			Actions: []string{"name/cos:*"}, Prefixes: []string{"*"},
-			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, Prefixes: []string{"dir/*"}, Actions: []string{"read"}}),
-		}},
-		Transport: proxy.NewTransport(proxy.TransportOptions{ConnectTo: emu.COSAddr()}),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := proxy.NewServer(handler, proxy.ServerOptions{Logger: slog.New(slog.DiscardHandler)})
-	go func() { _ = server.Serve(proxy.Listener(l)) }()
-	t.Cleanup(func() { server.Close() })
+	at := serveRoute(t, emu, []string{"read"}, []string{"dir/*"}, []string{"name/cos:*"})
 
 	if _, err := sdkDirect(t, emu).Object.Put(t.Context(), "dir/a", strings.NewReader("hello"), nil); err != nil {
 		t.Fatal(err)
@@ -100,7 +71,7 @@ func TestKeyOfReadOnlyRouteCannotWrite(t *testing.T) {
 		{http.MethodDelete, "dir/a", http.StatusForbidden},
 		{http.MethodGet, "other", http.StatusForbidden},
 	} {
-		status, body := do(t, c.method, "http://"+l.Addr().String()+"/"+c.key, strings.NewReader("overwritten"))
+		status, body := do(t, c.method, at+"/"+c.key, strings.NewReader("overwritten"))
 		if status != c.status || status == http.StatusForbidden && !strings.Contains(string(body), "<TraceId>") {
 			t.Errorf("%s %s: %d %s, want COS's own %d", c.method, c.key, status, body, c.status)
 		}

@@ -10,8 +10,10 @@ const allowedMethods = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
 // An operation is what one request does in COS's terms.
 type operation struct {
-	action string // name/cos:PutObject …; the name that CAM policies use
-	key    string // object key; empty for the bucket
+	action  string   // name/cos:PutObject …; the name that CAM policies use
+	key     string   // object key; empty for the bucket
+	also    []need   // what must be allowed in addition
+	unknown []string // parameters that COS does not document for it
 }
 
 const actionPrefix = "name/cos:"
@@ -103,28 +105,33 @@ func checkRequestLine(r *http.Request) error {
 }
 
 // classify names the operation that a request asks for. The action is empty
-// when COS documents none for this method and sub-resource. The key of a form
-// upload stands in the form and comes later.
+// when COS documents none for this method and sub-resource. Of several
+// sub-resources the others must be allowed too. The key of a form upload stands in
+// the form and comes later.
 func classify(method, key string, q query) operation {
 	table := objectSubresources
 	if key == "" {
 		table = bucketSubresources
 	}
-	sub := ""
-	for i := range q.params {
-		// COS routes on the first parameter that selects something.
-		if _, ok := table[q.params[i].key]; ok && q.params[i].key != "" {
-			sub = q.params[i].key
-			break
-		}
-	}
-	name := table[sub][method]
-	if sub == "inventory" && method == http.MethodGet && !q.has("id") {
-		name = "ListBucketInventory"
-	}
 	op := operation{key: key}
-	if name != "" {
-		op.action = actionPrefix + name
+	subresources, unknown := parameters(method, key, q)
+	op.unknown = unknown
+	if len(subresources) == 0 {
+		subresources = []string{""}
+	}
+	for i, sub := range subresources {
+		name := table[sub][method]
+		if sub == "inventory" && method == http.MethodGet && !q.has("id") {
+			name = "ListBucketInventory"
+		}
+		if name != "" {
+			name = actionPrefix + name
+		}
+		if i == 0 { // COS routes on the first parameter that selects something
+			op.action = name
+		} else if name != op.action {
+			op.also = append(op.also, need{name, sub})
+		}
 	}
 	return op
 }
@@ -135,7 +142,7 @@ func classify(method, key string, q query) operation {
 func (rt Route) authorize(t target, method string) error {
 	op := t.op
 	switch {
-	case op.action == "" && !rt.coversAction(actionPrefix+"*"):
+	case op.action == "" && !rt.coversAction(anyAction):
 		return errorf(http.StatusForbidden, "AccessDenied",
 			"%s with this query on %q is no COS operation that cosproxy knows, so on route %s it passes only where %sACTIONS is *.",
 			method, op.key, rt.Name, rt.Settings)
@@ -143,14 +150,15 @@ func (rt Route) authorize(t target, method string) error {
 		return rt.denied(op.action, op.key, "ACTIONS")
 	case op.key != "" && !rt.coversKey(op.key):
 		return rt.denied(op.action, op.key, "PREFIXES")
-	case isListing(op.action) && !rt.coversListing(t.query):
+	case op.asks(isListing) && !rt.coversListing(t.query):
 		return errorf(http.StatusForbidden, "AccessDenied",
 			"%s under prefix %q in bucket %s is not allowed on route %s; %sPREFIXES allows %s. Ask with a prefix inside these.",
 			op.action, t.query.get("prefix"), rt.Bucket, rt.Name, rt.Settings, strings.Join(rt.Prefixes, ", "))
-	case t.source != nil:
-		return rt.authorizeCopy(t.source)
 	}
-	return nil
+	if err := rt.authorizeNeeds(op); err != nil || t.source == nil {
+		return err
+	}
+	return rt.authorizeCopy(t.source)
 }
 
 func (rt Route) denied(action, key, setting string) error {

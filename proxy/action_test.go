@@ -81,8 +81,8 @@ func TestClassify(t *testing.T) {
 		{"PUT", "k", "uploads", ""},
 		{"GET", "k", "live", ""},
 		{"PUT", "", "live", ""},
-		{"GET", "", "uploadId=1", "name/cos:GetBucket"}, // no sub-resource of buckets
-		{"GET", "k", "lifecycle", "name/cos:GetObject"}, // nor this one of objects
+		{"GET", "", "uploadId=1", ""}, // a sub-resource of objects
+		{"GET", "k", "lifecycle", ""}, // a sub-resource of buckets
 		{"GET", "", "inventory", "name/cos:ListBucketInventory"},
 		{"GET", "", "id=1&inventory", "name/cos:GetBucketInventory"},
 		{"POST", "", "delete", "name/cos:DeleteObject"},

@@ -61,7 +61,7 @@ func (p *Proxy) readForm(x *exchange) error {
 	if err := f.setKey(x.target.keyPrefix); err != nil {
 		return err
 	}
-	if err := p.authorizeForm(x, f.key().Value); err != nil {
+	if err := p.authorizeForm(x, f); err != nil {
 		return err
 	}
 	if err := f.checkOtherKeys(x.target.route); err != nil {
@@ -211,9 +211,11 @@ func (f *form) setKey(prefix string) error {
 	return nil
 }
 
-// authorizeForm checks the key, which was not known when the route was chosen.
-func (p *Proxy) authorizeForm(x *exchange, key string) error {
-	x.target.op = operation{action: postObject, key: key}
+// authorizeForm checks the key and what the fields ask for, which was not known
+// when the route was chosen.
+func (p *Proxy) authorizeForm(x *exchange, f *form) error {
+	x.target.op = operation{action: postObject, key: f.key().Value}
+	x.target.op.also = f.needs(x.target.op)
 	return p.settle(x, func(rt *route) error { return rt.authorize(x.target, x.r.Method) })
 }
 

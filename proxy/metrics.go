@@ -22,6 +22,7 @@ type metrics struct {
 	expects  *prometheus.CounterVec
 	queued   prometheus.Gauge
 	refused  *prometheus.CounterVec
+	removed  prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -71,11 +72,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "cosproxy_refused_requests_total",
 			Help: "Requests answered with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
 		}, []string{"reason"}),
+		removed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cosproxy_removed_parameters_total",
+			Help: "Query parameters of GET and HEAD requests that COS does not document, and that were removed before signing.",
+		}),
 	}
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.expects, m.queued, m.refused} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.expects, m.queued, m.refused, m.removed} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

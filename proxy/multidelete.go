@@ -20,8 +20,10 @@ const multiDeleteMemory = 16 * multiDeleteLimit
 // namesKeysInBody reports whether the keys of t stand in the request's body, and
 // not all keys are allowed.
 func (t target) namesKeysInBody() bool {
-	return t.op.action == actionPrefix+"DeleteObject" && t.op.key == "" && !t.route.coversPrefix("")
+	return t.op.key == "" && t.op.asks(deletesObjects) && !t.route.coversPrefix("")
 }
+
+func deletesObjects(action string) bool { return action == actionPrefix+"DeleteObject" }
 
 // authorizeDeletes checks each key of a delete-multiple body.
 func (p *Proxy) authorizeDeletes(x *exchange) error {

@@ -205,6 +205,7 @@ func (p *Proxy) serve(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	p.metrics.removed.Add(float64(t.removed))
 	out, err := rewrite(x)
 	if err != nil {
 		return err

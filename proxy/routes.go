@@ -70,6 +70,7 @@ type target struct {
 	query         query
 	keyPrefix     string      // for the key of a form, which is not known yet
 	source        *copySource // of a copy, else nil
+	removed       int         // parameters that the query has lost, since COS does not document them
 }
 
 // resolve finds the route of a request and what the request means there. The
@@ -202,8 +203,10 @@ func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix st
 		return t, errReadsAsBucket(key)
 	}
 	t.op = classify(r.Method, key, q)
-	if isListing(t.op.action) && keyPrefix != "" {
-		t.query = q.under(keyPrefix)
+	t.op.also = append(t.op.also, headerNeeds(r.Header, t.op)...)
+	t.removeUnknown(r.Method)
+	if t.op.asks(isListing) && keyPrefix != "" {
+		t.query = t.query.under(keyPrefix)
 	}
 	return t, rt.authorize(t, r.Method)
 }

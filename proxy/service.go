@@ -49,6 +49,12 @@ func (p *Proxy) listBuckets(r *http.Request, q query, host string) (target, erro
 	}
 	rt := p.routes[i]
 	t := target{route: rt, op: operation{action: getService}, path: "/", rawPath: "/", query: q}
+	for _, param := range q.params {
+		if !serviceParameters[param.key] {
+			t.op.unknown = append(t.op.unknown, param.key)
+		}
+	}
+	t.removeUnknown(r.Method)
 	if t.endpoint = rt.serviceEndpoint(host); t.endpoint == nil {
 		return t, errorf(http.StatusNotImplemented, "NotImplemented",
 			"COSPROXY_ENDPOINT does not begin with {bucket}., so it does not say where the service is that lists the buckets.")

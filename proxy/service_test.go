@@ -34,7 +34,7 @@ func TestGetService(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.endpoint+" "+tt.asked, func(t *testing.T) {
 			r := service(t, tt.endpoint)
-			if rep := r.exchange(t, "GET http://"+tt.asked+"/?max-keys=1 HTTP/1.1\r\n\r\n"); rep.status != http.StatusOK {
+			if rep := r.exchange(t, "GET http://"+tt.asked+"/?_=1&max-keys=1&acl HTTP/1.1\r\n\r\n"); rep.status != http.StatusOK {
 				t.Fatalf("status %d: %s", rep.status, rep.body)
 			}
 			if a := r.upstream.only(t); a.Host != tt.arrives || a.target() != "/?max-keys=1" {

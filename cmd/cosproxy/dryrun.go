@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"cosproxy/proxy"
@@ -98,4 +99,18 @@ func (o outcome) describe(w io.Writer, r *http.Request) {
 			fmt.Fprintf(w, "Not sent:          %s: cosproxy keeps it from COS\n", signer.Redact(name))
 		}
 	}
+	sent := o.sent.URL.Query()
+	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
+		if !sent.Has(name) && !isSignatureParameter(name) {
+			fmt.Fprintf(w, "Not sent:          parameter %s: COS does not document it, so cosproxy removes it\n", signer.Redact(name))
+		}
+	}
+}
+
+// isSignatureParameter reports whether cosproxy replaces a parameter by its own
+// signature.
+func isSignatureParameter(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "q-") || strings.HasPrefix(name, "x-amz-") || strings.HasSuffix(name, "-security-token") ||
+		name == "sign" || name == "signature" || name == "awsaccesskeyid"
 }

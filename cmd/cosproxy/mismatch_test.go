@@ -16,7 +16,7 @@ import (
 	"cosproxy/signer"
 )
 
-const explainTarget = "http://127.0.0.1/uploads/a%2Fb?b=2&a=%2B"
+const explainTarget = "http://127.0.0.1/uploads/a%2Fb?x-cos-traffic-limit=2&response-expires=%2B"
 
 // explainGet is the request that is signed in these tests.
 var explainGet = []string{"GET", explainTarget, "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}
@@ -239,10 +239,10 @@ func mismatchCases() []mismatchCase {
 		{"method", get, func(r *http.Request) { r.Method = "DELETE" }, nil, 1, []string{"line 1, the method:\n  here: get\n  COS:  delete\nA proxy"}},
 		{"path", get, func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/uploads/a%2Fb", "" }, nil, 1,
 			[]string{"line 2, the path:\n  here: /uploads/a/b\n  COS:  /uploads/a%2Fb\n", "encoded twice"}},
-		{"parameter changed", get, query("b=2&a=+"), nil, 1, []string{"the parameter a:\n  here: a=%2B\n  COS:  a=%20\n", "encoding it anew"}},
-		{"parameter dropped", get, query("a=%2B"), nil, 1, []string{"the parameter b:\n  here: b=2\n  COS:  (not there)\n", "dropped the parameter"}},
-		{"parameter not explained", []string{"GET", strings.Replace(explainTarget, "b=2&", "", 1), "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}, spoil, nil, 1,
-			[]string{"the parameter b:\n  here: (not there)\n  COS:  b=2\n", "the URL explained here lacks it"}},
+		{"parameter changed", get, query("x-cos-traffic-limit=2&response-expires=+"), nil, 1, []string{"the parameter response-expires:\n  here: response-expires=%2B\n  COS:  response-expires=%20\n", "encoding it anew"}},
+		{"parameter dropped", get, query("response-expires=%2B"), nil, 1, []string{"the parameter x-cos-traffic-limit:\n  here: x-cos-traffic-limit=2\n  COS:  (not there)\n", "dropped the parameter"}},
+		{"parameter not explained", []string{"GET", strings.Replace(explainTarget, "x-cos-traffic-limit=2&", "", 1), "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}, spoil, nil, 1,
+			[]string{"the parameter x-cos-traffic-limit:\n  here: (not there)\n  COS:  x-cos-traffic-limit=2\n", "the URL explained here lacks it"}},
 		{"header changed", get, header("X-Cos-Meta-A", "2"), nil, 1, []string{"the header x-cos-meta-a:\n  here: x-cos-meta-a=1\n  COS:  x-cos-meta-a=2\n"}},
 		{"header dropped", get, dropRange, nil, 1, []string{"the header range:\n  here: range=bytes%3D0-1\n  COS:  (not there)\n", "dropped the header"}},
 		{"header not explained", get[:4], spoil, nil, 1, []string{"the header x-cos-meta-a:\n  here: (not there)\n  COS:  x-cos-meta-a=1\n", "Give it with -H"}},
