@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// maxAnswer bounds what is read of an answer or a file. A token has 4096 bytes
+// maxAnswer bounds what is read of an answer. A token has 4096 bytes
 // at most, so a whole answer stays well below.
 const maxAnswer = 64 << 10
 
@@ -106,7 +106,8 @@ func (c *call) failure(err error) error {
 
 // error completes e; its texts may come from outside.
 func (c *call) error(e *SourceError) error {
-	clean := func(text string) string { return redact(oneLine(text), c.secret) }
+	// In this order, or the beginning of a secret could stay where the line is cut.
+	clean := func(text string) string { return oneLine(redact(text, c.secret)) }
 	e.Source = c.source
 	e.Code, e.Message, e.RequestID = clean(e.Code), clean(e.Message), clean(e.RequestID)
 	return e

@@ -9,9 +9,10 @@ import (
 // Whoever echoes one may cut it off or escape it.
 const tellTale = 12
 
-// redact masks the words of text that have a piece of secret in them.
+// redact masks the words of text that have a piece of secret in them, or all of a
+// secret that is shorter than such a piece.
 func redact(text, secret string) string {
-	if len(secret) < tellTale {
+	if secret == "" {
 		return text
 	}
 	words := strings.Fields(text)
@@ -23,10 +24,12 @@ func redact(text, secret string) string {
 	return strings.Join(words, " ")
 }
 
-// shares reports whether a and secret have tellTale bytes in a row in common.
+// shares reports whether a and secret have tellTale bytes in a row in common, or as
+// many as secret has.
 func shares(a, secret string) bool {
-	for i := 0; i+tellTale <= len(a); i++ {
-		if strings.Contains(secret, a[i:i+tellTale]) {
+	piece := min(tellTale, len(secret))
+	for i := 0; i+piece <= len(a); i++ {
+		if strings.Contains(secret, a[i:i+piece]) {
 			return true
 		}
 	}

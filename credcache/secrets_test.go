@@ -136,3 +136,26 @@ func TestErrorTexts(t *testing.T) {
 		t.Error("the cause is not wrapped")
 	}
 }
+
+// TestShortSecretsAreRedacted: a short bearer token is a secret too, and one that
+// stands where a line is cut off.
+func TestShortSecretsAreRedacted(t *testing.T) {
+	for _, tt := range []struct{ secret, said string }{
+		{"s3cr3t", "the key s3cr3t is bad"},
+		{"s3cr3t", "key=s3cr3t, or %733cr3%74 escaped"},
+		{"eleven-long", "(eleven-long)"},
+		{secret, strings.Repeat("x ", 145) + secret},
+	} {
+		server := stsServer(t, answer(`"Error":{"Code":"Bad","Message":"`+tt.said+`"},"RequestId":"`+tt.secret+`"`))
+		source := stsSource(t, server.URL, func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair("AKID-1", tt.secret) })
+		_, err := source.Fetch(t.Context(), uploads)
+		if err == nil || !strings.Contains(err.Error(), "[redacted]") {
+			t.Fatalf("%v", err)
+		}
+		for _, form := range []string{tt.secret, "%733cr3%74", secret[:8]} {
+			if strings.Contains(err.Error(), form) {
+				t.Errorf("%s came out: %v", form, err)
+			}
+		}
+	}
+}

@@ -91,7 +91,7 @@ func putGetDelete(noun string) map[string]string {
 // neither a path nor an http URL with a host (RFC 9112, 3.2.2).
 func checkRequestLine(r *http.Request) error {
 	if r.URL.Scheme != "" && (r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "") {
-		return errorf(http.StatusBadRequest, "InvalidURI", "%q is no http URL with a host. Send /<key>, or http://<host>/<key> as to a proxy.", shown(r.RequestURI))
+		return errorf(http.StatusBadRequest, "InvalidURI", "The request target is no http URL with a host. Send /<key>, or http://<host>/<key> as to a proxy.")
 	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodOptions:

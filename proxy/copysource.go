@@ -29,7 +29,7 @@ func (p *Proxy) copySource(r *http.Request) (*copySource, error) {
 	key, err := url.PathUnescape(escaped)
 	if err != nil || key == "" || len(headers) > 1 {
 		return nil, errorf(http.StatusBadRequest, "InvalidArgument",
-			"x-cos-copy-source %q is not one host/key with a percent-encoded key.", headers)
+			"x-cos-copy-source is not one host/key with a percent-encoded key. Write <bucket>.cos.<region>.myqcloud.com/<key>.")
 	}
 	name, version := hostname(host), rest[len(escaped):]
 	// In a path + is a plus; escaped, nobody takes it for a blank.
@@ -55,7 +55,7 @@ func (rt Route) authorizeCopy(s *copySource) error {
 	case !slices.ContainsFunc(s.from, own):
 		return errorf(http.StatusForbidden, "AccessDenied",
 			"name/cos:GetObject on %q of %s is not allowed: a copy on route %s may only read from its own bucket, %s in %s.",
-			s.key, s.host, rt.Name, rt.Bucket, rt.Region)
+			s.key, hostOf(s.host), rt.Name, rt.Bucket, rt.Region)
 	case s.key == "":
 		return errorf(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source names a bucket and no key in it.")
 	case !rt.coversAction(actionPrefix + "GetObject"):

@@ -56,14 +56,14 @@ func misdirected(host string) error {
 	name := hostname(host)
 	if !isCOSName(name) {
 		return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
-			"The Host %q is not one that cosproxy answers to. Ask it as localhost, or add the name to COSPROXY_ALLOWED_HOSTS.", host)
+			"The Host %q is not one that cosproxy answers to. Ask it as localhost, or add the name to COSPROXY_ALLOWED_HOSTS.", hostOf(host))
 	}
 	labels := strings.Split(name, ".")
 	if len(labels) == 5 && slices.Contains(cosDoors, labels[1]) {
 		return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
 			"No route leads to bucket %s in %s. Give it one with COSPROXY_BUCKET and COSPROXY_REGION, or beside others with COSPROXY_ROUTES_<n>_BUCKET.",
-			labels[0], labels[2])
+			hostOf(labels[0]), labels[2])
 	}
 	return errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
-		"The Host %q is one of Tencent Cloud that no route leads to. cosproxy serves the buckets in COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET, under their own names.", host)
+		"The Host %q is one of Tencent Cloud that no route leads to. cosproxy serves the buckets in COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET, under their own names.", hostOf(host))
 }

@@ -139,7 +139,7 @@ func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http
 		if err == nil {
 			secretsOf(creds.Token, a.req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
 		}
-		return resp, err
+		return resp, Unquoted(err)
 	}
 }
 

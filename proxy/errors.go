@@ -208,7 +208,7 @@ func (e *Error) write(w http.ResponseWriter, r *http.Request, requestID string) 
 	case http.StatusProxyAuthRequired:
 		header.Set("Proxy-Authenticate", `Basic realm="cosproxy"`)
 	}
-	body := e.document(shown(r.Host+r.URL.EscapedPath()), requestID)
+	body := e.document(shown(hostOf(r.Host)+r.URL.EscapedPath()), requestID)
 	if r.Method == http.MethodHead {
 		body = nil
 	}

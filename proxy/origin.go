@@ -17,7 +17,7 @@ func (g guard) checkOrigin(r *http.Request) error {
 	}
 	return errorf(http.StatusForbidden, "AccessDenied",
 		"A page of another site (Origin %q) asked for this, through a browser. If it may, add its origin to COSPROXY_ALLOWED_ORIGINS.",
-		r.Header.Get("Origin"))
+		hostOf(r.Header.Get("Origin")))
 }
 
 // isForeign reports whether a browser says that another site than this one is

@@ -88,7 +88,7 @@ func (p *Proxy) stream(x *exchange, resp *http.Response) error {
 			return nil
 		}
 		if rerr != nil {
-			return x.cause(rerr)
+			return x.cause(Unquoted(rerr))
 		}
 	}
 }

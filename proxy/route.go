@@ -68,7 +68,7 @@ func (rt Route) URL() (*url.URL, error) {
 	case strings.ContainsAny(text, "{}"):
 		return nil, fmt.Errorf("proxy: endpoint %q has an unknown placeholder; only {bucket} and {region} are replaced", template)
 	case err != nil:
-		return nil, fmt.Errorf("proxy: endpoint %q is not a URL: %w", template, err)
+		return nil, errors.New("proxy: the endpoint is not a URL; give a scheme, a host and a port")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("proxy: endpoint %q must begin with https:// or http://", template)
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > '~' }):
@@ -78,7 +78,7 @@ func (rt Route) URL() (*url.URL, error) {
 	case !isPort(u.Port()):
 		return nil, fmt.Errorf("proxy: the port of endpoint %q is not between 1 and 65535", template)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("proxy: endpoint %q may only have a scheme, a host and a port", template)
+		return nil, errors.New("proxy: an endpoint may only have a scheme, a host and a port, and no path or query")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

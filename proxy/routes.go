@@ -101,7 +101,7 @@ func (p *Proxy) resolve(r *http.Request, q query) (target, error) {
 	}
 	if rt == nil {
 		return target{}, errorf(http.StatusNotFound, "NoSuchRoute",
-			"No route serves this path on Host %q. Routes begin with %s.", r.Host, strings.Join(p.pathPrefixes(), " "))
+			"No route serves this path on Host %q. Routes begin with %s.", hostOf(r.Host), strings.Join(p.pathPrefixes(), " "))
 	}
 	from := len(rt.PathPrefix) - 1
 	return rt.target(r, q, urlPath[from:], escaped[from:], rt.KeyPrefix, source)

@@ -26,7 +26,7 @@ func (p *Proxy) serviceTarget(r *http.Request, q query, host, urlPath, escaped s
 	}
 	if own == nil {
 		return target{}, errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
-			"%s has no bucket %q that a route leads to. Ask for <bucket>.%[1]s/<key>, with a bucket in COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET.", host, bucket)
+			"%s has no bucket %q that a route leads to. Ask for <bucket>.%[1]s/<key>, with a bucket in COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET.", hostOf(host), bucket)
 	}
 	from := len("/" + bucket)
 	if escaped = escaped[from:]; escaped == "" {

@@ -108,7 +108,8 @@ func (u *upload) Read(p []byte) (int, error) {
 	case err == io.EOF, total == u.r.ContentLength:
 		u.ended.Store(true)
 	case err != nil:
-		u.failed.CompareAndSwap(nil, &err)
+		failed := Unquoted(err)
+		u.failed.CompareAndSwap(nil, &failed)
 	}
 	return n, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 )
 
@@ -79,6 +80,9 @@ func NewTransport(o TransportOptions) *http.Transport {
 		IdleConnTimeout:       idleTimeout,
 		DisableCompression:    true, // or bodies would be decoded on the way
 		Protocols:             new(http.Protocols),
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			return refusedConnect(answer.StatusCode)
+		},
 	}
 	t.Protocols.SetHTTP1(true)
 	if o.ConnectTo != "" {

@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"github.com/tencentyun/cos-go-sdk-v5"
 
 	"cosproxy/credcache"
+	"cosproxy/proxy"
 )
 
 // fault is what is wrong, in plain words. The zero value is nothing.
@@ -99,16 +99,7 @@ func (c *routeCheck) requestFault(p probe, err error) fault {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &wait) && wait.Timeout():
 		return fault{"unreachable", host + " did not answer in time", way}
 	}
-	return fault{"unreachable", fmt.Sprintf("the connection to %s failed: %v", host, rootOf(err)), way}
-}
-
-// rootOf leaves out what the SDK and net/http put around an error.
-func rootOf(err error) error {
-	var around *url.Error
-	if errors.As(err, &around) {
-		return around.Err
-	}
-	return err
+	return fault{"unreachable", fmt.Sprintf("the connection to %s failed: %v", host, proxy.Unquoted(err)), way}
 }
 
 // refusal says what an error answer of COS means; it may be as it should. HEAD has no body, so its

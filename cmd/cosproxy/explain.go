@@ -119,10 +119,10 @@ func parseRequest(args []string) (*http.Request, error) {
 	r, err := http.NewRequest(words[0], words[1], http.NoBody)
 	var inURL *url.Error
 	switch {
-	case errors.As(err, &inURL):
-		return nil, fmt.Errorf("the URL cannot be read: %w", inURL.Err) // without the URL
+	case errors.As(err, &inURL): // it quotes the URL
+		return nil, errors.New("the URL cannot be read: write http://host/key with a percent-encoded key, in which a literal % is %25")
 	case err != nil:
-		return nil, err
+		return nil, errors.New("the method cannot be one: write for example GET or PUT")
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "":
 		return nil, errors.New("the URL has to begin with http:// or https:// and a host")
 	case r.URL.User != nil:

@@ -24,7 +24,7 @@ func parseFlags(flags *flag.FlagSet, args []string, usage string, std streams) (
 		fmt.Fprint(std.out, usage)
 		return exitOK, true
 	case err != nil || flags.NArg() > 0:
-		return unexpected(append([]string{flags.Name()}, args...), std), true
+		return unexpected(std), true
 	}
 	return exitOK, false
 }
@@ -53,7 +53,7 @@ func inform(args []string, std streams) int {
 		text, err = usage(), nil
 	}
 	if err != nil || text == "" || flags.NArg() > 0 || flags.NFlag() > 1 {
-		return unexpected(args, std)
+		return unexpected(std)
 	}
 	fmt.Fprint(std.out, text)
 	return exitOK

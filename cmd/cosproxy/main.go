@@ -112,8 +112,8 @@ func (c *config) note(w io.Writer) {
 	}
 }
 
-func unexpected(args []string, std streams) int {
-	fmt.Fprintf(std.err, "cosproxy: unexpected arguments %q\n"+
-		"Run cosproxy --help to see what it takes; settings come from the environment.\n", args)
+func unexpected(std streams) int {
+	fmt.Fprintln(std.err, "cosproxy: unexpected arguments, which are not repeated here, since one may be a secret\n"+
+		"Run cosproxy --help to see what it takes; settings come from the environment.")
 	return exitUsage
 }

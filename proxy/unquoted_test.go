@@ -1,0 +1,144 @@
+package proxy_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+const neverShown = "SECRET-NEVER-SHOWN"
+
+func TestUnquoted(t *testing.T) {
+	malformed := textproto.ProtocolError("malformed MIME header line: " + neverShown)
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{io.ErrUnexpectedEOF, "unexpected EOF"},
+		{errors.New("net/http: timeout awaiting response headers"), "net/http: timeout awaiting response headers"},
+		{fmt.Errorf("net/http: HTTP/1.x transport connection broken: %w", malformed), "net/http: HTTP/1.x transport connection broken: malformed MIME header line"},
+		{fmt.Errorf("broken: malformed HTTP response %q", neverShown), "broken: malformed HTTP response"},
+		{&url.Error{Op: "Get", URL: "http://u:" + neverShown + "@h/", Err: io.EOF}, "EOF"},
+		{&url.Error{Op: "Get", URL: neverShown, Err: malformed}, "malformed MIME header line"},
+	} {
+		got := proxy.Unquoted(tt.err)
+		if got.Error() != tt.want || !errors.Is(got, tt.err) {
+			t.Errorf("%v became %v, want %s", tt.err, got, tt.want)
+		}
+	}
+	if proxy.Unquoted(nil) != nil {
+		t.Error("nil became an error")
+	}
+}
+
+// TestHeaderLinesOfCOSAreNotLogged: net/http quotes what it cannot read.
+func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
+	for name, answer := range map[string]string{
+		"no header line":   "HTTP/1.1 200 OK\r\nx-cos-security-token " + neverShown + "\r\n\r\n",
+		"continued line":   "HTTP/1.1 200 OK\r\n " + neverShown + "\r\n\r\n",
+		"no status line":   neverShown + "\r\n\r\n",
+		"no status":        "HTTP/1.1 " + neverShown + "\r\n\r\n",
+		"no length":        "HTTP/1.1 200 OK\r\nContent-Length: " + neverShown + "\r\n\r\n",
+		"unknown coding":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: " + neverShown + "\r\n\r\n",
+		"no trailer line":  "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + neverShown + "\r\n\r\n",
+		"no chunk":         "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n" + neverShown + "\r\n",
+		"malformed name":   "HTTP/1.1 200 OK\r\n" + neverShown + "@\xff : x\r\n\r\n",
+		"bad trailer name": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length, " + neverShown + "\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: func(a *arrival) {
+				a.answer(answer)
+				a.conn.Close()
+			}})
+			c := r.dial(t)
+			c.send("GET /key HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+			text := c.end()
+			if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error=") {
+				t.Errorf("log:\n%s\nanswer:\n%s", log, text)
+			}
+		})
+	}
+}
+
+// TestTrailersOfClientsAreNotLogged: the same for what a client sends.
+func TestTrailersOfClientsAreNotLogged(t *testing.T) {
+	r := start(t, setup{})
+	c := r.dial(t)
+	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + neverShown + "\r\n\r\n")
+	text := c.end()
+	if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error=") {
+		t.Errorf("log:\n%s\nanswer:\n%s", log, text)
+	}
+}
+
+// TestHTTPProxyThatRefuses: its reason is not shown, but what to look at is.
+func TestHTTPProxyThatRefuses(t *testing.T) {
+	transport := proxy.NewTransport(proxy.TransportOptions{})
+	defer transport.CloseIdleConnections()
+	k := newKeys(1)
+	proxyAddress := newUpstreamProxy(t, "HTTP/1.1 407 "+neverShown+"\r\nContent-Length: 0\r\n\r\n")
+	transport.Proxy = func(*http.Request) (*url.URL, error) { return &url.URL{Scheme: "http", Host: proxyAddress}, nil }
+	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+		o.Transport, o.Routes[0].Endpoint = transport, "https://{bucket}.cos.{region}.myqcloud.com"
+	}})
+	r.refused(t, r.get(t, "/key"), http.StatusBadGateway, "BadGateway")
+	if log := r.drained(t); strings.Contains(log, neverShown) || !strings.Contains(log, "the HTTP proxy refused CONNECT with 407 Proxy Authentication Required") {
+		t.Error(log)
+	}
+}
+
+// newUpstreamProxy answers every connection with the same bytes.
+func newUpstreamProxy(t *testing.T, answer string) (address string) {
+	t.Helper()
+	ln := listen(t)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096))
+			_, _ = io.WriteString(c, answer)
+			_ = c.Close()
+		}
+	}()
+	t.Cleanup(func() { _ = ln.Close(); <-done })
+	return ln.Addr().String()
+}
+
+// TestPasswordsInRequestsAreNotRepeated: neither in the answer nor in the log.
+func TestPasswordsInRequestsAreNotRepeated(t *testing.T) {
+	r := start(t, setup{})
+	const user = "user:" + neverShown + "@"
+	for _, head := range []string{
+		"GET ftp://" + user + "localhost/a HTTP/1.1\r\nHost: localhost",
+		"GET ftp://" + user + "localhost/a?token=" + neverShown + " HTTP/1.1\r\nHost: localhost",
+		"GET http:" + user + "localhost/a HTTP/1.1\r\nHost: localhost",
+		"GET http://" + user + "evil.example/a HTTP/1.1\r\nHost: evil.example",
+		"GET /a HTTP/1.1\r\nHost: " + user + "evil.example",
+		"GET /a HTTP/1.1\r\nHost: " + user + "b-1250000000.cos.ap-guangzhou.myqcloud.com",
+		"GET /a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://" + user + "evil.example",
+		"PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nx-cos-copy-source: http://" + user + "evil.example/%zz",
+		"PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nx-cos-copy-source: " + user + "evil.example/a",
+		"PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nx-cos-copy-source: evil.example/?token=" + neverShown,
+		"CONNECT " + user + "evil.example:443 HTTP/1.1\r\nHost: evil.example:443",
+	} {
+		c := r.dial(t)
+		c.send(head + "\r\nConnection: close\r\n\r\n")
+		if text := c.end(); strings.Contains(text, neverShown) || !strings.HasPrefix(text, "HTTP/1.1 4") {
+			t.Errorf("%s\n is answered with %s", head, text)
+		}
+	}
+	if log := r.drained(t); strings.Contains(log, neverShown) {
+		t.Error(log)
+	}
+}
