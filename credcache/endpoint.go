@@ -115,7 +115,7 @@ func (s *endpointSource) fetch(ctx context.Context, scope Scope) (signer.Credent
 	header := http.Header{"Accept": {"application/json"}}
 	if s.tokenFile != "" {
 		var err error
-		if token, err = readText("TokenFile", s.tokenFile); err != nil {
+		if token, err = readText(ctx, "TokenFile", s.tokenFile); err != nil {
 			return signer.Credentials{}, unreadable(s.source, err)
 		}
 	}

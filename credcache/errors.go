@@ -105,7 +105,12 @@ type OptionError struct {
 	Field string
 	// Problem says what is wrong and what to write instead; never a secret.
 	Problem string
+
+	err error // the cause; nil if there is none
 }
 
 // Error names the field and the problem.
 func (e *OptionError) Error() string { return e.Field + ": " + e.Problem }
+
+// Unwrap returns the cause, such as smallfile.ErrTimeout.
+func (e *OptionError) Unwrap() error { return e.err }

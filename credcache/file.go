@@ -3,9 +3,11 @@ package credcache
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
+	"cosproxy/credcache/smallfile"
 	"cosproxy/signer"
 )
 
@@ -66,10 +68,10 @@ type fileSource FileOptions
 func (s fileSource) Recheck() time.Duration { return fileRecheck }
 
 // Fetch reads the file.
-func (s fileSource) Fetch(context.Context, Scope) (signer.Credentials, error) {
-	content, err := readFile(s.Path)
-	if err != nil {
-		return signer.Credentials{}, unreadable("file", err)
+func (s fileSource) Fetch(ctx context.Context, _ Scope) (signer.Credentials, error) {
+	content, err := smallfile.Read(ctx, s.Path, smallfile.SecretLimit)
+	if err != nil { // it does not repeat the path, which may be the secret itself
+		return signer.Credentials{}, unreadable("file", fmt.Errorf("the path leads to no file that can be read: %w", err))
 	}
 	creds, problem, hint := s.parse(content)
 	if problem == "" {

@@ -1,11 +1,11 @@
 package credcache
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 	"strings"
+
+	"cosproxy/credcache/smallfile"
 )
 
 // KeyPair gives the long-lived pair that asks STS for temporary keys. It is
@@ -27,14 +27,14 @@ func FixedPair(secretID, secretKey string) KeyPair {
 func FilePair(idPath, keyPath string) KeyPair {
 	return func() (string, string, error) {
 		for range 3 {
-			id, err1 := readText("SecretID", idPath)
-			key, err2 := readText("SecretKey", keyPath)
-			same, err3 := readText("SecretID", idPath)
-			if err1 == nil {
-				err1 = err3
-			}
-			if id == same || err1 != nil || err2 != nil {
+			ctx := context.Background() // smallfile.Timeout bounds each read
+			id, err1 := readText(ctx, "SecretID", idPath)
+			key, err2 := readText(ctx, "SecretKey", keyPath)
+			if err1 != nil || err2 != nil {
 				return id, key, errors.Join(err1, err2)
+			}
+			if same, err := readText(ctx, "SecretID", idPath); id == same || err != nil {
+				return id, key, err
 			}
 		}
 		return "", "", &OptionError{Field: "SecretID", Problem: idPath + " changes all the time; write both files once, at the same time"}
@@ -62,42 +62,20 @@ func checkSecret(field, value string) error {
 	return nil
 }
 
-// readText is the trimmed content of the file at path, for the option field.
-func readText(field, path string) (string, error) {
-	content, err := readFile(path)
+// readText is the trimmed content of the file at path, for the option field. A path
+// that cannot be read is not repeated, since it may be the secret itself.
+func readText(ctx context.Context, field, path string) (string, error) {
+	content, err := smallfile.Read(ctx, path, smallfile.SecretLimit)
 	text := strings.TrimSpace(string(content))
 	switch {
 	case err != nil:
-		return "", &OptionError{Field: field, Problem: err.Error()}
+		return "", &OptionError{Field: field, Problem: "names a file that cannot be read: " + err.Error(), err: err}
 	case text == "":
 		return "", &OptionError{Field: field, Problem: path + " is empty"}
 	case strings.ContainsFunc(text, unprintable):
 		return "", &OptionError{Field: field, Problem: path + " has a blank, a line break or a control character inside the value; write the value alone"}
 	}
 	return text, nil
-}
-
-// readFile is os.ReadFile for small plain files: a pipe could keep a fetch
-// waiting for ever. The path is opened anew each time, so it may be a symlink
-// that is swapped.
-func readFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a plain file", path)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxAnswer+1))
-	if len(content) > maxAnswer {
-		return nil, fmt.Errorf("%s has more than %d bytes", path, maxAnswer)
-	}
-	return content, err
 }
 
 // unreadable is the failure of a source to read its own secrets. Looking again

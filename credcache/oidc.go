@@ -54,7 +54,7 @@ func NewOIDC(opts OIDCOptions) (Source, error) {
 		return nil, err
 	}
 	return SourceFunc(func(ctx context.Context, scope Scope) (signer.Credentials, error) {
-		token, err := readText("TokenFile", opts.TokenFile)
+		token, err := readText(ctx, "TokenFile", opts.TokenFile)
 		if err != nil {
 			return signer.Credentials{}, unreadable(s.source, err)
 		}

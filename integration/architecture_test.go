@@ -16,13 +16,14 @@ import (
 // stand the packages of this module that it may reach, itself left out.
 func TestDependencies(t *testing.T) {
 	may := map[string][]string{
-		"cosproxy/signer":             {},
-		"cosproxy/credcache":          {"cosproxy/signer"},
-		"cosproxy/proxy":              {"cosproxy/signer"},
-		"cosproxy/cmd/cosproxy":       {"cosproxy/credcache", "cosproxy/proxy", "cosproxy/signer"},
-		"cosproxy/integration/cosemu": {},
-		"cosproxy/cmd/cosemu":         {"cosproxy/integration/cosemu"},
-		"cosproxy/integration":        {},
+		"cosproxy/signer":              {},
+		"cosproxy/credcache":           {"cosproxy/credcache/smallfile", "cosproxy/signer"},
+		"cosproxy/credcache/smallfile": {},
+		"cosproxy/proxy":               {"cosproxy/signer"},
+		"cosproxy/cmd/cosproxy":        {"cosproxy/credcache", "cosproxy/credcache/smallfile", "cosproxy/proxy", "cosproxy/signer"},
+		"cosproxy/integration/cosemu":  {},
+		"cosproxy/cmd/cosemu":          {"cosproxy/integration/cosemu"},
+		"cosproxy/integration":         {},
 	}
 	for _, pkg := range listPackages(t) {
 		allowed, known := may[pkg.ImportPath]

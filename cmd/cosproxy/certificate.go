@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"time"
+
+	"cosproxy/credcache/smallfile"
 )
 
 // serverTLS speaks TLS with the certificate of the settings, read anew when its
@@ -13,8 +16,8 @@ import (
 // between the writing of one and the other, new ones get the last good one.
 func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 	current := new(tls.Certificate)
-	files := &watched[*tls.Certificate]{log: log, load: func() (*tls.Certificate, error) {
-		pair, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile)
+	files := &watched[*tls.Certificate]{log: log, load: func(ctx context.Context) (*tls.Certificate, error) {
+		pair, err := readCertificate(ctx, c.TLSCertFile, c.TLSKeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("%s and %s: %w; the last good pair stays in use", variable("TLSCertFile"), variable("TLSKeyFile"), err)
 		}
@@ -35,4 +38,18 @@ func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 			return nil, err
 		},
 	}
+}
+
+// readCertificate is tls.LoadX509KeyPair for files that may hang or not end. No error
+// repeats a path that leads nowhere: it may be the key itself.
+func readCertificate(ctx context.Context, certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := smallfile.Read(ctx, certFile, smallfile.CertificateLimit)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("the first cannot be read: %w", err)
+	}
+	key, err := smallfile.Read(ctx, keyFile, smallfile.CertificateLimit)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("the second cannot be read: %w", err)
+	}
+	return tls.X509KeyPair(cert, key)
 }

@@ -64,28 +64,20 @@ func (c *config) open(a address) (net.Listener, error) {
 	if err != nil {
 		return nil, taken(err)
 	}
-	if a.network == "unix" {
-		if err := c.letIn(a.at); err != nil {
-			return nil, errors.Join(err, l.Close())
-		}
+	if a.network != "unix" {
+		return l, nil
 	}
-	return l, nil
+	socket, err := newSocketListener(l, a.at)
+	if err == nil {
+		err = c.letIn(socket)
+	}
+	if err != nil {
+		return nil, errors.Join(err, socket.Close())
+	}
+	return socket, nil
 }
 
 func taken(err error) error { return fmt.Errorf("%w; free this address or choose another", err) }
-
-// letIn opens the socket at path to those whom the settings name.
-func (c *config) letIn(path string) error {
-	if o := c.SocketOwner; o.given {
-		if err := os.Chown(path, o.uid, o.gid); err != nil {
-			return fmt.Errorf("%s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), err)
-		}
-	}
-	if err := os.Chmod(path, fs.FileMode(c.SocketMode)); err != nil {
-		return fmt.Errorf("%s: %w", variable("SocketMode"), err)
-	}
-	return nil
-}
 
 // removeStale removes a socket that nothing listens on: what is left of a
 // process that was killed. Anything else at path stays.
@@ -106,6 +98,9 @@ func removeStale(path string) error {
 		c.Close()
 		return fmt.Errorf("another process listens on %s", path)
 	case errors.Is(err, syscall.ECONNREFUSED):
+		if now, err := os.Lstat(path); err != nil || !os.SameFile(now, info) {
+			return fmt.Errorf("another process replaces %s at this moment", path)
+		}
 		return os.Remove(path)
 	}
 	return err

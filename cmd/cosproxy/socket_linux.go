@@ -1,6 +1,15 @@
 package main
 
-import "syscall"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // ownersAlone gives a Unix socket that is not bound yet the mode that its file
 // will get, less the umask, so that nobody else can connect before letIn has
@@ -11,4 +20,33 @@ func ownersAlone(_, _ string, c syscall.RawConn) error {
 		return controlErr
 	}
 	return err
+}
+
+// letIn opens the socket at s.path to those whom the settings name. It holds the file
+// by a descriptor, so that nobody can have it change another one by a link.
+func (c *config) letIn(s *socketListener) error {
+	fd, err := unix.Open(s.path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: s.path, Err: err}
+	}
+	f := os.NewFile(uintptr(fd), s.path)
+	defer func() { _ = f.Close() }() // it was neither read nor written
+	if file, err := f.Stat(); err != nil || !os.SameFile(file, s.file) {
+		return errReplaced(s.path)
+	}
+	if o := c.SocketOwner; o.given {
+		if err := unix.Fchownat(fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
+			return fmt.Errorf("%s: chown %s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), s.path, err)
+		}
+	}
+	// fchmod takes no descriptor that only names a file, and fchmodat2 is of Linux 6.6.
+	mode := fs.FileMode(c.SocketMode)
+	err = os.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode)
+	if errors.Is(err, fs.ErrNotExist) { // there is no /proc here
+		err = unix.Fchmodat(fd, "", uint32(mode), unix.AT_EMPTY_PATH)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %s: %w", variable("SocketMode"), s.path, err)
+	}
+	return nil
 }

@@ -2,8 +2,30 @@
 
 package main
 
-import "syscall"
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
 
 // ownersAlone does nothing: elsewhere the umask alone decides, until letIn has
 // said who may connect.
 func ownersAlone(_, _ string, _ syscall.RawConn) error { return nil }
+
+// letIn opens the socket at s.path to those whom the settings name.
+func (c *config) letIn(s *socketListener) error {
+	if o := c.SocketOwner; o.given {
+		if err := os.Lchown(s.path, o.uid, o.gid); err != nil {
+			return fmt.Errorf("%s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), err)
+		}
+	}
+	// There is no chmod that follows no link and that all systems have.
+	if file, err := os.Lstat(s.path); err != nil || !os.SameFile(file, s.file) {
+		return errReplaced(s.path)
+	}
+	if err := os.Chmod(s.path, fs.FileMode(c.SocketMode)); err != nil {
+		return fmt.Errorf("%s: %w", variable("SocketMode"), err)
+	}
+	return nil
+}

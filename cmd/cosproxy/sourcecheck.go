@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"net/url"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
+
+	"cosproxy/credcache/smallfile"
 )
 
 // configured are the sources that something is set for, in the order in which
@@ -134,13 +136,13 @@ func readSecret[T ~string](m *mistakes, field string, value *T, path string) {
 		return
 	}
 	file := field + "File"
-	content, err := os.ReadFile(path)
+	content, err := smallfile.Read(context.Background(), path, smallfile.SecretLimit)
 	text := T(strings.TrimSpace(string(content)))
 	switch {
 	case *value != "":
 		m.add(variable(file), "is set as well as %s: keep one of the two", variable(field))
 	case err != nil:
-		m.add(variable(file), "cannot be read: %v", err)
+		m.add(variable(file), "names a file that cannot be read: %v; name a file that holds the value alone", err)
 	case text == "":
 		m.add(variable(file), "names an empty file, %s", path)
 	}

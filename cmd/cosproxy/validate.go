@@ -1,19 +1,19 @@
 package main
 
 import (
-	"crypto/tls"
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
 
 	"cosproxy/credcache"
+	"cosproxy/credcache/smallfile"
 	"cosproxy/proxy"
 )
 
@@ -146,8 +146,11 @@ func (c *config) exposure(field, at string) string {
 // checkGuards checks the files that both listeners are guarded by.
 func (c *config) checkGuards(m *mistakes) {
 	if c.ClientTokenFile != "" {
-		if _, err := readToken(c.ClientTokenFile); err != nil {
-			m.add(variable("ClientTokenFile"), "cannot be used: %v; write the token into it, alone, on one line", err)
+		token, err := readToken(context.Background(), c.ClientTokenFile)
+		if err != nil {
+			m.add(variable("ClientTokenFile"), "cannot be used: %v; name a file with the token in it, alone, on one line", err)
+		} else if warning := weakToken(token); warning != "" {
+			c.warn("%s", warning)
 		}
 	}
 	switch cert, key := variable("TLSCertFile"), variable("TLSKeyFile"); {
@@ -157,7 +160,7 @@ func (c *config) checkGuards(m *mistakes) {
 	case c.TLSCertFile == "":
 		m.add(cert, "is required with %s: name the file with the certificate", key)
 	default:
-		if _, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSKeyFile); err != nil {
+		if _, err := readCertificate(context.Background(), c.TLSCertFile, c.TLSKeyFile); err != nil {
 			m.add(cert, "and %s cannot be used: %v; name a certificate and its key, both as PEM", key, err)
 		}
 	}
@@ -166,6 +169,9 @@ func (c *config) checkGuards(m *mistakes) {
 func (c *config) checkUpstream(m *mistakes) {
 	for _, r := range c.routes {
 		r.endpoint, _ = proxy.Route{Bucket: r.Bucket, Region: r.Region, Endpoint: c.Endpoint}.URL()
+		if r.endpoint != nil && r.endpoint.Scheme == "http" && !c.dialsLoopback(r.endpoint) {
+			c.warn("%s is plain http: whoever can listen on the way reads objects and session tokens; write https://", variable("Endpoint"))
+		}
 	}
 	// A sample says what is wrong, since a configured bucket may be a mistake too.
 	sample := proxy.Route{Bucket: "examplebucket-1250000000", Region: "ap-guangzhou", Endpoint: c.Endpoint}
@@ -175,12 +181,21 @@ func (c *config) checkUpstream(m *mistakes) {
 	if c.ConnectTo != "" {
 		err := checkHostPort(c.ConnectTo)
 		if host, _, _ := net.SplitHostPort(c.ConnectTo); err == nil && host == "" {
-			err = fmt.Errorf("%q has no host", c.ConnectTo)
+			err = fmt.Errorf("%s has no host", quoted(c.ConnectTo))
 		}
 		if err != nil {
 			m.add(variable("ConnectTo"), "is wrong: %v; write for example 10.0.0.5:443", err)
 		}
 	}
+}
+
+// dialsLoopback reports whether what goes to endpoint stays on this machine.
+func (c *config) dialsLoopback(endpoint *url.URL) bool {
+	if c.ConnectTo == "" {
+		return isLocalHost(endpoint.Hostname())
+	}
+	host, _, _ := net.SplitHostPort(c.ConnectTo)
+	return isLocalHost(host)
 }
 
 // checkHosts checks names that requests may have in Host.
@@ -197,7 +212,7 @@ func checkOrigins(m *mistakes, variable string, origins []string) {
 	for _, o := range origins {
 		u, err := url.Parse(o)
 		if err != nil || u.Scheme == "" || u.Host == "" || o != u.Scheme+"://"+u.Host {
-			m.add(variable, "is wrong: %q is no origin; write for example https://app.example or http://localhost:8080", o)
+			m.add(variable, "is wrong: %s is no origin; write for example https://app.example or http://localhost:8080", quoted(o))
 		}
 	}
 }
@@ -223,9 +238,9 @@ func (c *config) checkCAFile(m *mistakes) {
 	if c.CAFile == "" {
 		return
 	}
-	pem, err := os.ReadFile(c.CAFile)
+	pem, err := smallfile.Read(context.Background(), c.CAFile, smallfile.CertificateLimit)
 	if err != nil {
-		m.add(variable("CAFile"), "cannot be read: %v", err)
+		m.add(variable("CAFile"), "names a file that cannot be read: %v; name a PEM file with certificates", err)
 		return
 	}
 	if c.roots, err = x509.SystemCertPool(); err != nil {

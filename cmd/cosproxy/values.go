@@ -81,12 +81,21 @@ func (a address) ephemeral() bool {
 func checkHostPort(s string) error {
 	_, port, err := net.SplitHostPort(s)
 	if err != nil || strings.ContainsAny(s, " /@") {
-		return fmt.Errorf("%q is not host:port", s)
+		return fmt.Errorf("%s is not host:port", quoted(s))
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("%q has no port between 0 and 65535", s)
+		return fmt.Errorf("%s has no port between 0 and 65535", quoted(s))
 	}
 	return nil
+}
+
+// quoted is a value as messages repeat it. Not repeated is one with an @, since a
+// password may stand in front of that.
+func quoted(s string) string {
+	if strings.Contains(s, "@") {
+		return "what it has, not repeated for the @ in it,"
+	}
+	return strconv.Quote(s)
 }
 
 // hostName is what clients send in Host: an international name as punycode.
@@ -101,7 +110,7 @@ func checkHost(s string) error {
 	case checkHostPort(s) == nil:
 		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
 	}
-	return fmt.Errorf("%q is no host name or address; write each name in full, such as cosproxy.internal", s)
+	return fmt.Errorf("%s is no host name or address; write each name in full, such as cosproxy.internal", quoted(s))
 }
 
 // size is a number of bytes.

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// fileSettings are the variables that name a file, each in an environment in which the
+// file counts.
+func fileSettings(t *testing.T, path string) map[string][]string {
+	t.Helper()
+	all := map[string][]string{
+		"TENCENTCLOUD_SECRET_ID_FILE":      {"TENCENTCLOUD_SECRET_ID="},
+		"TENCENTCLOUD_SECRET_KEY_FILE":     {"TENCENTCLOUD_SECRET_KEY="},
+		"TENCENTCLOUD_TOKEN_FILE":          nil,
+		"TKE_WEB_IDENTITY_TOKEN_FILE":      {"COSPROXY_SOURCE=oidc", "TKE_PROVIDER_ID=cls-a", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a"},
+		"COSPROXY_KEY_ENDPOINT_TOKEN_FILE": {"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=http://127.0.0.1:1/"},
+		"COSPROXY_KEY_FILE":                {"COSPROXY_SOURCE=file"},
+		"COSPROXY_TOKEN_FILE":              nil,
+		"COSPROXY_CA_FILE":                 nil,
+		"COSPROXY_TLS_CERT_FILE":           {"COSPROXY_TLS_KEY_FILE=" + newPair(t, "a").key},
+		"COSPROXY_TLS_KEY_FILE":            {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},
+	}
+	for _, s := range settings() {
+		if _, known := all[s.variable]; !known && strings.HasSuffix(s.variable, "_FILE") {
+			t.Errorf("%s is not among those that are tried", s.variable)
+		}
+	}
+	for name, environ := range all {
+		all[name] = append(environ, name+"="+path)
+	}
+	return all
+}
+
+// TestSecretInPlaceOfAFile: who writes a secret where its file belongs is told so, and
+// nobody else is told the secret: at start, in the log, or on the admin pages.
+func TestSecretInPlaceOfAFile(t *testing.T) {
+	for name, environ := range fileSettings(t, "/"+testKey) {
+		t.Run(name, func(t *testing.T) {
+			_, err := parseConfig(settingsFor(environ...))
+			if err != nil {
+				noSecrets(t, err.Error())
+				contains(t, err.Error(), name)
+				return
+			}
+			p := start(t, append(environ, "COSPROXY_STS_ENDPOINT=http://127.0.0.1:1")...)
+			status, body := p.get(t, p.app, "/uploads/a")
+			_, page := p.get(t, p.admin, "/status")
+			if status != http.StatusServiceUnavailable || !strings.Contains(page, "no such file") {
+				t.Errorf("%d %s\n%s", status, body, page)
+			}
+			p.end(t, exitOK)
+			noSecrets(t, body+page+p.logs.all())
+		})
+	}
+}
+
+// TestFilesThatBlockOrDoNotEnd: a pipe or a device is named, and holds up nothing.
+func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{pipe, "/dev/zero"} {
+		for name, environ := range fileSettings(t, path) {
+			t.Run(name+"="+path, func(t *testing.T) {
+				begun := time.Now()
+				_, err := parseConfig(settingsFor(environ...))
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("the settings took %v", took)
+				}
+				if err != nil {
+					contains(t, err.Error(), name, "it is not a plain file")
+					return
+				}
+				p := start(t, append(environ, "COSPROXY_STS_ENDPOINT=http://127.0.0.1:1")...)
+				if status, body := p.get(t, p.app, "/uploads/a"); status != http.StatusServiceUnavailable {
+					t.Errorf("%d %s", status, body)
+				}
+				if _, page := p.get(t, p.admin, "/status"); !strings.Contains(page, "it is not a plain file") {
+					t.Error(page)
+				}
+				p.end(t, exitOK)
+			})
+		}
+	}
+}
+
+// TestTokenFileBecomesAPipe: requests are refused at once, and pass again once there
+// is a file again.
+func TestTokenFileBecomesAPipe(t *testing.T) {
+	path := file(t, testToken)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+path)
+	becomes := func(want int) {
+		t.Helper()
+		for range 600 {
+			begun := time.Now()
+			status, _ := p.ask(t, "http://"+p.app+"/outside", "Authorization", "Bearer "+testToken)
+			if took := time.Since(begun); took > 2*readTimeout {
+				t.Fatalf("a request waited %v", took)
+			}
+			if status == want {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Fatalf("never answered with %d", want)
+	}
+	becomes(http.StatusForbidden)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	becomes(http.StatusServiceUnavailable)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(testToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	becomes(http.StatusForbidden)
+	p.end(t, exitOK)
+}
+
+func TestShortTokenWarning_WhenItIsReplaced(t *testing.T) {
+	path := file(t, testToken)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+path)
+	p.ask(t, "http://"+p.app+"/outside")
+	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; !strings.Contains(p.logs.all(), "COSPROXY_TOKEN_FILE holds a token of 5 bytes"); i++ {
+		if i == 300 {
+			t.Fatal("there is no warning")
+		}
+		p.ask(t, "http://"+p.app+"/outside")
+		time.Sleep(20 * time.Millisecond)
+	}
+	p.end(t, exitOK)
+}
+
+// TestPasswordsInAddresses: a URL with a password, written where a host belongs, is
+// not repeated.
+func TestPasswordsInAddresses(t *testing.T) {
+	for _, name := range []string{
+		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
+		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_KEY_ENDPOINT", "COSPROXY_CVM_METADATA", "HTTP_PROXY",
+	} {
+		for _, url := range []string{"http://user:%s@proxy.internal:3128", "user:%s@proxy.internal:1", "ftp://user:%s@h/a", "http://user:%s/x@h"} {
+			environ := []string{name + "=" + fmt.Sprintf(url, testKey), "COSPROXY_SOURCE=sts"}
+			switch name {
+			case "COSPROXY_KEY_ENDPOINT":
+				environ[1] = "COSPROXY_SOURCE=endpoint"
+			case "COSPROXY_CVM_METADATA":
+				environ[1] = "COSPROXY_SOURCE=cvm"
+			}
+			cfg, err := parseConfig(settingsFor(environ...))
+			noSecrets(t, fmt.Sprint(err, cfg.warnings))
+			if err == nil && name != "HTTP_PROXY" {
+				t.Errorf("%s: no mistake is found", environ[0])
+			}
+		}
+	}
+	_, err := parseConfig(settingsFor("COSPROXY_ENDPOINT=https://{bucket}.example/?sign=" + testKey))
+	noSecrets(t, fmt.Sprint(err))
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestUnixSocketOfASuccessor: a process that ends leaves the socket that another one
+// has put in the place of its own, and removes its own.
+func TestUnixSocketOfASuccessor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	p := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	successor := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken)
+	p.end(t, exitOK)
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatalf("the successor's socket: %v", err)
+	}
+	_ = c.Close()
+	successor.end(t, exitOK)
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the successor's own socket is left: %v", err)
+	}
+}
+
+// TestSocketAccess_FollowsNoLink: whoever can write to the directory must not have
+// cosproxy open another file to all.
+func TestSocketAccess_FollowsNoLink(t *testing.T) {
+	dir := t.TempDir()
+	path, victim := filepath.Join(dir, "app.sock"), file(t, "precious")
+	other, err := net.Listen("unix", filepath.Join(dir, "other.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	if err := os.Chmod(other.Addr().String(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, replace := range map[string]func() error{
+		"a link to a file":   func() error { return os.Symlink(victim, path) },
+		"a link to a socket": func() error { return os.Symlink(other.Addr().String(), path) },
+		"another socket":     func() error { return os.Link(other.Addr().String(), path) },
+		"a file":             func() error { return os.Link(victim, path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			socket, err := newSocketListener(l, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if err := replace(); err != nil {
+				t.Fatal(err)
+			}
+			cfg := &config{SocketMode: 0o666, SocketOwner: owner{true, os.Getuid(), os.Getgid()}}
+			if err := cfg.letIn(socket); err == nil || !strings.Contains(err.Error(), path) {
+				t.Errorf("no error that names the path, but %v", err)
+			}
+			if _, err := newSocketListener(l, path); err == nil != (name == "another socket") {
+				t.Errorf("taken for the socket of a listener: %v", err)
+			}
+			if err := socket.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			if _, err := os.Lstat(path); err != nil {
+				t.Errorf("what has replaced the socket is gone: %v", err)
+			}
+			for _, untouched := range []string{victim, other.Addr().String()} {
+				if info, err := os.Lstat(untouched); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v, %v", untouched, info, err)
+				}
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestSocketListener_ClosedTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := newSocketListener(l, path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := socket.Close(); err != nil {
+		t.Error(err)
+	}
+	other, err := net.Listen("unix", path) // it may have the same inode
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	_ = socket.Close()
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
+		t.Errorf("the second Close has removed the socket of another: %v", err)
+	}
+}
