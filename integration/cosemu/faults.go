@@ -2,6 +2,7 @@ package cosemu
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -12,6 +13,10 @@ type COSFault struct {
 	// Times is how many requests suffer the fault; zero means every one until
 	// the fault is replaced.
 	Times int
+	// OneIn picks one request in so many at random, of those that Match leaves;
+	// zero means every one. The same Seed picks the same ones, by their order.
+	OneIn int
+	Seed  uint64
 	// Match picks the requests; nil means all. It must not call the Server.
 	Match func(*http.Request) bool
 	// Delay passes before the request is looked at. It ends early when the
@@ -34,8 +39,9 @@ type COSFault struct {
 
 // faults are those in force.
 type faults struct {
-	mu  sync.Mutex
-	cos COSFault
+	mu     sync.Mutex
+	cos    COSFault
+	random *rand.Rand // for cos.OneIn
 
 	sts, metadata, keyServer keyFaults
 
@@ -46,7 +52,12 @@ type faults struct {
 func (s *Server) SetCOSFault(f COSFault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.cos = f
+	s.faults.cos, s.faults.random = f, rand.New(rand.NewPCG(f.Seed, 0))
+}
+
+// happens reports whether f does anything.
+func (f COSFault) happens() bool {
+	return f.Delay > 0 || f.Status != 0 || f.Drop || f.CutAfter > 0 || f.Slow > 0
 }
 
 // takeCOS returns the fault that r suffers.
@@ -55,6 +66,9 @@ func (f *faults) takeCOS(r *http.Request) COSFault {
 	defer f.mu.Unlock()
 	fault := f.cos
 	if fault.Match != nil && !fault.Match(r) {
+		return COSFault{}
+	}
+	if fault.OneIn > 0 && f.random.IntN(fault.OneIn) != 0 {
 		return COSFault{}
 	}
 	if f.cos.Times > 0 {
@@ -84,7 +98,9 @@ func (f *faults) wait(r *http.Request, d time.Duration) bool {
 
 // suffer lets the fault in force happen to x.
 func (x *exchange) suffer() error {
-	x.fault = x.s.faults.takeCOS(x.r)
+	if x.fault = x.s.faults.takeCOS(x.r); x.fault.happens() {
+		x.s.record.cosFault()
+	}
 	if !x.s.faults.wait(x.r, x.fault.Delay) || x.fault.Drop {
 		panic(http.ErrAbortHandler)
 	}

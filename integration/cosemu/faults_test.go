@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,48 @@ func TestCOSFaultAnswers(t *testing.T) {
 	srv.SetCOSFault(cosemu.COSFault{Status: http.StatusInternalServerError, Code: "InternalError"})
 	srv.SetCOSFault(cosemu.COSFault{})
 	get(t, c, "o", nil)
+}
+
+// The answer to a fault is COS's in all but the reason.
+func TestCOSFault_AtRandom(t *testing.T) {
+	srv := start(t, cosemu.Options{})
+	client := httpClient(t, srv)
+	const requests = 300
+	run := func(fault cosemu.COSFault) (failed []bool) {
+		srv.SetCOSFault(fault)
+		before := srv.Stats().COSFaults
+		for range requests {
+			resp, err := client.Do(request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if server := resp.Header.Get("Server"); server != "tencent-cos" {
+				t.Fatalf("%d by Server %q", resp.StatusCode, server)
+			}
+			failed = append(failed, resp.StatusCode == http.StatusForbidden)
+		}
+		if n, got := count(failed), srv.Stats().COSFaults-before; got != n {
+			t.Errorf("%d requests failed and %d faults are counted", n, got)
+		}
+		return failed
+	}
+	fault := cosemu.COSFault{OneIn: 10, Seed: 1, Status: http.StatusForbidden, Code: "InvalidAccessKeyId"}
+	first := run(fault)
+	if n := count(first); n < requests/20 || n > requests/5 {
+		t.Errorf("%d of %d requests failed, want about a tenth", n, requests)
+	}
+	if !slices.Equal(first, run(fault)) {
+		t.Error("other requests failed with the same seed")
+	}
+	fault.Seed = 2
+	if slices.Equal(first, run(fault)) {
+		t.Error("the same requests failed with another seed")
+	}
+	fault.Times = 3
+	if n := count(run(fault)); n != 3 {
+		t.Errorf("%d requests failed, want 3", n)
+	}
 }
 
 func TestCOSFaultCutsDownload(t *testing.T) {

@@ -124,6 +124,16 @@ func send(r *http.Request) (answer, error) {
 	return answer{resp.StatusCode, resp.Header, string(body)}, err
 }
 
+// count is how many of the calls failed.
+func count(failed []bool) (n int) {
+	for _, f := range failed {
+		if f {
+			n++
+		}
+	}
+	return n
+}
+
 func TestKeyFaultForSomeCalls(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	const calls = 200
@@ -137,14 +147,6 @@ func TestKeyFaultForSomeCalls(t *testing.T) {
 			failed = append(failed, a.status != http.StatusOK)
 		}
 		return failed
-	}
-	count := func(failed []bool) (n int) {
-		for _, f := range failed {
-			if f {
-				n++
-			}
-		}
-		return n
 	}
 	half := cosemu.KeyFault{Percent: 50, Status: http.StatusInternalServerError}
 	first := run(half)

@@ -39,6 +39,8 @@ type STSRequest struct {
 type Stats struct {
 	// COSRequests counts the requests at COS, failed ones included.
 	COSRequests int
+	// COSFaults counts those of them that suffered a COSFault.
+	COSFaults int
 	// STSCalls counts the calls at STS, failed ones included.
 	STSCalls int
 	// STSActions counts the same calls by the action they name.
@@ -94,6 +96,12 @@ func (r *record) cosRequest(x *exchange) {
 		Method: x.r.Method, URI: x.r.RequestURI, Host: x.r.Host, Header: x.r.Header,
 		Action: x.action, SecretID: x.secretID, Status: x.status, Code: x.code,
 	})
+}
+
+func (r *record) cosFault() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stats.COSFaults++
 }
 
 func (r *record) stsCall(call STSRequest) {
