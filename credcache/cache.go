@@ -38,6 +38,7 @@ type Cache struct {
 	recheck time.Duration // of a Rechecker; 0: source is none
 	opts    Options
 	flight  singleflight.Group
+	start   time.Time // by time.Now
 
 	ctx   context.Context // ends with Close
 	close context.CancelFunc
@@ -62,7 +63,7 @@ func New(source Source, opts Options) *Cache {
 	if opts.Rand == nil {
 		opts.Rand = rand.Float64
 	}
-	c := &Cache{source: source, opts: opts, providers: make(map[string]*Provider)}
+	c := &Cache{source: source, opts: opts, start: time.Now(), providers: make(map[string]*Provider)}
 	if r, ok := source.(Rechecker); ok {
 		c.recheck = r.Recheck()
 	}
@@ -123,6 +124,9 @@ func (c *Cache) Close() {
 	c.mu.Unlock()
 	c.fetches.Wait()
 }
+
+// elapsed is how long c has been there, by the monotonic clock; never 0.
+func (c *Cache) elapsed() time.Duration { return time.Since(c.start) + 1 }
 
 // enter reports whether a fetch may begin; whoever enters calls fetches.Done.
 func (c *Cache) enter() bool {

@@ -414,7 +414,7 @@ func TestClose(t *testing.T) {
 			t.Errorf("the clock was looked at %d times after Close: a timer is left", n)
 		}
 		wantUnavailable(t, p, credcache.ErrClosed, 0)
-		p.Invalidate("AKID-1")
+		p.Invalidate("AKID-1", false)
 		p.Warm()
 		wantUnavailable(t, c.For(waiting), credcache.ErrClosed, 0)
 	})

@@ -54,7 +54,7 @@ func TestAClockThatIsSet(t *testing.T) {
 					switch {
 					case err == nil && creds.Expired(time.Now()):
 						refused++
-						p.Invalidate(creds.SecretID) // as COS's answer has the proxy do
+						p.Invalidate(creds.SecretID, false) // as COS's answer has the proxy do
 					case err != nil && !errors.Is(err, credcache.ErrBadAnswer):
 						t.Fatalf("after %v: %v, want a word on the clock", at, err)
 					case err != nil:
@@ -90,19 +90,23 @@ func TestAClockSetRightWithoutTraffic(t *testing.T) {
 	})
 }
 
-// A key that COS refused is mistrusted for 5 s, not until a clock set back has
-// caught up.
-func TestARefusedKeyGetsItsSecondChanceWhenTheClockIsSetBack(t *testing.T) {
-	static := credcache.NewStatic(signer.Credentials{SecretID: "AKID-1", SecretKey: secret})
-	wall := &clock{}
-	virtually(t, static, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+// The limit of fetches on rejection is counted by the monotonic clock: one that is
+// set back must not stretch it.
+func TestInvalidate_ClockSetBack(t *testing.T) {
+	src, wall := repeating(0), &clock{}
+	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
-		p.Invalidate("AKID-1")
-		synctest.Wait()
+		for range 100 {
+			rejects(t, p, 1)
+		}
 		wall.jump(-3 * time.Hour)
-		time.Sleep(8 * time.Second)
-		wantKey(t, p, 1, 0)
+		n := src.count()
+		time.Sleep(10 * time.Second)
+		rejects(t, p, 1)
+		if got := src.count() - n; got != 1 {
+			t.Errorf("%d calls 10 s after the clock was set back, want 1", got)
+		}
 	})
 }
 
@@ -116,10 +120,10 @@ func TestARefusedKeyShortensALongPause(t *testing.T) {
 		src.fails(errDown)
 		time.Sleep(80*time.Minute + 9*time.Minute) // pauses have grown to minutes
 		src.fails(nil)
-		p.Invalidate("AKID-1")
+		p.Invalidate("AKID-1", false)
 		time.Sleep(30 * time.Second)
 		synctest.Wait()
-		if s := c.Stats()[0]; !s.Ready {
+		if s := c.Stats()[0]; !s.Ready || s.SecretID == "AKID-1" {
 			t.Errorf("30 s after the report: %+v", s)
 		}
 	})

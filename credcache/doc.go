@@ -67,8 +67,23 @@
 // A [Rechecker], as [NewFile] is, is asked every minute instead of at soft, and
 // once more at the expiry; the same key again is then no failure.
 //
-// [Provider.Invalidate] drops a key that COS refused, but only the key that was
-// refused: a late report on an older key leaves its successor alone.
+// # When COS rejects a key
+//
+// One rejection proves nothing: faults at COS show as rejections too. So a key
+// stays in use until its source gives another one, and it keeps the program ready.
+//
+//	COS accepted the key less    the request tries the same key once more;
+//	  than 5 s ago               a second rejection in a row counts as the next line
+//	any other rejection          the source is asked, and the request waits for it
+//	the source has another key   it takes the place of the rejected one
+//	it gives the rejected one    the key stays in use, its refresh as planned, and
+//	                             COS's response to the request is the last word
+//	it fails                     the same, and the source is tried again as above
+//
+// The source is asked because of a rejection at most 5 times at once and then once
+// in 10 s, and after its own failure only as the retries allow. A late report on an
+// older key leaves its successor alone. [Provider.Accepted], [Provider.Invalidate]
+// and [Provider.Replacement] are the three calls.
 //
 // # What a failure costs
 //
@@ -98,7 +113,7 @@
 // The clock (TestAClockThatIsSet, TestAMachineThatSlept): set 3 h ahead, every
 // key looks expired, so requests fail until it is right again, and not a second
 // longer; set 3 h back, renewals come on time by the monotonic clock, and at
-// worst COS refuses one key, which [Provider.Invalidate] replaces. After a sleep
+// worst COS rejects one key, which is then replaced. After a sleep
 // past the expiry the first request waits for one fetch; without requests a
 // timer renews the key within a minute.
 //
@@ -110,7 +125,9 @@
 // the mean. In an hour without STS they make 396 calls/s at most, 369 after it;
 // 476 in the worst hour, from the first refreshes on. Retries set the limit:
 // 600/s · 30 s (the mean pause) = 18,000 keys. 10,000 requests that need a first
-// key within 10 s are not splayed; the last has its key after 72 s.
+// key within 10 s are not splayed; the last has its key after 72 s. If COS rejects
+// every key of such a fleet, it calls at once and then about every 10 s each: 1,060
+// calls/s, of which STS refuses what is above its quota.
 //
 // AssumeRoleWithWebIdentity answers 20 (on keys of 2 h, refreshed within a
 // window of 16 min). 7,000 pods stay below it, at 15 calls/s, if their start is

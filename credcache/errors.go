@@ -15,10 +15,8 @@ var (
 	// past or impossible.
 	ErrBadAnswer = errors.New("the credential source's answer is not a usable key")
 	// ErrSameKey is the cause when a source, asked for a new key, gives the one
-	// that COS refused or that is about to expire.
+	// that is about to expire.
 	ErrSameKey = errors.New("the credential source has no newer key")
-	// ErrRefused is the cause while COS refuses every new key as it comes.
-	ErrRefused = errors.New("COS refuses every new key; check the account, its rights and this machine's clock")
 	// ErrTimeout is the cause when a source did not answer within
 	// Options.FetchTimeout. It is no context error, so that nobody takes it for
 	// the end of their own context.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -183,12 +184,19 @@ func TestAFileThatIsGoneLeavesItsKeyInUse(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		wantKey(t, p, 1, 0)
-		p.Invalidate("AKID-1") // now COS refuses it
-		synctest.Wait()
-		var failed *credcache.SourceError
-		if _, err := p.Credentials(t.Context()); !errors.As(err, &failed) || failed.Source != "file" {
-			t.Errorf("got %v, want the failure of the file", err)
+		for range 100 { // now COS rejects it, and is the one to say so
+			if next := rejects(t, p, 1); next != 0 {
+				t.Errorf("got AKID-%d from a file that is gone", next)
+			}
 		}
+		wantKey(t, p, 1, 0)
+		if s := c.Stats()[0]; !s.Ready || !strings.Contains(s.LastError, "file: Unreadable") {
+			t.Errorf("got %+v, want the key and the failure of the file", s)
+		}
+		write(t, filepath.Dir(path), filepath.Base(path), fileKey("AKID-2", secret, 0))
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		wantKey(t, p, 2, 0)
 	})
 }
 

@@ -36,6 +36,10 @@ type fleet struct {
 	eager  bool // each asks for its key as soon as it runs
 
 	down, up time.Duration // every call fails from down to up
+
+	// From rejected to accept COS rejects every key, and each sidecar has a request
+	// each second.
+	rejected, accept time.Duration
 }
 
 // account is STS with its quota: it counts the calls of each second and
@@ -91,10 +95,22 @@ func (f fleet) roll(t *testing.T) *account {
 					_, _ = p.Credentials(t.Context())
 				}
 			})
+			if f.accept > 0 {
+				time.AfterFunc(f.rejected+time.Duration(chance.Float64()*float64(time.Second)), func() { a.reject(c.For(uploads)) })
+			}
 		}
 		time.Sleep(f.run)
 	})
 	return a
+}
+
+// reject has each request of a sidecar rejected.
+func (a *account) reject(p *credcache.Provider) {
+	for ; time.Since(a.start) < a.accept; time.Sleep(time.Second) {
+		if creds, err := p.Credentials(context.Background()); err == nil {
+			p.Invalidate(creds.SecretID, true)
+		}
+	}
 }
 
 // peak and mean are of the calls per second in [from, to).
@@ -156,6 +172,22 @@ func TestAFleetOfColdRequests(t *testing.T) {
 	t.Logf("peak %d, %d calls refused, the last first key after %v", a.peak(0, f.run), a.refused, a.keyless)
 	if a.refused > f.size || a.keyless > 2*time.Minute {
 		t.Errorf("%d calls refused and the last first key after %v; want at most one refusal for each and 2 min", a.refused, a.keyless)
+	}
+	a.hasKeys(t)
+}
+
+// COS that rejects every key of a fleet: all sidecars call STS in the first second,
+// whatever the quota, and from then on each one about every 10 s.
+func TestFleet_EveryKeyRejected(t *testing.T) {
+	const m = time.Minute
+	f := fleet{size: 500, within: time.Second, splay: 20 * time.Second, life: 30 * m, quota: quotaFederation / 20,
+		run: 5 * m, rejected: m, accept: 3 * m}
+	a := f.roll(t)
+	later := f.rejected + m
+	t.Logf("calls per second: peak %d; after a minute peak %d, mean %.0f; when COS accepts again, mean %.1f",
+		a.peak(f.rejected, later), a.peak(later, f.accept), a.mean(later, f.accept), a.mean(f.accept+m, f.run))
+	if most := 1.2 * float64(f.size) / 10; a.mean(later, f.accept) > most || a.mean(f.accept+m, f.run) > 1 {
+		t.Errorf("mean %.0f calls/s while COS rejects, %.1f after it; want at most %.0f and 1", a.mean(later, f.accept), a.mean(f.accept+m, f.run), most)
 	}
 	a.hasKeys(t)
 }

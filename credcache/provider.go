@@ -32,13 +32,11 @@ type Provider struct {
 
 	// Intervals, taken from time.Now for its monotonic reading: a wall clock
 	// that is set must not stretch them. ripe is another.
-	started       time.Time // of the fetch under way; zero: none
-	retryAt       time.Time // no fetch begins before
-	rejectedUntil time.Time // how long COS's refusal of rejected is believed
+	started    time.Time      // of the fetch under way; zero: none
+	retryAt    time.Time      // no fetch begins before
+	rejections rejectionLimit // of fetches because COS rejected the key
 
-	rejected string    // SecretID that COS refused
-	settled  time.Time // when the current key came, by time.Now
-	refusals int       // of keys that had just come, in a row
+	wanted bool // a fetch, because COS rejected the current key
 
 	fetched, failed uint64 // for Stats
 }
@@ -111,61 +109,6 @@ func (p *Provider) unavailable(err error, pause time.Duration) error {
 	return &UnavailableError{Bucket: p.scope.Bucket, Err: err, retryAfter: max(0, pause)}
 }
 
-// Invalidate drops the current key if its SecretID is secretID, that is, if
-// COS refused this very key, and fetches another in the background. A report on
-// an older key does nothing.
-//
-// A source that answers with the refused key again is treated as failing for
-// 5 s; then the key gets another chance.
-func (p *Provider) Invalidate(secretID string) {
-	p.mu.Lock()
-	k := p.current.Load()
-	hit := k != nil && k.creds.SecretID == secretID
-	if hit {
-		p.current.Store(nil)
-		p.rejected, p.rejectedUntil = secretID, time.Now().Add(negativeTTL)
-		p.hurry()
-		p.pace(secretID)
-	}
-	p.mu.Unlock()
-	if hit {
-		p.cache.opts.Logger.Warn("key dropped: COS refused it", "bucket", p.scope.Bucket, "secret_id", secretID)
-		p.refresh(context.Background())
-	}
-}
-
-// hurry shortens a pause that was planned while there was a key to rest on.
-// p.mu is held.
-func (p *Provider) hurry() {
-	if p.failures == 0 {
-		return
-	}
-	now := p.cache.opts.Now()
-	pause := backoff(p.lastErr, p.failures, nil, now, p.cache.opts.Rand())
-	if at := time.Now().Add(pause); at.Before(p.retryAt) {
-		p.retryAt = at
-		p.plan(now, now.Add(pause))
-	}
-}
-
-// pace spaces the fetches while COS refuses one new key after the other, where
-// another will hardly help: the role was deleted, or the clock is wrong. The
-// first refusal of a new key is no reason yet. p.mu is held.
-func (p *Provider) pace(secretID string) {
-	if time.Since(p.settled) >= negativeTTL {
-		p.refusals = 0
-		return
-	}
-	if p.refusals++; p.refusals == 1 {
-		return
-	}
-	p.lastErr = fmt.Errorf("%w, last %s", ErrRefused, secretID)
-	now := p.cache.opts.Now()
-	pause := backoff(p.lastErr, p.refusals-1, nil, now, p.cache.opts.Rand())
-	p.retryAt = time.Now().Add(pause)
-	p.plan(now, now.Add(pause))
-}
-
 // Warm has the first key fetched in the background, after a random part of
 // Options.Splay, and tried again until there is one. A request that comes
 // earlier fetches at once. Stats says when the key is there.
@@ -217,7 +160,10 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 		c.opts.Logger.Log(ctx, level, "no new key", "bucket", p.scope.Bucket, "error", err)
 		return nil, err
 	}
-	if old == nil || old.creds != k.creds {
+	switch {
+	case k == old:
+		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "bucket", p.scope.Bucket, "secret_id", k.creds.SecretID)
+	case old == nil || old.creds != k.creds:
 		c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
 	}
 	return k, nil
@@ -228,7 +174,7 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 func (p *Provider) begin() (*key, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.restful(p.cache.opts.Now()) && !p.isRipe() {
+	if k := p.current.Load(); k.restful(p.cache.opts.Now()) && !p.isRipe() && !p.wanted {
 		return k, nil
 	}
 	if time.Now().Before(p.retryAt) {
@@ -249,13 +195,17 @@ func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
 		err = checkAnswer(creds, now)
 	}
 	if err == nil {
+		if k := p.keep(creds, now); k != nil {
+			return k, nil
+		}
+		p.wanted = false
 		err = p.checkNewer(creds)
 	}
 	p.lastErr = err
 	if err == nil {
-		k := newKey(creds, now, r).recheckedAfter(p.cache.recheck, now)
+		k := newKey(creds, now, r).recheckedAfter(p.cache.recheck, now).known(p.current.Load())
 		p.current.Store(k)
-		p.failures, p.settled = 0, time.Now()
+		p.failures = 0
 		p.plan(now, k.soft)
 		return k, nil
 	}
@@ -267,7 +217,11 @@ func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
 func (p *Provider) fail(now time.Time, r float64) {
 	p.failures++
 	p.failed++
-	pause := backoff(p.lastErr, p.failures, p.current.Load(), now, r)
+	k := p.current.Load()
+	if p.wanted {
+		k = nil // nothing to rest on
+	}
+	pause := backoff(p.lastErr, p.failures, k, now, r)
 	if recheck := p.cache.recheck; recheck > 0 { // looking again costs nothing
 		pause = min(pause, recheck)
 	}
@@ -278,9 +232,6 @@ func (p *Provider) fail(now time.Time, r float64) {
 // checkNewer refuses a key that is no step forward. To take the current key
 // again would also plan a refresh at 2/3 of an ever shorter rest.
 func (p *Provider) checkNewer(creds signer.Credentials) error {
-	if creds.SecretID == p.rejected && time.Now().Before(p.rejectedUntil) {
-		return fmt.Errorf("%w: COS refused %s", ErrSameKey, creds.SecretID)
-	}
 	if k := p.current.Load(); p.cache.recheck == 0 && k != nil && k.creds.SecretID == creds.SecretID && !creds.Expires.After(k.creds.Expires) {
 		return fmt.Errorf("%w: %s expires at %s", ErrSameKey, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
 	}

@@ -46,9 +46,9 @@ const (
 	limitedBase = 8 * time.Second
 	limitedMax  = 2 * time.Minute
 
-	// negativeTTL is how long a permanent error, or COS's refusal of a key, is
-	// believed. It is short because "permanent" can be mended from outside: a
-	// key enabled again, a clock set right.
+	// negativeTTL is how long a permanent error is believed. It is short because
+	// "permanent" can be mended from outside: a key enabled again, a clock set
+	// right.
 	negativeTTL   = 5 * time.Second
 	permanentBase = 2 * negativeTTL // or every sidecar of a fleet would call each 5 s
 
@@ -66,11 +66,12 @@ type key struct {
 	soft  time.Time     // renew in the background from here on
 	hard  time.Time     // wait for a fresh key from here on
 	life  time.Duration // from the fetch to the expiry; 0: it never expires
+	trust *trust        // the one thing that changes
 }
 
 // newKey plans the life of creds, fetched at now. r in [0,1) is the jitter.
 func newKey(creds signer.Credentials, now time.Time, r float64) *key {
-	k := &key{creds: creds}
+	k := &key{creds: creds, trust: &trust{}}
 	if creds.Expires.IsZero() {
 		return k
 	}
@@ -92,6 +93,14 @@ func (k *key) recheckedAfter(pause time.Duration, now time.Time) *key {
 		if expires := k.creds.Expires; !expires.IsZero() && expires.Before(k.soft) {
 			k.soft = expires
 		}
+	}
+	return k
+}
+
+// known keeps what COS said of the same SecretID before; old may be nil.
+func (k *key) known(old *key) *key {
+	if old != nil && old.creds.SecretID == k.creds.SecretID {
+		k.trust = old.trust
 	}
 	return k
 }

@@ -274,9 +274,18 @@ func TestASuccessEndsTheBackoff(t *testing.T) {
 		n := src.count()
 		wantKey(t, p, n, 0)
 		src.fails(errDown)
-		p.Invalidate(fmt.Sprintf("AKID-%d", n))
+		p.Invalidate(fmt.Sprintf("AKID-%d", n), false)
 		synctest.Wait()
-		wantUnavailable(t, p, errDown, 500*time.Millisecond) // the first step again
+		calls := src.count()
+		time.Sleep(500*time.Millisecond - 1) // the first step again
+		if got := src.count(); got != calls {
+			t.Errorf("%d calls before the first step has ended", got-calls)
+		}
+		time.Sleep(time.Nanosecond)
+		synctest.Wait()
+		if got := src.count(); got != calls+1 {
+			t.Errorf("%d calls after the first step, want 1", got-calls)
+		}
 	})
 }
 

@@ -74,7 +74,7 @@ func noSecretComesOutOf(t *testing.T, source credcache.Source) {
 	})
 	p := c.For(uploads)
 	creds, err := p.Credentials(t.Context())
-	p.Invalidate(creds.SecretID)
+	p.Invalidate(creds.SecretID, false)
 	c.Close()
 	fmt.Fprintf(&out, "%+v", c.Stats())
 	for ; err != nil; err = errors.Unwrap(err) {

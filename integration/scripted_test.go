@@ -148,4 +148,8 @@ func converse(t testing.TB, h http.Handler, wire []byte, piece int) string {
 type oneKey struct{ key signer.Credentials }
 
 func (k oneKey) Credentials(context.Context) (signer.Credentials, error) { return k.key, nil }
-func (oneKey) Invalidate(string)                                         {}
+func (oneKey) Accepted(string)                                           {}
+func (oneKey) Invalidate(string, bool) bool                              { return false }
+func (k oneKey) Replacement(context.Context, string) (signer.Credentials, bool) {
+	return k.key, false
+}

@@ -34,9 +34,14 @@ func signedAt(a *arrival) time.Time {
 	return unix(from)
 }
 
-// dated adds a Date to an answer.
-func dated(answer, date string) string {
-	return strings.Replace(answer, "\r\n", "\r\nDate: "+date+"\r\n", 1)
+// dated adds COS's Server and a Date to an answer.
+func dated(answer, date string) string { return datedBy("tencent-cos", answer, date) }
+
+func datedBy(server, answer, date string) string {
+	if server != "" {
+		server = "Server: " + server + "\r\n"
+	}
+	return strings.Replace(answer, "\r\n", "\r\nDate: "+date+"\r\n"+server, 1)
 }
 
 func at(offset time.Duration) string { return here.Add(offset).UTC().Format(http.TimeFormat) }
@@ -75,6 +80,10 @@ func TestClockIsLearntFromCOS(t *testing.T) {
 		{"30 s behind", dated(skewed, at(30*time.Second)), 30 * time.Second},
 		{"30 s ahead", dated(skewed, at(-30*time.Second)), -30 * time.Second},
 		{"expired, an hour behind", dated(expired, at(time.Hour)), time.Hour},
+		{"skew as a message", dated(errorAnswer(403, "AccessDenied", "RequestTimeTooSkewed"), at(time.Hour)), time.Hour},
+		{"another server", datedBy("nginx", skewed, at(time.Hour)), 0},
+		{"another server, expired", datedBy("cloudflare", expired, at(-time.Hour)), 0},
+		{"no Server", datedBy("", skewed, at(time.Hour)), 0},
 		{"29 s behind", dated(skewed, at(29*time.Second)), 0},
 		{"29 s ahead", dated(expired, at(-29*time.Second)), 0},
 		{"same time", dated(expired, at(0)), 0},

@@ -22,6 +22,9 @@ type delivery struct {
 	silenced bool  // a kept connection was silent, and was given up
 	timedOut bool  // a kept connection ended with 408
 	noExpect bool  // an Expect was refused
+
+	again     bool // the key was tried once more after a rejection
+	recovered bool // there was an attempt with another key or clock
 }
 
 // next returns the request of the next attempt, not signed yet.
@@ -80,8 +83,9 @@ func isIdempotent(r *http.Request, t target) bool {
 }
 
 // send signs d and sends it, again where that helps: once with another key or a
-// corrected clock if COS rejects these, and up to maxRetries times after a fault
-// that may pass. Where nothing helps, COS's answer stands, since it says most.
+// corrected clock if COS rejects these, before that once with the same key if it was
+// good a moment ago, and up to maxRetries times after a fault that may pass. Where
+// nothing helps, COS's answer stands, since it says most.
 func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 	t.budget.earn()
 	ctx := d.req.Context()
@@ -89,10 +93,10 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 	if err != nil {
 		return nil, credentialError(err)
 	}
-	rejected := false
 	if f := d.form(); f != nil && f.small == nil {
-		if creds, err = t.proven(d, creds); err != nil {
-			return nil, err
+		var refusal *http.Response
+		if creds, refusal = t.proven(d, creds); refusal != nil {
+			return refusal, nil
 		}
 	}
 	for {
@@ -110,7 +114,7 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 			}
 			resp.Body.Close()
 			continue
-		case rejected:
+		case d.recovered:
 			return resp, nil
 		}
 		next, ok := t.mend(d, resp, creds, offset)
@@ -118,7 +122,7 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 			return resp, nil
 		}
 		resp.Body.Close()
-		creds, rejected = next, true
+		creds = next
 	}
 }
 
@@ -137,6 +141,9 @@ func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http
 			continue
 		}
 		if err == nil {
+			if accepts(resp) {
+				t.credentials.Accepted(creds.SecretID)
+			}
 			secretsOf(creds.Token, a.req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
 		}
 		return resp, Unquoted(err)

@@ -82,7 +82,7 @@ func TestUnusableKey(t *testing.T) {
 // A client that leaves while the key is being fetched is no failure.
 func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 	asked := make(chan struct{})
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = waiting{asked} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = waiting{asked: asked} }})
 	c := r.dial(t)
 	c.send(noBody)
 	<-asked
@@ -96,15 +96,16 @@ func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 }
 
 // waiting is a source of keys that never answers.
-type waiting struct{ asked chan struct{} }
+type waiting struct {
+	*keys
+	asked chan struct{}
+}
 
 func (w waiting) Credentials(ctx context.Context) (signer.Credentials, error) {
 	close(w.asked)
 	<-ctx.Done()
 	return signer.Credentials{}, fmt.Errorf("fetch: %w", ctx.Err())
 }
-
-func (waiting) Invalidate(string) {}
 
 func TestCOSIsNotThere(t *testing.T) {
 	closed := listen(t)

@@ -48,7 +48,10 @@ type keys struct {
 	mu          sync.Mutex
 	row         []signer.Credentials
 	err         error
+	trusted     bool // a rejected key is to be tried once more
 	invalidated []string
+	again       []bool // what was said with each of invalidated
+	accepted    []string
 }
 
 func newKeys(n int) *keys {
@@ -74,10 +77,27 @@ func (k *keys) Credentials(context.Context) (signer.Credentials, error) {
 	return k.row[min(len(k.invalidated), len(k.row)-1)], nil
 }
 
-func (k *keys) Invalidate(secretID string) {
+func (k *keys) Accepted(secretID string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.invalidated = append(k.invalidated, secretID)
+	if !slices.Contains(k.accepted, secretID) {
+		k.accepted = append(k.accepted, secretID)
+	}
+}
+
+func (k *keys) Invalidate(secretID string, again bool) (retry bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.trusted && !again {
+		return true
+	}
+	k.invalidated, k.again = append(k.invalidated, secretID), append(k.again, again)
+	return false
+}
+
+func (k *keys) Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool) {
+	next, err := k.Credentials(ctx)
+	return next, err == nil && next.SecretID != secretID
 }
 
 func (k *keys) rejected() []string {

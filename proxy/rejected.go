@@ -3,11 +3,12 @@ package proxy
 import (
 	"bytes"
 	"encoding/xml"
-	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"cosproxy/signer"
 )
@@ -19,52 +20,77 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest {
 		return next, false
 	}
-	code, date := rejection(resp), resp.Header.Get("Date")
-	if resp.Request.Method == http.MethodHead {
-		code, date = t.probe(d, creds)
-	}
-	if code == "" {
+	if resp.Request.Method != http.MethodHead {
+		if r := rejectionOf(resp); r.code != "" {
+			return t.replace(d, creds, r, offset)
+		}
 		return next, false
 	}
-	return t.replace(d, creds, code, date, offset)
+	probed, r := t.probe(d, creds)
+	if probed == nil {
+		return next, false
+	}
+	defer drop(probed)
+	if r.code != "" {
+		return t.replace(d, creds, r, offset)
+	}
+	// COS has just accepted the key, so HEAD may have met a fault.
+	ok = accepts(probed) && !d.again
+	d.again = true
+	return creds, ok
 }
 
-// replace is mend for a rejection with this code and Date.
-func (t *signingTransport) replace(d *delivery, creds signer.Credentials, code, date string, offset time.Duration) (next signer.Credentials, ok bool) {
-	t.metrics.keyRejected(code)
-	if t.adjustClock(date, code, offset) {
+// replace is mend for a rejection. A request gets one more attempt with the same
+// key, if COS accepted it a moment ago, and one with another key or clock.
+func (t *signingTransport) replace(d *delivery, creds signer.Credentials, r rejection, offset time.Duration) (next signer.Credentials, ok bool) {
+	t.metrics.keyRejected(r.code)
+	if t.adjustClock(r, offset) {
+		d.recovered = true
 		return creds, d.replayable()
 	}
-	t.credentials.Invalidate(creds.SecretID)
-	if !d.replayable() {
+	retry := t.credentials.Invalidate(creds.SecretID, d.again)
+	switch {
+	case !d.replayable():
 		return next, false // without a wait for the next key, which others need
+	case retry:
+		d.again = true
+		return creds, true
 	}
-	next, err := t.credentials.Credentials(d.req.Context())
-	// Why there is no other key stands in the cache's log.
-	return next, err == nil && next.SecretID != creds.SecretID
+	d.recovered = true
+	return t.credentials.Replacement(d.req.Context(), creds.SecretID)
 }
 
 // proven returns a key that COS accepts, as far as that can be known before a large
 // form is sent. Its signature stands in the body, so that COS cannot be asked by
-// its header, and what COS refuses cannot be sent again.
-func (t *signingTransport) proven(d *delivery, creds signer.Credentials) (signer.Credentials, error) {
-	offset := time.Duration(t.offset.Load())
-	code, date := t.probe(d, creds)
-	if code == "" {
-		return creds, nil
+// its header, and what COS refuses cannot be sent again. If COS rejects the key and
+// there is no other, its response is returned for the client.
+func (t *signingTransport) proven(d *delivery, creds signer.Credentials) (signer.Credentials, *http.Response) {
+	for {
+		offset := time.Duration(t.offset.Load())
+		resp, r := t.probe(d, creds)
+		if resp == nil {
+			return creds, nil
+		}
+		if r.code == "" {
+			drop(resp)
+			return creds, nil
+		}
+		next, ok := t.replace(d, creds, r, offset)
+		if !ok {
+			return creds, resp
+		}
+		drop(resp)
+		if creds = next; d.recovered {
+			return creds, nil
+		}
 	}
-	next, ok := t.replace(d, creds, code, date, offset)
-	if !ok {
-		return next, credentialError(fmt.Errorf("COS has rejected the key with %s, and there is no other", code))
-	}
-	return next, nil
 }
 
 // probe finds out whether COS rejects a key where the request itself does not tell.
 // For a HEAD, whose refusal has no body to say it, that is to ask for one byte by
 // GET; for a form, to ask where the bucket is. COS judges the key first, so that a
-// right which is missing for these does not matter.
-func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, date string) {
+// right which is missing for these does not matter. resp is nil without an answer.
+func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (resp *http.Response, r rejection) {
 	req := d.req.WithContext(d.req.Context())
 	req.Method = http.MethodGet
 	if d.form() == nil {
@@ -79,14 +105,30 @@ func (t *signingTransport) probe(d *delivery, creds signer.Credentials) (code, d
 	}
 	resp, err := t.attempt(&delivery{req: req, idempotent: true, slow: d.slow}, creds)
 	if err != nil {
-		return "", ""
+		return nil, r
 	}
+	return resp, rejectionOf(resp)
+}
+
+// drop reads the rest of a short body, so that its connection can be used again.
+func drop(resp *http.Response) {
 	defer resp.Body.Close()
-	code = rejection(resp)
 	late := time.AfterFunc(errorDocumentTimeout, func() { resp.Body.Close() })
 	defer late.Stop()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxErrorDocument) // so that the connection can be used again
-	return code, resp.Header.Get("Date")
+	_, _ = io.CopyN(io.Discard, resp.Body, maxErrorDocument)
+}
+
+// accepts reports whether an answer shows that COS accepted the key. Preflights
+// need none.
+func accepts(resp *http.Response) bool {
+	switch resp.StatusCode {
+	case http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+	default:
+		if resp.StatusCode >= http.StatusBadRequest {
+			return false
+		}
+	}
+	return resp.Request.Method != http.MethodOptions
 }
 
 // minSkew is the least difference of clocks that explains a rejection; the
@@ -95,10 +137,11 @@ const minSkew = 30 * time.Second
 
 // adjustClock learns COS's clock from the Date of an answer that blames the
 // time, and reports whether it differs from the one that the attempt was signed
-// with. Another request may have learnt it in the meantime.
-func (t *signingTransport) adjustClock(header, code string, used time.Duration) bool {
-	date, err := http.ParseTime(header)
-	if err != nil || code != "RequestTimeTooSkewed" && code != "AccessDenied" {
+// with. Another request may have learnt it in the meantime. The clock of whatever
+// else may answer in COS's place is worth nothing.
+func (t *signingTransport) adjustClock(r rejection, used time.Duration) bool {
+	date, err := http.ParseTime(r.date)
+	if err != nil || !r.fromCOS || r.code != "RequestTimeTooSkewed" && r.code != "AccessDenied" {
 		return false
 	}
 	offset := date.Sub(t.now())
@@ -116,15 +159,22 @@ const maxErrorDocument = 64 << 10
 // errorDocumentTimeout is how long the document may take to arrive.
 const errorDocumentTimeout = 10 * time.Second
 
-// rejection returns the code with which COS says that the key or the clock, not
-// the request, is at fault; empty for any other answer. The body of the answer
-// can still be read from the start.
-func rejection(resp *http.Response) string {
+// rejection is what COS says when the key or the clock, not the request, is at
+// fault. The zero value is any other answer.
+type rejection struct {
+	code    string
+	date    string // its Date
+	fromCOS bool   // by its Server
+}
+
+// rejectionOf reads a rejection. The body of the answer can still be read from the
+// start.
+func rejectionOf(resp *http.Response) rejection {
 	if resp.StatusCode != http.StatusForbidden && resp.StatusCode != http.StatusBadRequest {
-		return ""
+		return rejection{}
 	}
 	if resp.Request.Method == http.MethodHead || resp.ContentLength > maxErrorDocument {
-		return ""
+		return rejection{}
 	}
 	body := resp.Body
 	late := time.AfterFunc(errorDocumentTimeout, func() { body.Close() })
@@ -133,13 +183,35 @@ func rejection(resp *http.Response) string {
 	resp.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(head), errReader{err}, body), Closer: body}
 	var doc errorDocument
 	if xml.Unmarshal(head, &doc) != nil {
+		return rejection{}
+	}
+	return rejection{
+		code: RejectionCode(doc.Code, doc.Message), date: resp.Header.Get("Date"), fromCOS: strings.EqualFold(resp.Header.Get("Server"), "tencent-cos"),
+	}
+}
+
+// rejectionCodes blame the key or the clock.
+var rejectionCodes = []string{"ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed"}
+
+// RejectionCode returns the code with which an error document of COS rejects the key
+// or the clock: ExpiredToken, InvalidAccessKeyId, RequestTimeTooSkewed, or AccessDenied
+// for a signature that has expired. AccessDenied may have the code as its message (COS
+// document "403 errors"). It returns "" for any other document.
+func RejectionCode(code, message string) string {
+	if slices.Contains(rejectionCodes, code) {
+		return code
+	}
+	if code != "AccessDenied" {
 		return ""
 	}
-	switch {
-	case doc.Code == "ExpiredToken", doc.Code == "InvalidAccessKeyId", doc.Code == "RequestTimeTooSkewed":
-		return doc.Code
-	case doc.Code == "AccessDenied" && strings.HasPrefix(doc.Message, "Request has expired"):
-		return doc.Code
+	message = strings.TrimSpace(message)
+	if strings.HasPrefix(message, "Request has expired") {
+		return code
+	}
+	for _, hidden := range rejectionCodes {
+		if rest, ok := strings.CutPrefix(message, hidden); ok && strings.IndexFunc(rest, unicode.IsLetter) != 0 {
+			return hidden
+		}
 	}
 	return ""
 }

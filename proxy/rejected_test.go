@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -27,6 +28,9 @@ var rejections = []struct {
 	{"expired token", errorAnswer(403, "ExpiredToken", "expired"), "ExpiredToken"},
 	{"expired token, as documented", errorAnswer(400, "ExpiredToken", "expired"), "ExpiredToken"},
 	{"expired signature", errorAnswer(403, "AccessDenied", "Request has expired"), "AccessDenied"},
+	{"unknown key, denied", errorAnswer(403, "AccessDenied", "InvalidAccessKeyId"), "InvalidAccessKeyId"},
+	{"expired token, denied", errorAnswer(403, "AccessDenied", "\n ExpiredToken.\n"), "ExpiredToken"},
+	{"skewed time, denied", errorAnswer(403, "AccessDenied", "RequestTimeTooSkewed: look at the clock"), "RequestTimeTooSkewed"},
 }
 
 // perKey answers with refusal as long as requests are signed with one of the
@@ -141,10 +145,120 @@ func TestRejectedUploadIsNotSentAgain(t *testing.T) {
 	}
 }
 
+// A key that COS accepted a moment ago is tried once more. Then another is asked
+// for, and used once.
+func TestRejection_TrustedKey(t *testing.T) {
+	refusal, passed := rejections[0].answer, refuse(ok)
+	for _, tt := range []struct {
+		name     string
+		steps    []func(*arrival)
+		signers  []int // of the attempts
+		status   int
+		rejected []string
+	}{
+		{"one fault", []func(*arrival){refuse(refusal), passed}, []int{1, 1}, 200, nil},
+		{"revoked", []func(*arrival){refuse(refusal), refuse(refusal), passed}, []int{1, 1, 2}, 200, []string{"AKIDsentinel1"}},
+		{"every key", []func(*arrival){refuse(refusal)}, []int{1, 1, 2}, 403, []string{"AKIDsentinel1"}},
+	} {
+		for _, request := range []string{"GET /key", "PUT /key", "DELETE /key", "POST /key?uploads"} {
+			t.Run(tt.name+", "+request, func(t *testing.T) {
+				k := newKeys(3)
+				k.trusted = true
+				r := start(t, setup{keys: k, handle: inTurn(tt.steps...)})
+				rep := r.exchange(t, request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+				if rep.status != tt.status || !slices.Equal(k.rejected(), tt.rejected) {
+					t.Errorf("status %d, reported as rejected: %q; want %d, %q", rep.status, k.rejected(), tt.status, tt.rejected)
+				}
+				if slices.Contains(k.again, false) {
+					t.Error("a second rejection is not reported as one")
+				}
+				checkSigners(t, r, tt.signers...)
+			})
+		}
+	}
+}
+
+// checkSigners compares the keys that the attempts were signed with.
+func checkSigners(t *testing.T, r *rig, want ...int) {
+	t.Helper()
+	var got []int
+	for _, a := range r.upstream.seen() {
+		_, rest, _ := strings.Cut(a.wire().Get("Authorization"), "q-ak=AKIDsentinel")
+		n, _, _ := strings.Cut(rest, "&")
+		key, err := strconv.Atoi(n)
+		if err != nil {
+			t.Error(err)
+		}
+		got = append(got, key)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the attempts were signed with the keys %v, want %v", got, want)
+	}
+}
+
+// The refusal of a HEAD has no body. If COS accepts the key for a GET, the HEAD is
+// tried once more.
+func TestRejection_HeadThatMetAFault(t *testing.T) {
+	const denied = "HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\n\r\n"
+	const head = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 10\r\n\r\n"
+	for name, tt := range map[string]struct {
+		steps    []func(*arrival)
+		attempts int
+		status   int
+	}{
+		"one fault":      {[]func(*arrival){refuse(denied), refuse(ok), refuse(head)}, 3, 200},
+		"not allowed":    {[]func(*arrival){refuse(denied), refuse(ok), refuse(denied), refuse(ok)}, 4, 403},
+		"nor may it GET": {[]func(*arrival){refuse(denied), refuse(errorAnswer(403, "AccessDenied", "Access Denied."))}, 2, 403},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{handle: inTurn(tt.steps...)})
+			if rep := r.exchange(t, "HEAD /key HTTP/1.1\r\n\r\n"); rep.status != tt.status {
+				t.Errorf("status %d, want %d", rep.status, tt.status)
+			}
+			if n := len(r.upstream.seen()); n != tt.attempts || len(r.keys.rejected()) != 0 {
+				t.Errorf("%d requests, want %d; reported as rejected: %q", n, tt.attempts, r.keys.rejected())
+			}
+		})
+	}
+}
+
+// Which responses show that COS accepts the key.
+func TestAccepted(t *testing.T) {
+	for _, tt := range []struct {
+		request, answer string
+		accepted        bool
+	}{
+		{"GET", ok, true},
+		{"PUT", ok, true},
+		{"GET", "HTTP/1.1 304 Not Modified\r\nx-cos-request-id: id\r\n\r\n", true},
+		{"GET", errorAnswer(404, "NoSuchKey", ""), true},
+		{"GET", errorAnswer(412, "PreconditionFailed", ""), true},
+		{"GET", errorAnswer(416, "InvalidRange", ""), true},
+		{"OPTIONS", ok, false},
+		{"GET", errorAnswer(400, "InvalidArgument", ""), false},
+		{"GET", errorAnswer(403, "AccessDenied", "Access Denied."), false},
+		{"GET", errorAnswer(403, "SignatureDoesNotMatch", ""), false},
+		{"GET", errorAnswer(501, "NotImplemented", ""), false},
+	} {
+		t.Run(tt.request+" "+tt.answer[9:12], func(t *testing.T) {
+			r := start(t, setup{handle: raw(tt.answer)})
+			r.exchange(t, tt.request+" /key HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+			r.keys.mu.Lock()
+			defer r.keys.mu.Unlock()
+			if got := slices.Equal(r.keys.accepted, []string{"AKIDsentinel1"}); got != tt.accepted || !got && len(r.keys.accepted) > 0 {
+				t.Errorf("reported as accepted: %q, want it: %v", r.keys.accepted, tt.accepted)
+			}
+		})
+	}
+}
+
 // Other errors say nothing about the key.
 func TestOtherErrorsLeaveTheKeyAlone(t *testing.T) {
 	tests := []struct{ name, method, answer string }{
 		{"forbidden by policy", "GET", errorAnswer(403, "AccessDenied", "Access Denied.")},
+		{"another code", "GET", errorAnswer(403, "AccessDenied", "InvalidAccessKeyIdentity")},
+		{"code elsewhere", "GET", errorAnswer(403, "AccessDenied", "no InvalidAccessKeyId")},
+		{"code of a missing object", "GET", errorAnswer(403, "NoSuchKey", "InvalidAccessKeyId")},
 		{"message elsewhere", "GET", errorAnswer(403, "AccessDenied", "no: Request has expired")},
 		{"wrong signature", "GET", errorAnswer(403, "SignatureDoesNotMatch", "InvalidAccessKeyId")},
 		{"bad digest", "GET", errorAnswer(400, "BadDigest", "Request has expired")},

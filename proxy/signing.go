@@ -15,9 +15,17 @@ type Credentials interface {
 	// Credentials returns a key that is valid now. An error that offers
 	// RetryAfter() time.Duration sets the Retry-After of the answer.
 	Credentials(ctx context.Context) (signer.Credentials, error)
-	// Invalidate reports that COS rejected the key named secretID. It must not
-	// harm a newer key.
-	Invalidate(secretID string)
+	// Accepted reports that COS accepted the key named secretID. It is called
+	// once per response, so it must be quick.
+	Accepted(secretID string)
+	// Invalidate reports that COS rejected the key named secretID, and again that
+	// it did so twice for the same request. It must not wait, nor harm a newer
+	// key. It returns true if the request should try the same key once more.
+	Invalidate(secretID string, again bool) (retry bool)
+	// Replacement returns the key that takes the place of the rejected one named
+	// secretID, and may wait for it until the end of ctx. ok is false if there is
+	// no other; the rejected one then stays in use.
+	Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool)
 }
 
 // signingTransport signs requests and sends them; deliver.go says how often.

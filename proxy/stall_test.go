@@ -240,7 +240,7 @@ func TestCOSThatWorksLongIsNoStall(t *testing.T) {
 func TestSlowKeyIsNoStall(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) {
-			o.Routes[0].Credentials = slowKeys{o.Routes[0].Credentials}
+			o.Routes[0].Credentials = slowKeys{o.Routes[0].Credentials.(*keys)}
 		}}
 		bubble(t, up.name, func(t *testing.T) {
 			r := startInBubble(t, s)
@@ -253,14 +253,12 @@ func TestSlowKeyIsNoStall(t *testing.T) {
 	}
 }
 
-type slowKeys struct{ source proxy.Credentials }
+type slowKeys struct{ *keys }
 
 func (k slowKeys) Credentials(ctx context.Context) (signer.Credentials, error) {
 	time.Sleep(2 * stall)
-	return k.source.Credentials(ctx)
+	return k.keys.Credentials(ctx)
 }
-
-func (slowKeys) Invalidate(string) {}
 
 func TestDownloadThatStops(t *testing.T) {
 	for name, answer := range map[string]string{

@@ -107,23 +107,23 @@ func (c *routeCheck) requestFault(p probe, err error) fault {
 func (c *routeCheck) refusal(p probe, e *cos.ErrorResponse) fault {
 	r, status := c.route, e.Response.StatusCode
 	off := c.report.ClockOffset != nil && (*c.report.ClockOffset >= refusedOffset || *c.report.ClockOffset <= -refusedOffset)
-	expired := e.Code == "AccessDenied" && strings.HasPrefix(e.Message, "Request has expired")
+	rejected := proxy.RejectionCode(e.Code, e.Message)
 	bucketRegion := e.Response.Header.Get("X-Cos-Bucket-Region")
 	switch {
 	case e.Response.Header.Get("X-Cos-Request-Id") == "":
 		return fault{"not_cos", fmt.Sprintf("the answer %d does not come from COS", status),
 			fmt.Sprintf("check %s, %s, and any HTTP proxy on the way", variable("Endpoint"), variable("ConnectTo"))}
-	case e.Code == "RequestTimeTooSkewed", off && status == http.StatusForbidden:
+	case rejected == "RequestTimeTooSkewed", off && status == http.StatusForbidden:
 		return c.clockFault("COS")
 	case bucketRegion != "" && bucketRegion != r.Region:
 		return fault{"region", fmt.Sprintf("bucket %s is in %s, not in %s", r.Bucket, bucketRegion, r.Region),
 			fmt.Sprintf("set %s=%s", r.names["Region"], bucketRegion)}
-	case p.passed(e) && !expired:
+	case p.passed(e) && rejected == "":
 		return fault{}
 	case e.Code == "NoSuchBucket", status == http.StatusNotFound && e.Code == "":
 		return fault{"bucket", fmt.Sprintf("COS has no bucket %s in %s", r.Bucket, r.Region),
 			fmt.Sprintf("check %s and %s: a bucket is known in its own region only", r.names["Bucket"], r.names["Region"])}
-	case e.Code == "InvalidAccessKeyId", e.Code == "ExpiredToken", expired:
+	case rejected != "":
 		return fault{"key_rejected", fmt.Sprintf("COS rejected key %s: %s: %s", c.report.KeyID, e.Code, e.Message),
 			"if the key was not issued just now, get a new one; else its owner may have been disabled, or is of another site of Tencent Cloud"}
 	case e.Code == "SignatureDoesNotMatch":

@@ -80,7 +80,13 @@ func (k fixedKey) Credentials(context.Context) (signer.Credentials, error) {
 	return signer.Credentials(k), nil
 }
 
-func (fixedKey) Invalidate(string) {}
+func (fixedKey) Accepted(string) {}
+
+func (fixedKey) Invalidate(string, bool) bool { return false }
+
+func (fixedKey) Replacement(context.Context, string) (signer.Credentials, bool) {
+	return signer.Credentials{}, false
+}
 
 // describe writes what became of r.
 func (o outcome) describe(w io.Writer, r *http.Request) {
