@@ -42,7 +42,7 @@ func (p *Proxy) copySource(r *http.Request) (*copySource, error) {
 		from := len(rt.PathPrefix) - 1
 		s.from = []*route{rt}
 		s.key = rt.KeyPrefix + key[from:]
-		s.rawPath = (&url.URL{Path: "/" + rt.KeyPrefix}).EscapedPath()[1:] + s.rawPath[from:]
+		s.rawPath = escapedPath(&url.URL{Path: "/" + rt.KeyPrefix})[1:] + s.rawPath[from:]
 	}
 	return s, nil
 }

@@ -314,7 +314,8 @@ func (u *upstream) verify(a *arrival) {
 }
 
 func (u *upstream) expectedAuthorization(a *arrival, c signer.Credentials, fields url.Values) string {
-	target, err := url.ParseRequestURI(a.target())
+	path, query, _ := strings.Cut(a.target(), "?")
+	target, err := url.ParseRequestURI(strings.ReplaceAll(path, "+", "%20") + "?" + query) // as COS reads a raw plus
 	if err != nil {
 		u.t.Errorf("target %q: %v", a.target(), err)
 		return ""

@@ -165,14 +165,15 @@ func (p *Proxy) pathPrefixes() []string {
 
 // escapedPath is the path of u as the client has escaped it. url.URL.EscapedPath
 // escapes all of it anew if the client has left out a single byte, and then a slash
-// that was escaped would be one between segments.
+// that was escaped would be one between segments. A plus is always escaped: COS reads
+// a raw one as a blank when it checks the signature.
 func escapedPath(u *url.URL) string {
 	if u.RawPath == "" {
-		return u.EscapedPath()
+		return strings.ReplaceAll(u.EscapedPath(), "+", "%2B")
 	}
 	var b strings.Builder
 	for _, c := range []byte(u.RawPath) {
-		if isAlphanumeric(c) || strings.IndexByte("%/-_.~!$&'()*+,;=:@[]", c) >= 0 {
+		if isAlphanumeric(c) || strings.IndexByte("%/-_.~!$&'()*,;=:@[]", c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -195,7 +196,7 @@ func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix st
 	if key != "" && keyPrefix != "" {
 		key = keyPrefix + key
 		t.op.key = key
-		t.path, t.rawPath = "/"+key, "/"+(&url.URL{Path: "/" + keyPrefix}).EscapedPath()[1:]+escaped[1:]
+		t.path, t.rawPath = "/"+key, escapedPath(&url.URL{Path: "/" + keyPrefix})+escaped[1:]
 	}
 	if key != "" && path.Clean("/"+key) == "/" {
 		// COS would read such a path as the bucket: a download would become a

@@ -22,7 +22,9 @@ func several(t *testing.T) *rig {
 		reports.Name, reports.Hosts = "reports", []string{"Reports.internal"}
 		reports.Bucket = "reports-1250000000"
 		tenant.Name, tenant.Hosts, tenant.PathPrefix = "tenant", []string{"reports.internal"}, "/tenant/"
-		o.Routes = []proxy.Route{photos, archive, reports, tenant}
+		plus := photos
+		plus.Name, plus.PathPrefix, plus.Bucket, plus.KeyPrefix, plus.Prefixes = "plus", "/plus/", "plus-1250000000", "a+b/", []string{"a+b/*"}
+		o.Routes = []proxy.Route{photos, archive, reports, tenant, plus}
 	}})
 }
 
@@ -37,7 +39,11 @@ func TestRoutes(t *testing.T) {
 		{"the bucket itself", "localhost", "/photos/?prefix=a", photos, "/?prefix=a"},
 		{"escapes behind the prefix", "localhost", "/photos/a%2Fb%20c//d", photos, "/a%2Fb%20c//d"},
 		{"longest prefix", "localhost", "/photos/archive/a.jpg", archive, "/old%20photos/a.jpg"},
-		{"key prefix keeps escapes", "localhost", "/photos/archive/a%2Fb+c", archive, "/old%20photos/a%2Fb+c"},
+		{"key prefix keeps escapes", "localhost", "/photos/archive/a%2Fb+c", archive, "/old%20photos/a%2Fb%2Bc"},
+		{"plus", "localhost", "/photos/a+b", photos, "/a%2Bb"},
+		{"escaped plus", "localhost", "/photos/a%2bb%2B", photos, "/a%2bb%2B"},
+		{"plus beside what has to be escaped", "localhost", "/photos/a+b%2F{", photos, "/a%2Bb%2F%7B"},
+		{"plus in the key prefix", "localhost", "/plus/c+d", "plus-1250000000", "/a%2Bb/c%2Bd"},
 		{"listing under the key prefix", "localhost", "/photos/archive/?prefix=2020/&delimiter=/", archive, "/?prefix=old%20photos%2F2020/&delimiter=/"},
 		{"listing without a prefix", "localhost", "/photos/archive/?max-keys=2", archive, "/?max-keys=2&prefix=old%20photos%2F"},
 		{"listing with a trailing separator", "localhost", "/photos/archive/?max-keys=2&", archive, "/?max-keys=2&prefix=old%20photos%2F"},

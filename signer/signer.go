@@ -124,7 +124,8 @@ func setCredentials(req *http.Request, authorization, token string) {
 
 // sentPath returns UriPathname: the path on the wire, percent-decoded once.
 // That is URL.Path, whichever encoding of it RequestURI chooses. It is not
-// cleaned: "//", "." and ".." are bytes of object keys.
+// cleaned: "//", "." and ".." are bytes of object keys. A raw "+" is signed as
+// itself, but COS reads it as a blank, so callers send %2B.
 func sentPath(req *http.Request) (string, error) {
 	switch u := req.URL; {
 	case u == nil:

@@ -74,6 +74,8 @@ const (
 		"COS signs it in lower case."
 	causePath = "COS signs the path as it arrives, percent-decoded once. It was encoded twice (%25), or a client or proxy " +
 		"on the way tidied it: merged //, resolved . and .., decoded %2F; or the application's URL is another one."
+	causePlus = "The path left with a raw +. COS reads that as a blank when it checks the signature, so a + in a key has to be sent " +
+		"as %2B. cosproxy does so: a proxy between cosproxy and COS decoded it, or another program signed the request."
 	causeAlgorithm = "COS knows sha1 alone, so this answer may be from something else than COS."
 	causeKeyTime   = "KeyTime comes from the clock and the settings of whoever signed. cosproxy's begins with a minute and lasts " +
 		"an hour, or to the end of the key. This one does not: another program, such as an SDK, made the signature " +
@@ -83,6 +85,14 @@ const (
 		"line always differs."
 	causeCopy = "HttpString is the same, so its SHA-1 should be: the two strings are not from one answer, or were changed in copying."
 )
+
+// pathCause tells a raw + in the path from other differences.
+func pathCause(here, there string) string {
+	if strings.ReplaceAll(here, "+", " ") == strings.ReplaceAll(there, "+", " ") {
+		return causePlus
+	}
+	return causePath
+}
 
 func parameterCause(_ string, c change) string {
 	switch c {

@@ -149,7 +149,7 @@ func (m *mismatch) firstDifference(e signer.Explanation) *difference {
 		here[3] = likeMasked(here[3], masked)
 		d = cmp.Or(
 			differing("HttpString, line 1, the method", here[0], there[0], causeMethod),
-			differing("HttpString, line 2, the path", here[1], there[1], causePath),
+			differing("HttpString, line 2, the path", here[1], there[1], pathCause(here[1], there[1])),
 			differingPair("HttpString, line 3, the parameter ", here[2], there[2], parameterCause),
 			differingPair("HttpString, line 4, the header ", here[3], there[3], headerCause),
 		)

@@ -239,6 +239,10 @@ func mismatchCases() []mismatchCase {
 		{"method", get, func(r *http.Request) { r.Method = "DELETE" }, nil, 1, []string{"line 1, the method:\n  here: get\n  COS:  delete\nA proxy"}},
 		{"path", get, func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/uploads/a%2Fb", "" }, nil, 1,
 			[]string{"line 2, the path:\n  here: /uploads/a/b\n  COS:  /uploads/a%2Fb\n", "encoded twice"}},
+		{"raw plus in the path", []string{"GET", "http://127.0.0.1/uploads/a+b%2Fc", "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}, func(r *http.Request) {
+			r.URL.Path, r.URL.RawPath = "/uploads/a+b/c", "/uploads/a+b%2Fc"
+			r.URL.RawQuery = ""
+		}, nil, 1, []string{"line 2, the path:\n  here: /uploads/a+b/c\n  COS:  /uploads/a b/c\n", "as %2B"}},
 		{"parameter changed", get, query("x-cos-traffic-limit=2&response-expires=+"), nil, 1, []string{"the parameter response-expires:\n  here: response-expires=%2B\n  COS:  response-expires=%20\n", "encoding it anew"}},
 		{"parameter dropped", get, query("response-expires=%2B"), nil, 1, []string{"the parameter x-cos-traffic-limit:\n  here: x-cos-traffic-limit=2\n  COS:  (not there)\n", "dropped the parameter"}},
 		{"parameter not explained", []string{"GET", strings.Replace(explainTarget, "x-cos-traffic-limit=2&", "", 1), "-H", "Range: bytes=0-1", "-H", "X-Cos-Meta-A: 1"}, spoil, nil, 1,

@@ -45,13 +45,16 @@ type field struct{ name, value string }
 
 func canonicalName(name string) string { return strings.ToLower(escape(name)) }
 
-// wireHeaders returns the headers of r as they came, those included that
+// wireHeaders returns the headers of r as COS reads them, those included that
 // net/http moves out of the header map.
 func wireHeaders(r *http.Request) []field {
 	fields := make([]field, 0, len(r.Header)+2)
 	fields = append(fields, field{"host", r.Host})
 	for name, values := range r.Header {
 		for _, value := range values {
+			if name == "X-Cos-Copy-Source" { // a raw "+" is a blank there, as in the path
+				value = strings.ReplaceAll(value, "+", " ")
+			}
 			fields = append(fields, field{canonicalName(name), value})
 		}
 	}

@@ -93,7 +93,7 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 	if versioned {
 		return nil, blobReader{}, notImplemented("versionId in x-cos-copy-source")
 	}
-	key, ok := unescape(escaped, false)
+	key, ok := unescape(escaped, true)
 	if !ok || key == "" {
 		return nil, blobReader{}, invalidArgument("x-cos-copy-source must be <bucket host>/<URL-encoded key>")
 	}

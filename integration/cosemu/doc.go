@@ -52,6 +52,9 @@
 //     request's own headers and parameters give when sorted: a listed name that
 //     is absent, or repeated more often or less often than on the wire, is
 //     403 SignatureDoesNotMatch. Host must be in the list.
+//   - A raw "+" in the path or in x-cos-copy-source is a blank in what is signed,
+//     so that a client that signs it as "+" gets 403 SignatureDoesNotMatch. As the
+//     object key of the path it stays a plus.
 //   - A form upload is judged as PostObject on its key, by its fields alone: the
 //     key, the window, the signature of its policy, the token, the conditions. A
 //     file without a Content-Type field has that of its part. ${filename} is what

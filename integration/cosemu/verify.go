@@ -47,7 +47,7 @@ func (x *exchange) authenticate() error {
 func (x *exchange) checkSignature(auth authorization, secretKey string) error {
 	headerNames, headers := canonicalise(wireHeaders(x.r), auth.headerList)
 	paramNames, parameters := canonicalise(wireParams(x.query, auth.presigned), auth.paramList)
-	format := strings.ToLower(x.r.Method) + "\n" + x.path + "\n" + parameters + "\n" + headers + "\n"
+	format := strings.ToLower(x.r.Method) + "\n" + x.signedPath + "\n" + parameters + "\n" + headers + "\n"
 	toSign := stringToSign(auth.signTime, format)
 	want := hmacSHA1(signKey(secretKey, auth.keyTime), toSign)
 

@@ -73,6 +73,26 @@ func TestRefusals(t *testing.T) {
 		{"semicolon is data", func(r *http.Request, _ triple) { r.URL.RawQuery += ";c=1" }, 403, "SignatureDoesNotMatch"},
 		{"other host", func(r *http.Request, _ triple) { r.Host = strings.Replace(host1, bucket1, bucket2, 1) }, 403, "SignatureDoesNotMatch"},
 		{"other path", func(r *http.Request, _ triple) { r.URL.Path = "/objecT" }, 403, "SignatureDoesNotMatch"},
+		{"plus in the path", func(r *http.Request, k triple) { r.URL.Path = "/a+b"; valid(r, k) }, 403, "SignatureDoesNotMatch"},
+		{"plus in the path, signed as a blank", func(r *http.Request, k triple) {
+			r.URL.Path = "/a b"
+			valid(r, k)
+			r.URL.Path = "/a+b"
+		}, 404, "NoSuchKey"},
+		{"plus in the path, escaped", func(r *http.Request, k triple) {
+			r.URL.Path, r.URL.RawPath = "/a+b", "/a%2Bb"
+			valid(r, k)
+		}, 404, "NoSuchKey"},
+		{"plus in the copy source", func(r *http.Request, k triple) {
+			r.Method = http.MethodPut
+			r.Header.Set("x-cos-copy-source", host1+"/a+b")
+			valid(r, k)
+		}, 403, "SignatureDoesNotMatch"},
+		{"plus in the copy source, escaped", func(r *http.Request, k triple) {
+			r.Method = http.MethodPut
+			r.Header.Set("x-cos-copy-source", host1+"/a%2Bb")
+			valid(r, k)
+		}, 404, "NoSuchKey"},
 		{"path normalised", func(r *http.Request, _ triple) { r.URL.Opaque = "//" + r.Host + "//object" }, 403, "SignatureDoesNotMatch"},
 		{"other method", func(r *http.Request, _ triple) { r.Method = http.MethodDelete }, 403, "SignatureDoesNotMatch"},
 		{"bucket that is not", func(r *http.Request, k triple) { r.Host = "no" + host1; valid(r, k) }, 404, "NoSuchBucket"},

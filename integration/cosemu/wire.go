@@ -12,6 +12,8 @@ import (
 type target struct {
 	// path is percent-decoded once, with its leading slash.
 	path string
+	// signedPath is path as COS reads it for the signature: a raw "+" is a blank.
+	signedPath string
 	// query holds the parameters in wire order.
 	query params
 }
@@ -64,11 +66,12 @@ func parseTarget(uri string) (target, error) {
 	if !ok || decoded[0] != '/' {
 		return target{}, cosErrorf(http.StatusBadRequest, "InvalidURI", "Couldn't parse the specified URI.")
 	}
+	signed, _ := unescape(rawPath, true)
 	query, ok := parseQuery(rawQuery)
 	if !ok {
 		return target{}, cosErrorf(http.StatusBadRequest, "InvalidURI", "the query has a broken percent escape")
 	}
-	return target{path: decoded, query: query}, nil
+	return target{path: decoded, signedPath: signed, query: query}, nil
 }
 
 // parseQuery splits a query at "&" only: ";" is data. "+" is a space, as the
