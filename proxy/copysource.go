@@ -7,44 +7,86 @@ import (
 	"strings"
 )
 
-// copySource is what a copy reads: the host/key of x-cos-copy-source, with the
-// key percent-encoded (COS document "PUT Object - Copy").
+// copySource is what a copy reads: the object that x-cos-copy-source names, with
+// its key percent-encoded (COS document "PUT Object - Copy").
 type copySource struct {
-	host    string // as the client wrote it
+	host    string // or bucket, as the client wrote it
 	from    []*route
 	key     string
-	rawPath string // the escaped key, and the version if there is one
+	rawPath string // the escaped key
+	version string // what follows the key, with its "?"; may be empty
 }
 
-// copySource reads the source of r, nil if it has none. The bucket may be
-// called by any of its names, and by those of cosproxy: programs put the host of
-// their bucket URL there, which now is the sidecar.
+// copySource reads the source of r, nil if it has none. Documented is <host>/<key>.
+// Clients also write a scheme or a slash in front of it, the bucket's name alone, and
+// the service's host before the bucket. The bucket may be called by any of its
+// names, and by those of cosproxy: programs put the host of their bucket URL there,
+// which now is the sidecar.
 func (p *Proxy) copySource(r *http.Request) (*copySource, error) {
 	headers := r.Header["X-Cos-Copy-Source"]
 	if len(headers) == 0 {
 		return nil, nil
 	}
-	host, rest, _ := strings.Cut(headers[0], "/")
-	escaped, _, _ := strings.Cut(rest, "?")
+	host, rest, _ := strings.Cut(trimSourceOrigin(headers[0]), "/")
+	name := hostname(host)
+	if p.serviceHosts[name] {
+		host, rest, _ = strings.Cut(rest, "/")
+	}
+	escaped, version, versioned := strings.Cut(rest, "?")
 	key, err := url.PathUnescape(escaped)
-	if err != nil || key == "" || len(headers) > 1 {
+	if err != nil || key == "" || len(headers) > 1 || strings.HasSuffix(host, ":") { // ftp://
 		return nil, errorf(http.StatusBadRequest, "InvalidArgument",
-			"x-cos-copy-source is not one host/key with a percent-encoded key. Write <bucket>.cos.<region>.myqcloud.com/<key>.")
+			"x-cos-copy-source is not one <host>/<key> or /<bucket>/<key> with a percent-encoded key. Write <bucket>.cos.<region>.myqcloud.com/<key>.")
 	}
-	name, version := hostname(host), rest[len(escaped):]
-	// In a path + is a plus; escaped, nobody takes it for a blank.
-	s := &copySource{host: host, from: p.bucketHosts[name], key: key, rawPath: strings.ReplaceAll(escaped, "+", "%2B") + version}
-	if s.from != nil || name == "" || isCOSName(name) || !p.guard.answersTo(r, name) {
-		return s, nil
+	s := &copySource{host: host, key: key, rawPath: escapedPath(&url.URL{RawPath: escaped})}
+	if versioned {
+		s.version = "?" + strings.ReplaceAll(version, "+", "%2B")
 	}
-	// As for requests, an escaped slash is part of a key and ends no path prefix.
-	if rt := p.localRoute(name, "/"+escaped); rt != nil {
-		from := len(rt.PathPrefix) - 1
-		s.from = []*route{rt}
-		s.key = rt.KeyPrefix + key[from:]
-		s.rawPath = escapedPath(&url.URL{Path: "/" + rt.KeyPrefix})[1:] + s.rawPath[from:]
+	switch {
+	case p.serviceHosts[name]:
+		s.from = p.bucketRoutes(host, name)
+	case p.bucketHosts[name] != nil:
+		s.from = p.bucketHosts[name]
+	default:
+		s.from = p.bucketRoutes(host, "")
+	}
+	if s.from == nil && name != "" && !isCOSName(name) && p.guard.answersTo(r, name) {
+		s.throughRoute(p.localRoute(name, "/"+escaped))
 	}
 	return s, nil
+}
+
+// trimSourceOrigin removes what clients write in front of <host>/<key>: a scheme,
+// or one slash.
+func trimSourceOrigin(source string) string {
+	if scheme, rest, found := strings.Cut(source, "://"); found && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
+		return rest
+	}
+	return strings.TrimPrefix(source, "/")
+}
+
+// bucketRoutes returns the routes to a bucket by its name, in the region of the
+// service's host if there is one.
+func (p *Proxy) bucketRoutes(bucket, serviceHost string) []*route {
+	var all []*route
+	for _, rt := range p.routes {
+		if rt.Bucket == bucket && (serviceHost == "" || slices.Contains(strings.Split(serviceHost, "."), rt.Region)) {
+			all = append(all, rt)
+		}
+	}
+	return all
+}
+
+// throughRoute reads s as a path of the sidecar. As for requests, an escaped slash
+// is part of a key and ends no path prefix.
+func (s *copySource) throughRoute(rt *route) {
+	if rt == nil {
+		return
+	}
+	from := len(rt.PathPrefix) - 1
+	s.from = []*route{rt}
+	s.key = rt.KeyPrefix + s.key[from:]
+	s.rawPath = escapedPath(&url.URL{Path: "/" + rt.KeyPrefix})[1:] + s.rawPath[from:]
 }
 
 // authorizeCopy checks what a copy reads: GetObject on a key of the route's own
@@ -69,5 +111,5 @@ func (rt Route) authorizeCopy(s *copySource) error {
 // header is the value that COS gets: the source under the name that the
 // document gives for it.
 func (s *copySource) header(rt *route) []string {
-	return []string{rt.Bucket + ".cos." + rt.Region + cosDomains[0] + "/" + s.rawPath}
+	return []string{rt.Bucket + ".cos." + rt.Region + cosDomains[0] + "/" + s.rawPath + s.version}
 }

@@ -18,12 +18,7 @@ func (p *Proxy) serviceTarget(r *http.Request, q query, host, urlPath, escaped s
 		return p.listBuckets(r, q, host)
 	}
 	bucket, _, _ := strings.Cut(escaped[1:], "/")
-	var own []*route
-	for _, rt := range p.routes {
-		if rt.Bucket == bucket && slices.Contains(strings.Split(host, "."), rt.Region) {
-			own = append(own, rt)
-		}
-	}
+	own := p.bucketRoutes(bucket, host)
 	if own == nil {
 		return target{}, errorf(http.StatusMisdirectedRequest, "MisdirectedRequest",
 			"%s has no bucket %q that a route leads to. Ask for <bucket>.%[1]s/<key>, with a bucket in COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET.", hostOf(host), bucket)
