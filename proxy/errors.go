@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/xml"
@@ -169,14 +168,11 @@ type errorDocument struct {
 	RequestID string   `xml:"RequestId"`
 }
 
+// document is an errorDocument. Package xml would escape more than xmlText does.
 func (e *Error) document(resource, requestID string) []byte {
-	var buf bytes.Buffer
-	buf.WriteString("<?xml version='1.0' encoding='utf-8' ?>\n")
-	doc := errorDocument{Code: e.Code, Message: e.Message, Resource: resource, RequestID: requestID}
-	// Strings always encode: bytes that XML cannot carry become U+FFFD.
-	_ = xml.NewEncoder(&buf).Encode(doc)
-	buf.WriteByte('\n')
-	return buf.Bytes()
+	return fmt.Appendf(nil, "<?xml version='1.0' encoding='utf-8' ?>\n"+
+		"<Error><Code>%s</Code><Message>%s</Message><Resource>%s</Resource><RequestId>%s</RequestId></Error>\n",
+		xmlText(e.Code), xmlText(e.Message), xmlText(resource), xmlText(requestID))
 }
 
 // shown is as much of a client's text as logs and answers repeat. No key of COS is

@@ -69,3 +69,6 @@ func MaskedBody(body io.Reader, secrets ...string) io.Reader {
 
 // Spread is the order in which addresses are dialed.
 var Spread = spread
+
+// XMLText is the text of error documents.
+var XMLText = xmlText

@@ -66,6 +66,7 @@ func Guard(h http.Handler, hosts, origins []string, token Token) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var refusal *Error
 		if errors.As(g.check(r), &refusal) {
+			g.letOriginRead(w.Header(), r)
 			refusal.write(w, r, newRequestID())
 			return
 		}

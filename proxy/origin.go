@@ -20,6 +20,19 @@ func (g guard) checkOrigin(r *http.Request) error {
 		hostOf(r.Header.Get("Origin")))
 }
 
+// letOriginRead lets a page of an allowed site read an answer of the proxy's own
+// (Fetch standard, "CORS protocol"). What COS answers carries what the bucket's CORS
+// rules say.
+func (g guard) letOriginRead(h http.Header, r *http.Request) {
+	if len(g.origins) == 0 {
+		return
+	}
+	h.Set("Vary", "Origin")
+	if origins := r.Header["Origin"]; len(origins) == 1 && g.origins[normalOrigin(origins[0])] {
+		h.Set("Access-Control-Allow-Origin", origins[0])
+	}
+}
+
 // isForeign reports whether a browser says that another site than this one is
 // behind the request: in Sec-Fetch-Site, or, if it is old, in Origin alone.
 func isForeign(r *http.Request) bool {

@@ -266,5 +266,6 @@ func (p *Proxy) fail(x *exchange, err error) {
 	x.status = answer.Status
 	x.requestID = newRequestID()
 	defer x.hangUpIfUnread()()
+	p.guard.letOriginRead(x.w.Header(), x.r)
 	answer.write(x.w, x.r, x.requestID)
 }
