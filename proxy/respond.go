@@ -25,14 +25,11 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 		return errorf(http.StatusBadGateway, "BadGateway",
 			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
 	}
-	if accepted {
-		if err := x.checkStored(resp); err != nil {
+	resp.Body = x.resumable(resp)
+	if accepted && p.checksums {
+		if err := x.check(resp); err != nil {
 			return err
 		}
-	}
-	resp.Body = x.resumable(resp)
-	if want, ok := x.verifiable(resp); ok && p.checksums {
-		resp.Body = &verified{ReadCloser: resp.Body, left: resp.ContentLength, want: want}
 	}
 	copyResponseHeader(x.w.Header(), resp.Header)
 	defer x.hangUpIfUnread()()
