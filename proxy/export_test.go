@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 )
 
 // DialWith returns o with another function in place of net.Dialer's.
@@ -35,19 +36,21 @@ func ParseQuery(raw string) (wire string, pairs [][2]string, err error) {
 // Framing is what the framer says about one request.
 type Framing struct{ Chunked, Sized bool }
 
-// Framings lets the framer read a connection's bytes, piece by piece.
-func Framings(wire []byte, piece int) []Framing {
-	var f framer
-	var list []Framing
+// Framings lets the framer read a connection's bytes, piece by piece. seen is what
+// net/http gets to see of them.
+func Framings(wire []byte, piece int) (seen []byte, list []Framing) {
+	var c conn
 	for len(wire) > 0 {
 		n := min(piece, len(wire))
-		f.write(wire[:n])
+		b := slices.Clone(wire[:n])
 		wire = wire[n:]
-		for next, ok := f.next(); ok; next, ok = f.next() {
+		seen = append(append(seen, b[:c.filter(b, n)]...), c.ahead...)
+		c.ahead = nil
+		for next, ok := c.framer.next(); ok; next, ok = c.framer.next() {
 			list = append(list, Framing{next.chunked, next.sized})
 		}
 	}
-	return list
+	return seen, list
 }
 
 // Classify shows the action of a request.

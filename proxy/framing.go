@@ -43,6 +43,10 @@ type framer struct {
 	line   [128]byte // the beginning of the current line
 	n      int       // bytes of the line so far, the cut-off ones included
 
+	complete int  // requests that have ended
+	skipped  int  // empty lines in front of the next request
+	held     bool // a CR, of which it is not known yet whether it begins an empty line
+
 	framing       // of the header being read
 	length  int64 // its Content-Length
 
@@ -68,40 +72,78 @@ const (
 // maxPending bounds how many pipelined requests are remembered.
 const maxPending = 1000
 
-// write takes the next bytes of the connection.
-func (f *framer) write(b []byte) {
-	for len(b) > 0 && f.state != gaveUp {
-		if f.state == inBody || f.state == inChunk {
-			n := min(int64(len(b)), f.remain)
-			b = b[n:]
-			if f.remain -= n; f.remain == 0 {
-				f.bodyDone()
+// maxEmptyLines is how many empty lines in front of a request are left out (RFC
+// 9112, 2.2): some clients send one behind a body.
+const maxEmptyLines = 2
+
+// write takes the next bytes of the connection. It leaves out empty lines in front
+// of a request and returns how many bytes of b remain. A CR at the end of b that may
+// begin such a line is held until the next write.
+func (f *framer) write(b []byte) (kept int) {
+	for in := 0; in < len(b); {
+		if f.atBoundary() && f.skipped < maxEmptyLines && b[in] == '\r' {
+			if in+1 == len(b) {
+				f.held = true
+				break
 			}
-			continue
+			if b[in+1] == '\n' {
+				f.skipped++
+				in += len("\r\n")
+				continue
+			}
 		}
-		end := bytes.IndexByte(b, '\n')
-		part := b[:max(end, 0)]
-		if end < 0 {
-			part = b
+		n := f.step(b[in:])
+		if kept < in {
+			copy(b[kept:], b[in:in+n])
 		}
-		if f.n < len(f.line) {
-			copy(f.line[f.n:], part)
-		}
-		f.n += len(part)
-		if end < 0 {
-			return
-		}
-		b = b[end+1:]
-		f.lineDone()
+		kept, in = kept+n, in+n
 	}
+	return kept
+}
+
+// atBoundary reports whether the next byte is the first of a request.
+func (f *framer) atBoundary() bool { return f.state == inRequestLine && f.n == 0 }
+
+// step takes at least one byte of b, and at most a line or a body. It returns how
+// many it took.
+func (f *framer) step(b []byte) int {
+	switch f.state {
+	case gaveUp:
+		return len(b)
+	case inBody, inChunk:
+		n := min(int64(len(b)), f.remain)
+		if f.remain -= n; f.remain == 0 {
+			f.bodyDone()
+		}
+		return int(n)
+	}
+	end := bytes.IndexByte(b, '\n')
+	part := b[:max(end, 0)]
+	if end < 0 {
+		part = b
+	}
+	if f.n < len(f.line) {
+		copy(f.line[f.n:], part)
+	}
+	f.n += len(part)
+	if end < 0 {
+		return len(b)
+	}
+	f.lineDone()
+	return end + 1
 }
 
 func (f *framer) bodyDone() {
 	if f.state == inBody {
-		f.state = inRequestLine
+		f.requestDone()
 	} else {
 		f.state = inChunkEnd
 	}
+}
+
+func (f *framer) requestDone() {
+	f.state = inRequestLine
+	f.complete++
 }
 
 // lineDone handles a complete line.
@@ -112,7 +154,7 @@ func (f *framer) lineDone() {
 	switch f.state {
 	case inRequestLine:
 		if len(bytes.Trim(line, "\r")) > 0 { // RFC 9112, 2.2: blank lines may come first
-			f.state, f.framing, f.length = inHeader, framing{}, 0
+			f.state, f.framing, f.length, f.skipped = inHeader, framing{}, 0, 0
 		}
 	case inHeader:
 		if len(line) == 0 {
@@ -126,7 +168,7 @@ func (f *framer) lineDone() {
 		f.state = inChunkSize
 	case inTrailer:
 		if len(line) == 0 {
-			f.state = inRequestLine
+			f.requestDone()
 		}
 	case inBody, inChunk, gaveUp: // not read in lines
 	}
@@ -157,7 +199,7 @@ func (f *framer) headerDone() {
 	case f.length > 0:
 		f.state, f.remain = inBody, f.length
 	default:
-		f.state = inRequestLine
+		f.requestDone()
 	}
 }
 

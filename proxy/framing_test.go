@@ -141,7 +141,7 @@ func FuzzFramer(f *testing.F) {
 		f.Add([]byte(seed), uint8(64))
 	}
 	f.Fuzz(func(t *testing.T, wire []byte, piece uint8) {
-		got := proxy.Framings(wire, max(1, int(piece)))
+		wire, got := proxy.Framings(wire, max(1, int(piece)))
 		source := bytes.NewReader(wire)
 		r := bufio.NewReader(source)
 		for i := 0; ; i++ {

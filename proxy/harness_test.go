@@ -433,6 +433,7 @@ func start(t testing.TB, s setup) *rig {
 	}
 	if s.inMemory {
 		r.memory = newPipes()
+		r.memory.breaking = true
 		r.serveOn(s.base, t, r.memory, p, logger)
 	} else {
 		r.serveOn(s.base, t, listen(t), p, logger)
@@ -447,7 +448,11 @@ func (r *rig) serve(t testing.TB, h http.Handler, logger *slog.Logger) {
 
 func (r *rig) serveOn(base context.Context, t testing.TB, ln net.Listener, h http.Handler, logger *slog.Logger) {
 	r.addr = ln.Addr().String()
-	r.server = proxy.NewServer(h, proxy.ServerOptions{Logger: logger})
+	options := proxy.ServerOptions{Logger: logger}
+	if p, ok := h.(*proxy.Proxy); ok {
+		options.Refused = p.Refused
+	}
+	r.server = proxy.NewServer(h, options)
 	r.server.BaseContext = func(net.Listener) context.Context { return base }
 	var running sync.WaitGroup
 	running.Go(func() { _ = r.server.Serve(proxy.Listener(ln)) })
@@ -482,6 +487,15 @@ func (r *rig) dial(t testing.TB) *client {
 	}
 	t.Cleanup(func() { c.Close() })
 	return &client{t, c, bufio.NewReader(c)}
+}
+
+// Close leaves with a reset. A FIN behind a whole request would be a half-close, after
+// which the client waits for its response.
+func (c *client) Close() {
+	if tcp, ok := c.Conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = c.Conn.Close() // always nil
 }
 
 func (c *client) send(raw string) {

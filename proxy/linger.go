@@ -63,6 +63,7 @@ func (c *conn) halfClose() error {
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
+	c.deadline.close()
 	c.linger()
 	return c.Conn.Close()
 }

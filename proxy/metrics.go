@@ -96,6 +96,11 @@ func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc
 
 func (m *metrics) expected(result string) { m.expects.WithLabelValues(result).Inc() }
 
+// Refused counts a request that was refused before the handler ran.
+func (p *Proxy) Refused(status int) {
+	p.metrics.requests.WithLabelValues("", "unknown", strconv.Itoa(status)).Inc()
+}
+
 func (m *metrics) observe(x *exchange, elapsed time.Duration) {
 	action := strings.TrimPrefix(x.target.op.action, actionPrefix)
 	if action == "" {

@@ -58,7 +58,7 @@ func story(t *testing.T, options func(*proxy.Options)) *rig {
 	}})
 	for _, request := range []string{
 		"PUT /dir/a%20b\"%0A HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntest",
-		"PUT /%E7%9B%AE HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n",
+		"PUT /%E7%9B%AE HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" + strings.Repeat("t", 64<<10+1) + "\r\n0\r\n\r\n",
 		"GET /dir/key?versionId=1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"GET /?prefix=dir/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"HEAD /none HTTP/1.1\r\nHost: localhost\r\n\r\n",

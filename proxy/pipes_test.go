@@ -2,6 +2,8 @@ package proxy_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"syscall"
@@ -13,6 +15,8 @@ type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
 	close func()
+
+	breaking bool // accepted connections end with a reset
 }
 
 func newPipes() *pipes {
@@ -24,6 +28,9 @@ func newPipes() *pipes {
 func (p *pipes) Accept() (net.Conn, error) {
 	select {
 	case c := <-p.conns:
+		if p.breaking {
+			c = breaking{c}
+		}
 		return c, nil
 	case <-p.done:
 		return nil, net.ErrClosed
@@ -32,6 +39,17 @@ func (p *pipes) Accept() (net.Conn, error) {
 
 func (p *pipes) Close() error   { p.close(); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+// breaking is a connection whose end is a reset, as that of a client that leaves.
+type breaking struct{ net.Conn }
+
+func (b breaking) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if errors.Is(err, io.EOF) {
+		err = syscall.ECONNRESET
+	}
+	return n, err
+}
 
 // dial has the form of http.Transport's DialContext.
 func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {

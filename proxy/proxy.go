@@ -206,12 +206,16 @@ func (p *Proxy) serve(x *exchange) error {
 		return err
 	}
 	p.metrics.removed.Add(float64(t.removed))
+	x.upload.summed = p.checksums && x.target.storesBody(x.r.Header)
+	if err := x.measure(); err != nil {
+		return x.failure(err)
+	}
 	out, err := rewrite(x)
 	if err != nil {
 		return err
 	}
 	out.Header["Via"] = p.via.header(x.r.Header)
-	x.out, x.upload.summed = out, p.checksums && x.target.storesBody(x.r.Header)
+	x.out = out
 	if err := p.admission.enter(x.ctx); err != nil {
 		return x.failure(err)
 	}

@@ -12,7 +12,7 @@ import (
 // comes after, so nothing that leaves is unsigned or changed once signed.
 func rewrite(x *exchange) (*http.Request, error) {
 	r, t := x.r, x.target
-	if err := checkLength(r, t.op.action); err != nil {
+	if err := checkLength(r, t); err != nil {
 		return nil, err
 	}
 	if err := checkS3(r.Header); err != nil {
@@ -50,16 +50,15 @@ func rewrite(x *exchange) (*http.Request, error) {
 	return out, nil
 }
 
-// checkLength refuses a body whose length COS would have to guess. It takes one
+// checkLength refuses a body whose length COS would have to guess. COS takes one
 // of unknown length for PUT Object only. A request without any length has no
 // body in HTTP/1.1 (RFC 9112, 6.3), but HTTP/1.0 demands one (RFC 1945, 8.3).
-func checkLength(r *http.Request, action string) error {
-	plainPut := action == actionPrefix+"PutObject" && r.Header.Get("X-Cos-Copy-Source") == ""
+func checkLength(r *http.Request, t target) error {
 	old := !r.ProtoAtLeast(1, 1) && (r.Method == http.MethodPut || r.Method == http.MethodPost)
 	switch {
-	case r.ContentLength < 0 && !plainPut:
+	case r.ContentLength < 0 && !t.takesChunks(r):
 		return errorf(http.StatusLengthRequired, "MissingContentLength",
-			"COS needs the body's length for this request. Send a Content-Length header instead of Transfer-Encoding: chunked.")
+			"COS needs the body's length for this request, and the body in chunks is longer than %d KiB. Send it with a Content-Length header.", replayLimit>>10)
 	case old && r.Header["Content-Length"] == nil:
 		return errorf(http.StatusLengthRequired, "MissingContentLength",
 			"An HTTP/1.0 upload needs a Content-Length header.")

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -19,6 +21,9 @@ import (
 type ServerOptions struct {
 	// Logger gets what net/http's server has to say. Nil leaves it to package log.
 	Logger *slog.Logger
+	// Refused is told the status of each request that net/http refuses before the
+	// handler runs; Proxy.Refused counts it. Nil counts nothing.
+	Refused func(status int)
 	// HeaderTimeout is how long a client may take for a header, counted from its
 	// first byte, and for the first one from the beginning of the connection. Zero
 	// means 10 seconds.
@@ -46,12 +51,15 @@ func NewServer(h http.Handler, o ServerOptions) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if c, ok := c.(*conn); ok {
 				c.log, c.headerBytes = cmp.Or(o.Logger, c.log), cmp.Or(o.HeaderBytes, defaultHeaderBytes)
+				if o.Refused != nil {
+					c.refused = o.Refused
+				}
 			}
 			return context.WithValue(ctx, connKey{}, c)
 		},
 		ConnState: func(c net.Conn, state http.ConnState) {
-			if c, ok := c.(*conn); ok && state == http.StateIdle {
-				c.answering.Store(false)
+			if c, ok := c.(*conn); ok {
+				c.changed(state)
 			}
 		},
 		// checkFraming must see every request, OPTIONS * too.
@@ -88,7 +96,7 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{Conn: c, log: slog.New(slog.DiscardHandler)}, nil
+	return &conn{Conn: c, log: slog.New(slog.DiscardHandler), refused: func(int) {}}, nil
 }
 
 type connKey struct{}
@@ -104,23 +112,68 @@ type conn struct {
 	mu          sync.Mutex // net/http reads in the background while a handler runs
 	framer      framer
 	log         *slog.Logger
+	refused     func(status int)
 	headerBytes int         // of one request
+	ahead       []byte      // was read and filtered, and not returned yet
+	deadline    deadline    // for reads
+	served      int         // requests; guarded by mu, as the framer is
+	active      atomic.Bool // a request is being served
 	answering   atomic.Bool // what is written is a handler's answer
 	unread      atomic.Bool // the client may still be sending a body that nobody wants
 }
 
-// Read implements net.Conn.
-func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
-	if n > 0 {
+// changed follows what net/http's server does with the connection.
+func (c *conn) changed(state http.ConnState) {
+	switch state {
+	case http.StateActive:
+		c.active.Store(true)
+	case http.StateIdle:
+		c.active.Store(false)
+		c.answering.Store(false)
 		c.mu.Lock()
-		c.framer.write(b[:n])
+		c.served++
 		c.mu.Unlock()
 	}
-	if err != nil {
-		c.refusePlain(err)
+}
+
+// Read implements net.Conn.
+func (c *conn) Read(b []byte) (int, error) {
+	for {
+		if len(c.ahead) > 0 {
+			n := copy(b, c.ahead)
+			c.ahead = c.ahead[n:]
+			return n, nil
+		}
+		n, err := c.Conn.Read(b)
+		if n > 0 {
+			if n = c.filter(b, n); n == 0 && err == nil {
+				continue // empty lines alone
+			}
+		}
+		if n == 0 && errors.Is(err, io.EOF) && c.isHalfClosed() {
+			return 0, c.deadline.wait()
+		}
+		if err != nil {
+			c.refusePlain(err)
+		}
+		return n, err
 	}
-	return n, err
+}
+
+// filter has the framer follow what was read into b, without the empty lines in front
+// of requests.
+func (c *conn) filter(b []byte, n int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.framer.held {
+		return c.framer.write(b[:n])
+	}
+	c.framer.held = false
+	whole := append([]byte{'\r'}, b[:n]...)
+	whole = whole[:c.framer.write(whole)]
+	n = copy(b, whole)
+	c.ahead = whole[n:]
+	return n
 }
 
 // Write implements net.Conn.
@@ -153,6 +206,10 @@ const plainError = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: c
 // translate returns the XML form of an error that net/http's server answered
 // by itself, and nil for anything else.
 func (c *conn) translate(b []byte) []byte {
+	if bytes.HasPrefix(b, []byte("HTTP/1.1 417 ")) || bytes.HasPrefix(b, []byte("HTTP/1.0 417 ")) {
+		return c.plainAnswer(errorf(http.StatusExpectationFailed, "ExpectationFailed",
+			"The only expectation that can be met is 100-continue. Send the request without this Expect."))
+	}
 	if !bytes.HasPrefix(b, []byte("HTTP/1.1 4")) && !bytes.HasPrefix(b, []byte("HTTP/1.1 5")) {
 		return nil
 	}
@@ -168,8 +225,11 @@ func (c *conn) translate(b []byte) []byte {
 }
 
 // plainAnswer is e as it stands on the wire, where there is no ResponseWriter.
-// It logs what no handler will.
+// It logs and counts what no handler will, and has the client's body read on for a
+// while, so that the answer is not lost with a reset.
 func (c *conn) plainAnswer(e *Error) []byte {
+	c.unread.Store(true)
+	c.refused(e.Status)
 	status, id := e.Status, newRequestID()
 	c.log.Info("request", "status", status, "request_id", id, "error", e.Error())
 	body := e.document("", id)

@@ -27,6 +27,7 @@ type upload struct {
 	small    []byte                  // the whole body, if it is within replayLimit
 	summed   bool                    // crc is kept
 	crc      uint64                  // of what was read; complete once ended is set
+	ahead    []byte                  // of a body in chunks, read to learn its length
 	form     *form                   // what the body is, if it is a form upload
 	end      context.CancelCauseFunc // of the exchange
 
@@ -42,7 +43,7 @@ func (u *upload) empty() bool { return u.r.ContentLength == 0 || u.r.Body == nil
 
 // load reads a body of at most limit bytes whole.
 func (u *upload) load(limit int64) error {
-	if u.r.ContentLength <= 0 || u.r.ContentLength > limit {
+	if u.r.ContentLength <= 0 || u.r.ContentLength > limit || u.small != nil {
 		return nil
 	}
 	defer u.watchdog.stop()
@@ -85,6 +86,11 @@ func (u *upload) attach(out *http.Request) {
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
+	if len(u.ahead) > 0 { // counted already
+		n := copy(p, u.ahead)
+		u.ahead = u.ahead[n:]
+		return n, nil
+	}
 	if u.ended.Load() { // net/http asks once more, maybe when COS has answered already
 		return 0, io.EOF
 	}

@@ -12,6 +12,7 @@ import (
 )
 
 func TestUploadArrivesAsAnnounced(t *testing.T) {
+	longest := strings.Repeat("a", 64<<10)
 	tests := []struct {
 		name, request string
 		length        []string
@@ -20,9 +21,15 @@ func TestUploadArrivesAsAnnounced(t *testing.T) {
 	}{
 		{"known length", "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
 		{"empty", "PUT /key HTTP/1.1\r\nContent-Length: 0\r\n\r\n", []string{"0"}, false, ""},
-		{"chunked", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nte\r\n2\r\nst\r\n0\r\n\r\n", nil, true, "test"},
-		{"chunked, empty", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", nil, true, ""},
-		{"chunked with extension and trailer", "PUT /key HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n4;x=y\r\ntest\r\n0\r\nX-Sum: 1\r\n\r\n", nil, true, "test"},
+		{"chunked", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nte\r\n2\r\nst\r\n0\r\n\r\n", []string{"4"}, false, "test"},
+		{"chunked, as long as is kept", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + longest + "\r\n0\r\n\r\n", []string{"65536"}, false, longest},
+		{"chunked, longer", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000\r\n" + longest + "\r\n1\r\nb\r\n0\r\n\r\n", nil, true, longest + "b"},
+		{"chunked, empty", "PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"0"}, false, ""},
+		{"chunked part", "PUT /key?partNumber=1&uploadId=u HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n", []string{"4"}, false, "test"},
+		{"chunked list to delete", "POST /?delete HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n", []string{"4"}, false, "test"},
+		{"chunked POST, empty", "POST /key?uploads HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", []string{"0"}, false, ""},
+		{"chunked DELETE, empty", "DELETE /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", nil, false, ""},
+		{"chunked with extension and trailer", "PUT /key HTTP/1.1\r\nTransfer-Encoding: Chunked\r\nTrailer: X-Sum\r\n\r\n4;x=y\r\ntest\r\n0\r\nX-Sum: 1\r\n\r\n", []string{"4"}, false, "test"},
 		{"part", "PUT /key?partNumber=1&uploadId=u HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
 		{"append", "POST /key?append&position=0 HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
 		{"delete multiple", "POST /?delete HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest", []string{"4"}, false, "test"},
@@ -50,7 +57,8 @@ func TestUploadArrivesAsAnnounced(t *testing.T) {
 	}
 }
 
-// COS takes a body of unknown length for PUT Object only.
+// COS takes a body of unknown length for PUT Object only, and a longer one than is
+// kept has no other.
 func TestUnknownLengthElsewhere(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{
@@ -63,7 +71,7 @@ func TestUnknownLengthElsewhere(t *testing.T) {
 			if isCopy {
 				request += "x-cos-copy-source: " + cosHost + "/from\r\n"
 			}
-			rep := r.exchange(t, request+"\r\n4\r\ntest\r\n0\r\n\r\n")
+			rep := r.exchange(t, request+"\r\n10001\r\n"+strings.Repeat("a", 64<<10+1)+"\r\n0\r\n\r\n")
 			doc := r.refused(t, rep, http.StatusLengthRequired, "MissingContentLength")
 			if !strings.Contains(doc.Message, "Content-Length") {
 				t.Errorf("the message does not say what to send: %s", doc.Message)
@@ -120,7 +128,7 @@ func TestSuccessThatIsNotFromCOS(t *testing.T) {
 // is too long to be read whole before the request is sent.
 var half = []struct{ name, request, rest string }{
 	{"known length", "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 102400\r\n\r\n" + strings.Repeat("half", 12800), strings.Repeat("half", 12800)},
-	{"chunked", "PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "4\r\nhalf\r\n0\r\n\r\n"},
+	{"chunked", "PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n19000\r\n" + strings.Repeat("half", 25600) + "\r\n", "4\r\nhalf\r\n0\r\n\r\n"},
 }
 
 // An answer of success to half an upload cannot be true.

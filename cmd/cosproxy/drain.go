@@ -14,16 +14,16 @@ var errDrained = errors.New("shutdown: drain timeout exceeded")
 // to be logged.
 const cutGrace = time.Second
 
-// drain accepts requests for ShutdownDelay more, since applications that get
+// drain accepts requests for the time of delay more, since applications that get
 // SIGTERM together with the sidecar may have a last upload to send. Then it stops
 // accepting and lets the requests in flight end. Those that have not after
 // DrainTimeout, which counts from the beginning, are cut off: first through their
 // context, so that they are logged, then through their connection.
-func (s *sidecar) drain(server *http.Server, cut context.CancelCauseFunc) error {
+func (s *sidecar) drain(server *http.Server, delay time.Duration, cut context.CancelCauseFunc) error {
 	end := time.Now().Add(s.cfg.DrainTimeout)
 	s.draining.Store(true)
-	s.log.Info("draining", "in_flight", s.inFlight.Load(), "delay", s.cfg.ShutdownDelay.String(), "timeout", s.cfg.DrainTimeout.String())
-	time.Sleep(s.cfg.ShutdownDelay)
+	s.log.Info("draining", "in_flight", s.inFlight.Load(), "delay", delay.String(), "timeout", s.cfg.DrainTimeout.String())
+	time.Sleep(delay)
 	if shutdown(server, time.Until(end)) == nil {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"testing"
 	"time"
 
@@ -38,7 +39,7 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 			if got := cfg.limits(); got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
-			if got := cfg.serverOptions(nil); got != tt.server {
+			if got := cfg.serverOptions(nil); !reflect.DeepEqual(got, tt.server) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.server)
 			}
 		})

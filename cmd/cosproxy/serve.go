@@ -25,6 +25,7 @@ type sidecar struct {
 	keys     *keyring
 	registry *prometheus.Registry
 	handler  http.Handler // for applications
+	refused  func(status int)
 	token    proxy.Token  // for both listeners; nil if none is wanted
 	inFlight atomic.Int64 // requests of applications
 	draining atomic.Bool
@@ -84,7 +85,13 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 		options.Routes = append(options.Routes, route)
 	}
 	handler, err := proxy.New(options)
-	return &sidecar{cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry, handler: handler, token: options.Token}, err
+	if err != nil {
+		return nil, err
+	}
+	return &sidecar{
+		cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry,
+		handler: handler, refused: handler.Refused, token: options.Token,
+	}, nil
 }
 
 // announce logs each route, and then where they are served.
@@ -119,12 +126,13 @@ func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 	requests, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
 	bounds := s.cfg.serverOptions(s.log)
+	adminServer := proxy.NewServer(s.adminPages(), bounds)
+	bounds.Refused = s.refused
 	appServer := proxy.NewServer(s.counted(s.handler), bounds)
 	appServer.BaseContext = func(net.Listener) context.Context { return requests }
-	adminServer := proxy.NewServer(s.adminPages(), bounds)
-
 	adminServer.WriteTimeout = s.cfg.StallTimeout // its answers are short
 
+	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return untilClosed(appServer.Serve(proxy.Listener(app))) })
 	if admin != nil {
@@ -132,7 +140,11 @@ func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		err := s.drain(appServer, cut)
+		delay := s.cfg.ShutdownDelay
+		if stopped.Err() == nil {
+			delay = 0 // a listener failed: nothing more comes
+		}
+		err := s.drain(appServer, delay, cut)
 		return errors.Join(err, adminServer.Close())
 	})
 	return group.Wait()
