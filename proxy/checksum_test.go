@@ -97,7 +97,7 @@ func (r *rig) broken(t *testing.T, request, damaged string) {
 	t.Helper()
 	c := r.dial(t)
 	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
-	c.send(strings.Replace(request, "\r\n", "\r\nHost: localhost\r\n", 1))
+	c.send(strings.Replace(request, "\r\n", "\r\nHost: localhost\r\nConnection: close\r\n", 1))
 	wire, end := io.ReadAll(c.r)
 	var body []byte
 	resp, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(wire)), nil)
