@@ -48,7 +48,7 @@ func TestBadInput(t *testing.T) {
 		"bad query escape":       {"GET /key?a=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "InvalidURI"},
 		"large header":           {"GET /key HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", "431", "RequestHeaderFieldsTooLarge"},
 		"two lengths":            {"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "400", "InvalidRequest"},
-		"unknown length":         {"POST /key?append&position=0 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "411", "MissingContentLength"},
+		"unknown length":         {"POST /key?append&position=0 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" + strings.Repeat("x", 64<<10+1) + "\r\n0\r\n\r\n", "411", "MissingContentLength"},
 		"key that is the bucket": {"GET /a/.. HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "InvalidURI"},
 		"connect":                {"CONNECT a:443 HTTP/1.1\r\nHost: localhost\r\n\r\n", "405", "MethodNotAllowed"},
 		"not http":               {"\x16\x03\x01\x02\x00\r\n\r\n", "400", "InvalidRequest"},

@@ -1,15 +1,19 @@
 package proxy_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cosproxy/proxy"
+	"cosproxy/signer"
 )
 
 // here is what our clock says in these tests.
@@ -193,5 +197,44 @@ func TestClockThatChanges(t *testing.T) {
 	}
 	if !slices.Equal(got, offsets) {
 		t.Errorf("signed with clocks moved by %s, want %s", fmt.Sprint(got), fmt.Sprint(offsets))
+	}
+}
+
+// unexpired hands out the first key that is valid at now.
+type unexpired struct {
+	*keys
+	now func() time.Time
+}
+
+func (u unexpired) Credentials(context.Context) (signer.Credentials, error) {
+	for _, creds := range u.row {
+		if !creds.Expired(u.now()) {
+			return creds, nil
+		}
+	}
+	return signer.Credentials{}, errors.New("all keys have expired")
+}
+
+// A key that expires while a request waits for its next attempt is replaced.
+func TestRetry_KeyHasExpired(t *testing.T) {
+	var passed atomic.Int64
+	clock := func() time.Time { return here.Add(time.Duration(passed.Load())) }
+	k := newKeys(2)
+	k.row[0].Expires, k.row[1].Expires = here.Add(time.Minute), here.Add(time.Hour)
+	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+		o.Now, o.Routes[0].Credentials = clock, unexpired{k, clock}
+	}, handle: func(a *arrival) {
+		if passed.Load() == 0 {
+			passed.Store(int64(2 * time.Minute))
+			a.answer("HTTP/1.1 503 Service Unavailable\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n")
+			return
+		}
+		a.answer(ok)
+	}})
+	if rep := r.get(t, "/key"); rep.status != http.StatusOK {
+		t.Errorf("got\n%s%s", rep.head, rep.body)
+	}
+	if n := len(r.upstream.seen()); n != 2 {
+		t.Errorf("%d attempts, want 2", n)
 	}
 }

@@ -101,6 +101,11 @@ func (t *signingTransport) send(d *delivery) (*http.Response, error) {
 	}
 	for {
 		offset := time.Duration(t.offset.Load())
+		if creds.Expired(t.now().Add(offset)) { // while the request waited for another attempt
+			if creds, err = t.credentials.Credentials(ctx); err != nil {
+				return nil, credentialError(err)
+			}
+		}
 		resp, err := t.attempt(d, creds)
 		switch {
 		case err != nil:
