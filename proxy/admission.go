@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -15,13 +16,19 @@ import (
 type admission struct {
 	limits  Limits
 	slots   *semaphore.Weighted
-	memory  *semaphore.Weighted // for lists of keys to delete, in bytes
+	bodies  *semaphore.Weighted // for bodies within replayLimit, in bytes
+	memory  *semaphore.Weighted // for longer lists of keys to delete, in bytes
 	waiting atomic.Int64
 	metrics *metrics
 }
 
 func newAdmission(l Limits, m *metrics) *admission {
-	return &admission{limits: l, slots: semaphore.NewWeighted(int64(l.Requests)), memory: semaphore.NewWeighted(multiDeleteMemory), metrics: m}
+	return &admission{
+		limits: l, metrics: m,
+		slots:  semaphore.NewWeighted(int64(l.Requests)),
+		bodies: semaphore.NewWeighted(int64(l.Requests+l.Queued) * replayLimit),
+		memory: semaphore.NewWeighted(multiDeleteMemory),
+	}
 }
 
 // enter waits for a slot, which leave gives back. Its error is 503 SlowDown, as
@@ -49,17 +56,32 @@ func (a *admission) enter(ctx context.Context) error {
 
 func (a *admission) leave() { a.slots.Release(1) }
 
-// hold reserves memory for a body that is read whole, and returns what gives it
-// back. Nobody waits for it: who has it may be slow.
-func (a *admission) hold(size int64) (release func(), err error) {
-	if size <= replayLimit || size > multiDeleteLimit { // then it is not read
+// hold reserves memory for what is read of a body before the request has a slot,
+// and returns what gives it back. Nobody waits for it: who has it may be slow.
+// Such bodies have as much as all slots and places in the queue could take, so that
+// only clients that do not send what they announce can use it up.
+func (a *admission) hold(x *exchange) (release func(), err error) {
+	size := x.r.ContentLength
+	switch {
+	case x.upload.empty():
 		return func() {}, nil
+	case size > replayLimit && size <= multiDeleteLimit && x.readsDeletes():
+		if !a.memory.TryAcquire(size) {
+			return nil, a.refuse("memory", nil, "Other lists of keys to delete take the %d MiB that there are for them. Send this one again a little later, or in lists of up to %d KiB.",
+				multiDeleteMemory>>20, replayLimit>>10)
+		}
+		return func() { a.memory.Release(size) }, nil
+	case size < 0 && !x.measures(), size > replayLimit && x.target.op.action != postObject:
+		return func() {}, nil // it is not read before
+	case size < 0 || size > replayLimit: // of a form, the fields are read
+		size = replayLimit
 	}
-	if !a.memory.TryAcquire(size) {
-		return nil, a.refuse("memory", nil, "Other lists of keys to delete take the %d MiB that there are for them. Send this one again a little later, or in lists of up to %d KiB.",
-			multiDeleteMemory>>20, replayLimit>>10)
+	size = max(size, bytes.MinRead)
+	if !a.bodies.TryAcquire(size) {
+		return nil, a.refuse("memory", nil, "Other request bodies take the memory that there is for them, maybe those of clients that do not send what they have announced. "+
+			"Send this one again a little later, or raise COSPROXY_MAX_REQUESTS and COSPROXY_MAX_QUEUED.")
 	}
-	return func() { a.memory.Release(size) }, nil
+	return func() { a.bodies.Release(size) }, nil
 }
 
 var errQueueTimeout = errors.New("no request ended in time")

@@ -14,7 +14,7 @@ import (
 // takes in chunks is not asked for the body before COS has agreed.
 func (x *exchange) measure() error {
 	u := &x.upload
-	if x.r.ContentLength >= 0 || x.target.takesChunks(x.r) && x.r.Header["Expect"] != nil {
+	if !x.measures() {
 		return nil
 	}
 	defer u.watchdog.stop()
@@ -34,6 +34,11 @@ func (x *exchange) measure() error {
 	}
 	u.small = body.Bytes()
 	return nil
+}
+
+// measures reports whether measure reads the body.
+func (x *exchange) measures() bool {
+	return x.r.ContentLength < 0 && (!x.target.takesChunks(x.r) || x.r.Header["Expect"] == nil)
 }
 
 // takesChunks reports whether COS takes the body of r without a length (COS document

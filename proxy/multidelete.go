@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -9,7 +11,7 @@ import (
 	"strings"
 )
 
-// multiDeleteLimit bounds a delete-multiple body that is read for its keys:
+// multiDeleteLimit bounds a delete-multiple body that is read whole:
 // 1000 keys of 850 bytes (COS document "DELETE Multiple Objects"), escaped.
 const multiDeleteLimit = 4 << 20
 
@@ -20,7 +22,32 @@ const multiDeleteMemory = 16 * multiDeleteLimit
 // namesKeysInBody reports whether the keys of t stand in the request's body, and
 // not all keys are allowed.
 func (t target) namesKeysInBody() bool {
-	return t.op.key == "" && t.op.asks(deletesObjects) && !t.route.coversPrefix("")
+	return t.deletesMany() && !t.route.coversPrefix("")
+}
+
+// deletesMany reports whether t is a delete-multiple request.
+func (t target) deletesMany() bool { return t.op.key == "" && t.op.asks(deletesObjects) }
+
+// readsDeletes reports whether the list of keys to delete is read whole: to check
+// the keys, or for the Content-MD5 that COS demands and newer S3 clients leave out.
+func (x *exchange) readsDeletes() bool {
+	return x.target.namesKeysInBody() || x.target.deletesMany() && first(x.r.Header["Content-Md5"]) == "" && !x.upload.empty()
+}
+
+// addDigest gives a list of keys to delete its Content-MD5, unless the client sent
+// one.
+func (x *exchange) addDigest() error {
+	if first(x.r.Header["Content-Md5"]) != "" {
+		return nil
+	}
+	if x.upload.small == nil {
+		return errorf(http.StatusBadRequest, "MalformedXML",
+			"COS demands a Content-MD5, and cosproxy makes one for lists of up to %d MiB only. Send the header, or less keys at once.",
+			multiDeleteLimit>>20)
+	}
+	sum := md5.Sum(x.upload.small)
+	x.out.Header["Content-Md5"] = []string{base64.StdEncoding.EncodeToString(sum[:])}
+	return nil
 }
 
 func deletesObjects(action string) bool { return action == actionPrefix+"DeleteObject" }

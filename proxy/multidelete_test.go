@@ -1,8 +1,11 @@
 package proxy_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +129,7 @@ func TestMultiDeleteMemory(t *testing.T) {
 	}
 }
 
-// Too long a body is not read; nor is any where all keys are allowed.
+// Too long a body is not read.
 func TestMultiDeleteLimits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
@@ -135,5 +138,59 @@ func TestMultiDeleteLimits(t *testing.T) {
 	r = start(t, setup{})
 	if rep := r.exchange(t, deleteRequest("not XML")); rep.status != http.StatusOK {
 		t.Errorf("with all keys allowed: %d %s", rep.status, rep.body)
+	}
+	r = start(t, setup{})
+	rep = r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
+	if doc := r.refused(t, rep, http.StatusBadRequest, "MalformedXML"); !strings.Contains(doc.Message, "Content-MD5") {
+		t.Errorf("with all keys allowed: %s", doc.Message)
+	}
+}
+
+// COS demands a Content-MD5 of lists of keys to delete. It gets the client's, or else
+// one that cosproxy computes, signed like the rest.
+func TestMultiDelete_ContentMD5(t *testing.T) {
+	list := func(rest string) string {
+		return "<Delete><Object><Key>dir/a</Key></Object>" + rest + "</Delete>"
+	}
+	short, long := list(""), list(strings.Repeat(" ", 70_000))
+	digest := func(body string) string {
+		sum := md5.Sum([]byte(body))
+		return base64.StdEncoding.EncodeToString(sum[:])
+	}
+	for _, prefixes := range []string{"*", "dir/*"} {
+		for _, tt := range []struct{ name, header, body, arrives string }{
+			{"none", "", short, digest(short)},
+			{"none, above the replay limit", "", long, digest(long)},
+			{"empty", "Content-MD5:\r\n", short, digest(short)},
+			{"the client's", "content-md5: " + digest(short) + "\r\n", short, digest(short)},
+			{"the client's, wrong", "Content-MD5: " + digest(long) + "\r\n", short, digest(long)},
+			{"the client's, above the replay limit", "Content-MD5: client\r\n", long, "client"},
+		} {
+			t.Run(prefixes+" "+tt.name, func(t *testing.T) {
+				r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{prefixes} }})
+				rep := r.exchange(t, strings.Replace(deleteRequest(tt.body), "\r\n", "\r\n"+tt.header, 1))
+				a := r.upstream.only(t)
+				if got := a.wire()["Content-Md5"]; rep.status != http.StatusOK || !slices.Equal(got, []string{tt.arrives}) || string(a.body) != tt.body {
+					t.Errorf("status %d, Content-MD5 %q, want %q, and %d bytes", rep.status, got, tt.arrives, len(a.body))
+				}
+				if auth := a.wire().Get("Authorization"); !strings.Contains(auth, ";content-md5;") {
+					t.Errorf("it is not signed: %s", auth)
+				}
+			})
+		}
+	}
+}
+
+// A delete of one object, or without a body, gets none.
+func TestMultiDelete_NoContentMD5ForOthers(t *testing.T) {
+	for _, request := range []string{
+		"DELETE /key HTTP/1.1\r\n\r\n", "POST /?delete HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+		"POST /key?uploadId=1 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+	} {
+		r := start(t, setup{})
+		r.exchange(t, request)
+		if got := r.upstream.only(t).wire()["Content-Md5"]; got != nil {
+			t.Errorf("%q got %q", request, got)
+		}
 	}
 }

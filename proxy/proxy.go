@@ -207,6 +207,12 @@ func (p *Proxy) serve(x *exchange) error {
 	}
 	p.metrics.removed.Add(float64(t.removed))
 	x.upload.summed = p.checksums && x.target.storesBody(x.r.Header)
+	// A client that announces a short body and does not send it takes no slot.
+	release, err := p.admission.hold(x)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := x.measure(); err != nil {
 		return x.failure(err)
 	}
@@ -216,20 +222,13 @@ func (p *Proxy) serve(x *exchange) error {
 	}
 	out.Header["Via"] = p.via.header(x.r.Header)
 	x.out = out
+	if err := p.load(x); err != nil {
+		return err
+	}
 	if err := p.admission.enter(x.ctx); err != nil {
 		return x.failure(err)
 	}
 	defer p.admission.leave()
-	if x.target.namesKeysInBody() {
-		release, err := p.admission.hold(x.r.ContentLength)
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
-	if err := p.load(x); err != nil {
-		return err
-	}
 	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target) || x.upload.form.idempotent(), slow: x.respondsSlowly()}
 	if x.upload.attach(out); !x.upload.empty() {
 		d.upload = &x.upload
@@ -244,15 +243,20 @@ func (p *Proxy) serve(x *exchange) error {
 // load reads what has to be known of the body before anything is sent.
 func (p *Proxy) load(x *exchange) error {
 	limit := int64(replayLimit)
-	if x.target.namesKeysInBody() {
+	if x.readsDeletes() {
 		limit = multiDeleteLimit
 	}
 	if err := x.upload.load(limit); err != nil {
 		return x.failure(err)
 	}
 	switch {
-	case x.target.namesKeysInBody():
-		return p.authorizeDeletes(x)
+	case x.readsDeletes():
+		if x.target.namesKeysInBody() {
+			if err := p.authorizeDeletes(x); err != nil {
+				return err
+			}
+		}
+		return x.addDigest()
 	case x.target.op.action == postObject:
 		return p.readForm(x)
 	}

@@ -57,13 +57,16 @@ func TestNotUnderstood(t *testing.T) {
 		{"PUT /o", "x-cos-forbid-overwrite: true", "other"},
 		{"PUT /o", "x-cos-copy-source: " + host1 + "/o?versionId=1", "other"},
 		{"POST /o?uploads", "x-cos-forbid-overwrite: true", ""},
-		{"POST /?delete", "", "<Delete><Object><Key>o</Key></Object><Object><Key>o</Key><VersionId>1</VersionId></Object></Delete>"},
+		{"POST /?delete", "Content-MD5: ", "<Delete><Object><Key>o</Key></Object><Object><Key>o</Key><VersionId>1</VersionId></Object></Delete>"},
 	}
 	for _, tt := range tests {
 		method, target, _ := strings.Cut(tt.request, " ")
 		var fields []string
 		if tt.field != "" {
 			fields = []string{tt.field}
+		}
+		if tt.field == "Content-MD5: " {
+			fields = []string{contentMD5Of(tt.body)}
 		}
 		a := do(t, client, request(t, account(srv), method, target, strings.NewReader(tt.body), fields...))
 		if a.status != http.StatusNotImplemented {

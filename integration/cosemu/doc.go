@@ -60,6 +60,7 @@
 //     file without a Content-Type field has that of its part. ${filename} is what
 //     follows the last slash of the file's name. What comes behind the file is
 //     read and has no meaning; a form that breaks off is IncompleteBody.
+//   - DELETE Multiple Objects without a Content-MD5 is 400 InvalidRequest.
 //   - GetBucket, its versions and ListMultipartUploads are judged on the resource
 //     <bucket>/<prefix asked for> (CAM's list of COS actions gives GetBucket the
 //     resource <bucket>/<resource_path>), other bucket calls on <bucket>/,

@@ -3,6 +3,8 @@ package cosemu_test
 import (
 	"bufio"
 	"context"
+	"crypto/md5"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -216,4 +218,10 @@ func get(t testing.TB, c *cos.Client, key string, o *cos.ObjectGetOptions) (stri
 		t.Fatal(err)
 	}
 	return string(body), resp
+}
+
+// contentMD5Of is the header field with the digest of a body.
+func contentMD5Of(body string) string {
+	sum := md5.Sum([]byte(body))
+	return "Content-MD5: " + base64.StdEncoding.EncodeToString(sum[:])
 }

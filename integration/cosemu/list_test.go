@@ -176,9 +176,13 @@ func TestDeleteMultiple(t *testing.T) {
 	client := httpClient(t, srv)
 	tooMany := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 1001) + "</Delete>"
 	for _, body := range []string{"no xml", "<Delete></Delete>", "<Other/>", tooMany} {
-		a := do(t, client, request(t, account(srv), http.MethodPost, "/?delete", strings.NewReader(body)))
+		a := do(t, client, request(t, account(srv), http.MethodPost, "/?delete", strings.NewReader(body), contentMD5Of(body)))
 		if a.code() != "MalformedXML" {
 			t.Errorf("%.20s: %d %s", body, a.status, a.code())
 		}
+	}
+	whole := "<Delete><Object><Key>k</Key></Object></Delete>"
+	if a := do(t, client, request(t, account(srv), http.MethodPost, "/?delete", strings.NewReader(whole))); a.status != http.StatusBadRequest || a.code() != "InvalidRequest" {
+		t.Errorf("without a digest: %d %s", a.status, a.code())
 	}
 }

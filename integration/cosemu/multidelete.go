@@ -36,6 +36,9 @@ type deleteErrorXML struct{ Key, Code, Message string }
 // deleteMultipleObjects asks the policy for every key, and reports those that
 // it may not delete beside those that are gone.
 func (x *exchange) deleteMultipleObjects() error {
+	if x.r.Header.Get("Content-MD5") == "" {
+		return cosErrorf(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: Content-MD5")
+	}
 	var request deleteXML
 	if err := x.receiveXML(&request); err != nil {
 		return err
