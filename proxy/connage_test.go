@@ -158,7 +158,7 @@ func TestDial_AllAddressesAreUsed(t *testing.T) {
 		a := &addresses{silent: map[netip.Addr]bool{silent: true}}
 		r, ups := startNamed(t, a, ip1, ip2, ip3, ip4)
 		a.resolveTo(silent, ip1, ip2, refuses, ip3, ip4)
-		for i := range 100 {
+		for i := range 110 { // 57 min, and the keys live an hour
 			begun := time.Now()
 			if rep := r.get(t, "/key"+strconv.Itoa(i)); rep.status != http.StatusOK {
 				t.Fatalf("got\n%s%s", rep.head, rep.body)
@@ -169,8 +169,8 @@ func TestDial_AllAddressesAreUsed(t *testing.T) {
 			time.Sleep(31 * time.Second) // until the connection is closed for being idle
 		}
 		for i, up := range ups {
-			if n := len(up.seen()); n < 5 {
-				t.Errorf("address %d was used %d times of 100", i+1, n)
+			if n := len(up.seen()); n == 0 {
+				t.Errorf("address %d was never used", i+1)
 			}
 		}
 	})

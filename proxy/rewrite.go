@@ -79,13 +79,13 @@ var hopByHop = map[string]bool{
 	"Upgrade":             true,
 }
 
-// outboundHeader copies the headers that go on to COS. Those that Connection names
-// are left out before anything is signed. Connection may not name a header that says what the request does.
+// outboundHeader copies the headers that go on to COS. Connection may not name one that
+// says what the request does, or COS would do something else.
 func outboundHeader(in http.Header) (http.Header, error) {
 	named := connectionOptions(in)
 	for k := range named {
 		if strings.HasPrefix(k, "X-Cos-") || strings.HasPrefix(k, "X-Ci-") || strings.HasPrefix(k, "Content-") ||
-			strings.HasPrefix(k, "If-") || k == "Range" {
+			isForwarded(k) && k != "User-Agent" && k != "Accept" {
 			return nil, errorf(http.StatusBadRequest, "InvalidRequest",
 				"Connection names %s, so COS would do another thing than was asked. Leave it out of Connection.", k)
 		}

@@ -238,7 +238,8 @@ func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
 	r := start(t, setup{})
 	for _, named := range []string{
 		"x-cos-acl", "X-COS-Copy-Source", "x-cos-security-token", "x-ci-process", "Content-Length", "content-md5", "Content-Type",
-		"If-None-Match", "if-match", "Range", "range", "keep-alive, X-Other,RANGE", ",x-cos-forbid-overwrite ,",
+		"If-None-Match", "if-match", "Range", "range", "keep-alive, X-Other,RANGE",
+		"pic-operations", "Cache-Control", "Expires", "Origin", "Referer", ",x-cos-forbid-overwrite ,",
 	} {
 		t.Run(named, func(t *testing.T) {
 			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Length: 4\r\n\r\ntest")
