@@ -38,4 +38,13 @@ func TestAllocations(t *testing.T) {
 	}); got > 4 {
 		t.Errorf("two keys by turns: %v allocations for two signatures, want at most 4", got)
 	}
+	head, dst := headOf(benchmarkPut(t)), []byte(nil)
+	if got := testing.AllocsPerRun(200, func() {
+		var err error
+		if dst, err = s.AppendAuthorization(dst[:0], head, tempCreds, now); err != nil {
+			t.Fatal(err)
+		}
+	}); got > 0 {
+		t.Errorf("AppendAuthorization: %v allocations, want none", got)
+	}
 }
