@@ -20,6 +20,7 @@ func TestDependencies(t *testing.T) {
 		"cosproxy/credcache":           {"cosproxy/credcache/smallfile", "cosproxy/signer"},
 		"cosproxy/credcache/smallfile": {},
 		"cosproxy/proxy":               {"cosproxy/signer"},
+		"cosproxy/proxy/http1":         {},
 		"cosproxy/cmd/cosproxy":        {"cosproxy/credcache", "cosproxy/credcache/smallfile", "cosproxy/proxy", "cosproxy/signer"},
 		"cosproxy/integration/cosemu":  {},
 		"cosproxy/cmd/cosemu":          {"cosproxy/integration/cosemu"},
@@ -39,7 +40,7 @@ func TestDependencies(t *testing.T) {
 		if pkg.Doc == "" {
 			t.Errorf("%s has no package documentation", pkg.ImportPath)
 		}
-		if pkg.ImportPath == "cosproxy/signer" {
+		if pkg.ImportPath == "cosproxy/signer" || pkg.ImportPath == "cosproxy/proxy/http1" {
 			onlyStandardLibrary(t, pkg)
 		}
 	}

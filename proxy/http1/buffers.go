@@ -1,0 +1,63 @@
+package http1
+
+import "sync"
+
+// Bodies move through pieces of one of two sizes. 256 KiB instead of 32 KiB makes
+// large bodies 1.2 to 1.9 times as fast, most of all over TLS. No more than
+// maxLarge are lent at a time, 16 MiB in all: stalled transfers can hold those,
+// and the others go on with small ones.
+const (
+	smallPiece = 32 << 10
+	largePiece = 256 << 10
+	maxLarge   = 64
+)
+
+var (
+	smallPieces = sync.Pool{New: func() any { return new([smallPiece]byte) }}
+	largePieces = sync.Pool{New: func() any { return new([largePiece]byte) }}
+	largeLent   = make(chan struct{}, maxLarge)
+)
+
+// Piece is a lent buffer for a part of a body.
+type Piece struct {
+	// Bytes is the buffer.
+	Bytes []byte
+
+	small *[smallPiece]byte
+	large *[largePiece]byte
+}
+
+// BorrowPiece lends a buffer for a body of length bytes; a negative length is not
+// known yet. Return gives it back.
+func BorrowPiece(length int64) Piece {
+	if length > smallPiece {
+		if p, ok := borrowLarge(); ok {
+			return p
+		}
+	}
+	b := smallPieces.Get().(*[smallPiece]byte)
+	return Piece{Bytes: b[:], small: b}
+}
+
+// borrowLarge lends a large buffer, unless too many are lent.
+func borrowLarge() (Piece, bool) {
+	select {
+	case largeLent <- struct{}{}:
+		b := largePieces.Get().(*[largePiece]byte)
+		return Piece{Bytes: b[:], large: b}, true
+	default:
+		return Piece{}, false
+	}
+}
+
+// Return gives the buffer back. The bytes must not be used afterwards.
+func (p *Piece) Return() {
+	switch {
+	case p.large != nil:
+		largePieces.Put(p.large)
+		<-largeLent
+	case p.small != nil:
+		smallPieces.Put(p.small)
+	}
+	*p = Piece{}
+}

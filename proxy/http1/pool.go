@@ -1,0 +1,123 @@
+package http1
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// clientConn is one connection to the origin. One exchange uses it at a time.
+type clientConn struct {
+	client *Client
+	stream *stream
+	reader reader
+	resp   Response
+
+	used    bool      // it has carried a request before
+	suspect bool      // its last response may be followed by bytes that are none of it
+	retire  time.Time // when it is too old
+	idleFor time.Time // since when it is idle
+}
+
+func newClientConn(c *Client, s *stream) *clientConn {
+	age := float64(c.o.MaxAge) * (0.9 + 0.2*rand.Float64())
+	cc := &clientConn{client: c, stream: s, retire: time.Now().Add(time.Duration(age))}
+	cc.reader.src = s
+	return cc
+}
+
+// get returns an idle connection that is alive, as far as that shows without
+// waiting; nil if there is none.
+func (c *Client) get(call *Call) *clientConn {
+	for {
+		cc := c.pop()
+		if cc == nil || cc.usable(call, time.Now()) {
+			return cc
+		}
+		cc.stream.close()
+	}
+}
+
+// lookAfter is how long a connection has to be idle until it is worth a system call
+// to see whether it has ended.
+const lookAfter = time.Second
+
+// usable reports whether cc can carry call. A call that may be repeated is not
+// worth a look at a connection that was in use a moment ago.
+func (cc *clientConn) usable(call *Call, now time.Time) bool {
+	idle := now.Sub(cc.idleFor)
+	if now.After(cc.retire) || idle >= cc.client.o.IdleTimeout || cc.reader.buffered() > 0 {
+		return false
+	}
+	return idle < lookAfter && call.Repeat != nil && !cc.suspect || !cc.stream.readable()
+}
+
+func (c *Client) pop() *clientConn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.idle)
+	if n == 0 {
+		return nil
+	}
+	cc := c.idle[n-1]
+	c.idle[n-1] = nil
+	c.idle = c.idle[:n-1]
+	return cc
+}
+
+// put keeps a connection whose exchange has ended properly.
+func (c *Client) put(cc *clientConn) {
+	now := time.Now()
+	cc.used, cc.idleFor = true, now
+	cc.suspect = cc.resp.length == 0
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retire) {
+		cc.stream.close()
+		return
+	}
+	c.idle = append(c.idle, cc)
+	if c.sweep == nil {
+		c.sweep = time.AfterFunc(c.o.IdleTimeout, c.sweepIdle)
+	}
+}
+
+// sweepIdle closes what has been idle for IdleTimeout, and comes again.
+func (c *Client) sweepIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now, n := time.Now(), 0
+	for n < len(c.idle) && now.Sub(c.idle[n].idleFor) >= c.o.IdleTimeout {
+		c.idle[n].stream.close()
+		n++
+	}
+	c.idle = append(c.idle[:0], c.idle[n:]...)
+	if len(c.idle) == 0 {
+		c.sweep = nil
+		return
+	}
+	c.sweep.Reset(max(c.o.IdleTimeout-now.Sub(c.idle[0].idleFor), time.Millisecond))
+}
+
+// CloseIdle closes the connections that are not in use.
+func (c *Client) CloseIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, cc := range c.idle {
+		cc.stream.close()
+	}
+	clear(c.idle)
+	c.idle = c.idle[:0]
+	if c.sweep != nil {
+		c.sweep.Stop()
+		c.sweep = nil
+	}
+}
+
+// Close closes the connections that are not in use, and the others as soon as
+// their exchanges end.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.CloseIdle()
+}

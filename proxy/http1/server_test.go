@@ -1,0 +1,488 @@
+package http1
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const get = "GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+func TestServer_KeepAliveAndPipelining(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: echo})
+	c := dial(t, address)
+	put := "PUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
+	chunked := "POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+	c.send(get + put + chunked + "\r\n\r\n" + get)
+	c.status("GET", 200, "GET /a ")
+	c.status("PUT", 200, "PUT /b hello")
+	c.status("POST", 200, "POST /c abc")
+	c.status("GET", 200, "GET /a ")
+	c.send(strings.Replace(get, "Host", "Connection: close\r\nHost", 1))
+	if resp := c.status("GET", 200, "GET /a "); !resp.Close {
+		t.Error("the response does not announce the end of the connection")
+	}
+	c.ended()
+}
+
+func TestServer_HTTP10(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(200, "OK")
+		_ = x.Response.Send(-1, []byte("of unknown length"))
+	}})
+	c := dial(t, address)
+	c.send("GET / HTTP/1.0\r\n\r\n")
+	resp, body := c.reply("GET")
+	if body != "of unknown length" || resp.TransferEncoding != nil || !resp.Close {
+		t.Errorf("got %q, coding %v", body, resp.TransferEncoding)
+	}
+	_, address = serve(t, ServerOptions{Handler: echo})
+	c = dial(t, address)
+	for range 2 {
+		c.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+		if resp := c.status("GET", 200, "GET / "); resp.Header.Get("Connection") != "keep-alive" {
+			t.Error("the response does not agree to keep the connection")
+		}
+	}
+}
+
+func TestServer_Bodyless(t *testing.T) {
+	status := 200
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(status, "")
+		_ = x.Response.Send(5, []byte("he"))
+		_, _ = x.Response.Write([]byte("llo"))
+	}})
+	c := dial(t, address)
+	c.send(strings.Replace(get, "GET", "HEAD", 1))
+	if resp := c.status("HEAD", 200, ""); resp.ContentLength != 5 {
+		t.Errorf("Content-Length %d, want 5", resp.ContentLength)
+	}
+	for _, status = range []int{204, 304} {
+		c.send(get)
+		c.status("GET", status, "")
+	}
+	status = 200
+	c.send(get)
+	c.status("GET", 200, "hello")
+}
+
+func TestServer_Chunked(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(200, "OK")
+		_ = x.Response.Send(-1, []byte("first"))
+		for _, s := range []string{"", "a", long} {
+			_, _ = io.WriteString(&x.Response, s)
+		}
+	}})
+	c := dial(t, address)
+	for range 2 {
+		c.send(get)
+		c.status("GET", 200, "firsta"+long)
+	}
+}
+
+func TestServer_WrongLength(t *testing.T) {
+	for name, handler := range map[string]func(*Exchange){
+		"shorter": func(x *Exchange) {
+			x.Response.Start(200, "")
+			_ = x.Response.Send(5, []byte("hell"))
+		},
+		"longer": func(x *Exchange) {
+			x.Response.Start(200, "")
+			_ = x.Response.Send(5, []byte("hell"))
+			if _, err := x.Response.Write([]byte("ooo")); !errors.Is(err, ErrBodyLength) {
+				t.Errorf("a body that is too long: %v", err)
+			}
+		},
+		"longer at once": func(x *Exchange) {
+			x.Response.Start(200, "")
+			_ = x.Response.Send(5, []byte("hellooo"))
+		},
+		"nothing": func(*Exchange) {},
+		"a bad field": func(x *Exchange) {
+			x.Response.Start(200, "")
+			x.Response.Field("X", "a\r\nb")
+			_ = x.Response.Send(0, nil)
+		},
+		"aborted": func(x *Exchange) {
+			x.Response.Start(200, "")
+			_ = x.Response.Send(-1, []byte("hell"))
+			x.Response.Abort()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, address := serve(t, ServerOptions{Handler: handler})
+			for _, request := range []string{get, "GET / HTTP/1.0\r\n\r\n"} {
+				c := dial(t, address)
+				c.send(request)
+				c.wasReset()
+			}
+		})
+	}
+}
+
+// refuseXML answers as a proxy does.
+func refuseXML(x *Exchange, err Error) {
+	x.Response.Start(err.Status(), "")
+	_ = x.Response.Send(int64(len(err.Rule)), []byte(err.Rule))
+}
+
+func TestServer_RefusesAndCloses(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: echo, Refuse: refuseXML})
+	for text, want := range map[string]int{
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get: 400,
+		"GET / HTTP/1.1\r\n\r\n" + get:                                             400,
+		"GET / HTTP/3\r\n\r\n":                                                     505,
+		"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n":             501,
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: x\r\n\r\nabc":   417,
+		"GET /" + strings.Repeat("a", 20<<10) + " HTTP/1.1\r\nHost: a\r\n\r\n":     414,
+		"GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("A: b\r\n", 200) + "\r\n": 431,
+	} {
+		c := dial(t, address)
+		c.send(text)
+		if resp, _ := c.reply("GET"); resp.StatusCode != want || !resp.Close {
+			t.Errorf("%.40q: status %d, close %v; want %d", text, resp.StatusCode, resp.Close, want)
+		}
+		c.ended()
+	}
+	c := dial(t, address)
+	c.send("GET / HTTP/1.1\r\nHost: lo")
+	_ = c.Conn.(*net.TCPConn).CloseWrite()
+	if resp, body := c.reply("GET"); resp.StatusCode != http.StatusBadRequest || body != string(RuleCut) {
+		t.Errorf("a cut head: %d %s", resp.StatusCode, body)
+	}
+}
+
+func TestServer_Expect(t *testing.T) {
+	read := true
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		if read {
+			echo(x)
+			return
+		}
+		x.Response.Start(403, "")
+		_ = x.Response.Send(0, nil)
+	}})
+	const head = "PUT /e HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n"
+	c := dial(t, address)
+	for range 2 {
+		c.send(head)
+		if line, _ := c.r.ReadString('\n'); line != "HTTP/1.1 100 Continue\r\n" {
+			t.Fatalf("got %q, want 100 Continue", line)
+		}
+		if line, _ := c.r.ReadString('\n'); line != "\r\n" {
+			t.Fatalf("100 Continue goes on with %q", line)
+		}
+		c.send("hello")
+		c.status("PUT", 200, "PUT /e hello")
+	}
+	read = false
+	c.send(head)
+	if resp := c.status("PUT", 403, ""); !resp.Close {
+		t.Error("the connection goes on, although the body may come or not")
+	}
+}
+
+// A client that sends its whole body before it looks has to see the refusal.
+func TestServer_LingersAfterRefusal(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(403, "")
+		_ = x.Response.Send(0, nil)
+	}})
+	c := dial(t, address)
+	c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000\r\n\r\n")
+	piece := strings.Repeat("x", 100000)
+	for range 40 {
+		c.send(piece)
+	}
+	c.status("PUT", 403, "")
+}
+
+// What is left of a small body does not cost the connection.
+func TestServer_SkipsUnreadBody(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(403, "")
+		_ = x.Response.Send(0, nil)
+	}})
+	c := dial(t, address)
+	for range 2 {
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+		if resp := c.status("PUT", 403, ""); resp.Close {
+			t.Error("the connection ends, although the whole body was there")
+		}
+	}
+}
+
+func TestServer_HalfClose(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		stop := x.Watch()
+		select {
+		case <-x.Context().Done():
+			t.Error("the request of a half-closed client was canceled")
+		case <-time.After(50 * time.Millisecond):
+		}
+		stop()
+		echo(x)
+	}})
+	for request, want := range map[string]string{
+		get:                      "GET /a ",
+		"GET / HTTP/1.0\r\n\r\n": "GET / ",
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello": "PUT / hello",
+	} {
+		c := dial(t, address)
+		c.send(request)
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
+		c.status("GET", 200, want)
+		c.ended()
+	}
+}
+
+func TestServer_CutBody(t *testing.T) {
+	failed := make(chan error, 1)
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		_, err := io.ReadAll(&x.Body)
+		failed <- err
+		x.Response.Start(400, "")
+		_ = x.Response.Send(0, nil)
+	}})
+	for _, request := range []string{
+		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell",
+		"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+	} {
+		c := dial(t, address)
+		c.send(request)
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
+		if err := within(t, "the end of the body", failed); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("the cut body ends in %v", err)
+		}
+		c.status("PUT", 400, "")
+	}
+}
+
+func TestServer_WatchNoticesReset(t *testing.T) {
+	waiting, gone := make(chan bool), make(chan error, 1)
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		defer x.Watch()()
+		waiting <- true
+		<-x.Context().Done()
+		gone <- context.Cause(x.Context())
+	}})
+	c := dial(t, address)
+	c.send(get)
+	within(t, "the handler", waiting)
+	_ = c.Conn.(*net.TCPConn).SetLinger(0)
+	c.Close()
+	if err := within(t, "the cause", gone); !errors.Is(err, ErrClientGone) {
+		t.Errorf("the cause is %v", err)
+	}
+}
+
+// A watch must not swallow the next request of a pipeline.
+func TestServer_WatchKeepsPipelinedRequest(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		stop := x.Watch()
+		time.Sleep(20 * time.Millisecond)
+		stop()
+		echo(x)
+	}})
+	c := dial(t, address)
+	c.send(get)
+	time.Sleep(5 * time.Millisecond)
+	c.send("PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel")
+	c.status("GET", 200, "GET /a ")
+	c.send("lo")
+	c.status("PUT", 200, "PUT /b hello")
+}
+
+func TestServer_Timeouts(t *testing.T) {
+	_, address := serve(t, ServerOptions{
+		Refuse: refuseXML, HeaderTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
+		Handler: func(x *Exchange) {
+			_, err := io.ReadAll(&x.Body)
+			x.Response.Start(400, "")
+			_ = x.Response.Send(int64(len(err.Error())), []byte(err.Error()))
+		},
+	})
+	t.Run("idle", func(t *testing.T) { dial(t, address).ended() })
+	t.Run("slow head", func(t *testing.T) {
+		c := dial(t, address)
+		go drip(c, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("y", 1000))
+		c.status("GET", 408, string(RuleTimeout))
+	})
+	t.Run("silent body", func(t *testing.T) {
+		c := dial(t, address)
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
+		c.status("PUT", 400, ErrStalled.Error())
+	})
+	t.Run("dripping body", func(t *testing.T) {
+		c := dial(t, address)
+		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+		go drip(c, strings.Repeat("y", 1000))
+		c.status("PUT", 400, ErrStalled.Error())
+	})
+}
+
+// drip sends a byte now and then, until the connection ends.
+func drip(c *peer, text string) {
+	for i := range len(text) {
+		if _, err := io.WriteString(c.Conn, text[i:i+1]); err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// A slow body passes as long as enough of it moves.
+func TestServer_SlowBody(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: echo, StallTimeout: 200 * time.Millisecond})
+	c := dial(t, address)
+	c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n")
+	for range 30 {
+		c.send(strings.Repeat("x", 2000))
+		time.Sleep(20 * time.Millisecond)
+	}
+	c.status("PUT", 200, "PUT / "+strings.Repeat("x", 60000))
+}
+
+func TestServer_ClientThatDoesNotRead(t *testing.T) {
+	failed := make(chan error, 1)
+	_, address := serve(t, ServerOptions{StallTimeout: 100 * time.Millisecond, Handler: func(x *Exchange) {
+		x.Response.Start(200, "")
+		err := x.Response.Send(1<<40, nil)
+		for piece := make([]byte, 1<<20); err == nil; {
+			_, err = x.Response.Write(piece)
+		}
+		failed <- err
+	}})
+	c := dial(t, address)
+	c.send(get)
+	if err := within(t, "the stall", failed); !errors.Is(err, ErrStalled) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestServer_Panic(t *testing.T) {
+	told := make(chan any, 1)
+	_, address := serve(t, ServerOptions{
+		Handler:  func(*Exchange) { panic("oops") },
+		Panicked: func(value any, stack []byte) { told <- value },
+	})
+	for range 2 {
+		c := dial(t, address)
+		c.send(get)
+		c.wasReset()
+		if v := within(t, "the panic", told); v != "oops" {
+			t.Errorf("told of %v", v)
+		}
+	}
+}
+
+func TestServer_Shutdown(t *testing.T) {
+	started, release := make(chan bool), make(chan bool)
+	s, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		if string(x.Request.Target) == "/slow" {
+			started <- true
+			<-release
+		}
+		echo(x)
+	}})
+	idle, fresh, busy := dial(t, address), dial(t, address), dial(t, address)
+	idle.send(get)
+	idle.status("GET", 200, "GET /a ")
+	busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	within(t, "the slow request", started)
+
+	s.LastRequests()
+	fresh.send(get)
+	if resp := fresh.status("GET", 200, "GET /a "); !resp.Close {
+		t.Error("a response during shutdown does not announce the end of the connection")
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(context.Background()) }()
+	idle.ended()
+	if _, err := net.Dial("tcp", address); err == nil {
+		eventually(t, "the listener closes", func() bool {
+			c, err := net.Dial("tcp", address)
+			if err == nil {
+				c.Close()
+			}
+			return err != nil
+		})
+	}
+	close(release)
+	if resp := busy.status("GET", 200, "GET /slow "); !resp.Close {
+		t.Error("the last response does not announce the end of the connection")
+	}
+	if err := within(t, "Shutdown", done); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServer_CloseEndsRequests(t *testing.T) {
+	started := make(chan bool)
+	s, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
+		started <- true
+		_, err := io.ReadAll(&x.Body)
+		<-x.Context().Done()
+		if !errors.Is(err, ErrServerClosed) || !errors.Is(context.Cause(x.Context()), ErrServerClosed) {
+			t.Errorf("ended by %v and %v", err, context.Cause(x.Context()))
+		}
+		x.Response.Start(503, "")
+		_ = x.Response.Send(0, nil)
+	}})
+	c := dial(t, address)
+	c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
+	within(t, "the request", started)
+	go s.Close()
+	c.status("PUT", 503, "")
+}
+
+func TestServer_MaxConns(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: echo, MaxConns: 3})
+	var all []*peer
+	for range 10 {
+		c := dial(t, address)
+		c.send(get)
+		c.status("GET", 200, "GET /a ")
+		all = append(all, c)
+	}
+	all[0].ended()
+	last := all[len(all)-1]
+	last.send(get)
+	last.status("GET", 200, "GET /a ")
+}
+
+func TestServer_TLS(t *testing.T) {
+	config, pool := certificate()
+	_, address := serve(t, ServerOptions{Refuse: refuseXML, TLS: config, Handler: func(x *Exchange) {
+		if !x.TLS() {
+			t.Error("TLS is not reported")
+		}
+		echo(x)
+	}})
+	raw, err := tls.Dial("tcp", address, &tls.Config{RootCAs: pool})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newPeer(t, raw)
+	long := strings.Repeat("0123456789abcdef", 64<<10)
+	for range 2 {
+		c.send("PUT /t HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n" + long)
+		c.status("PUT", 200, "PUT /t "+long)
+	}
+	c.send(get)
+	_ = raw.CloseWrite()
+	c.status("GET", 200, "GET /a ")
+
+	plain := dial(t, address)
+	plain.send(get)
+	plain.status("GET", 400, string(RulePlain))
+}

@@ -1,0 +1,229 @@
+package http1
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"hash/crc32"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// forward is a proxy without rules: what comes from the client goes to the origin,
+// and back.
+type forward struct {
+	client *Client
+	t      *testing.T
+}
+
+func (f *forward) handle(x *Exchange) {
+	call := &Call{Method: string(x.Request.Method)}
+	var b Builder
+	b.Request(call.Method, string(x.Request.Target))
+	b.Field("Host", "origin.test")
+	switch n := x.Request.Length(); {
+	case n > 0:
+		b.Int("Content-Length", n)
+	case n == LengthChunked:
+		b.Field("Transfer-Encoding", "chunked")
+	}
+	if n := x.Request.Length(); n != 0 {
+		call.Stream, call.Length, call.Expect = exchangeSource{x}, n, n > 1000
+	} else {
+		call.Repeat = func(error) bool { return call.Method == http.MethodGet }
+	}
+	if call.Expect {
+		b.Field("Expect", "100-continue")
+	}
+	call.Head, _ = b.Bytes()
+	resp, err := f.client.Do(x.Canceler(), call)
+	if err != nil {
+		x.Response.Start(502, "")
+		_ = x.Response.Send(0, nil)
+		return
+	}
+	defer resp.Close()
+	x.Response.Start(resp.Status, "")
+	if sum := resp.Get("X-Sum"); sum != nil {
+		x.Response.Copy(Field{[]byte("X-Sum"), sum})
+	}
+	f.copy(x, resp)
+}
+
+func (f *forward) copy(x *Exchange, resp *Response) {
+	piece := BorrowPiece(resp.Length())
+	defer piece.Return()
+	err := x.Response.Send(resp.Length(), nil)
+	for err == nil && !resp.Body.Ended() {
+		var n int
+		n, err = resp.Body.Read(piece.Bytes)
+		if n > 0 {
+			if _, werr := x.Response.Write(piece.Bytes[:n]); werr != nil {
+				err = werr
+			}
+		}
+	}
+	if err != nil && !isEOF(err) {
+		x.Response.Abort()
+	}
+}
+
+type exchangeSource struct{ x *Exchange }
+
+func (s exchangeSource) Read(p []byte) (int, error) { return s.x.Body.Read(p) }
+func (s exchangeSource) Interrupt(cause error)      { s.x.InterruptBody(cause) }
+
+// cutter is a connection that breaks after a number of bytes.
+type cutter struct {
+	net.Conn
+	left atomic.Int64
+}
+
+func (c *cutter) spend(n int, err error) (int, error) {
+	if c.left.Add(-int64(n)) < 0 {
+		_ = c.Conn.(*net.TCPConn).SetLinger(rand.IntN(2) - 1)
+		_ = c.Close() // what matters is that it ends
+		return n, net.ErrClosed
+	}
+	return n, err
+}
+
+func (c *cutter) Read(p []byte) (int, error)  { return c.spend(c.Conn.Read(p)) }
+func (c *cutter) Write(p []byte) (int, error) { return c.spend(c.Conn.Write(p)) }
+
+// cut breaks one of two connections, somewhere.
+func cut(c net.Conn) *cutter {
+	k := &cutter{Conn: c}
+	k.left.Store(1 << 40)
+	if rand.IntN(2) == 0 {
+		k.left.Store(rand.Int64N(1 << rand.IntN(22)))
+	}
+	return k
+}
+
+func sum(b []byte) string { return strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 16) }
+
+// TestSoak_RandomCuts breaks connections on both sides. Whatever arrives as
+// complete is what was sent.
+func TestSoak_RandomCuts(t *testing.T) {
+	var uploads, downloads atomic.Int64
+	origin, _ := startOrigin(t, nil, func(o *originConn) {
+		c := cut(o.Conn)
+		o = &originConn{Conn: c, r: bufio.NewReader(c)}
+		for soakOrigin(t, o, &uploads) {
+		}
+	})
+	client, err := NewClient(ClientOptions{Origin: origin, StallTimeout: testTimeout, ContinueTimeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	f := &forward{client: client, t: t}
+	_, address := serve(t, ServerOptions{Handler: f.handle})
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 60 {
+				soakClient(t, address, &downloads)
+			}
+		})
+	}
+	all.Wait()
+	if uploads.Load() < 20 || downloads.Load() < 20 {
+		t.Errorf("only %d uploads and %d downloads were complete", uploads.Load(), downloads.Load())
+	}
+	eventually(t, "all large buffers are returned", func() bool { return len(largeLent) == 0 })
+}
+
+func soakOrigin(t *testing.T, o *originConn, complete *atomic.Int64) bool {
+	r := o.request()
+	if r == nil {
+		return false
+	}
+	if r.Method == http.MethodPut {
+		if r.Header.Get("Expect") != "" && rand.IntN(4) > 0 {
+			o.send("HTTP/1.1 100 Continue\r\n\r\n")
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return false
+		}
+		complete.Add(1)
+		if want := strings.TrimPrefix(r.RequestURI, "/"); sum(body) != want {
+			t.Errorf("an upload of %d bytes arrived with the sum %s, want %s", len(body), sum(body), want)
+		}
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		return true
+	}
+	body := strings.Repeat(string(rune('a'+rand.IntN(26))), rand.IntN(1<<rand.IntN(20)))
+	head := "HTTP/1.1 200 OK\r\nX-Sum: " + sum([]byte(body)) + "\r\n"
+	if rand.IntN(2) == 0 {
+		o.send(head + "Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
+		return true
+	}
+	o.send(head + "Transfer-Encoding: chunked\r\n\r\n")
+	for len(body) > 0 {
+		n := 1 + rand.IntN(len(body))
+		o.send(strconv.FormatInt(int64(n), 16) + "\r\n" + body[:n] + "\r\n")
+		body = body[n:]
+	}
+	o.send("0\r\n\r\n")
+	return true
+}
+
+// soakClient sends a few requests on one connection, until it breaks.
+func soakClient(t *testing.T, address string, complete *atomic.Int64) {
+	raw, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	c := cut(raw)
+	defer raw.Close()
+	_ = raw.SetDeadline(time.Now().Add(testTimeout))
+	r := bufio.NewReader(c)
+	for range 4 {
+		body := []byte(strings.Repeat(string(rune('a'+rand.IntN(26))), rand.IntN(1<<rand.IntN(20))))
+		request, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://a/", nil)
+		if rand.IntN(2) == 0 {
+			request.Method, request.URL = http.MethodPut, &url.URL{Scheme: "http", Host: "a", Path: "/" + sum(body)}
+			request.Body, request.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
+			if rand.IntN(2) == 0 {
+				request.ContentLength = -1
+			}
+		}
+		if request.Write(c) != nil {
+			return
+		}
+		resp, err := http.ReadResponse(r, request)
+		if err != nil {
+			return
+		}
+		got, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				t.Error("a cut body ended properly")
+			}
+			return
+		}
+		if resp.StatusCode == http.StatusOK && request.Method == http.MethodGet {
+			complete.Add(1)
+			if want := resp.Header.Get("X-Sum"); sum(got) != want {
+				t.Errorf("a download of %d bytes has the sum %s, want %s", len(got), sum(got), want)
+			}
+		}
+		if resp.Close {
+			return
+		}
+	}
+}

@@ -1,0 +1,67 @@
+package http1
+
+// Character classes of RFC 9110, 5.6.2 and 5.5, and of RFC 3986, 3.2.2 for hosts.
+var (
+	tokenByte [256]bool
+	valueByte [256]bool
+	hostByte  [256]bool
+)
+
+func init() {
+	for c := range 256 {
+		b := byte(c)
+		alphanumeric := '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'z'
+		tokenByte[c] = alphanumeric
+		hostByte[c] = alphanumeric
+		valueByte[c] = b >= ' ' && b != 0x7f || b == '\t'
+	}
+	for _, b := range []byte("!#$%&'*+-.^_`|~") {
+		tokenByte[b] = true
+	}
+	for _, b := range []byte("-._~%!$&'()*+,;=:[]") {
+		hostByte[b] = true
+	}
+}
+
+func isToken(b []byte) bool { return len(b) > 0 && all(&tokenByte, b) }
+
+func all(class *[256]bool, b []byte) bool {
+	for _, c := range b {
+		if !class[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// equalFold reports whether b is name in any spelling of its letters. name is
+// ASCII.
+func equalFold(b []byte, name string) bool {
+	if len(b) != len(name) {
+		return false
+	}
+	for i := range b {
+		if lower(b[i]) != lower(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c | 0x20
+	}
+	return c
+}
+
+// trimBlanks removes blanks and tabs around b (OWS of RFC 9110, 5.6.3).
+func trimBlanks(b []byte) []byte {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
+		b = b[1:]
+	}
+	for len(b) > 0 && (b[len(b)-1] == ' ' || b[len(b)-1] == '\t') {
+		b = b[:len(b)-1]
+	}
+	return b
+}
