@@ -65,5 +65,6 @@ func (c *conn) halfClose() error {
 func (c *conn) Close() error {
 	c.deadline.close()
 	c.linger()
+	defer c.use.end()
 	return c.Conn.Close()
 }

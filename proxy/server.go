@@ -60,6 +60,7 @@ func NewServer(h http.Handler, o ServerOptions) *http.Server {
 		ConnState: func(c net.Conn, state http.ConnState) {
 			if c, ok := c.(*conn); ok {
 				c.changed(state)
+				c.use.follow(state)
 			}
 		},
 		// checkFraming must see every request, OPTIONS * too.
@@ -86,18 +87,7 @@ func answering(h http.Handler) http.Handler {
 // Listener wraps the listener of a NewServer, which may be one of crypto/tls. Its
 // connections answer in COS's XML form also where net/http refuses a request
 // before any handler runs.
-func Listener(l net.Listener) net.Listener { return listener{l} }
-
-type listener struct{ net.Listener }
-
-// Accept implements net.Listener.
-func (l listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, log: slog.New(slog.DiscardHandler), refused: func(int) {}}, nil
-}
+func Listener(l net.Listener) net.Listener { return NewConnLimit(0).Listener(l) }
 
 type connKey struct{}
 
@@ -109,6 +99,7 @@ func connOf(r *http.Request) (c *conn, ok bool) {
 
 type conn struct {
 	net.Conn
+	use         connUse
 	mu          sync.Mutex // net/http reads in the background while a handler runs
 	framer      framer
 	log         *slog.Logger
@@ -149,6 +140,7 @@ func (c *conn) Read(b []byte) (int, error) {
 			if n = c.filter(b, n); n == 0 && err == nil {
 				continue // empty lines alone
 			}
+			c.use.received()
 		}
 		if n == 0 && errors.Is(err, io.EOF) && c.isHalfClosed() {
 			return 0, c.deadline.wait()

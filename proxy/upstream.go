@@ -85,6 +85,7 @@ func NewTransport(o TransportOptions) *http.Transport {
 		},
 	}
 	t.Protocols.SetHTTP1(true)
+	reclaimDescriptors(t)
 	if o.ConnectTo != "" {
 		t.Proxy = nil
 	}

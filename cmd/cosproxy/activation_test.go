@@ -62,7 +62,12 @@ func fails(t *testing.T, cmd *exec.Cmd) string {
 
 func (a *activated) start(t *testing.T, environ ...string) *process {
 	t.Helper()
-	cmd := a.command(environ...)
+	return serving(t, a.command(environ...))
+}
+
+// serving starts cmd and waits until it serves.
+func serving(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	stderr, w := io.Pipe()
 	cmd.Stderr = w
 	if err := cmd.Start(); err != nil {

@@ -21,7 +21,7 @@ type config struct {
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
 
-	Listen          address  `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port', 'unix:///path', or 'systemd' for the socket that systemd opened, 'systemd:NAME' where it opened several."`
+	Listen          address  `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' ('localhost:port' is 127.0.0.1 and ::1), 'unix:///path', or 'systemd' for the socket that systemd opened, 'systemd:NAME' where it opened several."`
 	AdminListen     address  `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
 	SocketMode      fileMode `env:"COSPROXY_SOCKET_MODE" envDefault:"0600" example:"0660" desc:"Who may connect to the Unix sockets that cosproxy opens, as chmod writes it."`
 	SocketOwner     owner    `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"'user:group' that these sockets are given to, names or numbers; one of the two may be left out, as in ':www-data'."`

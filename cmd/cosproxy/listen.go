@@ -14,8 +14,9 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// openListeners opens both listeners; admin is nil if it is off.
-func (c *config) openListeners(log *slog.Logger) (app, admin net.Listener, err error) {
+// openListeners opens the listeners for applications and for the admin pages; admin
+// is empty if it is off.
+func (c *config) openListeners(log *slog.Logger) (app, admin []net.Listener, err error) {
 	var given []*os.File
 	if c.Listen.network == "systemd" || c.AdminListen.network == "systemd" {
 		given = activation.Files(true)
@@ -24,35 +25,56 @@ func (c *config) openListeners(log *slog.Logger) (app, admin net.Listener, err e
 		return nil, nil, err
 	}
 	if admin, err = c.listen("AdminListen", c.AdminListen, given, log); err != nil {
-		return nil, nil, errors.Join(err, app.Close())
+		return nil, nil, errors.Join(err, closeAll(app))
 	}
 	return app, admin, nil
 }
 
-// listen opens a, which belongs to a field of config. It returns nil if a is
-// off. A Unix socket's file is removed when the listener is closed, unless it is
-// systemd's.
-func (c *config) listen(field string, a address, given []*os.File, log *slog.Logger) (net.Listener, error) {
-	var l net.Listener
+// listen opens a, which belongs to a field of config: one listener, two for
+// localhost, and none if a is off. A Unix socket's file is removed when the listener
+// is closed, unless it is systemd's.
+func (c *config) listen(field string, a address, given []*os.File, log *slog.Logger) ([]net.Listener, error) {
+	var ls []net.Listener
 	var err error
 	switch a.network {
 	case "":
 		return nil, nil
 	case "systemd":
-		l, err = c.adopt(field, a, given, log)
+		ls, err = one(c.adopt(field, a, given, log))
 	default:
-		l, err = c.open(a)
+		ls, err = c.open(a)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable(field), err)
 	}
-	if c.TLSCertFile != "" && l.Addr().Network() == "tcp" {
-		l = tls.NewListener(l, c.serverTLS(log))
+	if c.TLSCertFile != "" && ls[0].Addr().Network() == "tcp" {
+		secure := c.serverTLS(log)
+		for i, l := range ls {
+			ls[i] = tls.NewListener(l, secure)
+		}
 	}
-	return l, nil
+	return ls, nil
 }
 
-func (c *config) open(a address) (net.Listener, error) {
+func (c *config) open(a address) ([]net.Listener, error) {
+	if host, port, _ := net.SplitHostPort(a.at); a.network == "tcp" && host == "localhost" {
+		ls, err := listenLocalhost(port, net.Listen)
+		if err != nil {
+			return nil, taken(err)
+		}
+		return ls, nil
+	}
+	return one(c.openOne(a))
+}
+
+func one(l net.Listener, err error) ([]net.Listener, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []net.Listener{l}, nil
+}
+
+func (c *config) openOne(a address) (net.Listener, error) {
 	var lc net.ListenConfig
 	if a.network == "unix" {
 		if err := removeStale(a.at); err != nil {

@@ -95,7 +95,7 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 }
 
 // announce logs each route, and then where they are served.
-func (s *sidecar) announce(app, admin net.Listener) {
+func (s *sidecar) announce(app, admin []net.Listener) {
 	for _, r := range s.cfg.routes {
 		s.log.Info("route",
 			"route", r.name,
@@ -108,21 +108,24 @@ func (s *sidecar) announce(app, admin net.Listener) {
 			"actions", r.Actions.String(),
 		)
 	}
-	adminAddress := "off"
-	if admin != nil {
-		adminAddress = display(admin)
+	s.cfg.warnDescriptors(s.log, descriptorLimit())
+	s.log.Info("serving", "listen", display(app), "admin", display(admin), "tls", s.cfg.TLSCertFile != "", "routes", len(s.cfg.routes), "version", version())
+}
+
+// display is the address of ls as it would be set, with the port that they got.
+func display(ls []net.Listener) string {
+	switch len(ls) {
+	case 0:
+		return address{}.String()
+	case 1:
+		return address{network: ls[0].Addr().Network(), at: ls[0].Addr().String()}.String()
 	}
-	s.log.Info("serving", "listen", display(app), "admin", adminAddress, "tls", s.cfg.TLSCertFile != "", "routes", len(s.cfg.routes), "version", version())
+	return net.JoinHostPort("localhost", listenerPort(ls[0]))
 }
 
-// display is the address of l as it would be set, with the port that it got.
-func display(l net.Listener) string {
-	return address{network: l.Addr().Network(), at: l.Addr().String()}.String()
-}
-
-// run serves applications and, unless its listener is nil, the admin pages. The
+// run serves applications and, unless it has no listener, the admin pages. The
 // admin pages stay until applications have been drained.
-func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
+func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
 	requests, cut := context.WithCancelCause(context.Background())
 	defer cut(nil)
 	bounds := s.cfg.serverOptions(s.log)
@@ -134,10 +137,9 @@ func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return untilClosed(appServer.Serve(proxy.Listener(app))) })
-	if admin != nil {
-		group.Go(func() error { return untilClosed(adminServer.Serve(proxy.Listener(admin))) })
-	}
+	appConns, adminConns := s.cfg.connLimits(descriptorLimit())
+	serveAll(group, appServer, app, appConns)
+	serveAll(group, adminServer, admin, adminConns)
 	group.Go(func() error {
 		<-ctx.Done()
 		delay := s.cfg.ShutdownDelay
@@ -148,6 +150,14 @@ func (s *sidecar) run(ctx context.Context, app, admin net.Listener) error {
 		return errors.Join(err, adminServer.Close())
 	})
 	return group.Wait()
+}
+
+// serveAll serves on ls, which have at most so many connections together.
+func serveAll(group *errgroup.Group, server *http.Server, ls []net.Listener, conns int64) {
+	limit := proxy.NewConnLimit(int(conns))
+	for _, l := range ls {
+		group.Go(func() error { return untilClosed(server.Serve(limit.Listener(l))) })
+	}
 }
 
 func untilClosed(err error) error {

@@ -232,7 +232,7 @@ func TestCutOffClosesConnections(t *testing.T) {
 	fmt.Fprint(c, "PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
 
 	s := &sidecar{cfg: cfg, log: slog.New(slog.DiscardHandler), handler: handler}
-	if err := s.run(ctx, app, nil); err == nil || !strings.Contains(err.Error(), "cut off: 1;") {
+	if err := s.run(ctx, []net.Listener{app}, nil); err == nil || !strings.Contains(err.Error(), "cut off: 1;") {
 		t.Errorf("run returned %v, want one request cut off", err)
 	}
 	if err := <-broken; err == nil {
@@ -253,7 +253,7 @@ func TestListenerThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := &sidecar{cfg: cfg, log: slog.New(slog.DiscardHandler), handler: http.NotFoundHandler()}
-	if err := s.run(t.Context(), app, nil); !errors.Is(err, net.ErrClosed) {
+	if err := s.run(t.Context(), []net.Listener{app}, nil); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("run returned %v, want the listener's error", err)
 	}
 }
