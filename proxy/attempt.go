@@ -138,11 +138,24 @@ func (a *attempt) got1xx(code int, _ textproto.MIMEHeader) error {
 	return nil
 }
 
-// mayAbandon reports whether the request may be sent again if its connection turns
-// out to be dead. That happens once, and not where COS may work for long before the
+// mayAbandon reports whether the request may be sent again at all if its connection
+// turns out to be dead. That happens once, and not where COS may work for long before the
 // first byte.
 func (a *attempt) mayAbandon() bool {
 	return a.hasty && (a.gate != nil || a.d.idempotent && (a.req.Body == nil || a.req.GetBody != nil))
+}
+
+// harmlessTwice reports whether it does no harm if COS, against all appearance, has
+// the request and carries it out later: a PUT that is repeated now could then undo a
+// newer one. A read changes nothing, a large upload lacks its body. Of the others COS
+// cannot have the whole as long as bytes of it are not acknowledged.
+func (a *attempt) harmlessTwice() bool {
+	switch a.req.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions:
+		return true
+	}
+	c := upstreamConnOf(a.conn)
+	return a.gate != nil || c != nil && c.unacknowledged()
 }
 
 // abandon gives up a kept connection on which nothing has come back, and the other
@@ -150,7 +163,7 @@ func (a *attempt) mayAbandon() bool {
 func (a *attempt) abandon() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.over || a.answered || !a.reused || a.abandoned != nil || !a.mayAbandon() || !a.t.budget.spend() {
+	if a.over || a.answered || !a.reused || a.abandoned != nil || !a.mayAbandon() || !a.harmlessTwice() || !a.t.budget.spend() {
 		return false
 	}
 	a.abandoned = a.conn
@@ -166,6 +179,9 @@ func (a *attempt) hangUp() {
 		return
 	}
 	if c := upstreamConnOf(a.abandoned); c != nil {
+		if tcp, ok := c.Conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // or the kernel would go on sending what is not acknowledged
+		}
 		_ = c.Close() // without TLS's farewell, which can block
 		return
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"syscall"
 	"time"
 
@@ -21,4 +22,20 @@ func userTimeout(limit time.Duration) func(network, address string, c syscall.Ra
 		}
 		return failed
 	}
+}
+
+// unacknowledged reports whether the peer has not acknowledged all that was written
+// (tcp(7), SIOCOUTQ), so that it cannot have all of it.
+func (c *upstreamConn) unacknowledged() bool {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok {
+		return false
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return false
+	}
+	queued := 0
+	controlErr := raw.Control(func(fd uintptr) { queued, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+	return controlErr == nil && err == nil && queued > 0
 }
