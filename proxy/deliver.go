@@ -149,7 +149,9 @@ func (t *signingTransport) attempt(d *delivery, creds signer.Credentials) (*http
 			if accepts(resp) {
 				t.credentials.Accepted(creds.SecretID)
 			}
-			secretsOf(creds.Token, a.req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
+			if mayRepeatSecrets(resp) {
+				secretsOf(creds.Token, a.req.Header.Get("Authorization"), d.form().signed()).maskResponse(resp)
+			}
 		}
 		return resp, Unquoted(err)
 	}

@@ -26,12 +26,24 @@ func secretsOf(token, authorization, form string) secrets {
 	return all
 }
 
+// mayRepeatSecrets reports whether a response may hold an error document or a
+// redirect, and not the bytes of an object. COS also answers Complete and Copy with
+// 200 before it knows the result, which may be an error (COS document "Complete
+// Multipart Upload").
+func mayRepeatSecrets(resp *http.Response) bool {
+	if resp.StatusCode >= http.StatusMultipleChoices {
+		return true
+	}
+	written := resp.Request.Method == http.MethodPut || resp.Request.Method == http.MethodPost
+	return written && resp.Header["Content-Encoding"] == nil && strings.HasSuffix(first(resp.Header["Content-Type"]), "/xml")
+}
+
 // maskResponse puts as many * in the place of each secret, in the header fields and
-// in the body of an error response. Lengths stay, and so does everything else. A
+// in the body of a response. Lengths stay, and so does everything else. A
 // body in the coding gzip is decoded, and one in another coding is dropped: it
 // cannot be searched.
 func (s secrets) maskResponse(resp *http.Response) {
-	if resp.StatusCode < http.StatusBadRequest || len(s) == 0 {
+	if len(s) == 0 {
 		return
 	}
 	for _, values := range resp.Header {

@@ -245,3 +245,33 @@ func TestNamelessParametersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Redirects can repeat a request, and so can the error behind a 200 that COS sends
+// before it knows the result. Objects stay as they are.
+func TestMask_RedirectsAndLateErrors(t *testing.T) {
+	k := newKeys(1)
+	token := k.row[0].Token
+	hidden := strings.Repeat("*", len(token))
+	for _, tt := range []struct {
+		name, request, status, contentType string
+		masked                             bool
+	}{
+		{"redirect", "GET /key", "307 Temporary Redirect", "application/xml", true},
+		{"Complete", "POST /key?uploadId=u", "200 OK", "application/xml", true},
+		{"upload", "PUT /key", "200 OK", "text/xml", true},
+		{"object", "GET /key", "200 OK", "application/xml", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			body := "<Error><StringToSign>" + token + "</StringToSign></Error>"
+			r := start(t, setup{keys: k, handle: raw(fmt.Sprintf("HTTP/1.1 %s\r\nx-cos-request-id: id\r\nContent-Type: %s\r\nLocation: http://a/?t=%s\r\nContent-Length: %d\r\n\r\n%s",
+				tt.status, tt.contentType, token, len(body), body))})
+			rep := r.exchange(t, tt.request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+			if got := strings.Contains(rep.head+rep.body, token); got == tt.masked {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if tt.masked && strings.Count(rep.head+rep.body, hidden) != 2 {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+		})
+	}
+}

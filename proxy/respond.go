@@ -31,6 +31,9 @@ func (p *Proxy) respond(x *exchange, resp *http.Response) error {
 			return err
 		}
 	}
+	if err := x.collect(resp); err != nil {
+		return err
+	}
 	copyResponseHeader(x.w.Header(), resp.Header)
 	defer x.hangUpIfUnread()()
 	x.requestID = first(resp.Header["X-Cos-Request-Id"])

@@ -3,7 +3,6 @@ package proxy
 import (
 	"crypto/tls"
 	"errors"
-	"net"
 	"net/http"
 	"slices"
 )
@@ -24,15 +23,13 @@ func (c *conn) secure() *tls.Conn {
 // reset ends the connection so that no client takes it for the end of a body.
 // TLS would say goodbye first, and so the connection under it goes at once.
 func (c *conn) reset() {
-	under := c.Conn
-	if secure := c.secure(); secure != nil {
-		under = secure.NetConn()
+	tcp := c.tcp()
+	if tcp == nil {
+		return
 	}
-	if tcp, ok := under.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-		if under != c.Conn {
-			_ = tcp.Close()
-		}
+	_ = tcp.SetLinger(0)
+	if c.secure() != nil {
+		_ = tcp.Close()
 	}
 }
 
