@@ -9,11 +9,15 @@
 //	coshost.go  the names that COS has for a bucket, all of which lead there
 //	service.go  the addresses without a bucket in their name
 //	action.go   which COS action that is, and whether the route allows it
+//	needs.go    the further actions that ACL and tagging headers need
+//	parameters.go which query parameters pass (processing.go)
 //	copysource.go what a copy reads, and whether it may
 //	otherkeys.go what else names keys, and cannot be held to prefixes
 //	s3.go       what S3 clients mean and COS would misunderstand
 //	rewrite.go  the outbound request: URL, headers, body length
+//	forwarded.go which headers COS gets (via.go)
 //	query.go    the query, parsed once: what is signed is what is sent
+//	chunked.go  a small body in chunks gets a length
 //	admission.go how many at once, and who waits (limits.go)
 //	signing.go  the key, the signature
 //	deliver.go  the attempts: what is sent again, and when (budget.go)
@@ -27,7 +31,12 @@
 //	resume.go   a download that breaks off is continued
 //	linger.go   the end of a connection whose client is still sending
 //	checksum.go CRC-64 of what was stored and what was read (crc64.go)
-//	errors.go   answers of the proxy's own, in COS's XML form
+//	mask.go     the token and the signature that COS repeats are masked
+//	oldclient.go HTTP/1.0 on a Unix socket, where a cut response does not show
+//	errors.go   answers of the proxy's own, in COS's XML form (xmltext.go)
+//	halfclose.go clients that close their side and wait
+//	connlimit.go the longest idle connection makes room (descriptors.go)
+//	librarylog.go what libraries log, and what errors quote (unquoted.go)
 //
 // Bodies are not held, but for uploads up to 64 KiB, which are kept to be sent
 // again, delete-multiple lists whose keys have to be checked, and the fields of
