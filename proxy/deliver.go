@@ -24,6 +24,7 @@ type delivery struct {
 	noExpect bool  // an Expect was refused
 
 	again     bool // the key was tried once more after a rejection
+	probed    bool // COS has accepted the key of a refused HEAD for a GET
 	recovered bool // there was an attempt with another key or clock
 }
 

@@ -26,6 +26,9 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 		}
 		return next, false
 	}
+	if d.probed { // then it is the HEAD that COS refuses
+		return next, false
+	}
 	probed, r := t.probe(d, creds)
 	if probed == nil {
 		return next, false
@@ -35,9 +38,8 @@ func (t *signingTransport) mend(d *delivery, resp *http.Response, creds signer.C
 		return t.replace(d, creds, r, offset)
 	}
 	// COS has just accepted the key, so HEAD may have met a fault.
-	ok = accepts(probed) && !d.again
-	d.again = true
-	return creds, ok
+	d.probed = accepts(probed)
+	return creds, d.probed && t.budget.spend()
 }
 
 // replace is mend for a rejection. A request gets one more attempt with the same

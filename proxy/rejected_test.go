@@ -207,7 +207,7 @@ func TestRejection_HeadThatMetAFault(t *testing.T) {
 		status   int
 	}{
 		"one fault":      {[]func(*arrival){refuse(denied), refuse(ok), refuse(head)}, 3, 200},
-		"not allowed":    {[]func(*arrival){refuse(denied), refuse(ok), refuse(denied), refuse(ok)}, 4, 403},
+		"not allowed":    {[]func(*arrival){refuse(denied), refuse(ok), refuse(denied)}, 3, 403},
 		"nor may it GET": {[]func(*arrival){refuse(denied), refuse(errorAnswer(403, "AccessDenied", "Access Denied."))}, 2, 403},
 	} {
 		t.Run(name, func(t *testing.T) {
