@@ -123,12 +123,22 @@ const maxPolicy = 6144
 //
 // The condition's form is that of "Conditions" (436/46205): string_like with a
 // trailing *, the value percent-encoded as in the request's query. Only that
-// document speaks for the encoding, so the plain value is named as well.
+// document speaks for the encoding, so the plain value is named as well, unless
+// that makes the policy too long.
 func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
 	s = s.canonical()
+	policy := s.compile(s.listable(true))
+	if s.checkLength(policy) != nil {
+		policy = s.compile(s.listable(false))
+	}
+	return policy, s.checkLength(policy)
+}
+
+// compile makes the policy of a canonical scope, with these values of cos:prefix.
+func (s Scope) compile(listable []string) *sts.CredentialPolicy {
 	grouped := make(map[level][]string)
 	for _, a := range s.Actions {
 		grouped[actions[a]] = append(grouped[actions[a]], a)
@@ -159,13 +169,13 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 	// listings under a condition.
 	if whole {
 		allow(grouped[onListing], nil, "", "*")
-	} else if prefixes := s.listable(); len(prefixes) > 0 {
-		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": prefixes}}, "", "*")
+	} else if len(listable) > 0 {
+		allow(grouped[onListing], map[string]map[string]any{"string_like": {"cos:prefix": listable}}, "", "*")
 	}
 	allow(grouped[onBucket], nil, "")
 	allowOn([]string{"*"}, grouped[onService], nil)
 	policy.Statement = append(policy.Statement, s.denyPublic()...)
-	return policy, s.checkLength(policy)
+	return policy
 }
 
 // checkLength counts what the SDK sends: the plain json.Marshal, before its
@@ -191,9 +201,9 @@ func (s Scope) resources(paths []string) []string {
 	return names
 }
 
-// listable are the prefixes that may be listed, encoded and plain. A single key is
-// none: to list under it would show every key that begins so.
-func (s Scope) listable() []string {
+// listable are the prefixes that may be listed, encoded and, if wanted, plain. A
+// single key is none: to list under it would show every key that begins so.
+func (s Scope) listable(plain bool) []string {
 	var values []string
 	for _, p := range s.Prefixes {
 		start, wild := strings.CutSuffix(p, "*")
@@ -203,7 +213,7 @@ func (s Scope) listable() []string {
 		encoded := url.QueryEscape(start)
 		values = append(values, encoded+"*")
 		// Plain, a%2F would allow a/ to a reader that compares what is encoded.
-		if encoded != start && !strings.ContainsAny(start, "%+") {
+		if plain && encoded != start && !strings.ContainsAny(start, "%+") {
 			values = append(values, p)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -286,4 +287,30 @@ func FuzzPolicy(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The plain form of cos:prefix is what no document asks for, so it gives way where the
+// policy would be too long with it.
+func TestPolicy_TooLongWithBothForms(t *testing.T) {
+	for n, plain := range map[int]bool{2: true, 45: false} {
+		s := scope("*", "upload,list")
+		s.Prefixes = nil
+		for i := range n {
+			s.Prefixes = append(s.Prefixes, fmt.Sprintf("team-%02d/目录/*", i+1))
+		}
+		policy, err := s.Policy()
+		if err != nil {
+			t.Fatalf("%d prefixes: %v", n, err)
+		}
+		text, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), `"team-02%2F%E7%9B%AE%E5%BD%95%2F*"`) || strings.Contains(string(text), `"team-02/目录/*"`) != plain {
+			t.Errorf("%d prefixes: the listings are\n%s", n, text)
+		}
+		if !strings.Contains(string(text), "cos:x-cos-acl") {
+			t.Errorf("%d prefixes: public uploads are not denied", n)
+		}
+	}
 }

@@ -154,6 +154,9 @@ func (f *form) add(name, value string) error {
 	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
 		return errorf(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q may only have ASCII characters, without blanks and quotes.", name)
 	}
+	if folds(name) {
+		return errorf(http.StatusBadRequest, "InvalidArgument", "A reader that takes _ for - would read the form field %q as another one. Write its name with -.", name)
+	}
 	if !utf8.ValidString(value) {
 		return errorf(http.StatusBadRequest, "InvalidArgument", "The value of the form field %q is not UTF-8, so its policy cannot hold it.", name)
 	}
@@ -162,6 +165,17 @@ func (f *form) add(name, value string) error {
 	}
 	f.fields = append(f.fields, signer.FormField{Name: name, Value: value})
 	return nil
+}
+
+// folds reports whether a field would mean something to a reader that takes _ for -,
+// as some servers do with headers. Metadata is only stored.
+func folds(name string) bool {
+	folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
+	if !strings.Contains(name, "_") || strings.HasPrefix(strings.ToLower(name), "x-cos-meta-") {
+		return false
+	}
+	own := strings.HasPrefix(folded, "x-cos-") || strings.HasPrefix(folded, "x-ci-") || strings.HasPrefix(folded, "x-amz-")
+	return own || isOtherKey(folded) || isSignatureField(folded)
 }
 
 // isSignatureField reports whether a field, in lower case, belongs to a signature

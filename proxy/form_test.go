@@ -713,3 +713,24 @@ func TestLargeFormPassesInFlatMemory(t *testing.T) {
 		t.Errorf("%d bytes were allocated for a form of %d, want at most %d", spent, large, allowance)
 	}
 }
+
+// A form field must not become another one for a reader that takes _ for -.
+func TestFormFields_Underscore(t *testing.T) {
+	for name, passes := range map[string]bool{
+		"x_cos_acl": false, "x-cos-grant_read": false, "X_Cos_Tagging": false, "x-cos_security-token": false,
+		"Pic_Operations": false, "x_amz_acl": false, "x-ci_a": false, "q_signature": false,
+		"x-cos-meta-a_b": true, "my_field": true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{})
+			rep := r.exchange(t, post("/", "", field("key", "a")+field(name, "public-read")+file("f", "x"+closing)))
+			if passes {
+				if rep.status != http.StatusOK {
+					t.Errorf("got\n%s%s", rep.head, rep.body)
+				}
+				return
+			}
+			r.refused(t, rep, http.StatusBadRequest, "InvalidArgument")
+		})
+	}
+}

@@ -192,6 +192,11 @@ func errReadsAsBucket(key string) *Error {
 // part of keys.
 func (rt *route) target(r *http.Request, q query, urlPath, escaped, keyPrefix string, source *copySource) (target, error) {
 	key := urlPath[1:]
+	if r.Method == http.MethodOptions {
+		// A browser asks for the CORS rules of the key alone, under the URL of the
+		// request that it is about to send.
+		q = query{}
+	}
 	t := target{route: rt, endpoint: rt.endpoint, op: operation{key: key}, path: urlPath, rawPath: escaped, query: q, keyPrefix: keyPrefix, source: source}
 	if key != "" && keyPrefix != "" {
 		key = keyPrefix + key

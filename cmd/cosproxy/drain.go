@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,6 +40,24 @@ func (s *sidecar) drain(server *http.Server, delay time.Duration, cut context.Ca
 	return errors.Join(err, fmt.Errorf("requests in flight that were cut off: %d; if they need longer than %v, raise %s",
 		left, s.cfg.DrainTimeout, variable("DrainTimeout")))
 }
+
+// closingWriter has a response end its connection if the drain has begun by the time
+// that its header is written.
+type closingWriter struct {
+	http.ResponseWriter
+	draining *atomic.Bool
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *closingWriter) WriteHeader(status int) {
+	if w.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *closingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func shutdown(server *http.Server, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)

@@ -47,6 +47,31 @@ func TestDrain_DelayAcceptsRequests(t *testing.T) {
 	}
 }
 
+// TestDrain_ResponseInFlightEndsConnection: the next request on the connection would
+// meet the end of the process.
+func TestDrain_ResponseInFlightEndsConnection(t *testing.T) {
+	cos, entered, release := blockingCOS(t)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL, "COSPROXY_SHUTDOWN_DELAY=1s")
+	closes := make(chan bool, 1)
+	go func() {
+		resp, err := p.client.Get("http://" + p.app + "/uploads/a")
+		if err != nil {
+			closes <- false
+			return
+		}
+		resp.Body.Close()
+		closes <- resp.Close
+	}()
+	<-entered
+	p.stop()
+	p.logs.wait(t, "draining")
+	close(release)
+	if !<-closes {
+		t.Error("the response does not end its connection")
+	}
+	p.end(t, exitOK)
+}
+
 // TestDrain_TimeoutCountsFromSignal: the delay is part of the drain timeout.
 func TestDrain_TimeoutCountsFromSignal(t *testing.T) {
 	cos, entered, _ := blockingCOS(t)
