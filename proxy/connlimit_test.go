@@ -268,6 +268,10 @@ func TestTransport_ReclaimsDescriptorsOfIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		resp, err := transport.RoundTrip(r)
+		// net/http may take a moment to make the connection before idle.
+		for end := time.Now().Add(5 * time.Second); err != nil && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+			resp, err = transport.RoundTrip(r)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
