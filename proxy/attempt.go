@@ -236,8 +236,12 @@ func (a *attempt) connLost(cause error) {
 func (a *attempt) interrupt() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.over {
-		a.d.upload.interrupt()
+	if a.over {
+		return
+	}
+	a.d.upload.interrupt()
+	if a.gate != nil { // a verdict that came first has ended the attempt by then
+		time.AfterFunc(closeGrace, a.gate.lose)
 	}
 }
 

@@ -22,7 +22,7 @@ func (x *exchange) measure() error {
 	_, err := io.CopyN(&body, u, replayLimit+1)
 	switch {
 	case err == nil:
-		u.ahead = body.Bytes()
+		u.ahead, u.endsAhead = body.Bytes(), u.ended.Swap(false)
 		return nil
 	case !errors.Is(err, io.EOF):
 		return err

@@ -32,6 +32,8 @@ type gate struct {
 	// net/http continueTimeout to ask then.
 	agree func()
 	ended chan struct{} // closed by shut
+	lost  chan struct{} // closed by lose
+	lose  func()        // tells that the connection is gone
 
 	mu     sync.Mutex
 	opened bool // a byte may have been taken
@@ -39,11 +41,12 @@ type gate struct {
 }
 
 func newGate(ctx context.Context, body io.Reader) *gate {
-	agreed := make(chan struct{})
+	agreed, lost := make(chan struct{}), make(chan struct{})
 	return &gate{
 		body: body, ctx: ctx,
 		answering: make(chan struct{}), agreed: agreed, ended: make(chan struct{}),
 		agree: sync.OnceFunc(func() { close(agreed) }),
+		lost:  lost, lose: sync.OnceFunc(func() { close(lost) }),
 	}
 }
 
@@ -89,6 +92,8 @@ func (g *gate) wait() error {
 		return g.consent()
 	case <-g.ended:
 		return errBodyNotWanted
+	case <-g.lost:
+		return errUpstreamClosed
 	case <-g.ctx.Done():
 		return context.Cause(g.ctx)
 	case <-silence.C:
@@ -109,6 +114,8 @@ func (g *gate) consent() error {
 	select {
 	case <-g.agreed:
 		return nil
+	case <-g.lost:
+		return errUpstreamClosed
 	case <-g.ended:
 	case <-g.ctx.Done():
 	}

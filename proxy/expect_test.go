@@ -151,3 +151,29 @@ func TestExpect_Counted(t *testing.T) {
 	r.exchange(t, knownLength) // goes without
 	checkExpects(t, r, `"continue"} 2`, `"early verdict"} 1`)
 }
+
+// COS breaks off in the middle of its verdict: no byte of the body is gone, so the
+// upload goes out again at once.
+func TestExpect_VerdictBreaksOff(t *testing.T) {
+	large, body := sized("PUT /key", 100_000)
+	for _, verdict := range []string{"HTTP/1.1 5", "HTTP/1.1 100 Conti", ""} {
+		bubble(t, fmt.Sprintf("%q", verdict), func(t *testing.T) {
+			r := startInBubble(t, setup{handle: inTurn(func(a *arrival) {
+				time.Sleep(500 * time.Millisecond)
+				a.answer(verdict)
+				a.conn.Close()
+			}, take)})
+			begun := time.Now()
+			if rep := r.exchange(t, large); rep.status != http.StatusOK {
+				t.Errorf("got\n%s%s", rep.head, rep.body)
+			}
+			if waited := time.Since(begun); waited > 2*time.Second {
+				t.Errorf("answered after %s", waited)
+			}
+			seen := r.upstream.seen()
+			if len(seen) != 2 || string(seen[1].body) != body {
+				t.Errorf("%d requests reached the upstream", len(seen))
+			}
+		})
+	}
+}

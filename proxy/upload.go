@@ -21,15 +21,16 @@ const firstPiece = 8 << 10
 // whether the client's side failed, so that a broken upload is told from a
 // broken upstream. net/http reads it from a goroutine of its own.
 type upload struct {
-	r        *http.Request
-	limits   Limits
-	watchdog *watchdog               // nil without a body
-	small    []byte                  // the whole body, if it is within replayLimit
-	summed   bool                    // crc is kept
-	crc      uint64                  // of what was read; complete once ended is set
-	ahead    []byte                  // of a body in chunks, read to learn its length
-	form     *form                   // what the body is, if it is a form upload
-	end      context.CancelCauseFunc // of the exchange
+	r         *http.Request
+	limits    Limits
+	watchdog  *watchdog               // nil without a body
+	small     []byte                  // the whole body, if it is within replayLimit
+	summed    bool                    // crc is kept
+	crc       uint64                  // of what was read; complete once ended is set
+	ahead     []byte                  // of a body in chunks, read to learn its length
+	endsAhead bool                    // the body ends with ahead
+	form      *form                   // what the body is, if it is a form upload
+	end       context.CancelCauseFunc // of the exchange
 
 	count       atomic.Int64
 	waiting     atomic.Bool           // for the client
@@ -88,7 +89,10 @@ func (u *upload) attach(out *http.Request) {
 func (u *upload) Read(p []byte) (int, error) {
 	if len(u.ahead) > 0 { // counted already
 		n := copy(p, u.ahead)
-		u.ahead = u.ahead[n:]
+		if u.ahead = u.ahead[n:]; len(u.ahead) == 0 {
+			u.ahead = nil // its memory is of no use any more
+			u.ended.Store(u.endsAhead)
+		}
 		return n, nil
 	}
 	if u.ended.Load() { // net/http asks once more, maybe when COS has answered already

@@ -272,3 +272,18 @@ func TestUploadIsNotSentTwice(t *testing.T) {
 		})
 	}
 }
+
+// That holds also for a body in chunks that was read to its end before any of it has
+// left: it is one byte longer than what is kept.
+func TestSuccessBeforeTheBody_ReadAhead(t *testing.T) {
+	for _, n := range []int{64<<10 + 1, 64<<10 + 2, 70_000} {
+		r := start(t, setup{handle: func(a *arrival) {
+			a.answer(ok)
+			a.waitGone()
+		}})
+		rep := r.exchange(t, fmt.Sprintf("PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("x", n)))
+		if rep.status != http.StatusBadGateway {
+			t.Errorf("%d bytes: got\n%s%s", n, rep.head, rep.body)
+		}
+	}
+}
