@@ -47,7 +47,7 @@ const (
 	limitedMax  = 2 * time.Minute
 
 	// negativeTTL is how long a permanent error is believed. It is short because
-	// "permanent" can be mended from outside: a key enabled again, a clock set
+	// "permanent" can be repaired from outside: a key enabled again, a clock set
 	// right.
 	negativeTTL   = 5 * time.Second
 	permanentBase = 2 * negativeTTL // or every sidecar of a fleet would call each 5 s

@@ -101,7 +101,7 @@ func (g *gate) wait() error {
 	select {
 	case <-g.answering: // at the same time
 		return g.consent()
-	default: // the server, or one on the way, may not know Expect
+	default: // the server, or one in between, may not know Expect
 	}
 	if !g.timedOut() {
 		return errSilent

@@ -2,9 +2,8 @@ package http1
 
 import "sync"
 
-// Bodies move through pieces of one of two sizes. 256 KiB instead of 32 KiB makes
-// large bodies 1.2 to 1.9 times as fast, most of all over TLS. No more than
-// maxLarge are lent at a time, 16 MiB in all: stalled transfers can hold those,
+// Bodies move through pieces of one of two sizes: large ones save system calls, most
+// of all over TLS, where they are coalesced records. No more than maxLarge are lent at a time, 16 MiB in all: stalled transfers can hold those,
 // and the others go on with small ones.
 const (
 	smallPiece = 32 << 10
