@@ -5,6 +5,8 @@ GO            ?= go
 GOLANGCI_LINT ?= $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 FUZZTIME      ?= 30s
 BENCHTIME     ?= 1s
+# Flags of the comparison with the peers: see integration/BENCHMARKS.md.
+BENCHFLAGS    ?=
 
 # The race detector is built with cgo. Without a C compiler the tests still
 # run, and say what they lack.
@@ -62,6 +64,12 @@ fuzz: ## Run every fuzz target for FUZZTIME (30s)
 bench: build ## Compare signer and proxy with their peers, simulate a fleet (minutes)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./signer ./credcache ./proxy ./integration
 	$(GO) test -run Fleet -v ./credcache -fleet 24h
+	$(GO) run ./integration/bench -cosproxy bin/cosproxy $(BENCHFLAGS)
+
+pgo: ## Profile cosproxy under the load of the benchmark, write cmd/cosproxy/default.pgo (Linux)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -tags pgo -pgo off -o bin/cosproxy-pgo ./cmd/cosproxy
+	$(GO) run ./integration/bench -cosproxy bin/cosproxy-pgo -pgo cmd/cosproxy/default.pgo -rounds 2 $(BENCHFLAGS)
+	rm bin/cosproxy-pgo
 
 cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
@@ -69,4 +77,4 @@ cover: ## Write cover.out and print the total
 
 check: lint test test-node test-browser ## Everything that CI runs
 
-.PHONY: help build run test test-node test-browser race lint fuzz bench cover check
+.PHONY: help build run test test-node test-browser race lint fuzz bench pgo cover check

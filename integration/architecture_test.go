@@ -25,6 +25,7 @@ func TestDependencies(t *testing.T) {
 		"cosproxy/integration/cosemu":  {},
 		"cosproxy/cmd/cosemu":          {"cosproxy/integration/cosemu"},
 		"cosproxy/integration":         {},
+		"cosproxy/integration/bench":   {},
 	}
 	for _, pkg := range listPackages(t) {
 		allowed, known := may[pkg.ImportPath]

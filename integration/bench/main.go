@@ -1,0 +1,75 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// roles are the parts that this program plays as its own child process, by the
+// first argument.
+var roles = map[string]func(args []string, out io.Writer) error{
+	"upstream":     runUpstream,
+	"reverseproxy": runReverseProxy,
+}
+
+// run is the whole program. It returns the exit code: 1 if something failed, 2
+// for wrong arguments.
+func run(ctx context.Context, args []string, out, progress io.Writer) int {
+	if len(args) > 0 && roles[args[0]] != nil {
+		if err := roles[args[0]](args[1:], out); err != nil {
+			fmt.Fprintf(progress, "bench %s: %v\n", args[0], err)
+			return 1
+		}
+		return 0
+	}
+	s, err := parseSettings(args, progress)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(progress, "bench:", err)
+		return 2
+	}
+	if err := compare(ctx, s, out, progress); err != nil {
+		fmt.Fprintln(progress, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// compare starts the upstream, measures the peers and prints the report, or
+// takes the profile.
+func compare(ctx context.Context, s *settings, out, progress io.Writer) error {
+	bed, err := newTestbed(ctx, s)
+	if err != nil {
+		return err
+	}
+	defer bed.close()
+	if s.pgo != "" {
+		return writeProfile(ctx, bed, s, progress)
+	}
+	peers, missing := findPeers(ctx, bed, s)
+	for _, m := range missing {
+		fmt.Fprintln(progress, "skipped:", m)
+	}
+	r := &recorder{failures: missing}
+	if err := measureRounds(ctx, bed, s, peers, r, progress); err != nil {
+		return err
+	}
+	writeReport(out, s, peers, r)
+	return r.failed
+}

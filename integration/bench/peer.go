@@ -1,0 +1,147 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+)
+
+// The names of the peers, in the order of the tables.
+const (
+	nameCosproxy     = "cosproxy"
+	nameBaseline     = "baseline"
+	nameLua          = "nginx+lua"
+	nameNginx        = "nginx"
+	nameReverseProxy = "reverseproxy"
+)
+
+// peer is a proxy to measure.
+type peer struct {
+	name   string
+	signs  bool
+	binary string // to state its size; "" for none of its own
+	// command is the program, which is to listen on addr and ask the upstream.
+	command func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error)
+}
+
+// findPeers returns the peers that run here, and why each other one does not.
+func findPeers(ctx context.Context, b *testbed, s *settings) (found []peer, missing []string) {
+	candidates := []func(context.Context, *testbed, *settings) (peer, error){
+		func(_ context.Context, _ *testbed, s *settings) (peer, error) {
+			return newCosproxy(nameCosproxy, s.cosproxy)
+		},
+		func(_ context.Context, _ *testbed, s *settings) (peer, error) {
+			return newCosproxy(nameBaseline, s.baseline)
+		},
+		newNginxLua,
+		newNginx,
+		func(context.Context, *testbed, *settings) (peer, error) { return newReverseProxy(), nil },
+	}
+	names := []string{nameCosproxy, nameBaseline, nameLua, nameNginx, nameReverseProxy}
+	for _, name := range s.peers {
+		if !slices.Contains(names, name) {
+			missing = append(missing, fmt.Sprintf("%s: there is no such peer", name))
+		}
+	}
+	for i, name := range names {
+		if len(s.peers) > 0 && !slices.Contains(s.peers, name) || name == nameBaseline && s.baseline == "" {
+			continue
+		}
+		p, err := candidates[i](ctx, b, s)
+		if err != nil {
+			missing = append(missing, fmt.Sprintf("%s: %v", name, err))
+			continue
+		}
+		found = append(found, p)
+	}
+	return found, missing
+}
+
+func newReverseProxy() peer {
+	return peer{
+		name: nameReverseProxy,
+		command: func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error) {
+			cmd := exec.CommandContext(ctx, b.self, nameReverseProxy, addr, b.url(t))
+			cmd.Env = []string{"SSL_CERT_FILE=" + b.cert} // see crypto/x509
+			return cmd, nil
+		},
+	}
+}
+
+// newCosproxy has cosproxy sign with a static key, with checksums and guards as
+// they are by default.
+func newCosproxy(name, binary string) (peer, error) {
+	if _, err := os.Stat(binary); err != nil {
+		return peer{}, fmt.Errorf("%w; build it or set -cosproxy", err)
+	}
+	return peer{
+		name: name, signs: true, binary: binary,
+		command: func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error) {
+			cmd := exec.CommandContext(ctx, binary)
+			cmd.Env = cosproxyEnv(b, t, addr)
+			return cmd, nil
+		},
+	}, nil
+}
+
+func cosproxyEnv(b *testbed, t transport, addr string) []string {
+	scheme := "http"
+	if t == overTLS {
+		scheme = "https"
+	}
+	return []string{
+		"COSPROXY_LISTEN=" + addr, "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_LOG_LEVEL=warn",
+		"COSPROXY_BUCKET=" + bucket, "COSPROXY_REGION=" + region,
+		"COSPROXY_PREFIXES=bench/*", "COSPROXY_ACTIONS=read,upload",
+		"COSPROXY_ALLOW_PREFIXES=bench/*", "COSPROXY_ALLOW_ACTIONS=read,upload", // a baseline may know other names
+		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=" + secretID, "TENCENTCLOUD_SECRET_KEY=" + secretKey, "TENCENTCLOUD_TOKEN=" + sessionToken,
+		"COSPROXY_ENDPOINT=" + scheme + "://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO=" + b.upstream[t],
+		"COSPROXY_CA_FILE=" + b.cert,
+	}
+}
+
+// start runs the peer and waits until it serves; it must sign if it claims to.
+func (p peer) start(ctx context.Context, b *testbed, t transport, env ...string) (*process, error) {
+	proc, err := p.launch(ctx, b, t, env...)
+	if err != nil {
+		return nil, err
+	}
+	if err := proc.awaitListener(ctx); err != nil {
+		proc.stop()
+		return nil, err
+	}
+	path := objectPath + "1024"
+	if p.signs {
+		path = signedPath
+	}
+	if _, err := getOnce(ctx, proc.addr, path); err != nil {
+		proc.stop()
+		return nil, errors.Join(err, errors.New(proc.lastLog()))
+	}
+	return proc, nil
+}
+
+// launch starts the process and does not wait for it.
+func (p peer) launch(ctx context.Context, b *testbed, t transport, env ...string) (*process, error) {
+	addr, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := p.command(ctx, b, t, addr)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(cmd.Env, env...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = stopTimeout
+	return startProcess(b, p.name, addr, cmd)
+}
+
+// timeoutFor is how long a transfer of n bytes may take.
+func timeoutFor(n int64) time.Duration { return 10*time.Second + time.Duration(n/(10<<20))*time.Second }

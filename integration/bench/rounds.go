@@ -1,0 +1,141 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// largeParallel are the numbers of large bodies at once.
+var largeParallel = []int{1, 8}
+
+var methods = []string{"GET", "PUT"}
+
+// measureRounds measures every peer once in each round, in an order that
+// changes. A peer that fails is recorded; only the end of ctx is an error.
+func measureRounds(ctx context.Context, b *testbed, s *settings, peers []peer, r *recorder, progress io.Writer) error {
+	order := slices.Clone(peers)
+	for round := range s.rounds {
+		for _, t := range s.transports {
+			rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+			for _, p := range order {
+				fmt.Fprintf(progress, "round %d of %d, %s: %s\n", round+1, s.rounds, t, p.name)
+				measurePeer(ctx, b, s, p, t, r)
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// measurePeer measures all cells of one peer over one transport. Each kind has a
+// process of its own, so that memory is not that of an earlier load.
+func measurePeer(ctx context.Context, b *testbed, s *settings, p peer, t transport, r *recorder) {
+	if s.measures("start") {
+		record(r, cell{kind: "start", transport: t}, p, func() (sample, error) { return measureStart(ctx, b, p, t) })
+	}
+	for _, todo := range [][]cell{smallCells(s, t), largeCells(s, t)} {
+		if len(todo) > 0 {
+			measureCells(ctx, b, s, p, todo, r)
+		}
+	}
+}
+
+func measureCells(ctx context.Context, b *testbed, s *settings, p peer, todo []cell, r *recorder) {
+	proc, err := p.start(ctx, b, todo[0].transport)
+	if err != nil {
+		r.fail(todo[0], p.name, err)
+		return
+	}
+	defer proc.stop()
+	for _, c := range todo {
+		record(r, c, p, func() (sample, error) { return measureCell(ctx, b, s, proc, c) })
+	}
+}
+
+func measureCell(ctx context.Context, b *testbed, s *settings, p *process, c cell) (sample, error) {
+	if c.kind == "small" {
+		return measureSmall(b, s, p, c)
+	}
+	return measureLarge(ctx, b, s, p, c)
+}
+
+func record(r *recorder, c cell, p peer, measure func() (sample, error)) {
+	v, err := measure()
+	if err != nil {
+		r.fail(c, p.name, err)
+		return
+	}
+	r.add(c, p.name, v)
+}
+
+// smallCells are those of a transport that are to be measured.
+func smallCells(s *settings, t transport) []cell {
+	var found []cell
+	for _, m := range methods {
+		for _, n := range s.connections {
+			if s.measures("small") {
+				found = append(found, cell{"small", t, m, n})
+			}
+		}
+	}
+	return found
+}
+
+// largeCells are those of a transport that are to be measured.
+func largeCells(s *settings, t transport) []cell {
+	var found []cell
+	for _, m := range methods {
+		for _, n := range largeParallel {
+			if s.measures("large") || s.only == "rss" && n > 1 {
+				found = append(found, cell{"large", t, m, n})
+			}
+		}
+	}
+	return found
+}
+
+// measureSmall drives the connections until they are warm, and then for the
+// duration of the settings.
+func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
+	load, err := newSmallLoad(p.addr, c.parallel, smallRequest(c.method, p.addr, b.pattern[:smallSize]))
+	if err != nil {
+		return sample{}, err
+	}
+	defer load.close()
+	if _, err := load.drive(s.duration / 5); err != nil {
+		return sample{}, err
+	}
+	return measured(p, func() (n, bytes int64, err error) {
+		n, err = load.drive(s.duration)
+		return n, n * smallSize, err
+	})
+}
+
+func measureLarge(ctx context.Context, b *testbed, s *settings, p *process, c cell) (sample, error) {
+	return measured(p, func() (n, bytes int64, err error) {
+		n = int64(c.parallel)
+		return n, n * s.size, largeLoad(ctx, b, p.addr, c.method, c.parallel, s.size)
+	})
+}
+
+// measured reads the clocks of the process around load, which returns how many
+// requests and bytes of bodies it moved.
+func measured(p *process, load func() (n, bytes int64, err error)) (sample, error) {
+	pids := p.pids()
+	resetPeak(pids)
+	cpu, start := cpuTime(pids), time.Now()
+	n, bytes, err := load()
+	return sample{
+		requests: n, bytes: bytes,
+		elapsed: time.Since(start), cpu: cpuTime(pids) - cpu,
+		peak: memory(pids, "VmHWM"),
+	}, err
+}

@@ -1,0 +1,113 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// cell is one measurement: what is done to each peer in each round.
+type cell struct {
+	kind      string // small, large or start
+	transport transport
+	method    string // GET or PUT; "" for start
+	parallel  int    // connections; 0 for start
+}
+
+func (c cell) String() string {
+	if c.kind == "start" {
+		return fmt.Sprintf("start, %s", c.transport)
+	}
+	return fmt.Sprintf("%s %s, %s, %d at once", c.kind, c.method, c.transport, c.parallel)
+}
+
+// sample is the result of a cell for one peer in one round. What the cell does
+// not measure is 0.
+type sample struct {
+	requests, bytes int64
+	elapsed, cpu    time.Duration
+	peak            int64 // resident bytes
+
+	coldStart time.Duration
+	idle      int64   // resident bytes
+	resumed   float64 // share of the TLS reconnections, 0 to 1
+}
+
+// recorder keeps the samples.
+type recorder struct {
+	samples  map[cell]map[string][]sample // by peer; one for each round
+	failures []string                     // for the report
+	failed   error                        // failures of cosproxy itself
+}
+
+func (r *recorder) add(c cell, name string, s sample) {
+	if r.samples == nil {
+		r.samples = make(map[cell]map[string][]sample)
+	}
+	if r.samples[c] == nil {
+		r.samples[c] = make(map[string][]sample)
+	}
+	r.samples[c][name] = append(r.samples[c][name], s)
+}
+
+// fail notes that a cell could not be measured in a round. Its figures of the
+// other rounds are not reported.
+func (r *recorder) fail(c cell, name string, err error) {
+	err = fmt.Errorf("%s: %v: %w", name, c, err)
+	r.failures = append(r.failures, err.Error())
+	if name == nameCosproxy {
+		r.failed = errors.Join(r.failed, err)
+	}
+}
+
+// A metric is a figure of a sample, such as CPU time per request.
+type metric func(s sample) float64
+
+func cpuPerRequest(s sample) float64  { return micros(s.cpu) / float64(s.requests) }
+func requestsPerSec(s sample) float64 { return float64(s.requests) / s.elapsed.Seconds() }
+func gigabytes(s sample) float64      { return float64(s.bytes) / s.elapsed.Seconds() / 1e9 }
+func cpuPerGiB(s sample) float64      { return s.cpu.Seconds() * (1 << 30) / float64(s.bytes) }
+func peakMiB(s sample) float64        { return float64(s.peak) / (1 << 20) }
+func coldStartMs(s sample) float64    { return micros(s.coldStart) / 1e3 }
+func idleMiB(s sample) float64        { return float64(s.idle) / (1 << 20) }
+func resumedPercent(s sample) float64 { return 100 * s.resumed }
+func micros(d time.Duration) float64  { return float64(d) / 1e3 }
+
+// median returns the metric's median over the rounds; ok is false if one of
+// them is missing.
+func (r *recorder) median(rounds int, c cell, name string, m metric) (v float64, ok bool) {
+	samples := r.samples[c][name]
+	if len(samples) < rounds {
+		return 0, false
+	}
+	values := make([]float64, rounds)
+	for i, s := range samples {
+		values[i] = m(s)
+	}
+	return median(values), true
+}
+
+// ratio is the median over the rounds of the metric divided by that of the peer
+// reference in the same round.
+func (r *recorder) ratio(rounds int, c cell, name, reference string, m metric) (v float64, ok bool) {
+	samples, base := r.samples[c][name], r.samples[c][reference]
+	if len(samples) < rounds || len(base) < rounds {
+		return 0, false
+	}
+	values := make([]float64, rounds)
+	for i := range samples {
+		values[i] = m(samples[i]) / m(base[i])
+	}
+	return median(values), true
+}
+
+// median of at least one value; between the two in the middle of an even
+// number.
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}

@@ -1,0 +1,86 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// sendPattern writes n bytes of the pattern from src without copying them.
+func sendPattern(c *net.TCPConn, src *os.File, n int64) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	sent := int64(0)
+	err = raw.Write(func(fd uintptr) bool {
+		for sent < n {
+			offset := sent % sourceSize
+			k, err := unix.Sendfile(int(fd), int(src.Fd()), &offset, int(min(n-sent, sourceSize-offset, 1<<20)))
+			if wait, err := retry(err); wait || err != nil {
+				failed = err
+				return !wait
+			}
+			sent += int64(max(k, 0))
+		}
+		return true
+	})
+	if err = errors.Join(err, failed); err == nil && sent < n {
+		return io.ErrShortWrite
+	}
+	return err
+}
+
+// discard takes n bytes from the socket without copying them.
+func discard(c *net.TCPConn, n int64) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) bool {
+		for n > 0 {
+			k, errno := truncated(fd, min(n, 4<<20))
+			if wait, err := retry(errno); wait || err != nil {
+				failed = err
+				return !wait
+			}
+			if errno == nil && k == 0 {
+				failed = io.ErrUnexpectedEOF
+				return true
+			}
+			n -= int64(k)
+		}
+		return true
+	})
+	return errors.Join(err, failed)
+}
+
+// truncated drops up to n bytes of what the socket has received: MSG_TRUNC of
+// tcp(7).
+func truncated(fd uintptr, n int64) (int, error) {
+	k, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, uintptr(n), unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(k), nil
+}
+
+// retry sorts the errors of a system call on a socket that does not block: wait
+// for it, call again (false, nil), or fail.
+func retry(err error) (wait bool, failed error) {
+	switch {
+	case err == nil, errors.Is(err, unix.EINTR):
+		return false, nil
+	case errors.Is(err, unix.EAGAIN):
+		return true, nil
+	}
+	return false, fmt.Errorf("socket: %w", err)
+}

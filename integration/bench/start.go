@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	idleTime    = 300 * time.Millisecond // before memory is read
+	reconnects  = 40                     // connections that the upstream closes
+	startPause  = 200 * time.Microsecond
+	warmRequest = objectPath + "1024"
+)
+
+// measureStart measures the time from the start of the process to its first
+// response from the upstream, the memory when it is idle after a few requests,
+// and over TLS how many reconnections resume a session.
+func measureStart(ctx context.Context, b *testbed, p peer, t transport) (sample, error) {
+	proc, err := p.launch(ctx, b, t)
+	if err != nil {
+		return sample{}, err
+	}
+	defer proc.stop()
+	var s sample
+	if s.coldStart, err = firstResponse(ctx, proc); err != nil {
+		return sample{}, err
+	}
+	for range 10 {
+		if _, err := getOnce(ctx, proc.addr, warmRequest); err != nil {
+			return sample{}, err
+		}
+	}
+	time.Sleep(idleTime)
+	s.idle = memory(proc.pids(), "VmRSS")
+	if t == overTLS {
+		s.resumed, err = measureResumption(ctx, b, proc)
+	}
+	return s, err
+}
+
+// firstResponse tries until the process serves.
+func firstResponse(ctx context.Context, p *process) (time.Duration, error) {
+	for {
+		_, err := getOnce(ctx, p.addr, warmRequest)
+		elapsed := time.Since(p.started)
+		if err == nil {
+			return elapsed, nil
+		}
+		select {
+		case <-p.exited:
+			return 0, fmt.Errorf("it exited at the start: %s", p.lastLog())
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		case <-time.After(startPause):
+		}
+		if elapsed > startTimeout {
+			return 0, fmt.Errorf("no response: %w: %s", err, p.lastLog())
+		}
+	}
+}
+
+// measureResumption has the upstream close each connection after one response.
+// It returns the share of handshakes that resumed a session.
+func measureResumption(ctx context.Context, b *testbed, p *process) (float64, error) {
+	handshakes, resumed, err := handshakeStats(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	for range reconnects {
+		if _, err := getOnce(ctx, p.addr, closePath); err != nil {
+			return 0, err
+		}
+	}
+	handshakesAfter, resumedAfter, err := handshakeStats(ctx, b)
+	if err != nil {
+		return 0, err
+	}
+	if handshakesAfter == handshakes {
+		return 0, errors.New("no reconnection")
+	}
+	return float64(resumedAfter-resumed) / float64(handshakesAfter-handshakes), nil
+}
+
+func handshakeStats(ctx context.Context, b *testbed) (handshakes, resumed int64, err error) {
+	body, err := getOnce(ctx, b.upstream[plain], statsPath)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = fmt.Sscan(string(body), &handshakes, &resumed)
+	return handshakes, resumed, err
+}

@@ -1,0 +1,167 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+// Paths that the upstream knows. Under objectPath a number is the length of the
+// object.
+const (
+	objectPath = "/bench/"
+	signedPath = "/bench/signed" // 403 without a signature
+	closePath  = "/bench/close"  // closes the connection after the response
+	statsPath  = "/stats"        // TLS handshakes, and how many resumed a session
+)
+
+// upstream is shaped like COS: its fields, its CRC-64. It speaks just enough
+// HTTP to cost little CPU itself: no chunked bodies, no pipelining.
+type upstream struct {
+	pattern       []byte
+	source        *os.File
+	small, stored []byte // responses to GET and PUT of smallSize bytes
+
+	handshakes, resumed atomic.Int64
+
+	mu   sync.Mutex
+	sums map[int64]string // CRC-64 by length
+}
+
+// runUpstream serves until standard input ends. It prints the addresses of
+// the plain and the TLS listener, separated by a blank.
+func runUpstream(args []string, out io.Writer) error {
+	if len(args) != 3 {
+		return errors.New("want CERT KEY SIZE")
+	}
+	debug.SetGCPercent(400)
+	cert, err := tls.LoadX509KeyPair(args[0], args[1])
+	if err != nil {
+		return err
+	}
+	u := &upstream{pattern: pattern(), sums: make(map[int64]string)}
+	if u.source, err = newSource(u.pattern); err != nil {
+		return err
+	}
+	size, err := strconv.ParseInt(args[2], 10, 64)
+	if err != nil {
+		return err
+	}
+	u.small = append(u.head(smallSize, smallSize, "keep-alive"), u.pattern[:smallSize]...)
+	u.stored = u.head(0, smallSize, "keep-alive")
+	u.sum(size) // takes a while, so not within a measurement
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	secure, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go u.accept(l, nil)
+	go u.accept(secure, &tls.Config{Certificates: []tls.Certificate{cert}, DynamicRecordSizingDisabled: true})
+	fmt.Fprintln(out, l.Addr(), secure.Addr())
+	_, err = io.Copy(io.Discard, os.Stdin)
+	return err
+}
+
+func (u *upstream) accept(l net.Listener, config *tls.Config) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		tcp, ok := c.(*net.TCPConn)
+		if !ok {
+			return
+		}
+		if config == nil {
+			go u.serve(&upstreamConn{Conn: tcp, tcp: tcp})
+			continue
+		}
+		go func() {
+			secure := tls.Server(tcp, config)
+			defer secure.Close()
+			if secure.Handshake() != nil {
+				return
+			}
+			u.handshakes.Add(1)
+			if secure.ConnectionState().DidResume {
+				u.resumed.Add(1)
+			}
+			u.serve(&upstreamConn{Conn: secure})
+		}()
+	}
+}
+
+// upstreamConn is a connection from a peer.
+type upstreamConn struct {
+	net.Conn
+	tcp *net.TCPConn // nil over TLS
+	r   *bufio.Reader
+}
+
+func (u *upstream) serve(c *upstreamConn) {
+	defer c.Close()
+	c.r = bufio.NewReaderSize(c.Conn, 16<<10)
+	for {
+		head, err := peekHead(c.r)
+		if err != nil {
+			return
+		}
+		req := parseRequest(head)
+		if _, err := c.r.Discard(len(head)); err != nil {
+			return
+		}
+		if err := u.respond(c, req); err != nil || req.path == closePath {
+			return
+		}
+	}
+}
+
+// peekHead waits for a complete head and returns it, still unread.
+func peekHead(r *bufio.Reader) ([]byte, error) {
+	for n := 1; ; n = r.Buffered() + 1 {
+		if _, err := r.Peek(n); err != nil {
+			return nil, err
+		}
+		b, err := r.Peek(r.Buffered())
+		if err != nil {
+			return nil, err
+		}
+		if end := headEnd(b); end > 0 {
+			return b[:end], nil
+		}
+	}
+}
+
+// request is what the upstream has to know of one.
+type request struct {
+	method, path   string
+	length         int64
+	expect, signed bool
+}
+
+func parseRequest(head []byte) request {
+	line, _, _ := strings.Cut(string(head), "\r")
+	method, rest, _ := strings.Cut(line, " ")
+	path, _, _ := strings.Cut(rest, " ")
+	return request{
+		method: method,
+		path:   path,
+		length: contentLength(head),
+		expect: field(head, "Expect") != "",
+		signed: strings.HasPrefix(field(head, "Authorization"), "q-sign-algorithm=sha1&"),
+	}
+}
