@@ -28,7 +28,7 @@ func moveLarge(ctx context.Context, b *testbed, addr, method string, size int64)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	head := fmt.Sprintf("%s %s%d HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n", method, objectPath, size, addr)
 	if method == "PUT" {
 		head += fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", size)
@@ -60,7 +60,7 @@ func getOnce(ctx context.Context, addr, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", path, addr); err != nil {
 		return nil, err
 	}

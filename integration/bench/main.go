@@ -14,9 +14,13 @@ import (
 )
 
 func main() {
+	if code, ok := runRole(os.Args[1:], os.Stdout, os.Stderr); ok {
+		os.Exit(code)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
 }
 
 // roles are the parts that this program plays as its own child process, by the
@@ -26,16 +30,21 @@ var roles = map[string]func(args []string, out io.Writer) error{
 	"reverseproxy": runReverseProxy,
 }
 
-// run is the whole program. It returns the exit code: 1 if something failed, 2
+// runRole plays the role that the arguments name, if any. A signal ends it.
+func runRole(args []string, out, errs io.Writer) (code int, ok bool) {
+	if len(args) == 0 || roles[args[0]] == nil {
+		return 0, false
+	}
+	if err := roles[args[0]](args[1:], out); err != nil {
+		fmt.Fprintf(errs, "bench %s: %v\n", args[0], err)
+		return 1, true
+	}
+	return 0, true
+}
+
+// run is the program itself. It returns the exit code: 1 if something failed, 2
 // for wrong arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
-	if len(args) > 0 && roles[args[0]] != nil {
-		if err := roles[args[0]](args[1:], out); err != nil {
-			fmt.Fprintf(progress, "bench %s: %v\n", args[0], err)
-			return 1
-		}
-		return 0
-	}
 	s, err := parseSettings(args, progress)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -62,7 +71,10 @@ func compare(ctx context.Context, s *settings, out, progress io.Writer) error {
 	if s.pgo != "" {
 		return writeProfile(ctx, bed, s, progress)
 	}
-	peers, missing := findPeers(ctx, bed, s)
+	peers, missing, err := findPeers(ctx, bed, s)
+	if err != nil {
+		return err
+	}
 	for _, m := range missing {
 		fmt.Fprintln(progress, "skipped:", m)
 	}

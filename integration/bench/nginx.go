@@ -30,7 +30,7 @@ type nginxData struct {
 	Root                                    bool     // the master runs as root
 	Lua                                     bool     // sign
 	Modules                                 []string // files to load
-	SecretID, SecretKey, Token              string
+	SecretID, SecretKey, Token              string   // with Lua
 }
 
 func newNginx(ctx context.Context, b *testbed, s *settings) (peer, error) {
@@ -48,18 +48,11 @@ func newNginxLua(ctx context.Context, b *testbed, s *settings) (peer, error) {
 	if err != nil {
 		return peer{}, err
 	}
-	out, err := exec.CommandContext(ctx, binary, "-V").CombinedOutput()
+	modules, err := installedLuaModules(ctx, binary)
 	if err != nil {
 		return peer{}, err
 	}
-	modules, err := luaModules(string(out), func(file string) bool {
-		_, err := os.Stat(file)
-		return err == nil
-	})
-	if err != nil {
-		return peer{}, err
-	}
-	return nginxPeer(ctx, b, nameLua, binary, nginxData{Lua: true, Modules: modules})
+	return nginxPeer(ctx, b, nameLua, binary, nginxData{Lua: true, Modules: modules, SecretID: secretID, SecretKey: secretKey, Token: sessionToken})
 }
 
 // nginxPeer has nginx test its configuration, so that a module that does not
@@ -89,7 +82,6 @@ func (d nginxData) write(b *testbed, name string, t transport, addr string) (str
 	d.Dir, d.Listen, d.Upstream, d.Host, d.CA = b.dir, addr, b.upstream[t], bucketHost, b.cert
 	d.Scheme, _, _ = strings.Cut(b.url(t), ":")
 	d.Root = os.Geteuid() == 0
-	d.SecretID, d.SecretKey, d.Token = secretID, secretKey, sessionToken
 	var text bytes.Buffer
 	if err := nginxTemplate.Execute(&text, d); err != nil {
 		return "", err
@@ -112,6 +104,17 @@ func findNginx(name string) (string, error) {
 		return found, nil
 	}
 	return "", err
+}
+
+func installedLuaModules(ctx context.Context, nginx string) ([]string, error) {
+	out, err := exec.CommandContext(ctx, nginx, "-V").CombinedOutput()
+	if err != nil {
+		return nil, err
+	}
+	return luaModules(string(out), func(file string) bool {
+		_, err := os.Stat(file)
+		return err == nil
+	})
 }
 
 var modulesPath = regexp.MustCompile(`--modules-path=(\S+)`)

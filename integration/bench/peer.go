@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The names of the peers, in the order of the tables.
+// The names of the peers.
 const (
 	nameCosproxy     = "cosproxy"
 	nameBaseline     = "baseline"
@@ -20,6 +20,9 @@ const (
 	nameNginx        = "nginx"
 	nameReverseProxy = "reverseproxy"
 )
+
+// peerNames are in the order of the tables.
+var peerNames = []string{nameCosproxy, nameBaseline, nameLua, nameNginx, nameReverseProxy}
 
 // peer is a proxy to measure.
 type peer struct {
@@ -30,37 +33,38 @@ type peer struct {
 	command func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error)
 }
 
-// findPeers returns the peers that run here, and why each other one does not.
-func findPeers(ctx context.Context, b *testbed, s *settings) (found []peer, missing []string) {
-	candidates := []func(context.Context, *testbed, *settings) (peer, error){
-		func(_ context.Context, _ *testbed, s *settings) (peer, error) {
-			return newCosproxy(nameCosproxy, s.cosproxy)
-		},
-		func(_ context.Context, _ *testbed, s *settings) (peer, error) {
-			return newCosproxy(nameBaseline, s.baseline)
-		},
-		newNginxLua,
-		newNginx,
-		func(context.Context, *testbed, *settings) (peer, error) { return newReverseProxy(), nil },
-	}
-	names := []string{nameCosproxy, nameBaseline, nameLua, nameNginx, nameReverseProxy}
-	for _, name := range s.peers {
-		if !slices.Contains(names, name) {
-			missing = append(missing, fmt.Sprintf("%s: there is no such peer", name))
-		}
-	}
-	for i, name := range names {
+// findPeers returns the peers that run here, and why others do not. A cosproxy
+// that is not there is an error.
+func findPeers(ctx context.Context, b *testbed, s *settings) (found []peer, missing []string, err error) {
+	for _, name := range peerNames {
 		if len(s.peers) > 0 && !slices.Contains(s.peers, name) || name == nameBaseline && s.baseline == "" {
 			continue
 		}
-		p, err := candidates[i](ctx, b, s)
-		if err != nil {
+		p, err := newPeer(ctx, b, s, name)
+		switch {
+		case err == nil:
+			found = append(found, p)
+		case name == nameCosproxy || name == nameBaseline:
+			return nil, nil, err
+		default:
 			missing = append(missing, fmt.Sprintf("%s: %v", name, err))
-			continue
 		}
-		found = append(found, p)
 	}
-	return found, missing
+	return found, missing, nil
+}
+
+func newPeer(ctx context.Context, b *testbed, s *settings, name string) (peer, error) {
+	switch name {
+	case nameCosproxy:
+		return newCosproxy(name, s.cosproxy)
+	case nameBaseline:
+		return newCosproxy(name, s.baseline)
+	case nameLua:
+		return newNginxLua(ctx, b, s)
+	case nameNginx:
+		return newNginx(ctx, b, s)
+	}
+	return newReverseProxy(), nil
 }
 
 func newReverseProxy() peer {
@@ -78,7 +82,7 @@ func newReverseProxy() peer {
 // they are by default.
 func newCosproxy(name, binary string) (peer, error) {
 	if _, err := os.Stat(binary); err != nil {
-		return peer{}, fmt.Errorf("%w; build it or set -cosproxy", err)
+		return peer{}, fmt.Errorf("%w; run make build, or set -%s", err, name)
 	}
 	return peer{
 		name: name, signs: true, binary: binary,

@@ -39,7 +39,7 @@ func measureRounds(ctx context.Context, b *testbed, s *settings, peers []peer, r
 // process of its own, so that memory is not that of an earlier load.
 func measurePeer(ctx context.Context, b *testbed, s *settings, p peer, t transport, r *recorder) {
 	if s.measures("start") {
-		record(r, cell{kind: "start", transport: t}, p, func() (sample, error) { return measureStart(ctx, b, p, t) })
+		record(r, cell{kind: "start", transport: t}, p, func() (sample, error) { return measureStart(ctx, b, s, p, t) })
 	}
 	for _, todo := range [][]cell{smallCells(s, t), largeCells(s, t)} {
 		if len(todo) > 0 {

@@ -77,6 +77,11 @@ func (s *settings) check() error {
 	if !slices.Contains([]string{"", "small", "large", "rss", "start"}, s.only) {
 		return fmt.Errorf("-only %s: want small, large, rss or start", s.only)
 	}
+	for _, name := range s.peers {
+		if !slices.Contains(peerNames, name) {
+			return fmt.Errorf("-peers %s: want some of %s", name, strings.Join(peerNames, ","))
+		}
+	}
 	return nil
 }
 

@@ -65,9 +65,9 @@ func newSmallLoad(addr string, n int, request []byte) (*smallLoad, error) {
 
 func (l *smallLoad) close() {
 	for _, c := range l.conns {
-		unix.Close(c.fd)
+		_ = unix.Close(c.fd)
 	}
-	unix.Close(l.epoll)
+	_ = unix.Close(l.epoll)
 }
 
 // drive sends requests for the time d and waits for the last responses. It
@@ -128,7 +128,7 @@ func dialLoad(addr *net.TCPAddr) (*loadConn, error) {
 	to := &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())}
 	err = errors.Join(unix.Connect(fd, to), unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1), unix.SetNonblock(fd, true))
 	if err != nil {
-		unix.Close(fd)
+		_ = unix.Close(fd)
 		return nil, err
 	}
 	return &loadConn{fd: fd}, nil

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	idleTime    = 300 * time.Millisecond // before memory is read
+	maxIdle     = 300 * time.Millisecond // before memory is read
 	reconnects  = 40                     // connections that the upstream closes
 	startPause  = 200 * time.Microsecond
 	warmRequest = objectPath + "1024"
@@ -19,7 +19,7 @@ const (
 // measureStart measures the time from the start of the process to its first
 // response from the upstream, the memory when it is idle after a few requests,
 // and over TLS how many reconnections resume a session.
-func measureStart(ctx context.Context, b *testbed, p peer, t transport) (sample, error) {
+func measureStart(ctx context.Context, b *testbed, set *settings, p peer, t transport) (sample, error) {
 	proc, err := p.launch(ctx, b, t)
 	if err != nil {
 		return sample{}, err
@@ -34,7 +34,7 @@ func measureStart(ctx context.Context, b *testbed, p peer, t transport) (sample,
 			return sample{}, err
 		}
 	}
-	time.Sleep(idleTime)
+	time.Sleep(min(maxIdle, set.duration))
 	s.idle = memory(proc.pids(), "VmRSS")
 	if t == overTLS {
 		s.resumed, err = measureResumption(ctx, b, proc)

@@ -96,13 +96,13 @@ func (b *testbed) url(t transport) string {
 
 func (b *testbed) close() {
 	if b.cmd != nil {
-		b.stdin.Close()
+		_ = b.stdin.Close()
 		_ = b.cmd.Wait()
 	}
 	if b.source != nil {
 		b.source.Close()
 	}
 	if b.dir != "" {
-		os.RemoveAll(b.dir)
+		_ = os.RemoveAll(b.dir)
 	}
 }

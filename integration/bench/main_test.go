@@ -1,0 +1,100 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test binary play the roles of the program.
+func TestMain(m *testing.M) {
+	if code, ok := runRole(os.Args[1:], os.Stdout, os.Stderr); ok {
+		os.Exit(code)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// build returns a cosproxy built with tags.
+func build(t *testing.T, tags string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cosproxy")
+	if out, err := exec.Command("go", "build", "-tags", tags, "-o", file, "cosproxy/cmd/cosproxy").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return file
+}
+
+// TestRun_Whole measures everything, very briefly.
+func TestRun_Whole(t *testing.T) {
+	var out, progress bytes.Buffer
+	code := run(t.Context(), []string{
+		"-cosproxy", build(t, ""), "-rounds", "1", "-duration", "5ms", "-size", "1M", "-connections", "1,4", "-markdown",
+	}, &out, &progress)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, &progress, &out)
+	}
+	for _, want := range []string{
+		"| 1 KiB GET, plain, 1 / 4 connections, CPU µs per request ", "| 1 KiB PUT, TLS, 1 / 4 connections, requests/s ",
+		"| 1 MiB PUT, TLS, one / eight at once, GB/s ", "| peak RSS MiB, 8 × 1 MiB, plain, GET / PUT ",
+		"| start to first response, plain, ms ", "| TLS reconnections resumed, % ", "| binary, MiB ", " cosproxy |", " reverseproxy |",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, &out)
+		}
+	}
+	if !strings.Contains(out.String(), nameLua) && !strings.Contains(progress.String(), "skipped: "+nameLua) {
+		t.Errorf("%s was neither measured nor named as missing:\n%s", nameLua, &progress)
+	}
+}
+
+func TestRun_Profile(t *testing.T) {
+	var out, progress bytes.Buffer
+	file := filepath.Join(t.TempDir(), "default.pgo")
+	code := run(t.Context(), []string{
+		"-cosproxy", build(t, "pgo"), "-pgo", file, "-rounds", "1", "-duration", "50ms", "-size", "1M", "-connections", "4",
+	}, &out, &progress)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s", code, &progress)
+	}
+	text, err := exec.Command("go", "tool", "pprof", "-top", file).CombinedOutput()
+	if err != nil || !strings.Contains(string(text), "cosproxy/proxy") {
+		t.Errorf("%v: the profile does not show package proxy:\n%s", err, text)
+	}
+}
+
+func TestRun_MissingPeers(t *testing.T) {
+	var out, progress bytes.Buffer
+	code := run(t.Context(), []string{
+		"-nginx", "/nowhere/nginx", "-cosproxy", "/nowhere/cosproxy", "-peers", "nginx,nginx+lua", "-rounds", "1", "-only", "small",
+	}, &out, &progress)
+	if code != 0 {
+		t.Errorf("exit code %d without nginx", code)
+	}
+	for _, name := range []string{nameNginx, nameLua} {
+		if !strings.Contains(progress.String(), "skipped: "+name+": ") || !strings.Contains(out.String(), "\n- "+name+": ") {
+			t.Errorf("%s is not named as missing:\n%s%s", name, &progress, &out)
+		}
+	}
+	if code := run(t.Context(), []string{"-cosproxy", "/nowhere/cosproxy"}, &out, &progress); code != 1 {
+		t.Errorf("exit code %d without a cosproxy", code)
+	}
+}
+
+func TestRun_Usage(t *testing.T) {
+	for _, args := range [][]string{
+		{"-only", "most"}, {"-tls", "maybe"}, {"-connections", "1,x"}, {"-connections", "0"}, {"-size", "1T"}, {"-size", "0"},
+		{"-peers", "haproxy"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-unknown"}, {"argument"},
+	} {
+		var progress bytes.Buffer
+		if code := run(t.Context(), args, &progress, &progress); code != 2 {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
