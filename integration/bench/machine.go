@@ -14,16 +14,27 @@ import (
 )
 
 // writeMachine says when, where and what was measured.
-func writeMachine(w io.Writer, s *settings) {
+func writeMachine(w io.Writer, s *settings, load string) {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		text = nil
 	}
-	fmt.Fprintf(w, "%s, %s, %d cores, cosproxy %s\n",
-		time.Now().Format(time.DateOnly), cpuModel(string(text)), runtime.NumCPU(), revision(s.cosproxy))
+	fmt.Fprintf(w, "%s, %s, %d cores, load average %s before, cosproxy %s\n",
+		time.Now().Format(time.DateOnly), cpuModel(string(text)), runtime.NumCPU(), load, revision(s.cosproxy))
 	if s.baseline != "" {
 		fmt.Fprintf(w, "baseline: cosproxy %s\n", revision(s.baseline))
 	}
+}
+
+// loadAverage is that of the last minute, as /proc/loadavg writes it. Figures
+// from a machine with more than a few tenths are not worth much.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	load, _, _ := strings.Cut(string(text), " ")
+	return load
 }
 
 // cpuModel is the name of the first CPU in /proc/cpuinfo.

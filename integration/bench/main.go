@@ -78,7 +78,7 @@ func compare(ctx context.Context, s *settings, out, progress io.Writer) error {
 	for _, m := range missing {
 		fmt.Fprintln(progress, "skipped:", m)
 	}
-	r := &recorder{failures: missing}
+	r := &recorder{failures: missing, load: loadAverage()}
 	if err := measureRounds(ctx, bed, s, peers, r, progress); err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ func TestRun_Whole(t *testing.T) {
 	var out, progress bytes.Buffer
 	code := run(t.Context(), []string{
 		"-cosproxy", build(t, ""), "-rounds", "1", "-duration", "5ms", "-size", "1M", "-connections", "1,4", "-markdown",
+		"-peers", "cosproxy,nginx+lua,reverseproxy",
 	}, &out, &progress)
 	if code != 0 {
 		t.Fatalf("exit code %d\n%s%s", code, &progress, &out)

@@ -21,7 +21,7 @@ type line struct {
 // writeReport prints the ratios, then the figures themselves, and what is
 // missing.
 func writeReport(w io.Writer, s *settings, peers []peer, r *recorder) {
-	writeMachine(w, s)
+	writeMachine(w, s, r.load)
 	lines := reportLines(s)
 	ratios := table{title: fmt.Sprintf("Ratios, medians of %d rounds", s.rounds), header: header(peers)}
 	figures := table{title: fmt.Sprintf("Figures, medians of %d rounds", s.rounds), header: header(peers)}

@@ -41,6 +41,7 @@ type recorder struct {
 	samples  map[cell]map[string][]sample // by peer; one for each round
 	failures []string                     // for the report
 	failed   error                        // failures of cosproxy itself
+	load     string                       // load average of the machine before the first round
 }
 
 func (r *recorder) add(c cell, name string, s sample) {
