@@ -1,74 +1,82 @@
 package integration_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// TestDependencies holds the direction of the dependencies. Below each package
-// stand the packages of this module that it may reach, itself left out.
+// TestDependencies holds the arrows between the packages of this module: what each
+// imports, tests left out.
 func TestDependencies(t *testing.T) {
-	may := map[string][]string{
-		"cosproxy/signer":              {},
-		"cosproxy/credcache":           {"cosproxy/credcache/smallfile", "cosproxy/signer"},
-		"cosproxy/credcache/smallfile": {},
-		"cosproxy/proxy":               {"cosproxy/signer"},
-		"cosproxy/proxy/http1":         {},
-		"cosproxy/cmd/cosproxy":        {"cosproxy/credcache", "cosproxy/credcache/smallfile", "cosproxy/proxy", "cosproxy/signer"},
-		"cosproxy/integration/cosemu":  {},
-		"cosproxy/cmd/cosemu":          {"cosproxy/integration/cosemu"},
-		"cosproxy/integration":         {},
-		"cosproxy/integration/bench":   {},
+	arrows := map[string]string{
+		"signer":                  "",
+		"credcache":               "credcache/smallfile signer",
+		"credcache/smallfile":     "",
+		"proxy":                   "proxy/guard proxy/http1 proxy/internal/coserr proxy/internal/cosreq proxy/internal/crc64 proxy/internal/formdata signer",
+		"proxy/guard":             "proxy/internal/coserr proxy/internal/cosreq",
+		"proxy/http1":             "",
+		"proxy/internal/coserr":   "",
+		"proxy/internal/cosreq":   "proxy/internal/coserr",
+		"proxy/internal/crc64":    "",
+		"proxy/internal/formdata": "proxy/internal/coserr",
+		"cmd/cosproxy":            "credcache credcache/smallfile proxy proxy/guard proxy/http1 signer",
+		"cmd/cosemu":              "integration/cosemu",
+		"integration":             "",
+		"integration/bench":       "",
+		"integration/cosemu":      "",
 	}
 	for _, pkg := range listPackages(t) {
-		allowed, known := may[pkg.ImportPath]
+		name := strings.TrimPrefix(pkg.ImportPath, "cosproxy/")
+		want, known := arrows[name]
 		if !known {
-			t.Errorf("%s is a new package; say here what it may import", pkg.ImportPath)
+			t.Errorf("%s is a new package; say here what it imports", name)
 			continue
 		}
-		for _, dep := range pkg.Deps {
-			if strings.HasPrefix(dep, "cosproxy/") && !slices.Contains(allowed, dep) {
-				t.Errorf("%s must not reach %s", pkg.ImportPath, dep)
+		var got []string
+		for _, path := range pkg.Imports {
+			if own, ok := strings.CutPrefix(path, "cosproxy/"); ok {
+				got = append(got, own)
 			}
 		}
-		if pkg.Doc == "" {
-			t.Errorf("%s has no package documentation", pkg.ImportPath)
+		if !slices.Equal(got, strings.Fields(want)) {
+			t.Errorf("%s imports %v, want [%s]", name, got, want)
 		}
-		if pkg.ImportPath == "cosproxy/signer" || pkg.ImportPath == "cosproxy/proxy/http1" {
+		if pkg.Doc == "" {
+			t.Errorf("%s has no package documentation", name)
+		}
+		if name == "signer" || name == "proxy/http1" {
 			onlyStandardLibrary(t, pkg)
 		}
 	}
 }
 
-// readsEnvironment finds where a program asks for a variable.
-var readsEnvironment = regexp.MustCompile(`\b(os|syscall)\.(Getenv|LookupEnv|Environ|ExpandEnv)\(`)
-
-// TestEnvironmentKnownInOnePlace: packages take Options; only the programs read
-// the environment.
+// TestEnvironmentKnownInOnePlace: packages take Options; only the programs know
+// variables and read the environment.
 func TestEnvironmentKnownInOnePlace(t *testing.T) {
 	found := make(map[string]bool)
 	for _, pkg := range listPackages(t) {
-		for _, file := range pkg.GoFiles {
-			text, err := os.ReadFile(filepath.Join(pkg.Dir, file))
+		program := strings.HasPrefix(pkg.ImportPath, "cosproxy/cmd/") || pkg.ImportPath == "cosproxy/integration/bench"
+		for _, name := range pkg.GoFiles {
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, filepath.Join(pkg.Dir, name), nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for n, line := range bytes.Split(text, []byte("\n")) {
-				if !readsEnvironment.Match(line) {
-					continue
+			ast.Inspect(file, func(n ast.Node) bool {
+				what := environmentUse(n)
+				found[pkg.ImportPath] = found[pkg.ImportPath] || what != ""
+				if what != "" && !program {
+					t.Errorf("%s: %s", files.Position(n.Pos()), what)
 				}
-				found[pkg.ImportPath] = true
-				if !strings.HasPrefix(pkg.ImportPath, "cosproxy/cmd/") {
-					t.Errorf("%s/%s:%d reads the environment: %s", pkg.ImportPath, file, n+1, line)
-				}
-			}
+				return true
+			})
 		}
 	}
 	for _, program := range []string{"cosproxy/cmd/cosproxy", "cosproxy/cmd/cosemu"} {
@@ -78,14 +86,31 @@ func TestEnvironmentKnownInOnePlace(t *testing.T) {
 	}
 }
 
+// environmentUse says how a piece of code uses the environment; empty if it does not.
+func environmentUse(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.BasicLit:
+		if n.Kind == token.STRING && strings.Contains(n.Value, "COSPROXY_") {
+			return "names a variable: " + n.Value
+		}
+	case *ast.SelectorExpr:
+		pkg, ok := n.X.(*ast.Ident)
+		reads := []string{"Getenv", "LookupEnv", "Environ", "ExpandEnv"}
+		if ok && (pkg.Name == "os" || pkg.Name == "syscall") && slices.Contains(reads, n.Sel.Name) {
+			return "reads the environment with " + pkg.Name + "." + n.Sel.Name
+		}
+	}
+	return ""
+}
+
 type goPackage struct {
-	ImportPath, Dir, Doc string
-	GoFiles, Deps        []string
+	ImportPath, Dir, Doc   string
+	GoFiles, Imports, Deps []string
 }
 
 func listPackages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,Doc,GoFiles,Deps", "cosproxy/...").Output()
+	out, err := exec.Command("go", "list", "-pgo=off", "-json=ImportPath,Dir,Doc,GoFiles,Imports,Deps", "cosproxy/...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

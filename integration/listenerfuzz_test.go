@@ -177,12 +177,8 @@ func (w *world) hear(t testing.TB, wire []byte, piece int) []cosemu.Request {
 	t.Helper()
 	before := w.emu.Stats().COSRequests
 	toCOS := newLine(w.emu)
-	p, err := proxy.New(proxy.Options{Transport: toCOS, Routes: w.routes})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.answer = converse(t, p, wire, piece)
-	toCOS.hangUp()
+	w.answer = converse(t, proxy.Options{Upstream: toCOS.upstream(), Routes: w.routes}, wire, piece)
+	toCOS.open.Wait()
 	all := w.emu.Requests()
 	arrived := all[len(all)-min(len(all), w.emu.Stats().COSRequests-before):]
 	w.changed = w.changed || slices.ContainsFunc(arrived, func(a cosemu.Request) bool {

@@ -44,7 +44,7 @@ func TestBadInput(t *testing.T) {
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for name, c := range map[string]struct{ request, status, code string }{
 		"unknown host":           {"GET /key HTTP/1.1\r\nHost: evil.example\r\n\r\n", "421", "MisdirectedRequest"},
-		"bad path escape":        {"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "InvalidRequest"},
+		"bad path escape":        {"GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "InvalidURI"},
 		"bad query escape":       {"GET /key?a=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", "400", "InvalidURI"},
 		"large header":           {"GET /key HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", "431", "RequestHeaderFieldsTooLarge"},
 		"two lengths":            {"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "400", "InvalidRequest"},

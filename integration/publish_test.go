@@ -3,7 +3,6 @@ package integration_test
 import (
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -33,12 +32,12 @@ func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, acti
 	if slices.Contains(actions, "name/cos:*") {
 		routePrefixes = []string{"*"}
 	}
-	handler, err := proxy.New(proxy.Options{
+	p, err := proxy.New(proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: actions, Prefixes: routePrefixes,
 			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, Prefixes: prefixes, Actions: words}),
 		}},
-		Transport: proxy.NewTransport(proxy.TransportOptions{ConnectTo: emu.COSAddr()}),
+		Upstream: proxy.Upstream{ConnectTo: emu.COSAddr()},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -47,9 +46,10 @@ func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, acti
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := proxy.NewServer(handler, proxy.ServerOptions{Logger: slog.New(slog.DiscardHandler)})
-	go func() { _ = server.Serve(proxy.Listener(l)) }()
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(p.Close)
+	server := p.NewServer(proxy.ServerOptions{})
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(server.Close)
 	return "http://" + l.Addr().String()
 }
 
@@ -173,7 +173,7 @@ func TestPresets_PublishNothing(t *testing.T) {
 				}
 				for _, set := range sets {
 					status, body := w.send(t, sidecar, set)
-					if status != http.StatusForbidden || allowed && !strings.Contains(body, "COSPROXY_ACTIONS") {
+					if status != http.StatusForbidden || allowed && !strings.Contains(body, "Actions") {
 						t.Errorf("%s by the sidecar, with %q: %d %s, want 403 that names the setting", w.name, set, status, body)
 					}
 				}

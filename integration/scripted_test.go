@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -74,33 +73,35 @@ func (l only) Accept() (net.Conn, error) {
 	}
 }
 
-func (l only) Close() error   { close(l.done); return nil }
+func (l only) Close() error {
+	select {
+	case <-l.done: // it is closed already
+	default:
+		close(l.done)
+	}
+	return nil
+}
+
 func (l only) Addr() net.Addr { return &net.TCPAddr{} }
 
 // line leads from the sidecar to the emulator. What the sidecar breaks off, it
 // watches until the emulator has noticed, so that what is stored then is all.
 type line struct {
-	*http.Transport
+	emu  *cosemu.Server
 	open sync.WaitGroup
 }
 
-func newLine(emu *cosemu.Server) *line {
-	l := &line{Transport: proxy.NewTransport(proxy.TransportOptions{ConnectTo: emu.COSAddr()})}
-	l.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-		c, err := new(net.Dialer).DialContext(ctx, "tcp", emu.COSAddr())
+func newLine(emu *cosemu.Server) *line { return &line{emu: emu} }
+
+func (l *line) upstream() proxy.Upstream {
+	return proxy.Upstream{ConnectTo: l.emu.COSAddr(), Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, "tcp", l.emu.COSAddr())
 		if err != nil {
 			return nil, err
 		}
 		l.open.Add(1)
 		return &lingering{Conn: c, gone: sync.OnceFunc(l.open.Done)}, nil
-	}
-	return l
-}
-
-// hangUp returns once the emulator has done all that it was asked for.
-func (l *line) hangUp() {
-	l.CloseIdleConnections()
-	l.open.Wait()
+	}}
 }
 
 type lingering struct {
@@ -119,23 +120,26 @@ func (c *lingering) Close() error {
 	return err
 }
 
-// converse gives bytes to the real server of a handler, and returns what it
-// answers. A panic of the handler's fails the test.
-func converse(t testing.TB, h http.Handler, wire []byte, piece int) string {
+// converse gives bytes to the real server of a proxy, and returns what it
+// answers. A panic fails the test.
+func converse(t testing.TB, o proxy.Options, wire []byte, piece int) string {
 	t.Helper()
 	var log syncBuffer
-	server := proxy.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		// net/http takes the end of what a client says for its leaving.
-		h.ServeHTTP(w, r.WithContext(context.WithoutCancel(r.Context())))
-	}), proxy.ServerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	p, err := proxy.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := p.NewServer(proxy.ServerOptions{})
 	l := only{make(chan net.Conn, 1), make(chan struct{})}
 	c := newScripted(wire, piece)
 	l.conn <- c
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(proxy.Listener(l)) })
+	serving.Go(func() { _ = server.Serve(l) })
 	<-c.ended
 	server.Close()
 	serving.Wait()
+	p.Close()
 	if text := log.String(); strings.Contains(text, "panic") {
 		t.Errorf("%q: %s", wire, text)
 	}

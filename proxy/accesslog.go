@@ -6,57 +6,84 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/coserr"
 )
 
-// statusClientGone is logged when the client left before an answer, as nginx
+// statusClientGone is logged when the client left before a response, as nginx
 // does; it is never sent.
 const statusClientGone = 499
 
-// finish writes the access line and the metrics of one exchange.
-func (p *Proxy) finish(x *exchange) {
-	elapsed := time.Since(x.start)
-	if x.status == 0 {
-		x.status = statusClientGone
+// reporter logs and counts results.
+type reporter struct {
+	log         *slog.Logger
+	metrics     *metrics
+	settingName func(Setting) string
+}
+
+// report writes the access line and the metrics of one request.
+func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
+	elapsed := time.Since(res.start)
+	if res.status == 0 {
+		res.status = statusClientGone
 	}
-	p.metrics.observe(x, elapsed)
+	r.metrics.observe(res, elapsed, x.Body.Count(), res.bytesOut)
 
 	level := slog.LevelInfo
-	if x.err != nil && !isClientFault(x.err) {
+	if res.err != nil && !isClientFault(res.err) {
 		level = slog.LevelError
 	}
 	ctx := context.Background()
-	if !p.log.Enabled(ctx, level) {
+	if !r.log.Enabled(ctx, level) {
 		return
+	}
+	if res.route == "" { // it got no further
+		res.key = req.key()
 	}
 	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs,
-		slog.String("method", x.r.Method),
-		slog.String("route", x.routeName()),
-		slog.String("key", shown(x.target.op.key)),
-		slog.String("action", x.target.op.action),
-		slog.Int("status", x.status),
-		slog.Int64("bytes_in", x.upload.count.Load()),
-		slog.Int64("bytes_out", x.bytesOut),
+		slog.String("method", string(x.Request.Method)),
+		slog.String("route", res.route),
+		slog.String("key", coserr.Truncate(res.key)),
+		slog.String("action", res.action),
+		slog.Int("status", res.status),
+		slog.Int64("bytes_in", x.Body.Count()),
+		slog.Int64("bytes_out", res.bytesOut),
 		slog.Float64("duration_ms", float64(elapsed.Microseconds())/1000),
-		slog.String("request_id", x.requestID),
+		slog.String("request_id", res.requestID),
 	)
-	if x.err != nil {
-		attrs = append(attrs, slog.String("error", x.err.Error()))
+	if res.err != nil {
+		attrs = append(attrs, slog.String("error", describe(res.err, r.settingName)))
 	}
-	p.log.LogAttrs(ctx, level, "request", attrs...)
+	r.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// describe is the text of an error, with the names that the operator knows.
+func describe(err error, settingName func(Setting) string) string {
+	var own *coserr.Error
+	if errors.As(err, &own) {
+		return own.Describe(settingName)
+	}
+	return err.Error()
+}
+
+// cause is why the exchange ended, if it did, since then err is only how that
+// showed.
+func cause(x *http1.Exchange, err error) error {
+	if ended := context.Cause(x.Context()); ended != nil {
+		return ended
+	}
+	return err
 }
 
 // isClientFault tells what the client did from what needs an operator.
 func isClientFault(err error) bool {
-	var gone errClient
-	var answer *Error
-	return errors.As(err, &gone) || errors.Is(err, context.Canceled) || errors.As(err, &answer) && answer.Status < http.StatusInternalServerError
-}
-
-// routeName is the route's name, empty if the request did not get as far.
-func (x *exchange) routeName() string {
-	if x.target.route == nil {
-		return ""
+	if errors.Is(err, http1.ErrServerClosed) {
+		return false
 	}
-	return x.target.route.Name
+	var client *clientError
+	var own *coserr.Error
+	return errors.As(err, &client) || errors.Is(err, http1.ErrClientGone) || errors.Is(err, context.Canceled) ||
+		errors.As(err, &own) && own.Status < http.StatusInternalServerError
 }

@@ -46,7 +46,7 @@ func TestRequestsWaitForTheirTurn(t *testing.T) {
 
 		rep := r.ask(t).reply("GET") // at once
 		doc := rep.cosError(t)
-		if rep.status != http.StatusServiceUnavailable || doc.Code != "SlowDown" || rep.header.Get("Retry-After") != "1" || !strings.Contains(doc.Message, "COSPROXY_MAX_REQUESTS") {
+		if rep.status != http.StatusServiceUnavailable || doc.Code != "SlowDown" || rep.header.Get("Retry-After") != "1" || !strings.Contains(doc.Message, "Limits.Requests") {
 			t.Errorf("the third got\n%s%s", rep.head, rep.body)
 		}
 

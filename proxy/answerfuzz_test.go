@@ -2,220 +2,187 @@ package proxy_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
-	"errors"
 	"fmt"
-	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	cos "github.com/tencentyun/cos-go-sdk-v5"
 
 	"cosproxy/proxy"
 )
 
-// answering is an upstream in memory whose answers are made up.
-type answering struct {
-	answer func(n int, r *http.Request) *http.Response
-	asked  []*http.Request
-	bodies []*tracked
+// scripted is a proxy in a synctest bubble whose COS gives made-up responses.
+type scripted struct {
+	*rig
+	asked int          // requests so far
+	open  atomic.Int64 // connections to COS
 }
 
-func (a *answering) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		if _, err := io.Copy(io.Discard, r.Body); err != nil {
-			return nil, err
-		}
-	}
-	a.asked = append(a.asked, r)
-	resp := a.answer(len(a.asked)-1, r)
-	body := &tracked{Reader: resp.Body}
-	a.bodies = append(a.bodies, body)
-	resp.Body, resp.Request = body, r
-	if resp.ContentLength >= 0 {
-		resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
-	}
-	resp.Header.Set("X-Cos-Request-Id", "id")
-	return resp, nil
-}
-
-// tracked remembers whether a body was closed.
-type tracked struct {
-	io.Reader
-	closed bool
-}
-
-func (b *tracked) Close() error { b.closed = true; return nil }
-
-// endsWith is a body that ends with an error, or with none if that is io.EOF.
-func endsWith(text string, err error) io.ReadCloser {
-	return io.NopCloser(io.MultiReader(strings.NewReader(text), errorReader{err}))
-}
-
-type errorReader struct{ err error }
-
-func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
-
-// bounded takes no more bytes than were announced, as net/http's server does.
-type bounded struct{ *httptest.ResponseRecorder }
-
-func (b bounded) Write(p []byte) (int, error) {
-	announced, err := strconv.Atoi(b.Header().Get("Content-Length"))
-	if err == nil && b.Body.Len()+len(p) > announced {
-		return 0, http.ErrContentLength
-	}
-	return b.ResponseRecorder.Write(p)
-}
-
-// ask has the proxy serve a request with the upstream behind it. broken says that
-// the client's connection was broken.
-func (a *answering) ask(t *testing.T, k *keys, r *http.Request) (w *httptest.ResponseRecorder, broken bool) {
+// startScripted starts a proxy. script returns the response to the n-th request, from
+// 0, and whether the connection ends with it.
+func startScripted(t *testing.T, script func(n int, a *arrival) (response string, end bool)) *scripted {
 	t.Helper()
-	p, err := proxy.New(proxy.Options{Transport: a, Routes: []proxy.Route{{
-		Bucket: bucket, Region: region, Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: k,
-	}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w = httptest.NewRecorder()
-	defer func() {
-		if v := recover(); v != nil {
-			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-				panic(v)
+	s := &scripted{}
+	var mu sync.Mutex
+	s.rig = start(t, setup{
+		inMemory: true,
+		keys:     newKeys(2),
+		handle: func(a *arrival) {
+			if a.readBody() != nil {
+				return
 			}
-			broken = true
-		}
-		for i, body := range a.bodies {
-			if !body.closed {
-				t.Errorf("the body of answer %d was not closed", i)
+			mu.Lock()
+			n := s.asked
+			s.asked++
+			response, end := script(n, a)
+			mu.Unlock()
+			a.answer(response)
+			if end {
+				a.conn.Close()
 			}
-		}
-	}()
-	p.ServeHTTP(bounded{w}, r)
-	return w, false
+		},
+		options: func(o *proxy.Options) {
+			o.Logger, o.Registerer = nil, nil
+			dial := o.Upstream.Dial
+			o.Upstream.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+				c, err := dial(ctx, network, address)
+				if err != nil {
+					return nil, err
+				}
+				s.open.Add(1)
+				return &openConn{Conn: c, open: &s.open}, nil
+			}
+		},
+	})
+	return s
 }
+
+// openConn is a connection that counts until it is closed.
+type openConn struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+// Close implements net.Conn.
+func (c *openConn) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// ask sends a request, and wants no connection to COS to be left when all is over.
+func (s *scripted) ask(t *testing.T, method, body string) reply {
+	t.Helper()
+	c := s.dial(t)
+	_ = c.SetDeadline(time.Now().Add(time.Hour))
+	raw := method + " /k HTTP/1.1\r\nHost: localhost\r\n"
+	if body != "" {
+		raw += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	}
+	c.send(raw + "\r\n" + body)
+	rep := c.reply(method)
+	c.Close()
+	s.drained(t)
+	s.proxy.Close()
+	synctest.Wait()
+	if n := s.open.Load(); n != 0 {
+		t.Errorf("%d connections to COS were not closed", n)
+	}
+	return rep
+}
+
+// isOwn reports whether a response is an error of the proxy's own.
+func (rep reply) isOwn() bool { return rep.header.Get("Server") == "cosproxy" }
 
 var (
 	contentRange = regexp.MustCompile(`^bytes ([0-9]{1,9})-([0-9]{1,9})/([0-9]{1,9})$`)
 	askedRange   = regexp.MustCompile(`^bytes=([0-9]+)-([0-9]+)$`)
 )
 
-// FuzzResume breaks off a download, and answers the questions for the rest with
-// anything. The client gets the bytes of the object that it has asked for, at their
-// places, or its connection is broken; nothing of another answer, and no end that
-// looks like one.
-func FuzzResume(f *testing.F) {
-	const etag = `"e1"`
-	honest := "bytes 10-63/64"
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(54), false, uint8(1), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(5), true, uint8(1), "")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(5), true, uint8(200), "1")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(0), true, uint8(200), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(255), false, uint8(1), "ok") // more than was asked for
-	f.Add(uint8(5), uint8(20), etag, uint8(5), uint16(206), etag, "bytes 10-20/64", uint8(11), false, uint8(1), "ok")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
-	f.Add(uint8(0), uint8(255), etag, uint8(64), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(200), etag, "", uint8(64), false, uint8(1), "")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), `"e2"`, honest, uint8(54), false, uint8(1), "")
-	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), "", honest, uint8(54), false, uint8(1), "")
-	f.Add(uint8(0), uint8(255), "W/"+etag, uint8(10), uint16(206), "W/"+etag, honest, uint8(54), false, uint8(1), "ok")
-	for _, other := range []string{
-		"bytes 0-63/64", "bytes 10-62/64", "bytes 11-63/64", "bytes 10-63/65", "bytes 10-63/*", "bytes */64", "bytes 10-63", "Bytes 10-63/64",
-		"bytes=10-63/64", "bytes 10-63/64, bytes 0-1/64", "bytes +10-63/64", "bytes 10-63/18446744073709551680", "bytes -10-63/64", "bytes 010-063/064",
-	} {
-		f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, other, uint8(54), false, uint8(1), "")
-	}
-	for _, status := range []uint16{100, 204, 301, 304, 403, 404, 412, 416, 500, 503} {
-		f.Add(uint8(0), uint8(255), etag, uint8(10), status, etag, honest, uint8(54), false, uint8(3), "ok")
-	}
-	var all [64]byte
-	for i := range all {
-		all[i] = byte('0' + i)
-	}
-	object := string(all[:])
-	f.Fuzz(func(t *testing.T, from, to uint8, etag1 string, cut uint8, status uint16, etag2, range2 string, give uint8, clean bool, times uint8, sum string) {
-		synctest.Test(t, func(t *testing.T) {
-			want, code := object, http.StatusOK
-			if from <= to && int(to) < len(object) {
-				want, code = object[from:int(to)+1], http.StatusPartialContent
-			} else {
-				from = 0
-			}
-			right := strconv.FormatUint(crc(object), 10)
-			if sum == "ok" {
-				sum = right
-			}
-			a := &answering{}
-			a.answer = func(n int, r *http.Request) *http.Response {
-				h := http.Header{"Etag": {etag1}, "X-Cos-Hash-Crc64ecma": {sum}}
-				if n == 0 {
-					if code == http.StatusPartialContent {
-						h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, len(object)))
-					}
-					text := want[:min(int(cut), len(want))]
-					return &http.Response{StatusCode: code, Header: h, ContentLength: int64(len(want)), Body: endsWith(text, endOf(text, want))}
-				}
-				first, last := checkContinuation(t, r, etag1, int(from)+len(want)-1)
-				rest := object[first : last+1]
-				if n > int(times) {
-					h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", first, last, len(object)))
-					return &http.Response{StatusCode: http.StatusPartialContent, Header: h, ContentLength: int64(len(rest)), Body: endsWith(rest, io.EOF)}
-				}
-				h["Etag"], h["Content-Range"] = []string{etag2}, []string{range2}
-				text := strings.Repeat("\xff", int(give))
-				if status == http.StatusPartialContent && etag1 == etag2 && isRange(range2, first, last, len(object)) {
-					text = (rest + text)[:give] // who says that it is the rest, means it
-				}
-				resp := &http.Response{StatusCode: int(status), Header: h, ContentLength: int64(len(rest)), Body: endsWith(text, endOf(text, rest))}
-				if clean {
-					resp.ContentLength, resp.Body = -1, endsWith(text, io.EOF)
-				}
-				return resp
-			}
-			w, broken := a.ask(t, newKeys(2), httptest.NewRequest(http.MethodGet, "http://localhost/k", nil))
-			got := w.Body.String()
-			if !strings.HasPrefix(want, got) || w.Code != code || !broken && got != want {
-				t.Errorf("got %d %q (broken: %t), want %d %q", w.Code, got, broken, code, want)
-			}
-			n, err := strconv.ParseUint(sum, 10, 64)
-			if wrong := err == nil && n != crc(object) && code == http.StatusOK; wrong && (!broken || got == want) {
-				t.Errorf("got all of the object, whose checksum %s is not %s", right, sum)
-			}
-			if len(a.asked) > int(times)+20 && len(a.asked) > 120 {
-				t.Errorf("asked %d times", len(a.asked))
-			}
-		})
-	})
+// download is a made-up download that breaks off, and the responses to the requests for
+// the rest.
+type download struct {
+	t        *testing.T
+	object   string
+	first    int    // of the object, that the client gets
+	want     string // that the client gets
+	code     int
+	cut      int // bytes of the first response
+	etag     string
+	checksum string
+
+	times     int // responses for the rest that are made up
+	status    int
+	restETag  string
+	restRange string
+	give      int  // bytes of such a response
+	cleanly   bool // it ends as its framing says: chunked, or with the connection if give is even
 }
 
-// endOf is how a connection ends on which text has come, where all was announced.
-func endOf(text, all string) error {
-	if len(text) < len(all) {
-		return io.ErrUnexpectedEOF
+// respond is the script.
+func (d *download) respond(n int, a *arrival) (response string, end bool) {
+	fields := "ETag: " + d.etag + "\r\nx-cos-hash-crc64ecma: " + d.checksum + "\r\n"
+	if n == 0 || !isValue(d.etag) || !isValue(d.checksum) { // the head was refused, and the request sent again
+		if d.code == http.StatusPartialContent {
+			fields += fmt.Sprintf("Content-Range: bytes %d-%d/%d\r\n", d.first, d.first+len(d.want)-1, len(d.object))
+		}
+		text := d.want[:min(d.cut, len(d.want))]
+		return rawHead(d.code, fields+length(d.want)) + text, len(text) < len(d.want)
 	}
-	return io.EOF
+	first, last, ok := d.checkContinuation(a)
+	if !ok {
+		return "", true
+	}
+	rest := d.object[first : last+1]
+	if n > d.times {
+		fields += fmt.Sprintf("Content-Range: bytes %d-%d/%d\r\n", first, last, len(d.object))
+		return rawHead(http.StatusPartialContent, fields+length(rest)) + rest, false
+	}
+	fields = "ETag: " + d.restETag + "\r\nx-cos-hash-crc64ecma: " + d.checksum + "\r\nContent-Range: " + d.restRange + "\r\n"
+	text := strings.Repeat("\xff", d.give)
+	if d.status == http.StatusPartialContent && d.etag == d.restETag && isRange(d.restRange, first, last, len(d.object)) {
+		text = (rest + text)[:d.give] // a response that says it is the rest is the rest
+	}
+	switch {
+	case !d.cleanly: // behind a longer one are bytes of no response
+		return rawHead(d.status, fields+length(rest)) + text, len(text) < len(rest) || d.status != http.StatusPartialContent
+	case d.give%2 == 0:
+		return rawHead(d.status, fields) + text, true
+	}
+	return rawHead(d.status, fields+"Transfer-Encoding: chunked\r\n") + chunk(text), d.status != http.StatusPartialContent
 }
 
-// checkContinuation wants a signed question for the rest of the same object, and
-// returns which bytes it is for.
-func checkContinuation(t *testing.T, r *http.Request, etag string, end int) (first, last int) {
-	t.Helper()
-	parts := askedRange.FindStringSubmatch(r.Header.Get("Range"))
-	if parts == nil || !strings.HasPrefix(etag, `"`) || !slices.Equal(r.Header["If-Match"], []string{etag}) || r.Header.Get("Authorization") == "" {
-		t.Fatalf("asked for the rest with %v, after %q", r.Header, etag)
+// length is the field for a body.
+func length(body string) string { return fmt.Sprintf("Content-Length: %d\r\n", len(body)) }
+
+// checkContinuation wants a request for the rest of the same object, whose signature
+// the rig checks, and returns which bytes it is for.
+func (d *download) checkContinuation(a *arrival) (first, last int, ok bool) {
+	end := d.first + len(d.want) - 1
+	h := a.wire()
+	parts := askedRange.FindStringSubmatch(h.Get("Range"))
+	if parts == nil || !strings.HasPrefix(d.etag, `"`) || !slices.Equal(h["If-Match"], []string{d.etag}) {
+		d.t.Errorf("the rest was asked for, after the entity tag %q, with\n%s", d.etag, a.head)
+		return 0, 0, false
 	}
 	first, _ = strconv.Atoi(parts[1])
 	last, _ = strconv.Atoi(parts[2])
-	if first > last || last != end {
-		t.Fatalf("asked for %s, up to %d", r.Header["Range"], end)
+	if first < d.first || first > last || last != end {
+		d.t.Errorf("%s was asked for, up to %d", h["Range"], end)
+		return 0, 0, false
 	}
-	return first, last
+	return first, last, true
 }
 
 func isRange(text string, first, last, size int) bool {
@@ -231,9 +198,126 @@ func isRange(text string, first, last, size int) bool {
 	return true
 }
 
-// FuzzRefusal answers with anything, XML or not. The client gets COS's last answer
-// as it is or an error of the proxy's own, after a bounded number of attempts; no
-// key is given up but for an answer that blames it.
+// FuzzResume breaks off a download, and responds with anything to the requests for the
+// rest. The client gets the bytes of the object that it has asked for, at their places,
+// or its connection is broken, or, if no byte has come, an error of the proxy's own;
+// nothing of another response, and no end that looks like one.
+//
+// What cannot be on the wire is as near to it as can be: a line end in a field is a
+// full stop, and a status is written as it is, with three digits at least.
+func FuzzResume(f *testing.F) {
+	const etag = `"e1"`
+	honest := "bytes 10-63/64"
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(54), false, uint8(1), "ok")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(5), true, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(6), true, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(5), true, uint8(200), "1")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(0), true, uint8(200), "ok")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(255), false, uint8(1), "ok") // more than was asked for
+	f.Add(uint8(5), uint8(20), etag, uint8(5), uint16(206), etag, "bytes 10-20/64", uint8(11), false, uint8(1), "ok")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
+	f.Add(uint8(0), uint8(255), etag, uint8(64), uint16(206), etag, honest, uint8(54), false, uint8(1), "1")
+	f.Add(uint8(0), uint8(255), etag, uint8(0), uint16(206), `"e2"`, honest, uint8(54), false, uint8(1), "ok")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(200), etag, "", uint8(64), false, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), `"e2"`, honest, uint8(54), false, uint8(1), "")
+	f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), "", honest, uint8(54), false, uint8(1), "")
+	f.Add(uint8(0), uint8(255), "W/"+etag, uint8(10), uint16(206), "W/"+etag, honest, uint8(54), false, uint8(1), "ok")
+	for _, other := range []string{
+		"bytes 0-63/64", "bytes 10-62/64", "bytes 11-63/64", "bytes 10-63/65", "bytes 10-63/*", "bytes */64", "bytes 10-63", "Bytes 10-63/64",
+		"bytes=10-63/64", "bytes 10-63/64, bytes 0-1/64", "bytes +10-63/64", "bytes 10-63/18446744073709551680", "bytes -10-63/64", "bytes 010-063/064",
+	} {
+		f.Add(uint8(0), uint8(255), etag, uint8(10), uint16(206), etag, other, uint8(54), false, uint8(1), "")
+	}
+	for _, status := range []uint16{99, 100, 101, 204, 301, 304, 403, 404, 412, 416, 500, 503, 1206} {
+		f.Add(uint8(0), uint8(255), etag, uint8(10), status, etag, honest, uint8(54), false, uint8(3), "ok")
+	}
+	var all [64]byte
+	for i := range all {
+		all[i] = byte('0' + i)
+	}
+	object := string(all[:])
+	f.Fuzz(func(t *testing.T, from, to uint8, etag1 string, cut uint8, status uint16, etag2, range2 string, give uint8, clean bool, times uint8, sum string) {
+		synctest.Test(t, func(t *testing.T) {
+			d := &download{
+				t: t, object: object, want: object, code: http.StatusOK, cut: int(cut), etag: wireValue(etag1), checksum: wireValue(sum),
+				times: int(times), status: int(status), restETag: wireValue(etag2), restRange: wireValue(range2), give: int(give), cleanly: clean,
+			}
+			if from <= to && int(to) < len(object) {
+				d.first, d.want, d.code = int(from), object[from:int(to)+1], http.StatusPartialContent
+			}
+			if sum == "ok" {
+				d.checksum = strconv.FormatUint(crc(object), 10)
+			}
+			s := startScripted(t, d.respond)
+			rep := s.ask(t, http.MethodGet, "")
+			d.checkReply(t, rep)
+			if s.asked > int(times)+20 && s.asked > 120 {
+				t.Errorf("asked %d times", s.asked)
+			}
+		})
+	})
+}
+
+func (d *download) checkReply(t *testing.T, rep reply) {
+	t.Helper()
+	if rep.isOwn() {
+		if rep.status < http.StatusInternalServerError || rep.err != nil {
+			t.Errorf("got the error\n%s%s (%v)", rep.head, rep.body, rep.err)
+		}
+		return
+	}
+	if !strings.HasPrefix(d.want, rep.body) || rep.status != d.code || rep.err == nil && rep.body != d.want {
+		t.Errorf("got %d %q (%v), want %d %q", rep.status, rep.body, rep.err, d.code, d.want)
+	}
+	n, err := strconv.ParseUint(d.checksum, 10, 64)
+	wrong := err == nil && n != crc(d.object) && d.code == http.StatusOK && !strings.HasPrefix(d.etag, "W/")
+	if wrong && (rep.err == nil || rep.body == d.want) {
+		t.Errorf("got all of the object, whose checksum is not %d", n)
+	}
+}
+
+// refusals are made-up responses that may blame the credentials: the first and all
+// others.
+type refusals struct {
+	method string // of the client
+	status [2]int
+	body   [2]string
+	date   string
+	form   uint8  // how bodies are framed: by length, chunked, or cut off
+	last   string // body for method
+}
+
+// respond is the script. A response whose status has no body gets none on the wire.
+func (r *refusals) respond(n int, a *arrival) (response string, end bool) {
+	i := min(n, 1)
+	status, body := r.status[i], r.body[i]
+	fields, coded := "Date: "+r.date+"\r\n", body
+	switch {
+	case status < 200:
+		coded, body = "", "" // the next is another response, or the connection ends
+	case a.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified:
+		fields += length(body)
+		coded, body = "", ""
+	case r.form%3 == 1:
+		fields += "Transfer-Encoding: chunked\r\n"
+		coded = chunk(body)
+	case r.form%3 == 2 && body != "":
+		fields += length(body)
+		body = body[:len(body)/2]
+		coded, end = body, true
+	default:
+		fields += length(body)
+	}
+	if a.Method == r.method {
+		r.last = body
+	}
+	return rawHead(status, fields) + coded, end || status < 200 || status > 999
+}
+
+// FuzzRefusal responds with anything, XML or not. The client gets COS's last response
+// as it is or an error of the proxy's own, after a bounded number of attempts; no key
+// is given up but for a response that blames it. What cannot be on the wire is as in
+// FuzzResume.
 func FuzzRefusal(f *testing.F) {
 	doc := func(code, message string) string {
 		return "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n<Code>" + code + "</Code><Message>" + message + "</Message></Error>"
@@ -252,49 +336,28 @@ func FuzzRefusal(f *testing.F) {
 	f.Add(uint8(0), uint16(503), doc("SlowDown", ""), date, uint8(2), uint16(500), "")
 	f.Add(uint8(0), uint16(101), "", date, uint8(2), uint16(99), "")
 	f.Add(uint8(1), uint16(101), "0", date, uint8(2), uint16(99), "0")
+	f.Add(uint8(2), uint16(204), "x", date, uint8(0), uint16(304), "x")
+	f.Add(uint8(0), uint16(304), "x", "", uint8(1), uint16(200), "ok")
 	methods := []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPost}
 	f.Fuzz(func(t *testing.T, method uint8, status1 uint16, body1, date string, form uint8, status2 uint16, body2 string) {
 		synctest.Test(t, func(t *testing.T) {
-			k := newKeys(2)
-			name, last := methods[int(method)%len(methods)], ""
-			a := &answering{}
-			a.answer = func(n int, r *http.Request) *http.Response {
-				status, body := status1, body1
-				if n > 0 {
-					status, body = status2, body2
-				}
-				resp := &http.Response{StatusCode: int(status), Header: http.Header{"Date": {date}}, ContentLength: int64(len(body))}
-				switch {
-				case r.Method == http.MethodHead:
-					body = ""
-				case form%3 == 1:
-					resp.ContentLength = -1
-				case form%3 == 2 && body != "":
-					body = body[:len(body)/2]
-				}
-				end := endOf(body, strings.Repeat("x", max(0, int(resp.ContentLength))))
-				if r.Method == http.MethodHead {
-					end = io.EOF
-				}
-				if r.Method == name {
-					last = body
-				}
-				resp.Body = endsWith(body, end)
-				return resp
+			r := &refusals{
+				method: methods[int(method)%len(methods)], date: wireValue(date), form: form,
+				status: [2]int{int(status1), int(status2)}, body: [2]string{body1, body2},
 			}
-			r := httptest.NewRequest(name, "http://localhost/k", strings.NewReader("body"))
-			if name == http.MethodGet || name == http.MethodHead {
-				r = httptest.NewRequest(name, "http://localhost/k", nil)
+			s := startScripted(t, r.respond)
+			body := "body"
+			if r.method == http.MethodGet || r.method == http.MethodHead {
+				body = ""
 			}
-			w, broken := a.ask(t, k, r)
-			own := w.Header().Get("Server") == "cosproxy"
-			if !own && (w.Code != int(status1) && w.Code != int(status2) || !broken && w.Body.String() != last || !strings.HasPrefix(last, w.Body.String())) {
-				t.Errorf("got %d %q, COS said %q at last", w.Code, w.Body, last)
+			rep := s.ask(t, r.method, body)
+			if !rep.isOwn() && (!slices.Contains(r.status[:], rep.status) || rep.err == nil && rep.body != r.last || !strings.HasPrefix(r.last, rep.body)) {
+				t.Errorf("got %d %q (%v), COS said %q at last", rep.status, rep.body, rep.err, r.last)
 			}
-			if len(a.asked) > 10 {
-				t.Errorf("asked %d times", len(a.asked))
+			if s.asked > 10 {
+				t.Errorf("asked %d times", s.asked)
 			}
-			if rejected := k.rejected(); len(rejected) > 2 || len(rejected) > 0 && !blamesKey(body1) && !blamesKey(body2) {
+			if rejected := s.keys.rejected(); len(rejected) > 2 || len(rejected) > 0 && !blamesKey(body1) && !blamesKey(body2) {
 				t.Errorf("%v given up for %q and %q", rejected, body1, body2)
 			}
 		})

@@ -7,17 +7,17 @@ import (
 )
 
 const (
-	// maxRetries is how often one request is sent again after a passing fault.
+	// maxRetries is how often one request is sent again after a transient error.
 	maxRetries = 2
-	// firstPause doubles with each retry; the pause is a random part of it
+	// baseDelay doubles with each retry; the pause is a random part of it
 	// ("full jitter"), so that clients which failed together come back apart.
-	firstPause = 100 * time.Millisecond
-	// longestPause bounds a Retry-After that is heeded; an answer that asks for
+	baseDelay = 100 * time.Millisecond
+	// maxRetryAfter bounds a Retry-After that is heeded; a response that asks for
 	// more goes to the client, who knows better how long it can wait.
-	longestPause = 2 * time.Second
+	maxRetryAfter = 2 * time.Second
 
 	// A retry costs one token, a request earns a tenth of one: retries add at
-	// most a tenth to the load on COS, beside the first hundred.
+	// most a tenth to the load on COS, after the first hundred.
 	budgetTokens = 100
 	budgetEarned = 0.1
 )
@@ -50,4 +50,4 @@ func (b *retryBudget) spend() bool {
 }
 
 // jitter is the pause before retry n, counted from 0.
-func jitter(n int) time.Duration { return rand.N(firstPause << n) }
+func jitter(n int) time.Duration { return rand.N(baseDelay << n) }

@@ -94,11 +94,11 @@ func TestBucketsWithoutRoute(t *testing.T) {
 		{"other-1250000000.cos." + region + ".tencentcos.cn:80", "No route leads to bucket other-1250000000"},
 		{bucket + ".cos.ap-beijing.myqcloud.com", "No route leads to bucket " + bucket + " in ap-beijing"},
 		{"x" + cosHost, "No route leads to bucket x" + bucket},
-		{"other-1250000000.cos-internal.accelerate.tencentcos.cn", "COSPROXY_BUCKET"},
-		{bucket + ".cos-website." + region + ".myqcloud.com", "COSPROXY_BUCKET"},
-		{bucket + ".ci." + region + ".myqcloud.com", "COSPROXY_BUCKET"},
-		{"cos.ap-beijing.myqcloud.com", "COSPROXY_BUCKET"},
-		{"metadata.myqcloud.com", "COSPROXY_BUCKET"},
+		{"other-1250000000.cos-internal.accelerate.tencentcos.cn", "Route.Bucket"},
+		{bucket + ".cos-website." + region + ".myqcloud.com", "Route.Bucket"},
+		{bucket + ".ci." + region + ".myqcloud.com", "Route.Bucket"},
+		{"cos.ap-beijing.myqcloud.com", "Route.Bucket"},
+		{"metadata.myqcloud.com", "Route.Bucket"},
 	}
 	for _, tt := range tests {
 		for _, allowed := range []bool{false, true} {
@@ -112,7 +112,7 @@ func TestBucketsWithoutRoute(t *testing.T) {
 				"GET http://" + tt.host + "/key HTTP/1.1\r\nHost: " + cosHost,
 			} {
 				doc := r.refused(t, r.exchange(t, request+"\r\n\r\n"), http.StatusMisdirectedRequest, "MisdirectedRequest")
-				if !strings.Contains(doc.Message, tt.says) || !strings.Contains(doc.Message, "COSPROXY_BUCKET") {
+				if !strings.Contains(doc.Message, tt.says) || !strings.Contains(doc.Message, "Route.Bucket") {
 					t.Errorf("%s: %s", tt.host, doc.Message)
 				}
 			}
@@ -129,8 +129,7 @@ func TestNamesOverAUnixSocket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again := &rig{}
-	again.serveOn(t.Context(), t, l, r.server.Handler, nil)
+	r.serveOn(t, l, proxy.ServerOptions{})
 	for request, want := range map[string]string{
 		"GET /key HTTP/1.1\r\nHost: anything":                                                         "200",
 		"GET /key HTTP/1.1\r\nHost: " + cosHost:                                                       "200",

@@ -1,9 +1,7 @@
 package proxy_test
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -99,8 +97,6 @@ func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit tim
 	}
 }
 
-var errCut = errors.New("cut off by the test")
-
 // A server that is cut off says so, wherever its requests are.
 func TestServerThatIsCutOff(t *testing.T) {
 	requests := map[string]string{"no body": noBody}
@@ -109,8 +105,7 @@ func TestServerThatIsCutOff(t *testing.T) {
 	}
 	for name, request := range requests {
 		bubble(t, name, func(t *testing.T) {
-			base, cut := context.WithCancelCause(context.Background())
-			r := startInBubble(t, setup{base: base, handle: func(a *arrival) {
+			r := startInBubble(t, setup{handle: func(a *arrival) {
 				_ = a.readBody()
 				a.waitGone()
 			}})
@@ -118,7 +113,7 @@ func TestServerThatIsCutOff(t *testing.T) {
 			c.send(request)
 			synctest.Wait()
 			begun := time.Now()
-			cut(errCut)
+			go r.server.Close()
 			rep := c.reply("PUT")
 			if rep.status != http.StatusServiceUnavailable || rep.cosError(t).Code != "ServiceUnavailable" || rep.header.Get("Retry-After") != "1" {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
@@ -126,26 +121,25 @@ func TestServerThatIsCutOff(t *testing.T) {
 			if waited := time.Since(begun); waited != 0 {
 				t.Errorf("answered after %s", waited)
 			}
-			checkCause(t, r, rep.body, errCut.Error())
+			checkCause(t, r, rep.body, "the server was closed")
 		})
 	}
 }
 
 func TestDownloadThatIsCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		base, cut := context.WithCancelCause(context.Background())
-		r := startInBubble(t, setup{base: base, handle: func(a *arrival) {
+		r := startInBubble(t, setup{handle: func(a *arrival) {
 			a.answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 			a.waitGone()
 		}})
 		c := r.dial(t)
 		c.send(noBody)
 		c.head()
-		cut(errCut)
+		go r.server.Close()
 		if rest := c.end(); rest != "half" {
 			t.Errorf("the client got %q", rest)
 		}
-		checkCause(t, r, "", errCut.Error())
+		checkCause(t, r, "", "the server was closed")
 	})
 }
 

@@ -204,7 +204,7 @@ func TestNewConnection_SilentIsNotReplaced(t *testing.T) {
 		if rep := r.get(t, "/key"); rep.status != http.StatusGatewayTimeout {
 			t.Errorf("got\n%s%s", rep.head, rep.body)
 		}
-		if waited := time.Since(begun); waited != time.Minute {
+		if waited := time.Since(begun); waited != stall {
 			t.Errorf("given up after %s", waited)
 		}
 		r.upstream.only(t)
@@ -247,14 +247,13 @@ func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 				}
 				take(a)
 			})
-			transport := proxy.NewTransport(proxy.TransportOptions{ConnectTo: inMemory.Addr().String()}.DialWith(
-				func(ctx context.Context, network, addr string) (net.Conn, error) {
-					time.Sleep(2 * time.Second)
-					return inMemory.dial(ctx, network, addr)
-				}))
-			t.Cleanup(transport.CloseIdleConnections)
+			slowly := func(ctx context.Context, network, addr string) (net.Conn, error) {
+				time.Sleep(2 * time.Second)
+				return inMemory.dial(ctx, network, addr)
+			}
 			r := start(t, setup{keys: k, inMemory: true, options: func(o *proxy.Options) {
-				o.Limits.StallTimeout, o.Transport = stall, transport
+				o.Limits.StallTimeout = stall
+				o.Upstream = proxy.Upstream{ConnectTo: inMemory.Addr().String(), Dial: slowly}
 			}})
 			var other sync.WaitGroup
 			other.Go(func() { r.get(t, "/slow") })
@@ -277,7 +276,7 @@ func TestKeptConnection_SlowIsKept(t *testing.T) {
 		r := startInBubble(t, setup{handle: inTurn(take, func(a *arrival) {
 			time.Sleep(5*time.Second - 1)
 			a.answer("HTTP/1.1 200 OK\r\n")
-			time.Sleep(9 * time.Second)
+			time.Sleep(4 * time.Second)
 			a.answer("Content-Length: 1\r\n\r\n")
 			time.Sleep(9 * time.Second)
 			a.answer("x")

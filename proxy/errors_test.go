@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cosproxy/proxy"
+	"cosproxy/proxy/internal/coserr"
 	"cosproxy/signer"
 )
 
@@ -111,7 +112,7 @@ func TestCOSIsNotThere(t *testing.T) {
 	closed := listen(t)
 	closed.Close()
 	for _, h := range []string{noBody, half[0].request, half[0].request + half[0].rest} {
-		r := start(t, setup{transport: proxy.TransportOptions{ConnectTo: closed.Addr().String()}})
+		r := start(t, setup{upstream: proxy.Upstream{ConnectTo: closed.Addr().String()}})
 		c := r.dial(t)
 		c.send(h)
 		doc := r.refused(t, c.reply("GET"), http.StatusBadGateway, "BadGateway")
@@ -141,7 +142,7 @@ func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
 func TestCOSDoesNotAnswerInTime(t *testing.T) {
 	for _, request := range []string{noBody, knownLength} {
 		r := start(t, setup{
-			transport: proxy.TransportOptions{ResponseTimeout: time.Millisecond},
+			options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond },
 			handle: func(a *arrival) {
 				_ = a.readBody()
 				a.waitGone()
@@ -151,7 +152,7 @@ func TestCOSDoesNotAnswerInTime(t *testing.T) {
 		if rep.status != http.StatusGatewayTimeout || rep.cosError(t).Code != "GatewayTimeout" {
 			t.Fatalf("got\n%s%s", rep.head, rep.body)
 		}
-		checkCause(t, r, rep.body, "timeout awaiting response headers")
+		checkCause(t, r, rep.body, "no response came in time")
 	}
 }
 
@@ -160,7 +161,6 @@ func TestCOSDoesNotAnswerInTime(t *testing.T) {
 func TestSlowUploadIsNoTimeout(t *testing.T) {
 	begun := make(chan struct{})
 	r := start(t, setup{
-		transport: proxy.TransportOptions{ResponseTimeout: 30 * time.Second},
 		handle: func(a *arrival) {
 			_, _ = io.ReadFull(a.Body, make([]byte, 4))
 			close(begun)
@@ -183,7 +183,7 @@ func TestErrorDocument(t *testing.T) {
 	for target, resource := range map[string]string{
 		"/plain":                 "localhost/plain",
 		"/%3CError%3E%26%22":     "localhost/%3CError%3E%26%22",
-		"/<Error>&\"]]>":         "localhost/%3CError%3E&%22%5D%5D%3E",
+		"/<Error>&\"]]>":         "localhost/%3CError%3E&%22]]%3E",
 		"/%E7%9B%AE%FF%00":       "localhost/%E7%9B%AE%FF%00",
 		"/q?token=must-not-show": "localhost/q",
 	} {
@@ -199,7 +199,7 @@ func TestErrorDocument(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	cause := errors.New("cause")
-	err := &proxy.Error{Code: "BadGateway", Message: "No.", Err: cause}
+	err := &coserr.Error{Code: "BadGateway", Message: "No.", Err: cause}
 	if got := err.Error(); got != "BadGateway: No. (cause)" || !errors.Is(err, cause) {
 		t.Errorf("got %q", got)
 	}

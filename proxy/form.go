@@ -5,135 +5,114 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/coserr"
+	"cosproxy/proxy/internal/cosreq"
+	"cosproxy/proxy/internal/crc64"
+	"cosproxy/proxy/internal/formdata"
 	"cosproxy/signer"
 )
 
-const postObject = actionPrefix + "PostObject"
-
-// form is a form upload (COS document "POST Object"). Its signature stands in
-// its fields, so what precedes the file is written anew for each attempt; the
-// file and all behind it go on as they come.
+// form is a form upload (COS document "POST Object"). Its signature is in its
+// fields, so what precedes the file is written for each attempt; the file and all
+// behind it are forwarded as they come.
 type form struct {
 	boundary string
-	bucket   string
-	fields   []signer.FormField // that are kept; key is the one that COS stores under
-	file     formPart
-	small    []byte    // the file and what follows, if the whole body is within replayLimit
-	stream   io.Reader // the same otherwise
-	length   int64     // of either
-	sum      *fileSum  // of the file; nil if it is not compared
+	fields   []signer.FormField // that are kept
+	file     formdata.Part
+	reader   *formdata.Reader // of the file and what follows
+	buffered []byte           // the same, if the whole body is in memory
+	length   int64            // of either
+	source   http1.Source     // of the whole body
 
+	crc       uint64 // of the file
 	signature string // of the last attempt
 }
 
-// signed is the signature inside the form, empty where f is nil.
-func (f *form) signed() string {
-	if f == nil {
-		return ""
+// complete gives the form the key that was authorized, and checks a form in memory to
+// its end.
+func (f *form) complete(key string) error {
+	f.keyField().Value = key
+	if f.buffered == nil {
+		return nil
 	}
-	return f.signature
+	_, err := io.Copy(io.Discard, f.reader)
+	return err
 }
 
-// readForm reads the form up to its file, and checks that the route allows the
-// key. A small form is checked to its end; a large one while it is sent.
-func (p *Proxy) readForm(x *exchange) error {
-	boundary, err := formBoundary(x.r, x.target.query)
+// newForm reads the form up to its file. buffered is the whole body, if it is in memory.
+func newForm(req *request, source http1.Source, buffered []byte, length int64) (*form, error) {
+	boundary, err := formBoundary(req)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	f := &form{boundary: boundary, bucket: x.target.route.Bucket}
-	body := io.Reader(&x.upload)
-	if x.upload.small != nil {
-		body = bytes.NewReader(x.upload.small)
+	f := &form{boundary: boundary, source: source}
+	body := io.Reader(source)
+	if buffered != nil {
+		body = bytes.NewReader(buffered)
 	}
-	reader := newFormReader(body, boundary)
-	err = f.read(reader)
-	x.upload.watchdog.stop()
-	if err != nil {
-		return x.failure(err)
+	f.reader = formdata.NewReader(body, boundary, length)
+	f.reader.File = func(p []byte) { f.crc = crc64.Update(f.crc, p) }
+	if err := f.readFields(); err != nil {
+		return nil, err
 	}
-	if err := f.setKey(x.target.keyPrefix); err != nil {
-		return err
+	head := f.reader.HeadSize()
+	f.length = length - head
+	if buffered != nil {
+		f.buffered = buffered[head:]
 	}
-	if err := p.authorizeForm(x, f); err != nil {
-		return err
-	}
-	if err := f.checkOtherKeys(x.target.route); err != nil {
-		return err
-	}
-	if p.checksums && !slices.ContainsFunc(f.fields, isProcessing) {
-		f.sum = newFileSum(boundary)
-	}
-	if err := f.watch(x, reader); err != nil {
-		return err
-	}
-	f.setHeader(x.out.Header)
-	x.upload.form = f
-	return nil
+	return f, nil
 }
 
-// formBoundary refuses what is no form, or has anything outside the form that
+// formBoundary refuses what is not a form, or has anything outside the form that
 // COS would heed although the form's signature does not cover it.
-func formBoundary(r *http.Request, q query) (string, error) {
-	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	boundary := params["boundary"]
-	if err != nil || kind != "multipart/form-data" || !isBoundary(boundary) || len(r.Header["Content-Type"]) > 1 {
-		return "", malformedForm("A POST to the bucket is a form upload, and this one is not multipart/form-data with a boundary. To upload without a form, send PUT /key.")
+func formBoundary(req *request) (string, error) {
+	boundary, err := formdata.Boundary(req.Values("Content-Type"))
+	if err != nil {
+		return "", err
 	}
-	if r.ContentLength == 0 {
-		return "", errFormHasNoFile()
+	if len(req.query.Params) > 0 {
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
+			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", req.query.Params[0].Key)
 	}
-	if len(q.params) > 0 {
-		return "", errorf(http.StatusBadRequest, "InvalidArgument",
-			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", q.params[0].key)
-	}
-	for name := range r.Header {
-		if !isForwarded(name) || !strings.HasPrefix(name, "X-Cos-") && !strings.HasPrefix(name, "X-Ci-") && name != "Pic-Operations" {
-			continue
+	for _, f := range req.head.Fields {
+		if isForwarded(f.Name) && (hasPrefixFold(f.Name, "x-cos-") || hasPrefixFold(f.Name, "x-ci-") || equalFold(f.Name, pictureField)) {
+			return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
+				"A form upload takes no header %s; put it into a field in front of the file.", f.Name)
 		}
-		return "", errorf(http.StatusBadRequest, "InvalidArgument",
-			"A form upload takes no header %s; put it into a field in front of the file.", name)
 	}
 	return boundary, nil
 }
 
-// isBoundary reports whether b is a boundary (RFC 2046, 5.1.1), blanks excepted.
-func isBoundary(b string) bool {
-	for _, c := range []byte(b) {
-		if !isAlphanumeric(c) && !strings.ContainsRune("'()+_,-./:=?", rune(c)) {
-			return false
-		}
-	}
-	return 0 < len(b) && len(b) <= 70
-}
+// maxFormFields bounds the fields in front of the file; they are held in memory.
+const maxFormFields = 100
 
-// read reads the fields, and the header of the file.
-func (f *form) read(r *formReader) error {
+// readFields reads the fields, and the header of the file.
+func (f *form) readFields() error {
 	seen := map[string]bool{}
 	for count := 0; ; count++ {
-		part, err := r.next()
+		part, err := f.reader.Next()
 		if err != nil {
 			return err
 		}
-		name := strings.ToLower(part.name)
+		name := strings.ToLower(part.Name)
 		switch {
 		case name == "file":
 			f.file = part
-			f.length = -r.size
 			return nil
-		case part.hasFilename:
-			return malformedForm("The part %q has a file, but a form's file must be its last part and named file.", part.name)
+		case part.HasFilename:
+			return coserr.New(http.StatusBadRequest, "MalformedPOSTRequest",
+				"The part %q has a file, but a form's file must be its last part and named file.", part.Name)
 		case count == maxFormFields:
-			return errorf(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
+			return coserr.New(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
 				"The form has more than %d fields in front of its file.", maxFormFields)
 		}
-		value, err := r.value()
+		value, err := f.reader.Value()
 		if err != nil {
 			return err
 		}
@@ -141,10 +120,10 @@ func (f *form) read(r *formReader) error {
 			continue
 		}
 		if seen[name] {
-			return errorf(http.StatusBadRequest, "InvalidArgument", "The form has the field %q twice. Send it once.", part.name)
+			return coserr.New(http.StatusBadRequest, "InvalidArgument", "The form has the field %q twice. Send it once.", part.Name)
 		}
 		seen[name] = true
-		if err := f.add(part.name, value); err != nil {
+		if err := f.add(part.Name, value); err != nil {
 			return err
 		}
 	}
@@ -152,13 +131,13 @@ func (f *form) read(r *formReader) error {
 
 func (f *form) add(name, value string) error {
 	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q may only have ASCII characters, without blanks and quotes.", name)
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q may only have ASCII characters, without blanks and quotes.", name)
 	}
-	if folds(name) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "A reader that takes _ for - would read the form field %q as another one. Write its name with -.", name)
+	if isAmbiguous(name) {
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "A reader that takes _ for - would read the form field %q as another one. Write its name with -.", name)
 	}
 	if !utf8.ValidString(value) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "The value of the form field %q is not UTF-8, so its policy cannot hold it.", name)
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The value of the form field %q is not UTF-8, so its policy cannot hold it.", name)
 	}
 	if strings.EqualFold(name, "key") {
 		name = "key"
@@ -167,20 +146,21 @@ func (f *form) add(name, value string) error {
 	return nil
 }
 
-// folds reports whether a field would mean something to a reader that takes _ for -,
-// as some servers do with headers. Metadata is only stored.
-func folds(name string) bool {
-	folded := strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	if !strings.Contains(name, "_") || strings.HasPrefix(strings.ToLower(name), "x-cos-meta-") {
+// isAmbiguous reports whether a field would mean something to a reader that takes _
+// for -, as some servers do with headers. Metadata is only stored.
+func isAmbiguous(name string) bool {
+	name = strings.ToLower(name)
+	folded := strings.ReplaceAll(name, "_", "-")
+	if folded == name || strings.HasPrefix(name, "x-cos-meta-") {
 		return false
 	}
 	own := strings.HasPrefix(folded, "x-cos-") || strings.HasPrefix(folded, "x-ci-") || strings.HasPrefix(folded, "x-amz-")
-	return own || isOtherKey(folded) || isSignatureField(folded)
+	return own || cosreq.NamesKeys(folded) || isSignatureField(folded)
 }
 
 // isSignatureField reports whether a field, in lower case, belongs to a signature
-// or names the bucket, which the host does. A client may have made them with a key
-// of its own; they are left out.
+// or names the bucket, which the host does. A client may have made them with
+// credentials of its own; they are left out.
 func isSignatureField(name string) bool {
 	switch name {
 	case "policy", "signature", "authorization", "x-cos-security-token", "x-ci-security-token", "bucket",
@@ -191,8 +171,8 @@ func isSignatureField(name string) bool {
 	return strings.HasPrefix(name, "q-")
 }
 
-// key returns the field of that name, or nil.
-func (f *form) key() *signer.FormField {
+// keyField returns the field key, or nil.
+func (f *form) keyField() *signer.FormField {
 	for i := range f.fields {
 		if f.fields[i].Name == "key" {
 			return &f.fields[i]
@@ -201,146 +181,96 @@ func (f *form) key() *signer.FormField {
 	return nil
 }
 
-// setKey makes the field key the one that COS will store under, so that there is
-// nothing left to substitute.
-func (f *form) setKey(prefix string) error {
+// key returns the key that COS will store under, with prefix in front of that of the
+// form.
+func (f *form) key(prefix string) (string, error) {
 	const variable = "${filename}"
-	field := f.key()
+	field := f.keyField()
 	if field == nil || field.Value == "" {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "The form has no field key in front of its file. It names the object, such as uploads/${filename}.")
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The form has no field key in front of its file. It names the object, such as uploads/${filename}.")
 	}
 	// Old browsers send the path of the file as well.
-	name := f.file.filename[strings.LastIndexAny(f.file.filename, `/\`)+1:]
+	name := f.file.Filename[strings.LastIndexAny(f.file.Filename, `/\`)+1:]
 	if strings.Contains(field.Value, variable) && (name == "" || !utf8.ValidString(name)) {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "The field key has %s, but the file has no name in UTF-8.", variable)
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The field key has %s, but the file has no name in UTF-8.", variable)
 	}
 	key := prefix + strings.ReplaceAll(field.Value, variable, name)
 	if strings.Contains(key, "${") {
-		return errorf(http.StatusBadRequest, "InvalidArgument", "The key %q has ${ in it, which COS might replace. Choose another key.", key)
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The key %q has ${ in it, which COS might replace. Choose another key.", key)
 	}
-	if path.Clean("/"+key) == "/" {
-		return errReadsAsBucket(key)
+	if readsAsBucket(key) {
+		return "", errReadsAsBucket(key)
 	}
-	field.Value = key
-	return nil
+	return key, nil
 }
 
-// authorizeForm checks the key and what the fields ask for, which was not known
-// when the route was chosen.
-func (p *Proxy) authorizeForm(x *exchange, f *form) error {
-	x.target.op = operation{action: postObject, key: f.key().Value}
-	x.target.op.also = f.needs(x.target.op)
-	return p.settle(x, func(rt *route) error { return rt.authorize(x.target, x.r.Method) })
-}
-
-// watch looks at what has come of the file, and has the rest looked at as it
-// comes.
-func (f *form) watch(x *exchange, r *formReader) error {
-	f.length += x.r.ContentLength
-	tail := newFormTail(f.boundary)
-	ahead := r.buffered()
-	if x.upload.small != nil {
-		f.small = x.upload.small[r.size:]
-		ahead = f.small
-	}
-	if err := tail.write(ahead); err != nil {
-		return err
-	}
-	f.sum.write(ahead)
-	if int64(len(ahead)) == f.length {
-		if err := tail.end(); err != nil {
-			return err
-		}
-	}
-	if f.small != nil {
-		return nil
-	}
-	f.stream = r.r
-	x.r.Body = &watchedTail{ReadCloser: x.r.Body, tail: tail, sum: f.sum, left: f.length - int64(len(ahead))}
-	return nil
-}
-
-// isProcessing reports whether COS stores another file than the one in the form.
-func isProcessing(field signer.FormField) bool {
-	return strings.EqualFold(field.Name, "Pic-Operations")
-}
-
-// formHeaders are the request headers that go on with a form. Its signature
-// covers none, so that there is none that changes what COS does.
-var formHeaders = map[string]bool{
-	"Accept":          true,
-	"Accept-Encoding": true,
-	"Accept-Language": true,
-	"Origin":          true,
-	"Referer":         true,
-	"User-Agent":      true,
-	"Via":             true, // the proxy's own
-}
-
-func (f *form) setHeader(h http.Header) {
-	for name := range h {
-		if !formHeaders[name] {
-			delete(h, name)
-		}
-	}
-	h["Content-Type"] = []string{mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": f.boundary})}
-}
-
-// idempotent reports whether COS ends up in the same state if it gets the form
-// twice.
-func (f *form) idempotent() bool {
-	return f != nil && !slices.ContainsFunc(f.fields, func(field signer.FormField) bool {
-		return strings.EqualFold(field.Name, "x-cos-forbid-overwrite")
-	})
-}
-
-// sign gives req the body that is valid with creds.
-func (f *form) sign(s *signer.Signer, req *http.Request, creds signer.Credentials, now time.Time) error {
-	conditions := append([]signer.FormField{{Name: "bucket", Value: f.bucket}}, f.fields...)
-	fields, err := s.SignForm(conditions, creds, now)
+// takeForm gives c the operation of the form: what its fields ask for.
+func (c *candidate) takeForm(f *form) error {
+	key, err := f.key(c.keyPrefix)
 	if err != nil {
 		return err
 	}
-	for _, field := range fields {
-		if field.Name == "q-signature" {
-			f.signature = field.Value
+	c.op = cosreq.Operation{Action: cosreq.PostObject, Key: key}
+	for _, field := range f.fields {
+		name := strings.ToLower(field.Name)
+		judged := name
+		if name == "acl" || name == "tagging" { // their names in forms
+			judged = "x-cos-" + name
+		}
+		if noun := cosreq.Protected(judged, field.Value); noun != "" {
+			c.op.Also = append(c.op.Also, cosreq.Need{Action: c.op.Put(noun), By: field.Name})
 		}
 	}
-	head := f.head(fields)
-	req.ContentLength = int64(len(head)) + f.length
-	if f.small == nil {
-		req.Body = io.NopCloser(io.MultiReader(bytes.NewReader(head), f.stream))
-		return nil
-	}
-	req.GetBody = func() (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(head), bytes.NewReader(f.small))), nil
-	}
-	req.Body, err = req.GetBody()
-	return err
+	return nil
 }
 
-// quoteFilename is how browsers write names into quotes (HTML standard,
-// "multipart/form-data encoding algorithm").
-var quoteFilename = strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A")
+// isProcessed reports whether COS stores another file than the one in the form.
+func (f *form) isProcessed() bool {
+	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, pictureField) })
+}
 
-// head writes what precedes the file. Values cannot hold the boundary, since they
-// were told apart by it.
-func (f *form) head(signed []signer.FormField) []byte {
-	var b bytes.Buffer
-	delimiter := "--" + f.boundary + "\r\nContent-Disposition: form-data; name=\""
+// isIdempotent reports whether COS ends up in the same state if it gets the form
+// twice.
+func (f *form) isIdempotent() bool {
+	return !slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, "x-cos-forbid-overwrite") })
+}
+
+// crc64 returns the CRC-64 of the file; ok is false if COS stores something else, or
+// the end of the file is not known.
+func (f *form) crc64() (crc uint64, ok bool) {
+	return f.crc, f.reader.FileComplete() && !f.isProcessed()
+}
+
+// Read implements io.Reader for the file and what follows it.
+func (f *form) Read(p []byte) (int, error) { return f.reader.Read(p) }
+
+// Interrupt implements http1.Source.
+func (f *form) Interrupt(cause error) { f.source.Interrupt(cause) }
+
+// formFields are the request headers that are forwarded with a form. Its signature
+// covers none, so none may change what COS does.
+var formFields = fieldSet("Accept", "Accept-Encoding", "Accept-Language", "Origin", "Referer", "User-Agent")
+
+// contentType is the media type of the form.
+func (f *form) contentType() string {
+	return mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": f.boundary})
+}
+
+// sign returns what precedes the file, valid with creds.
+func (f *form) sign(s *signer.Signer, bucket string, creds signer.Credentials, now time.Time) ([]byte, error) {
+	conditions := append([]signer.FormField{{Name: "bucket", Value: bucket}}, f.fields...)
+	signed, err := s.SignForm(conditions, creds, now)
+	if err != nil {
+		return nil, err
+	}
+	var head []byte
 	for _, list := range [][]signer.FormField{signed, f.fields} {
 		for _, field := range list {
-			b.WriteString(delimiter + field.Name + "\"\r\n\r\n" + field.Value + "\r\n")
+			head = formdata.AppendField(head, f.boundary, field.Name, field.Value)
+			if field.Name == "q-signature" {
+				f.signature = field.Value
+			}
 		}
 	}
-	b.WriteString(delimiter + "file\"")
-	if f.file.hasFilename { // some readers would take a backslash at its end and the quote for one
-		b.WriteString("; filename=\"" + quoteFilename.Replace(strings.TrimRight(f.file.filename, `\`)) + "\"")
-	}
-	b.WriteString("\r\n")
-	if f.file.contentType != "" {
-		b.WriteString("Content-Type: " + f.file.contentType + "\r\n")
-	}
-	b.WriteString("\r\n")
-	return b.Bytes()
+	return formdata.AppendFileHead(head, f.boundary, f.file), nil
 }

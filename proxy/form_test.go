@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"testing/iotest"
 
 	"cosproxy/proxy"
 )
@@ -73,7 +72,7 @@ func TestFormUpload(t *testing.T) {
 				if a.ContentLength != int64(len(a.body)) || a.wire().Get("Transfer-Encoding") != "" {
 					t.Errorf("%d bytes for\n%s", len(a.body), a.head)
 				}
-				wantNames := []string{"Host", "User-Agent", "Content-Length", "Content-Type", "Origin", "Via"}
+				wantNames := []string{"Host", "User-Agent", "Origin", "Via", "Content-Type", "Content-Length"}
 				if got := fieldNames(a.head); !slices.Equal(got, wantNames) {
 					t.Errorf("headers %q, want %q", got, wantNames)
 				}
@@ -153,15 +152,15 @@ func TestFormOutsideTheRoute(t *testing.T) {
 		key, filename  string
 		code, mentions string
 	}{
-		{"no PostObject", []string{"name/cos:PutObject"}, "", "up/a", "f", "AccessDenied", "COSPROXY_ACTIONS"},
-		{"another prefix", upload, "", "down/a", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"the prefix without its slash", upload, "", "up", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"behind a slash", upload, "", "/up/a", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"out with dots", upload, "", "up/../a", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"out with dots behind the key prefix", upload, "up/", "../a", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"key prefix elsewhere", upload, "other/", "up/a", "f", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"by filename", upload, "", "${filename}", "a", "AccessDenied", "COSPROXY_PREFIXES"},
-		{"filename of dots", upload, "", "up/x/${filename}", "..", "AccessDenied", "COSPROXY_PREFIXES"},
+		{"no PostObject", []string{"name/cos:PutObject"}, "", "up/a", "f", "AccessDenied", "default/Actions"},
+		{"another prefix", upload, "", "down/a", "f", "AccessDenied", "default/Prefixes"},
+		{"the prefix without its slash", upload, "", "up", "f", "AccessDenied", "default/Prefixes"},
+		{"behind a slash", upload, "", "/up/a", "f", "AccessDenied", "default/Prefixes"},
+		{"out with dots", upload, "", "up/../a", "f", "AccessDenied", "default/Prefixes"},
+		{"out with dots behind the key prefix", upload, "up/", "../a", "f", "AccessDenied", "default/Prefixes"},
+		{"key prefix elsewhere", upload, "other/", "up/a", "f", "AccessDenied", "default/Prefixes"},
+		{"by filename", upload, "", "${filename}", "a", "AccessDenied", "default/Prefixes"},
+		{"filename of dots", upload, "", "up/x/${filename}", "..", "AccessDenied", "default/Prefixes"},
 		{"the bucket", []string{"*"}, "", "..", "f", "InvalidURI", ""},
 		{"the bucket by filename", []string{"*"}, "", "${filename}", "..", "InvalidURI", ""},
 		{"filename that is a variable", upload, "", "up/${filename}", "${filename}", "InvalidArgument", "${"},
@@ -457,22 +456,26 @@ func TestFormInPieces(t *testing.T) {
 // A line end may come in two pieces.
 func TestFormByteByByte(t *testing.T) {
 	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed behind a bare LF"]} {
-		body := field("key", "a") + file("f", strings.Repeat("x", 100<<10)+tail)
-		r := httptest.NewRequest(http.MethodPost, "http://localhost/", iotest.OneByteReader(strings.NewReader(body)))
-		r.ContentLength = int64(len(body))
-		r.Header.Set("Content-Type", "multipart/form-data; boundary="+boundary)
-		cos := &formTaker{}
-		p, err := proxy.New(proxy.Options{Transport: cos, Routes: []proxy.Route{{
-			Bucket: bucket, Region: region, Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: newKeys(1),
-		}}})
-		if err != nil {
-			t.Fatal(err)
+		request := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100<<10)+tail))
+		r := start(t, setup{})
+		c := r.dial(t)
+		var sending sync.WaitGroup
+		sending.Go(func() {
+			for i := range len(request) {
+				if _, err := io.WriteString(c, request[i:i+1]); err != nil {
+					return // refused
+				}
+			}
+		})
+		want := http.StatusOK
+		if name != "good" {
+			want = http.StatusBadRequest
 		}
-		w := httptest.NewRecorder()
-		p.ServeHTTP(w, r)
-		if good := name == "good"; (w.Code == http.StatusOK) != good || (cos.got != nil) != good {
-			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		if rep := c.reply("POST"); rep.status != want {
+			t.Errorf("%s: %d %s", name, rep.status, rep.body)
 		}
+		c.Close()
+		sending.Wait()
 	}
 }
 

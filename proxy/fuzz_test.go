@@ -1,9 +1,7 @@
 package proxy_test
 
 import (
-	"context"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"path"
@@ -35,7 +33,7 @@ func FuzzProxy(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		r := start(t, setup{options: func(o *proxy.Options) { o.Logger = nil }})
-		c, err := net.Dial("tcp", r.detached(t))
+		c, err := net.Dial("tcp", r.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,16 +64,4 @@ func FuzzProxy(f *testing.F) {
 var serviceNames = []string{
 	"service.cos.myqcloud.com", "service.cos.tencentcos.cn", "cos." + region + ".myqcloud.com", "cos." + region + ".tencentcos.cn",
 	"cos-internal." + region + ".myqcloud.com", "cos-internal." + region + ".tencentcos.cn",
-}
-
-// detached serves the rig's handler on another address, where a client that
-// has said all it wants to say still gets its answers: net/http takes the end
-// of its stream for its leaving.
-func (r *rig) detached(t *testing.T) string {
-	h := r.server.Handler
-	again := &rig{}
-	again.serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		h.ServeHTTP(w, req.WithContext(context.WithoutCancel(req.Context())))
-	}), slog.New(slog.NewTextHandler(r.log, nil)))
-	return again.addr
 }

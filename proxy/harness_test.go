@@ -26,6 +26,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cosproxy/proxy"
+	"cosproxy/proxy/http1"
 	"cosproxy/signer"
 )
 
@@ -37,9 +38,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	// net/http's server lingers half a second on a connection that it closes
-	// in the middle of an upload, Server.Close notwithstanding.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+	goleak.VerifyTestMain(m)
 }
 
 // keys is a stub of proxy.Credentials: a row of keys, of which a rejected one
@@ -380,17 +379,17 @@ type rig struct {
 	upstream *upstream
 	log      *syncBuffer
 	registry *prometheus.Registry
-	server   *http.Server
+	proxy    *proxy.Proxy
+	server   *http1.Server
 }
 
 // setup says how a rig differs from the usual one, which allows everything.
 type setup struct {
-	handle    func(*arrival) // nil reads the body and answers 200
-	keys      *keys
-	options   func(*proxy.Options)
-	transport proxy.TransportOptions
-	base      context.Context // of the server; nil means one that never ends
-	inMemory  bool            // for a synctest bubble, where sockets cannot be used
+	handle   func(*arrival) // nil reads the body and answers 200
+	keys     *keys
+	options  func(*proxy.Options)
+	upstream proxy.Upstream
+	inMemory bool // for a synctest bubble, where sockets cannot be used
 }
 
 func start(t testing.TB, s setup) *rig {
@@ -404,59 +403,57 @@ func start(t testing.TB, s setup) *rig {
 		ln = listen(t)
 	}
 	r.upstream = newUpstream(t, ln, s.keys, s.handle)
-	if s.transport.ConnectTo == "" {
-		s.transport.ConnectTo = r.upstream.listener.Addr().String()
+	if s.upstream.ConnectTo == "" {
+		s.upstream.ConnectTo = r.upstream.listener.Addr().String()
 	}
 	if s.inMemory {
-		s.transport = s.transport.DialWith(ln.(*pipes).dial)
+		s.upstream.Dial = ln.(*pipes).dial
 	}
-	transport := proxy.NewTransport(s.transport)
-	logger := slog.New(slog.NewTextHandler(r.log, nil))
 	o := proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS,
 			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: s.keys,
 		}},
-		Transport:  transport,
-		Logger:     logger,
-		Registerer: r.registry,
+		Upstream:    s.upstream,
+		Logger:      slog.New(slog.NewTextHandler(r.log, nil)),
+		Registerer:  r.registry,
+		SettingName: settingName,
 	}
 	if s.options != nil {
 		s.options(&o)
 	}
-	p, err := proxy.New(o)
-	if err != nil {
+	var err error
+	if r.proxy, err = proxy.New(o); err != nil {
 		t.Fatal(err)
 	}
-	if s.base == nil {
-		s.base = context.Background()
-	}
+	t.Cleanup(r.proxy.Close)
 	if s.inMemory {
 		r.memory = newPipes()
 		r.memory.breaking = true
-		r.serveOn(s.base, t, r.memory, p, logger)
+		r.serveOn(t, r.memory, proxy.ServerOptions{})
 	} else {
-		r.serveOn(s.base, t, listen(t), p, logger)
+		r.serveOn(t, listen(t), proxy.ServerOptions{})
 	}
-	t.Cleanup(transport.CloseIdleConnections)
 	return r
 }
 
-func (r *rig) serve(t testing.TB, h http.Handler, logger *slog.Logger) {
-	r.serveOn(context.Background(), t, listen(t), h, logger)
+// settingName is how messages call a setting here: Limits.Body is MAX_BODY in none of
+// them.
+func settingName(s proxy.Setting) string {
+	if s.Route != "" {
+		return s.Route + "/" + s.Name
+	}
+	return s.Name
 }
 
-func (r *rig) serveOn(base context.Context, t testing.TB, ln net.Listener, h http.Handler, logger *slog.Logger) {
+// serveOn serves r's proxy on one more listener, which r.addr then leads to.
+func (r *rig) serveOn(t testing.TB, ln net.Listener, o proxy.ServerOptions) {
 	r.addr = ln.Addr().String()
-	options := proxy.ServerOptions{Logger: logger}
-	if p, ok := h.(*proxy.Proxy); ok {
-		options.Refused = p.Refused
-	}
-	r.server = proxy.NewServer(h, options)
-	r.server.BaseContext = func(net.Listener) context.Context { return base }
+	server := r.proxy.NewServer(o)
+	r.server = server
 	var running sync.WaitGroup
-	running.Go(func() { _ = r.server.Serve(proxy.Listener(ln)) })
-	t.Cleanup(func() { r.server.Close(); running.Wait() })
+	running.Go(func() { _ = server.Serve(ln) })
+	t.Cleanup(func() { server.Close(); running.Wait() })
 }
 
 // drained waits until every request has been logged, and returns the log.

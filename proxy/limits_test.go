@@ -36,11 +36,11 @@ func TestLimits(t *testing.T) {
 		code    string
 		says    string
 	}{
-		{"request line", nil, line, 16 << 10, http.StatusRequestURITooLong, "RequestURITooLong", "COSPROXY_MAX_REQUEST_LINE"},
+		{"request line", nil, line, 16 << 10, http.StatusRequestURITooLong, "RequestURITooLong", "Limits.RequestLine"},
 		{"request line, set", small, line, 1000, http.StatusRequestURITooLong, "RequestURITooLong", "1000 bytes"},
-		{"fields", nil, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "COSPROXY_MAX_HEADERS"},
+		{"fields", nil, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.Headers"},
 		{"fields, set", small, fields, 10, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 10"},
-		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "COSPROXY_MAX_BODY"},
+		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "Limits.Body"},
 		{"chunked body", small, chunked, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "100000 bytes"},
 	}
 	for _, tt := range tests {

@@ -12,88 +12,83 @@ import (
 // both in its SignatureDoesNotMatch, and the client must not learn either.
 type secrets []string
 
-// secretsOf are those of a signed request; form is the signature inside the body
-// of a form upload.
-func secretsOf(token, authorization, form string) secrets {
-	_, header, _ := strings.Cut(authorization, "q-signature=")
-	header, _, _ = strings.Cut(header, "&")
-	var all secrets
-	for _, s := range []string{token, header, form} {
-		if s != "" {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // mayRepeatSecrets reports whether a response may hold an error document or a
-// redirect, and not the bytes of an object. COS also answers Complete and Copy with
+// redirect, and not the bytes of an object. COS also responds to Complete and Copy with
 // 200 before it knows the result, which may be an error (COS document "Complete
 // Multipart Upload").
-func mayRepeatSecrets(resp *http.Response) bool {
-	if resp.StatusCode >= http.StatusMultipleChoices {
+func (r *response) mayRepeatSecrets() bool {
+	if r.Status >= http.StatusMultipleChoices {
 		return true
 	}
-	written := resp.Request.Method == http.MethodPut || resp.Request.Method == http.MethodPost
-	return written && resp.Header["Content-Encoding"] == nil && strings.HasSuffix(first(resp.Header["Content-Type"]), "/xml")
+	written := r.method == http.MethodPut || r.method == http.MethodPost
+	return written && r.Get("Content-Encoding") == nil && strings.HasSuffix(string(r.Get("Content-Type")), "/xml")
 }
 
-// maskResponse puts as many * in the place of each secret, in the header fields and
-// in the body of a response. Lengths stay, and so does everything else. A
-// body in the coding gzip is decoded, and one in another coding is dropped: it
+// mask puts as many * in the place of each secret, in the header fields and
+// in the body of a response that may repeat them. Lengths stay, and so does everything
+// else. A body in the coding gzip is decoded, and one in another coding is dropped: it
 // cannot be searched.
-func (s secrets) maskResponse(resp *http.Response) {
+func (r *response) mask(token string, signature []byte, b *body) {
+	if !r.mayRepeatSecrets() {
+		return
+	}
+	var s secrets
+	if token != "" {
+		s = append(s, token)
+	}
+	if len(signature) > 0 {
+		s = append(s, string(signature))
+	}
+	if b != nil && b.form != nil && b.form.signature != "" {
+		s = append(s, b.form.signature)
+	}
 	if len(s) == 0 {
 		return
 	}
-	for _, values := range resp.Header {
-		for i, v := range values {
-			values[i] = s.mask(v)
-		}
+	for _, f := range r.Fields {
+		s.maskPrefix(f.Value, true)
 	}
-	if resp.Request.Method == http.MethodHead {
-		return
+	if !r.isEmpty() {
+		r.maskBody(s)
 	}
-	body := resp.Body
-	switch coding := strings.ToLower(strings.Join(resp.Header["Content-Encoding"], ",")); coding {
+}
+
+func (r *response) maskBody(s secrets) {
+	switch strings.ToLower(r.contentCodings()) {
 	case "", "identity":
 	case "gzip", "x-gzip":
-		body = &gunzipped{ReadCloser: body}
-		resp.ContentLength = -1
-		resp.Header.Del("Content-Encoding")
-		resp.Header.Del("Content-Length")
+		r.body, r.length, r.decoded = &gunzipped{body: r.body}, -1, true
 	default:
-		body.Close()
-		body, resp.ContentLength = http.NoBody, 0
-		resp.Header.Del("Content-Encoding")
-		resp.Header.Set("Content-Length", "0")
+		r.body, r.length, r.decoded = strings.NewReader(""), 0, true
 	}
-	resp.Body = &maskedBody{ReadCloser: body, secrets: s}
+	r.body = &maskedBody{body: r.body, secrets: s}
+}
+
+// contentCodings are the codings of the body, as one list.
+func (r *response) contentCodings() string {
+	var all []string
+	for coding := range r.Elements("Content-Encoding") {
+		all = append(all, string(coding))
+	}
+	return strings.Join(all, ",")
 }
 
 // gunzipped decodes a body from its first Read on.
 type gunzipped struct {
-	io.ReadCloser
+	body    io.Reader
 	decoder *gzip.Reader
 }
 
 // Read implements io.Reader.
 func (g *gunzipped) Read(p []byte) (int, error) {
 	if g.decoder == nil {
-		decoder, err := gzip.NewReader(g.ReadCloser)
+		decoder, err := gzip.NewReader(g.body)
 		if err != nil {
 			return 0, err
 		}
 		g.decoder = decoder
 	}
 	return g.decoder.Read(p)
-}
-
-// mask is maskResponse for a text.
-func (s secrets) mask(text string) string {
-	b := []byte(text)
-	s.maskPrefix(b, true)
-	return string(b)
 }
 
 // maskPrefix masks the secrets in b in place and returns how many bytes of b are
@@ -236,7 +231,7 @@ func isCode(digits []byte, base int, c byte) bool {
 // maskedBody masks secrets in a body while it streams. It holds back only bytes
 // that may be the beginning of a secret.
 type maskedBody struct {
-	io.ReadCloser
+	body    io.Reader
 	secrets secrets
 	held    []byte // read and not yet final
 	ready   []byte // final
@@ -250,7 +245,7 @@ func (m *maskedBody) Read(p []byte) (int, error) {
 			return 0, m.err
 		}
 		var piece [4 << 10]byte
-		n, err := m.ReadCloser.Read(piece[:])
+		n, err := m.body.Read(piece[:])
 		m.held, m.err = append(m.held, piece[:n]...), err
 		final := m.secrets.maskPrefix(m.held, err != nil)
 		m.ready, m.held = m.held[:final], m.held[final:]

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"cosproxy/proxy/internal/cosreq"
 )
 
 // metrics of the request path. Labels have few values: actions come from the
@@ -15,7 +17,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	received prometheus.Counter
 	sent     prometheus.Counter
-	inFlight prometheus.Gauge
+	inFlight prometheus.GaugeFunc
 	aborted  prometheus.Counter
 	rejected *prometheus.CounterVec
 	retries  *prometheus.CounterVec
@@ -25,7 +27,7 @@ type metrics struct {
 	removed  prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_requests_total",
@@ -44,10 +46,10 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 			Name: "cosproxy_sent_bytes_total",
 			Help: "Bytes of COS's response bodies written to clients.",
 		}),
-		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+		inFlight: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "cosproxy_requests_in_flight",
 			Help: "Requests being served now.",
-		}),
+		}, func() float64 { return float64(inFlight()) }),
 		aborted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_aborted_responses_total",
 			Help: "Answers that were begun and could not be finished, so that the client's connection was broken.",
@@ -88,30 +90,30 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) keyRejected(code string) { m.rejected.WithLabelValues(code).Inc() }
+// statusLabels are the labels of all statuses, made once.
+var statusLabels = func() (labels [1000]string) {
+	for status := range labels {
+		labels[status] = strconv.Itoa(status)
+	}
+	return labels
+}()
+
+func statusLabel(status int) string { return statusLabels[status%len(statusLabels)] }
 
 // retried notes one more attempt after a fault of a connection, a status, or a
 // download.
 func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
 
-func (m *metrics) expected(result string) { m.expects.WithLabelValues(result).Inc() }
-
-// Refused counts a request that was refused before the handler ran.
-func (p *Proxy) Refused(status int) {
-	p.metrics.requests.WithLabelValues("", "unknown", strconv.Itoa(status)).Inc()
-}
-
-func (m *metrics) observe(x *exchange, elapsed time.Duration) {
-	action := strings.TrimPrefix(x.target.op.action, actionPrefix)
+func (m *metrics) observe(res *result, elapsed time.Duration, in, out int64) {
+	action := strings.TrimPrefix(res.action, cosreq.ActionPrefix)
 	if action == "" {
 		action = "unknown"
 	}
-	m.inFlight.Dec()
-	if x.aborted {
+	if res.aborted {
 		m.aborted.Inc()
 	}
-	m.requests.WithLabelValues(x.routeName(), action, strconv.Itoa(x.status)).Inc()
+	m.requests.WithLabelValues(res.route, action, statusLabel(res.status)).Inc()
 	m.duration.WithLabelValues(action).Observe(elapsed.Seconds())
-	m.received.Add(float64(x.upload.count.Load()))
-	m.sent.Add(float64(x.bytesOut))
+	m.received.Add(float64(in))
+	m.sent.Add(float64(out))
 }

@@ -36,7 +36,7 @@ func wantRight(t *testing.T, request, action string) {
 		return
 	}
 	doc := r.refused(t, rep, http.StatusForbidden, "AccessDenied")
-	if !strings.Contains(doc.Message, action) || !strings.Contains(doc.Message, "COSPROXY_ACTIONS") {
+	if !strings.Contains(doc.Message, action) || !strings.Contains(doc.Message, "default/Actions") {
 		t.Errorf("the message does not name %s and its setting: %s", action, doc.Message)
 	}
 	r = start(t, setup{options: func(o *proxy.Options) {

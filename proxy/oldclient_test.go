@@ -3,12 +3,13 @@ package proxy_test
 import (
 	"bufio"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cosproxy/proxy"
 )
 
 // HTTP/1.0 ends a body of unknown length with the connection, and a Unix socket cannot
@@ -38,7 +39,7 @@ func TestOldClient_OnUnixSocket(t *testing.T) {
 				a.answer(tt.response)
 				a.conn.Close()
 			}})
-			(&rig{}).serveOn(t.Context(), t, ln, r.server.Handler, slog.New(slog.NewTextHandler(r.log, nil)))
+			r.serveOn(t, ln, proxy.ServerOptions{})
 			conn, err := net.Dial("unix", name)
 			if err != nil {
 				t.Fatal(err)

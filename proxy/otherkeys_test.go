@@ -25,7 +25,7 @@ func TestOtherKeysThanThatOfThePath(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "COSPROXY_PREFIXES") {
+			if !strings.Contains(doc.Message, "default/Prefixes") {
 				t.Errorf("%s", doc.Message)
 			}
 			r = start(t, setup{}) // all keys are allowed

@@ -61,7 +61,7 @@ func TestSubresources_EachIsJudged(t *testing.T) {
 			rep := r.exchange(t, "GET /k?"+query+" HTTP/1.1\r\n\r\n")
 			if !passes {
 				doc := r.refused(t, rep, http.StatusForbidden, "AccessDenied")
-				if !strings.Contains(doc.Message, "COSPROXY_ACTIONS") {
+				if !strings.Contains(doc.Message, "default/Actions") {
 					t.Error(doc.Message)
 				}
 			} else if rep.status != http.StatusOK || r.upstream.only(t).target() != "/k?"+query {
@@ -84,7 +84,7 @@ func TestSubresources_SecondStaysWithinPrefixes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "COSPROXY_PREFIXES") {
+			if !strings.Contains(doc.Message, "default/Prefixes") {
 				t.Error(doc.Message)
 			}
 		})
@@ -155,7 +155,7 @@ func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
 		t.Run(request, func(t *testing.T) {
 			r := start(t, setup{options: restrict})
 			doc := r.refused(t, r.exchange(t, request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "COSPROXY_ACTIONS") {
+			if !strings.Contains(doc.Message, "default/Actions") {
 				t.Error(doc.Message)
 			}
 		})

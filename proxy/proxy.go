@@ -1,35 +1,34 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"net/http"
 	"slices"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"cosproxy/proxy/guard"
+	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/coserr"
 )
 
 // Options configure New.
 type Options struct {
 	// Routes lead to the buckets. At least one.
 	Routes []Route
-	// AllowedHosts are names, beside loopback ones and those of the routes and
+	// AllowedHosts are names, besides loopback ones and those of the routes and
 	// their buckets, that clients may put into Host.
 	AllowedHosts []string
 	// AllowedOrigins are the sites, such as https://app.example, whose pages may
 	// use the proxy through a browser. Others are refused; its own always may.
 	AllowedOrigins []string
-	// Token is what each request has to bring. Nil means that none is wanted.
-	Token Token
-	// Transport sends the signed requests. Nil means NewTransport with its
-	// defaults. It must not follow redirects, decompress, or retry a request
-	// whose body it has touched.
-	Transport http.RoundTripper
+	// Token is what each request has to bring. Nil means that none is required.
+	Token guard.Token
+	// Upstream says how COS is reached.
+	Upstream Upstream
 	// Logger gets one line for each request, and nothing secret. Nil discards.
 	Logger *slog.Logger
 	// Registerer takes the request metrics. Nil leaves them unregistered.
@@ -41,30 +40,33 @@ type Options struct {
 	// SkipChecksums leaves out the CRC-64 of uploads and of whole downloads. They
 	// are compared with the x-cos-hash-crc64ecma of COS otherwise.
 	SkipChecksums bool
+	// SettingName is how messages call a setting that would help. Nil means
+	// Setting.String.
+	SettingName func(Setting) string
 }
 
-// Proxy is the handler that New returns.
+// Proxy signs requests and forwards them to COS.
 type Proxy struct {
-	routes       []*route
-	bucketHosts  map[string][]*route // by the host of the endpoint and the names that COS has for the bucket
-	serviceHosts map[string]bool     // that list the buckets of the account
-	guard        guard
-	via          *via
-	limits       Limits
-	admission    *admission
-	checksums    bool
-	log          *slog.Logger
-	metrics      *metrics
+	router      *router
+	upstreams   *upstreams
+	guard       *guard.Guard
+	via         *via
+	limits      Limits
+	admission   *admission
+	checksums   bool
+	now         func() time.Time
+	settingName func(Setting) string
+	reporter    reporter
+	metrics     *metrics
+	scratch     scratchPool
+	inFlight    atomic.Int64
 }
 
-// New returns the handler. It fails if a route is incomplete, if its endpoint is
-// not a plain http or https URL, or if two routes answer to the same address.
+// New returns a proxy; NewServer serves it. It fails if a route is incomplete, if its
+// endpoint is not a plain http or https URL, or if two routes have the same address.
 func New(o Options) (*Proxy, error) {
 	if len(o.Routes) == 0 {
 		return nil, errors.New("proxy: Options.Routes is empty")
-	}
-	if o.Transport == nil {
-		o.Transport = NewTransport(TransportOptions{})
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -72,208 +74,231 @@ func New(o Options) (*Proxy, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	m, err := newMetrics(o.Registerer)
-	if err != nil {
-		return nil, fmt.Errorf("proxy: register metrics: %w", err)
-	}
 	limits := o.Limits.withDefaults()
 	p := &Proxy{
-		bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool),
-		limits: limits, admission: newAdmission(limits, m), checksums: !o.SkipChecksums,
-		log: o.Logger, metrics: m, via: newVia(),
+		upstreams: newUpstreams(o.Upstream, limits.StallTimeout),
+		limits:    limits, checksums: !o.SkipChecksums, now: o.Now,
+		settingName: o.SettingName, via: newVia(),
 	}
-	hosts := slices.Clone(o.AllowedHosts)
+	var err error
+	if p.metrics, err = newMetrics(o.Registerer, p.InFlight); err != nil {
+		return nil, fmt.Errorf("proxy: register metrics: %w", err)
+	}
+	p.admission = newAdmission(limits, p.metrics)
+	p.reporter = reporter{o.Logger, p.metrics, o.SettingName}
+	var routes []*route
 	for _, r := range o.Routes {
 		rt, err := newRoute(r)
 		if err != nil {
 			return nil, err
 		}
-		rt.upstream.base, rt.upstream.now = o.Transport, o.Now
-		rt.upstream.budget, rt.upstream.metrics = newRetryBudget(), m
-		rt.upstream.maxSilence = min(maxSilence, limits.StallTimeout/2)
-		if err := p.add(rt); err != nil {
-			return nil, err
+		if rt.upstream, err = p.upstreams.get(rt.endpoint); err != nil {
+			return nil, fmt.Errorf("proxy: endpoint of route %s: %w", rt.Name, err)
 		}
-		hosts = append(hosts, rt.Hosts...)
+		routes = append(routes, rt)
 	}
-	hosts = slices.AppendSeq(slices.AppendSeq(hosts, maps.Keys(p.bucketHosts)), maps.Keys(p.serviceHosts))
-	p.guard = newGuard(hosts, o.AllowedOrigins, o.Token)
+	if p.router, err = newRouter(routes); err != nil {
+		return nil, err
+	}
+	p.guard = guard.New(append(slices.Clone(o.AllowedHosts), p.router.hosts()...), o.AllowedOrigins, o.Token)
 	return p, nil
 }
 
-// add takes a route in, unless another answers to one of its addresses.
-func (p *Proxy) add(rt *route) error {
-	for _, other := range p.routes {
-		shared := len(rt.Hosts) == 0 && len(other.Hosts) == 0 ||
-			slices.ContainsFunc(rt.Hosts, func(h string) bool { return slices.Contains(other.Hosts, h) })
-		if shared && rt.PathPrefix == other.PathPrefix {
-			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host", other.Name, rt.Name, rt.PathPrefix)
-		}
-		if strings.EqualFold(rt.endpoint.Host, other.endpoint.Host) && (rt.Bucket != other.Bucket || rt.Region != other.Region) {
-			return fmt.Errorf("proxy: routes %s and %s are for two buckets, but both lead to %s; put {bucket} and {region} into the endpoint",
-				other.Name, rt.Name, rt.endpoint.Host)
-		}
-	}
-	p.routes = append(p.routes, rt)
-	hosts := rt.COSHosts()
-	if host := hostname(rt.endpoint.Host); !isLoopback(host) { // by which clients call the proxy itself
-		hosts = append(hosts, host)
-	}
-	for _, host := range hosts {
-		if own := p.bucketHosts[host]; len(own) == 0 || own[len(own)-1] != rt {
-			p.bucketHosts[host] = append(own, rt)
-		}
-	}
-	for _, host := range serviceHosts(rt.Region) {
-		p.serviceHosts[host] = true
-	}
-	return nil
+// InFlight is how many requests are being served.
+func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
+
+// Close closes the connections to COS that are not in use.
+func (p *Proxy) Close() { p.upstreams.closeIdle() }
+
+// Handle serves one request of a server that NewServer made.
+func (p *Proxy) Handle(x *http1.Exchange) {
+	p.inFlight.Add(1)
+	defer p.inFlight.Add(-1)
+	s := p.scratch.get(x)
+	defer p.scratch.put(s)
+	res := result{start: time.Now()}
+	defer func() { p.reporter.report(x, &s.request, &res) }() // a panic is counted as well
+	err := p.serve(s, &res)
+	s.wait.end()
+	p.conclude(x, &s.request, &res, err)
 }
 
-// exchange is one request and what became of it.
-type exchange struct {
-	w         http.ResponseWriter
-	r         *http.Request
-	ctx       context.Context // ends with the request, or with end
-	end       context.CancelCauseFunc
-	start     time.Time
-	upload    upload
-	target    target
-	out       *http.Request // to COS
-	status    int
-	bytesOut  int64
-	requestID string
-	aborted   bool  // the answer was begun and not finished
-	err       error // why the answer is not COS's, or not whole
-}
-
-func (x *exchange) flush() error {
-	return http.NewResponseController(x.w).Flush()
-}
-
-// ServeHTTP implements http.Handler. It panics with http.ErrAbortHandler to
-// break the client's connection when an answer cannot be finished.
-func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w: w, r: r, start: time.Now(), upload: upload{r: r, limits: p.limits}}
-	x.target.op.key = strings.TrimPrefix(r.URL.Path, "/") // for the log, if it gets no further
-	x.ctx, x.end = context.WithCancelCause(r.Context())
-	defer x.end(nil)
-	x.upload.end = x.end
-	if !x.upload.empty() {
-		defer unblockReads(x.ctx, w)()
-		x.upload.watchdog = newWatchdog(p.limits.StallTimeout, func() { x.end(x.upload.stalled()) })
-		defer x.upload.watchdog.stop()
-	}
-	p.metrics.inFlight.Inc()
-	// Deferred, so that a broken download is counted and logged as well.
-	defer p.finish(x)
-	err := p.serve(x)
-	boundLastWrite(w, p.limits.StallTimeout)
-	if err != nil {
-		p.fail(x, err)
-	}
-}
-
-// serve is the story of one request.
-func (p *Proxy) serve(x *exchange) error {
-	if err := checkFraming(x.w, x.r); err != nil {
+// serve is the way of one request: parse, guard, route, authorize, build, sign, send,
+// respond. Each step takes values and returns values.
+func (p *Proxy) serve(s *scratch, res *result) (err error) {
+	x, req := s.exchange, &s.request
+	if *req, err = parse(x); err != nil {
 		return err
 	}
-	if err := p.limits.check(x.r); err != nil {
+	if err := p.admit(x, req); err != nil {
 		return err
 	}
-	if err := checkRequestLine(x.r); err != nil {
-		return err
-	}
-	if err := p.via.check(x.r.Header); err != nil {
-		return err
-	}
-	if err := p.guard.check(x.r); err != nil {
-		return err
-	}
-	if err := x.checkNoBody(); err != nil {
-		return err
-	}
-	q, err := parseQuery(x.r.URL.RawQuery)
+	source, err := p.router.copySource(req, p.guard)
 	if err != nil {
 		return err
 	}
-	t, err := p.resolve(x.r, q)
-	if t.route != nil {
-		x.target = t
-	}
+	candidates, err := p.router.candidates(s.candidates[:0], req, source)
 	if err != nil {
 		return err
 	}
-	p.metrics.removed.Add(float64(t.removed))
-	x.upload.summed = p.checksums && x.target.storesBody(x.r.Header)
-	// A client that announces a short body and does not send it takes no slot.
-	release, err := p.admission.hold(x)
+	res.concerns(&candidates[0])
+	plan, chosen, err := p.authorizeHead(x, req, &candidates)
 	if err != nil {
 		return err
 	}
-	defer release()
-	if err := x.measure(); err != nil {
-		return x.failure(err)
-	}
-	out, err := rewrite(x)
+	reserved, err := p.admission.reserve(plan.reads())
 	if err != nil {
 		return err
 	}
-	out.Header["Via"] = p.via.header(x.r.Header)
-	x.out = out
-	if err := p.load(x); err != nil {
+	defer reserved.release()
+	body, chosen, err := p.readBody(s, plan, candidates, chosen)
+	if err != nil {
 		return err
 	}
-	if err := p.admission.enter(x.ctx); err != nil {
-		return x.failure(err)
+	res.concerns(chosen)
+	if err := p.admission.enter(s.wait); err != nil {
+		return err
 	}
 	defer p.admission.leave()
-	d := &delivery{req: out, idempotent: isIdempotent(x.r, x.target) || x.upload.form.idempotent(), slow: x.respondsSlowly()}
-	if x.upload.attach(out); !x.upload.empty() {
-		d.upload = &x.upload
-	}
-	resp, err := x.target.route.upstream.send(d) //nolint:bodyclose // respond closes it
+	out, err := p.outgoing(s, chosen, &body)
 	if err != nil {
-		return x.failure(err)
+		return err
 	}
-	return p.respond(x, resp)
+	return p.forward(s, out, chosen, &body, res)
 }
 
-// load reads what has to be known of the body before anything is sent.
-func (p *Proxy) load(x *exchange) error {
-	limit := int64(replayLimit)
-	if x.readsDeletes() {
-		limit = multiDeleteLimit
+// readBody reads as much of the body as the plan says. If that names keys, chosen is nil,
+// and the request is authorized now.
+func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chosen *candidate) (body, *candidate, error) {
+	req := &s.request
+	s.upload = upload{x: s.exchange, limit: p.limits.Body, hasCRC: p.checksums && storesBody(&candidates[0], req)}
+	b, err := plan.read(&s.upload, req, s.buffer)
+	if err != nil {
+		return b, nil, err
 	}
-	if err := x.upload.load(limit); err != nil {
-		return x.failure(err)
-	}
-	switch {
-	case x.readsDeletes():
-		if x.target.namesKeysInBody() {
-			if err := p.authorizeDeletes(x); err != nil {
-				return err
+	if chosen == nil {
+		if chosen, err = authorize(candidates, req, bodyKeys{b.deletes, b.form}); err != nil {
+			return b, nil, err
+		}
+		if b.form != nil {
+			if err := b.form.complete(chosen.op.Key); err != nil {
+				return b, nil, err
 			}
 		}
-		return x.addDigest()
-	case x.target.op.action == postObject:
-		return p.readForm(x)
 	}
-	return nil
+	return b, chosen, checkLength(req, chosen, &b)
 }
 
-// fail answers with an error of the proxy's own. A client that has gone gets
-// no answer, and above all no clean end of one.
-func (p *Proxy) fail(x *exchange, err error) {
-	x.err = err
-	var answer *Error
-	if !errors.As(err, &answer) {
-		panic(http.ErrAbortHandler)
+// admit checks what needs no route: size, loops, who asks.
+func (p *Proxy) admit(x *http1.Exchange, req *request) error {
+	if err := checkBodySize(p.limits.Body, x.Body.Length()); err != nil {
+		return err
 	}
-	x.status = answer.Status
-	x.requestID = newRequestID()
-	defer x.hangUpIfUnread()()
-	p.guard.letOriginRead(x.w.Header(), x.r)
-	answer.write(x.w, x.r, x.requestID)
+	if err := p.via.check(req); err != nil {
+		return err
+	}
+	if err := p.guard.Check(req.asker()); err != nil {
+		return err
+	}
+	return checkS3(req)
+}
+
+// authorizeHead plans what is read of the body and, unless that names keys, authorizes
+// the request. Otherwise it only leaves the candidates whose route allows the action.
+func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]candidate) (bodyPlan, *candidate, error) {
+	length, err := bodyLength(req, x)
+	if err != nil {
+		return bodyPlan{}, nil, err
+	}
+	allowed, err := withAction(*candidates, req)
+	if err != nil {
+		return bodyPlan{}, nil, err
+	}
+	*candidates = allowed
+	plan := planBody(req, &allowed[0], length)
+	if plan.namesKeys() {
+		return plan, nil, nil
+	}
+	chosen, err := authorize(allowed, req, bodyKeys{})
+	if err == nil && chosen != &allowed[0] {
+		plan = planBody(req, chosen, length)
+	}
+	if err == nil {
+		p.metrics.removed.Add(float64(chosen.removed))
+	}
+	return plan, chosen, err
+}
+
+// outgoing builds the request to COS.
+func (p *Proxy) outgoing(s *scratch, c *candidate, b *body) (*outgoing, error) {
+	to := c.route.upstream
+	if c.endpoint != c.route.endpoint {
+		var err error
+		if to, err = p.upstreams.get(c.endpoint); err != nil {
+			return nil, err
+		}
+	}
+	head, err := build(c, &s.request, b, p.via, s.fields)
+	if err != nil {
+		return nil, err
+	}
+	s.fields = head.fields
+	s.outgoing = outgoing{
+		route: c.route, upstream: to, head: head, body: b,
+		idempotent: isIdempotent(&s.request, c, b), slow: respondsSlowly(&s.request, c, b),
+		now: p.now, metrics: p.metrics, canceler: s.exchange.Canceler(), ctx: s.wait, wire: s.wire,
+	}
+	if b.length == 0 {
+		s.outgoing.body = nil
+	}
+	return &s.outgoing, nil
+}
+
+// forward sends the request and streams the response back.
+func (p *Proxy) forward(s *scratch, out *outgoing, c *candidate, b *body, res *result) error {
+	resp, err := out.send()
+	if err != nil {
+		return err
+	}
+	defer resp.Close()
+	if err := resp.accept(b); err != nil {
+		return err
+	}
+	resp.resume(c, out, &s.resumed)
+	if p.checksums && resp.isSuccess(b) {
+		if err := resp.checkStored(b); err != nil {
+			return err
+		}
+		if err := resp.verify(c, &s.verified); err != nil {
+			return err
+		}
+	}
+	res.requestID = string(resp.Get("x-cos-request-id"))
+	s.wait.end()
+	return respond(s.exchange, resp)
+}
+
+// conclude responds to what failed before COS's response was begun, and breaks the
+// connection of a response that cannot be finished: the client must not see a clean
+// end.
+func (p *Proxy) conclude(x *http1.Exchange, req *request, res *result, err error) {
+	if err == nil {
+		res.status, res.bytesOut = x.Response.Status(), x.Response.Count()
+		return
+	}
+	if x.Response.Sent() {
+		res.status, res.bytesOut = x.Response.Status(), x.Response.Count()
+		res.err, res.aborted = cause(x, err), true
+		x.Response.Abort()
+		return
+	}
+	res.err = failure(err)
+	var own *coserr.Error
+	if !errors.As(res.err, &own) {
+		res.status = statusClientGone
+		x.Response.Abort()
+		return
+	}
+	res.status, res.requestID = own.Status, coserr.NewRequestID()
+	sendError(x, req, own, res.requestID, p.guard, p.settingName)
 }

@@ -1,13 +1,9 @@
 package proxy_test
 
 import (
-	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
-
-	"cosproxy/proxy"
 )
 
 // The wire text is what COS gets; where it equals the client's, it is the
@@ -55,20 +51,6 @@ var queryTests = []struct {
 	{"names that only begin alike", "q-akx=1&q-=2", "q-akx=1&q-=2", [][2]string{{"q-akx", "1"}, {"q-", "2"}}},
 }
 
-func TestParseQuery(t *testing.T) {
-	for _, tt := range queryTests {
-		t.Run(tt.name, func(t *testing.T) {
-			wire, pairs, err := proxy.ParseQuery(tt.raw)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if wire != tt.wire || !slices.Equal(pairs, tt.pairs) {
-				t.Errorf("%q became %q %q, want %q %q", tt.raw, wire, pairs, tt.wire, tt.pairs)
-			}
-		})
-	}
-}
-
 func TestQueryOnTheWire(t *testing.T) {
 	r := start(t, setup{})
 	for i, tt := range queryTests {
@@ -95,87 +77,4 @@ func TestQueriesThatCannotBeParsed(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzParseQuery(f *testing.F) {
-	for _, tt := range queryTests {
-		f.Add(tt.raw)
-	}
-	f.Add("a=%zz")
-	f.Add("a=1#b\x01\x7f")
-	f.Fuzz(func(t *testing.T, raw string) {
-		want, valid := decodeQuery(raw)
-		wire, pairs, err := proxy.ParseQuery(raw)
-		var refusal *proxy.Error
-		switch {
-		case !valid && (!errors.As(err, &refusal) || refusal.Status != http.StatusBadRequest):
-			t.Fatalf("%q cannot be sent, but the answer is %v", raw, err)
-		case !valid:
-			return
-		case err != nil:
-			t.Fatalf("%q is refused: %v", raw, err)
-		}
-		if !slices.Equal(pairs, want) {
-			t.Errorf("%q reads as %q, want %q", raw, pairs, want)
-		}
-		if reread, ok := decodeQuery(wire); !ok || !slices.Equal(reread, want) {
-			t.Errorf("%q goes out as %q, which reads as %q, want %q", raw, wire, reread, want)
-		}
-		if i := strings.IndexFunc(wire, func(c rune) bool { return c <= ' ' || c >= 0x7f || strings.ContainsRune("+;#", c) }); i >= 0 {
-			t.Errorf("%q goes out as %q, whose byte %d has more than one reading", raw, wire, i)
-		}
-		again, _, err := proxy.ParseQuery(wire)
-		if err != nil || again != wire {
-			t.Errorf("%q is rewritten to %q, and that to %q (%v)", raw, wire, again, err)
-		}
-	})
-}
-
-// decodeQuery reads a query byte by byte, and leaves out what belongs to a
-// signature.
-func decodeQuery(raw string) (pairs [][2]string, valid bool) {
-	const digits = "0123456789abcdef"
-	for _, text := range strings.Split(raw, "&") {
-		if text == "" {
-			continue
-		}
-		if text[0] == '=' { // it has no name
-			return nil, false
-		}
-		var pair [2]string
-		field := 0
-		for i := 0; i < len(text); i++ {
-			c := text[i]
-			switch {
-			case c == '=' && field == 0:
-				field = 1
-				continue
-			case c == '+':
-				c = ' '
-			case c == '%':
-				if i+2 >= len(text) {
-					return nil, false
-				}
-				high := strings.IndexByte(digits, text[i+1]|0x20)
-				low := strings.IndexByte(digits, text[i+2]|0x20)
-				if high < 0 || low < 0 || text[i+1] < '0' || text[i+2] < '0' {
-					return nil, false
-				}
-				c = byte(high<<4 | low)
-				i += 2
-			}
-			pair[field] += string([]byte{c})
-		}
-		name := strings.ToLower(pair[0])
-		signature := []string{
-			"q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
-			"x-cos-security-token", "x-ci-security-token", "sign", "signature", "awsaccesskeyid",
-			"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature",
-			"x-amz-security-token", "x-amz-content-sha256",
-		}
-		if !slices.Contains(signature, name) {
-			pairs = append(pairs, pair)
-		}
-	}
-	return pairs, true
 }

@@ -1,151 +1,129 @@
 package proxy
 
 import (
-	"context"
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
+	"time"
+
+	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/coserr"
 )
 
-// respond streams COS's answer to the client. Once the header is out, the only
-// way left to report a failure is to break the connection: it then panics with
-// http.ErrAbortHandler, which net/http knows.
-func (p *Proxy) respond(x *exchange, resp *http.Response) error {
-	defer func() { resp.Body.Close() }()
-	if resp.StatusCode < 200 {
-		return errorf(http.StatusBadGateway, "BadGateway", "COS answered with the status %d, which ends no request.", resp.StatusCode)
+// accept refuses a response that does not fit the request: above all a success of an
+// upload that cannot be one.
+func (r *response) accept(b *body) error {
+	if r.Status < 200 {
+		return coserr.New(http.StatusBadGateway, "BadGateway", "COS returned the non-final status %d.", r.Status)
 	}
-	accepted := resp.StatusCode < 300 || x.upload.form != nil && resp.StatusCode == http.StatusSeeOther
-	if accepted && !x.upload.whole() {
-		return errorf(http.StatusBadGateway, "IncompleteBody",
-			"COS answered %d before it had the whole body, so the upload cannot be trusted. Send it again.", resp.StatusCode)
+	if !r.isSuccess(b) || b.length == 0 {
+		return nil
 	}
-	if accepted && !x.upload.empty() && len(resp.Header["X-Cos-Request-Id"]) == 0 {
-		return errorf(http.StatusBadGateway, "BadGateway",
-			"The answer %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and what stands on the way.", resp.StatusCode)
+	if !b.upload.complete() {
+		return coserr.New(http.StatusBadGateway, "IncompleteBody",
+			"COS responded with %d before it had the whole body, so the upload cannot be trusted. Send it again.", r.Status)
 	}
-	resp.Body = x.resumable(resp)
-	if accepted && p.checksums {
-		if err := x.check(resp); err != nil {
-			return err
-		}
-	}
-	if err := x.collect(resp); err != nil {
-		return err
-	}
-	copyResponseHeader(x.w.Header(), resp.Header)
-	defer x.hangUpIfUnread()()
-	x.requestID = first(resp.Header["X-Cos-Request-Id"])
-	x.status = resp.StatusCode
-	x.w.WriteHeader(resp.StatusCode)
-	if err := p.stream(x, resp); err != nil {
-		x.err, x.aborted = err, true
-		x.abort()
-		panic(http.ErrAbortHandler)
+	if r.Get("x-cos-request-id") == nil {
+		return coserr.New(http.StatusBadGateway, "BadGateway",
+			"The response %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and the proxies before it.", r.Status)
 	}
 	return nil
 }
 
-func first(v []string) string {
-	if len(v) == 0 {
-		return ""
-	}
-	return v[0]
+func (r *response) isSuccess(b *body) bool {
+	return r.Status < 300 || b.form != nil && r.Status == http.StatusSeeOther
 }
 
-// stream copies the body and flushes after each piece. COS answers Complete
-// and Copy with a header at once, then blanks to keep the connection alive,
-// then the result, so the header of a body of unknown length goes out first.
-func (p *Proxy) stream(x *exchange, resp *http.Response) error {
-	if resp.ContentLength == 0 || x.r.Method == http.MethodHead {
-		return nil
-	}
-	buf, release := getBuffer(resp.ContentLength)
-	defer release()
-	watchdog := newWatchdog(p.limits.StallTimeout, func() { x.end(errStalled) })
-	watchdog.start()
-	defer watchdog.stop()
-	defer unblockWrites(x.ctx, x.w)()
-	if resp.ContentLength < 0 {
-		_ = x.flush() // which waits for who has not read the answers before
-	}
-	for {
-		n, rerr := resp.Body.Read(buf)
-		watchdog.moved(leastProgress) // the blanks that COS sends while it works count too
-		if n > 0 {
-			wn, werr := x.w.Write(buf[:n])
-			x.bytesOut += int64(wn)
-			if werr == nil && x.bytesOut != resp.ContentLength {
-				werr = x.flush()
-			}
-			if werr != nil {
-				return x.cause(errClient{werr})
-			}
-			watchdog.moved(leastProgress)
-		}
-		if rerr == io.EOF { // a wrapped one would be a failure
-			return nil
-		}
-		if rerr != nil {
-			return x.cause(Unquoted(rerr))
+// respond streams COS's response to the client. Once the head is sent, a failure can
+// only be reported by breaking the connection.
+func respond(x *http1.Exchange, resp *response) error {
+	if resp.length < 0 && !resp.isEmpty() && x.Request.Minor == 0 && !x.CanReset() {
+		if err := resp.collect(); err != nil {
+			return err
 		}
 	}
-}
-
-// cause is why the exchange ended, if it did, since then err is only how that
-// showed.
-func (x *exchange) cause(err error) error {
-	switch cause := context.Cause(x.ctx); {
-	case cause == nil:
-		return err
-	case errors.Is(cause, context.Canceled):
-		return errClient{cause}
-	default:
-		return cause
-	}
-}
-
-// abort makes the end of the connection look like a failure to HTTP/1.0
-// clients too, for which a clean end is the end of the body.
-func (x *exchange) abort() {
-	c, ok := connOf(x.r)
-	if !ok || x.r.ProtoAtLeast(1, 1) {
-		return
-	}
-	c.reset()
-}
-
-// copyResponseHeader takes over the end-to-end headers under the names that
-// COS gives them: net/http reads ETag as Etag and x-cos-request-id as
-// X-Cos-Request-Id, and there are clients that compare names case by case.
-func copyResponseHeader(dst, src http.Header) {
-	named := connectionOptions(src)
-	for k, v := range src {
-		if hopByHop[k] || named[k] {
+	w := &x.Response
+	w.Start(resp.Status, string(resp.Reason))
+	for _, f := range resp.Fields {
+		if hopByHop.has(f.Name) || connectionOption(&resp.Head, f.Name) || resp.decoded && equalFold(f.Name, "Content-Encoding") {
 			continue
 		}
-		dst[cosHeaderName(k)] = v
+		w.Copy(f)
 	}
-	if _, ok := dst["Content-Type"]; !ok {
-		dst["Content-Type"] = nil // or net/http would guess one
+	if resp.Get("Date") == nil { // RFC 9110, 6.6.1
+		w.Field("Date", time.Now().UTC().Format(http.TimeFormat))
+	}
+	length := resp.length
+	if resp.method == http.MethodHead || resp.Status == http.StatusNotModified {
+		length = resp.AnnouncedLength()
+	}
+	if resp.isEmpty() {
+		resp.Close()
+		if err := w.Send(length, nil); err != nil {
+			return &clientError{err}
+		}
+		return nil
+	}
+	return resp.copyTo(w, length)
+}
+
+// copyTo sends the head that w has, and the body. COS sends the head of the response
+// to Complete and Copy at once, then blanks to keep the connection alive, then the
+// result, so the head of a body of unknown length is sent first.
+func (r *response) copyTo(w *http1.ResponseWriter, length int64) error {
+	piece := http1.BorrowPiece(length)
+	defer piece.Return()
+	if length < 0 && r.Body.Buffered() == 0 {
+		if err := w.Send(length, nil); err != nil {
+			return &clientError{err}
+		}
+	}
+	for sent := int64(0); ; {
+		n, err := r.body.Read(piece.Bytes)
+		if sent += int64(n); sent == length || errors.Is(err, io.EOF) {
+			r.Close() // the next request of the client may use its connection
+		}
+		if n > 0 || errors.Is(err, io.EOF) && !w.Sent() {
+			if err := writePiece(w, length, piece.Bytes[:n]); err != nil {
+				return &clientError{err}
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF), sent == length:
+			return nil
+		case err != nil:
+			return err
+		}
 	}
 }
 
-// cosHeaderName restores COS's spelling of a canonical header name.
-func cosHeaderName(canonical string) string {
-	switch canonical {
-	case "Etag":
-		return "ETag"
-	case "Content-Md5":
-		return "Content-MD5"
-	case "X-Cos-Request-Id":
-		return "x-cos-request-id"
-	case "X-Cos-Hash-Crc64ecma":
-		return "x-cos-hash-crc64ecma"
+// writePiece sends the head with the first piece.
+func writePiece(w *http1.ResponseWriter, length int64, p []byte) error {
+	if !w.Sent() {
+		return w.Send(length, p)
 	}
-	if strings.HasPrefix(canonical, "X-Cos-") || strings.HasPrefix(canonical, "X-Ci-") {
-		return strings.ToLower(canonical)
+	_, err := w.Write(p)
+	return err
+}
+
+// collectLimit bounds how much of a response is collected for an HTTP/1.0 client on a
+// Unix socket, in bytes. COS's lists, which have no length, are smaller.
+const collectLimit = 1 << 20
+
+// collect gives a response of unknown length a length where the client could not
+// tell that it is cut: for HTTP/1.0 it ends with the connection, and a Unix socket
+// cannot be reset.
+func (r *response) collect() error {
+	var whole bytes.Buffer
+	_, err := io.CopyN(&whole, r.body, collectLimit+1)
+	switch {
+	case err == nil:
+		return coserr.New(http.StatusHTTPVersionNotSupported, "HTTPVersionNotSupported",
+			"COS gives no length for this response, and over HTTP/1.0 on a Unix socket a client cannot tell whether it is complete. Ask with HTTP/1.1.")
+	case !errors.Is(err, io.EOF):
+		return err
 	}
-	return canonical
+	r.body, r.length = &whole, int64(whole.Len())
+	return nil
 }

@@ -1,26 +1,33 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+	"time"
+
+	"cosproxy/proxy/internal/cosreq"
+	"cosproxy/signer"
 )
 
 // Route leads from local addresses to one bucket, and says what may be done
-// there with which key.
+// there with which credentials.
 type Route struct {
 	// Name is how the log and the metrics call the route. Empty means default.
 	Name string
-	// PathPrefix is the part of the path that chooses the route and is not part
+	// PathPrefix is the part of the path that selects the route and is not part
 	// of the key: with /photos/ the path /photos/a.jpg is the key a.jpg. It
 	// begins and ends with a slash; empty means /. The longest one that fits a
 	// request wins.
 	PathPrefix string
-	// Hosts are the Host names that choose the route, without ports. Empty
-	// means every name that the proxy answers to and no other route claims.
+	// Hosts are the Host names that select the route, without ports. Empty
+	// means every name that the proxy accepts and no other route claims.
 	// The host of the endpoint, unless it is a loopback one, and the names that
 	// COS has for the bucket, as COSHosts lists them, always mean this bucket,
 	// and then neither PathPrefix nor KeyPrefix applies: the path is the key.
@@ -33,24 +40,25 @@ type Route struct {
 	// {region} are replaced. Empty means DefaultEndpoint. It has no path.
 	Endpoint string
 	// KeyPrefix is put in front of the key in the path, and of the prefix of
-	// listings. Keys inside bodies and answers are those of the bucket.
+	// listings. Keys inside bodies and responses are those of the bucket.
 	KeyPrefix string
-	// Actions are the COS actions that may pass, written name/cos:GetObject;
+	// Actions are the COS actions that are allowed, written name/cos:GetObject;
 	// one that ends in * allows every action with that beginning.
 	Actions []string
 	// Prefixes limit the object keys, KeyPrefix included: dir/* allows what
 	// begins with dir/, a name without * allows that key alone, * every key.
 	Prefixes []string
-	// Credentials hands out the route's key. Required.
+	// Credentials hands out the route's credentials. Required.
 	Credentials Credentials
-	// Settings is what the names of the route's settings begin with, in
-	// messages that say what to change. Empty means COSPROXY_.
-	Settings string
 }
 
 // DefaultEndpoint is the public address of a bucket (COS document "Regions and
 // access domain names").
 const DefaultEndpoint = "https://{bucket}.cos.{region}.myqcloud.com"
+
+// COSHosts are the names under which COS itself has the bucket. All of them lead
+// to the route's endpoint, with neither PathPrefix nor KeyPrefix.
+func (rt Route) COSHosts() []string { return cosreq.BucketHosts(rt.Bucket, rt.Region) }
 
 // URL returns the expanded endpoint. It fails if that is not a plain http or
 // https URL.
@@ -83,64 +91,108 @@ func (rt Route) URL() (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// isPort reports whether a port can be dialled. "" is the one of the scheme.
+// isPort reports whether a port can be dialed. "" is the one of the scheme.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return s == "" || err == nil && n > 0
 }
 
+// route is a Route that is ready for requests.
+type route struct {
+	Route
+	endpoint    *url.URL
+	upstream    *upstream
+	signer      signer.Signer
+	clockOffset atomic.Int64 // of COS's clock from ours, in nanoseconds
+	budget      *retryBudget
+}
+
+func newRoute(r Route) (*route, error) {
+	r.Name = cmp.Or(r.Name, "default")
+	r.PathPrefix = cmp.Or(r.PathPrefix, "/")
+	switch {
+	case r.Bucket == "" || r.Region == "":
+		return nil, errors.New("proxy: a route needs a bucket and a region")
+	case r.Credentials == nil:
+		return nil, errors.New("proxy: Route.Credentials is missing")
+	}
+	if err := checkPathPrefix(r.PathPrefix); err != nil {
+		return nil, err
+	}
+	endpoint, err := r.URL()
+	if err != nil {
+		return nil, err
+	}
+	r.Hosts = slices.Clone(r.Hosts)
+	for i, h := range r.Hosts {
+		r.Hosts[i] = cosreq.Hostname(h)
+	}
+	return &route{Route: r, endpoint: endpoint, budget: newRetryBudget()}, nil
+}
+
+// offset is how far COS's clock is ahead of ours.
+func (rt *route) offset() time.Duration { return time.Duration(rt.clockOffset.Load()) }
+
+// setting names a field of the route, for messages.
+func (rt *route) setting(name string) Setting { return Setting{Route: rt.Name, Name: name} }
+
+// checkPathPrefix wants a prefix that looks the same escaped and unescaped, so
+// that there is one way only to write it in a request.
+func checkPathPrefix(p string) error {
+	if !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || p != "/" && path.Clean(p)+"/" != p {
+		return fmt.Errorf("proxy: path prefix %q must begin and end with a slash and be clean, such as /photos/", p)
+	}
+	for _, c := range []byte(p) {
+		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+		if !alphanumeric && c != '/' && c != '-' && c != '_' && c != '.' && c != '~' {
+			return fmt.Errorf("proxy: path prefix %q may have letters, digits, - _ . ~ and slashes only", p)
+		}
+	}
+	return nil
+}
+
+// coversAction reports whether the route allows the action.
+func (rt *route) coversAction(action string) bool { return cosreq.MatchAny(rt.Actions, action) }
+
+// allowsEverything reports whether all actions are allowed, those without a
+// documented name too.
+func (rt *route) allowsEverything() bool { return rt.coversAction(cosreq.AnyAction) }
+
 // coversKey reports whether the route's prefixes allow the key. One with . or ..
 // between slashes of either kind must be allowed as it is and as it would be
 // without them: what COS makes of them is not documented.
-func (rt Route) coversKey(key string) bool {
-	if !rt.coversLiterally(key) {
+func (rt *route) coversKey(key string) bool {
+	if !cosreq.MatchAny(rt.Prefixes, key) {
 		return false
+	}
+	if strings.IndexByte(key, '.') < 0 {
+		return true
 	}
 	slashed := strings.ReplaceAll(key, `\`, "/")
 	for segment := range strings.SplitSeq(slashed, "/") {
 		if segment == "." || segment == ".." {
-			return rt.coversLiterally(path.Clean("/" + slashed)[1:])
+			return cosreq.MatchAny(rt.Prefixes, path.Clean("/" + slashed)[1:])
 		}
 	}
 	return true
 }
 
-func (rt Route) coversLiterally(key string) bool {
-	for _, p := range rt.Prefixes {
-		if stem, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(key, stem) || key == p {
-			return true
-		}
-	}
-	return false
-}
+// coversAllKeys reports whether every key is allowed.
+func (rt *route) coversAllKeys() bool { return cosreq.CoverAny(rt.Prefixes, "") }
 
 // coversListing reports whether all keys that q lists are allowed. If it has
 // several prefixes, each must be, since COS may go by any of them.
-func (rt Route) coversListing(q query) bool {
-	for _, p := range q.params {
-		if p.key == "prefix" && !rt.coversPrefix(p.value) {
+func (rt *route) coversListing(q cosreq.Query) bool {
+	for _, p := range q.Params {
+		if p.Key == "prefix" && !cosreq.CoverAny(rt.Prefixes, p.Value) {
 			return false
 		}
 	}
-	return rt.coversPrefix(q.get("prefix"))
+	return cosreq.CoverAny(rt.Prefixes, q.Get("prefix"))
 }
 
-// coversPrefix reports whether all keys that begin with prefix are allowed.
-func (rt Route) coversPrefix(prefix string) bool {
-	for _, p := range rt.Prefixes {
-		if stem, ok := strings.CutSuffix(p, "*"); ok && strings.HasPrefix(prefix, stem) {
-			return true
-		}
-	}
-	return false
-}
-
-// coversAction reports whether the route allows the action.
-func (rt Route) coversAction(action string) bool {
-	for _, a := range rt.Actions {
-		if stem, ok := strings.CutSuffix(a, "*"); ok && strings.HasPrefix(action, stem) || action == a {
-			return true
-		}
-	}
-	return false
+// mayListBuckets reports whether the route allows GetService: written out, or as
+// part of all actions on all keys, as the policy of its credentials has it.
+func (rt *route) mayListBuckets() bool {
+	return slices.Contains(rt.Actions, cosreq.GetService) || rt.coversAction(cosreq.GetService) && rt.coversAllKeys()
 }

@@ -15,9 +15,9 @@ func several(t *testing.T) *rig {
 		base := o.Routes[0]
 		base.Actions, base.Prefixes = []string{"name/cos:*"}, []string{"*"}
 		photos, archive, reports, tenant := base, base, base, base
-		photos.Name, photos.PathPrefix, photos.Settings = "photos", "/photos/", "COSPROXY_ROUTES_0_"
+		photos.Name, photos.PathPrefix = "photos", "/photos/"
 		photos.Actions = []string{"name/cos:GetObject", "name/cos:GetBucket"}
-		archive.Name, archive.PathPrefix, archive.Settings = "archive", "/photos/archive/", "COSPROXY_ROUTES_1_"
+		archive.Name, archive.PathPrefix = "archive", "/photos/archive/"
 		archive.Bucket, archive.KeyPrefix, archive.Prefixes = "archive-1250000000", "old photos/", []string{"old photos/*"}
 		reports.Name, reports.Hosts = "reports", []string{"Reports.internal"}
 		reports.Bucket = "reports-1250000000"
@@ -78,8 +78,8 @@ func TestRouteRefusals(t *testing.T) {
 		{"no route", "GET /elsewhere/a", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"prefix without its slash", "GET /photos", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"escaped prefix", "GET /photos%2Fa", "localhost", 404, "NoSuchRoute", "/photos/"},
-		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend COSPROXY_ROUTES_0_ACTIONS"},
-		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "COSPROXY_ROUTES_1_PREFIXES"},
+		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend photos/Actions"},
+		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "archive/Prefixes"},
 		{"climbing out of the key prefix", "GET /photos/archive/..", "localhost", 400, "InvalidURI", "old photos/.."},
 		{"host of nobody", "GET /a", "other.internal", 421, "MisdirectedRequest", "other.internal"},
 	}

@@ -4,12 +4,13 @@ import (
 	"bufio"
 	"crypto/tls"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"cosproxy/proxy"
 )
 
 // startTLS is start with the proxy on a TLS listener.
@@ -19,10 +20,8 @@ func startTLS(t *testing.T, s setup) *rig {
 	borrowed := httptest.NewTLSServer(nil)
 	certificates := borrowed.TLS.Certificates
 	borrowed.Close()
-	secure := &rig{keys: r.keys, upstream: r.upstream, log: r.log, registry: r.registry}
-	handler := r.server.Handler
-	secure.serveOn(t.Context(), t, tls.NewListener(listen(t), &tls.Config{Certificates: certificates}), handler, slog.New(slog.NewTextHandler(r.log, nil)))
-	return secure
+	r.serveOn(t, listen(t), proxy.ServerOptions{TLS: &tls.Config{Certificates: certificates}})
+	return r
 }
 
 func (r *rig) dialTLS(t *testing.T) *client {
@@ -49,7 +48,7 @@ func TestOverTLS(t *testing.T) {
 	}
 	c = r.dialTLS(t)
 	c.send("GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n")
-	if rep := c.reply("GET"); rep.status != http.StatusBadRequest || rep.cosError(t).Code != "InvalidRequest" {
+	if rep := c.reply("GET"); rep.status != http.StatusBadRequest || rep.cosError(t).Code != "InvalidURI" {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
 	}
 }

@@ -55,12 +55,12 @@ func TestGetServiceIsRefused(t *testing.T) {
 		status                        int
 		code, says                    string
 	}{
-		{"not allowed", "", "GET /", host, []string{"name/cos:GetObject"}, []string{"*"}, 403, "AccessDenied", "COSPROXY_ACTIONS"},
+		{"not allowed", "", "GET /", host, []string{"name/cos:GetObject"}, []string{"*"}, 403, "AccessDenied", "default/Actions"},
 		{"all actions on some keys", "", "GET /", host, []string{"*"}, []string{"dir/*"}, 403, "AccessDenied", "name/cos:GetService"},
 		{"other method", "", "DELETE /", host, []string{"*"}, []string{"*"}, 405, "MethodNotAllowed", "GET /"},
-		{"object", "", "GET /key", host, []string{"*"}, []string{"*"}, 421, "MisdirectedRequest", "COSPROXY_BUCKET"},
-		{"bucket of no region", "", "GET /" + bucket + "/key", host, []string{"*"}, []string{"*"}, 421, "MisdirectedRequest", "COSPROXY_BUCKET"},
-		{"no service in the endpoint", "http://files.internal", "GET /", host, []string{"*"}, []string{"*"}, 501, "NotImplemented", "COSPROXY_ENDPOINT"},
+		{"object", "", "GET /key", host, []string{"*"}, []string{"*"}, 421, "MisdirectedRequest", "Route.Bucket"},
+		{"bucket of no region", "", "GET /" + bucket + "/key", host, []string{"*"}, []string{"*"}, 421, "MisdirectedRequest", "Route.Bucket"},
+		{"no service in the endpoint", "http://files.internal", "GET /", host, []string{"*"}, []string{"*"}, 501, "NotImplemented", "Route.Endpoint"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -72,7 +72,7 @@ func TestSlowBodiesHaveABound(t *testing.T) {
 		const upload = "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest"
 		rep := r.exchange(t, upload)
 		if doc := rep.cosError(t); rep.status != http.StatusServiceUnavailable || doc.Code != "SlowDown" ||
-			rep.header.Get("Retry-After") != "1" || !strings.Contains(doc.Message, "COSPROXY_MAX_REQUESTS") {
+			rep.header.Get("Retry-After") != "1" || !strings.Contains(doc.Message, "Limits.Requests") {
 			t.Errorf("one too many got\n%s%s", rep.head, rep.body)
 		}
 		if m := r.metrics(t); !strings.Contains(m, `cosproxy_refused_requests_total{reason="memory"} 1`) {

@@ -124,8 +124,8 @@ func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
 	ca := x509.NewCertPool()
 	ca.AddCert(s.Certificate())
 	return start(t, setup{
-		options:   func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
-		transport: proxy.TransportOptions{ConnectTo: s.Listener.Addr().String(), RootCAs: ca},
+		options:  func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
+		upstream: proxy.Upstream{ConnectTo: s.Listener.Addr().String(), RootCAs: ca},
 	})
 }
 
@@ -155,8 +155,8 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 func TestConnectToKeepsTheRealName(t *testing.T) {
 	addr, ca, hellos := tlsServer(t)
 	r := start(t, setup{
-		options:   func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
-		transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: ca},
+		options:  func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
+		upstream: proxy.Upstream{ConnectTo: addr, RootCAs: ca},
 	})
 	rep := r.get(t, "/key")
 	// The test certificate is for example.com and *.example.com.
@@ -180,8 +180,8 @@ func TestUnknownCertificateIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{
-				options:   func(o *proxy.Options) { o.Routes[0].Endpoint = tt.endpoint },
-				transport: proxy.TransportOptions{ConnectTo: addr, RootCAs: tt.ca},
+				options:  func(o *proxy.Options) { o.Routes[0].Endpoint = tt.endpoint },
+				upstream: proxy.Upstream{ConnectTo: addr, RootCAs: tt.ca},
 			})
 			rep := r.get(t, "/key")
 			if rep.status != http.StatusBadGateway {
@@ -200,11 +200,9 @@ func TestEndpointIsDialled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := proxy.NewTransport(proxy.TransportOptions{})
-	t.Cleanup(transport.CloseIdleConnections)
 	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint = "http://127.0.0.1:" + port
-		o.Transport = transport
+		o.Upstream = proxy.Upstream{}
 	}})
 	if rep := r.get(t, "/key"); rep.status != http.StatusOK {
 		t.Fatalf("got\n%s%s", rep.head, rep.body)

@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"bytes"
 	"crypto/rand"
 	"net/http"
-	"slices"
 	"strings"
+
+	"cosproxy/proxy/internal/coserr"
 )
 
 // pseudonymPrefix begins the names that cosproxies have in Via.
@@ -17,41 +19,41 @@ const pseudonymLength = 26
 // 7.6.3; RFC 5842, 7.2). Its name is random: it says nothing about the machine, and
 // no other process has it.
 type via struct {
-	name string
-	own  []string // the header of a request that has passed through no other
+	name []byte
+	own  []byte // the value for a request that has passed through no other
 }
 
 func newVia() *via {
 	name := pseudonymPrefix + rand.Text()
-	return &via{name: name, own: []string{"1.1 " + name}}
+	return &via{name: []byte(name), own: []byte("1.1 " + name)}
 }
 
 // check refuses a request that this Proxy has sent.
-func (v *via) check(h http.Header) error {
-	if !slices.ContainsFunc(h["Via"], func(value string) bool { return strings.Contains(value, v.name) }) {
-		return nil
-	}
-	return errorf(http.StatusLoopDetected, "LoopDetected",
-		"cosproxy has sent this request itself, and it came back instead of reaching COS. "+
-			"Check HTTP_PROXY, COSPROXY_CONNECT_TO, COSPROXY_ENDPOINT and what listens there: none of them may lead to cosproxy.")
-}
-
-// header is Via for COS: v behind the other cosproxies that the request has passed
-// through, so that a loop of several is found too. Proxies of other kinds are left
-// out, since their names may tell about the network.
-func (v *via) header(in http.Header) []string {
-	if len(in["Via"]) == 0 {
-		return v.own
-	}
-	var passed []string
-	for _, value := range in["Via"] {
-		for entry := range strings.SplitSeq(value, ",") {
-			if fields := strings.Fields(entry); len(fields) == 2 && isPseudonym(fields[1]) {
-				passed = append(passed, "1.1 "+fields[1])
-			}
+func (v *via) check(req *request) error {
+	for _, f := range req.head.Fields {
+		if equalFold(f.Name, "Via") && bytes.Contains(f.Value, v.name) {
+			return coserr.New(http.StatusLoopDetected, "LoopDetected",
+				"cosproxy has sent this request itself, and it came back instead of reaching COS: neither HTTP_PROXY nor a server at the endpoint may lead to cosproxy.").
+				Try("Check HTTP_PROXY,", Setting{Name: "Upstream.ConnectTo"}, Setting{Name: "Route.Endpoint"})
 		}
 	}
-	return []string{strings.Join(append(passed, v.own...), ", ")}
+	return nil
+}
+
+// value is Via for COS: v behind the other cosproxies that the request has passed
+// through, so that a loop of several is found too. Proxies of other kinds are left
+// out, since their names may tell about the network.
+func (v *via) value(req *request) []byte {
+	if !req.has("Via") {
+		return v.own
+	}
+	var value []byte
+	for entry := range req.head.Elements("Via") {
+		if words := strings.Fields(string(entry)); len(words) == 2 && isPseudonym(words[1]) {
+			value = append(value, "1.1 "+words[1]+", "...)
+		}
+	}
+	return append(value, v.own...)
 }
 
 // isPseudonym reports whether a name is one of newVia.

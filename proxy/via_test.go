@@ -1,9 +1,9 @@
 package proxy_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
@@ -16,29 +16,27 @@ import (
 	"cosproxy/proxy"
 )
 
-// leadingTo is a proxy on a socket, whose requests to COS are dialed to next; to
-// the proxy itself if that is nil.
-func leadingTo(t *testing.T, next *rig) *rig {
+// leadingTo is a proxy on ln whose requests to COS are dialed to an address.
+func leadingTo(t *testing.T, ln net.Listener, to string) *rig {
 	t.Helper()
 	r := &rig{keys: newKeys(1), log: &syncBuffer{}, registry: prometheus.NewRegistry()}
-	ln := listen(t)
-	to := ln.Addr().String()
-	if next != nil {
-		to = next.addr
-	}
-	transport := proxy.NewTransport(proxy.TransportOptions{ConnectTo: to})
-	logger := slog.New(slog.NewTextHandler(r.log, nil))
-	p, err := proxy.New(proxy.Options{
+	var err error
+	r.proxy, err = proxy.New(proxy.Options{
 		Routes: []proxy.Route{{Bucket: bucket, Region: region, Endpoint: plainCOS,
 			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: r.keys}},
-		Transport: transport, Logger: logger, Registerer: r.registry,
+		Upstream: proxy.Upstream{ConnectTo: to}, Logger: slog.New(slog.NewTextHandler(r.log, nil)), Registerer: r.registry,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.serveOn(context.Background(), t, ln, p, logger)
-	t.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(r.proxy.Close)
+	r.serveOn(t, ln, proxy.ServerOptions{})
 	return r
+}
+
+func leadingToItself(t *testing.T) *rig {
+	ln := listen(t)
+	return leadingTo(t, ln, ln.Addr().String())
 }
 
 // A request that comes back is refused when it does so for the first time, and the
@@ -57,7 +55,7 @@ func TestVia_LoopIsRefused(t *testing.T) {
 		{"small form", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n", form + "\r\n--b--\r\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := leadingTo(t, nil)
+			r := leadingToItself(t)
 			c := r.dial(t)
 			_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // without the refusal it takes longer
 			if tt.body != "" {
@@ -80,12 +78,10 @@ func TestVia_LoopIsRefused(t *testing.T) {
 // A loop of two is found by the first of them, since the second passes on what
 // names it.
 func TestVia_LoopOfTwo(t *testing.T) {
-	first := leadingTo(t, nil)
-	second := leadingTo(t, first)
-	first.server.Handler = nil // replaced by a proxy that leads to second
-	again := leadingTo(t, second)
-	first.server.Handler = again.server.Handler
-	rep := again.get(t, "/a")
+	here, there := listen(t), listen(t)
+	first := leadingTo(t, here, there.Addr().String())
+	second := leadingTo(t, there, here.Addr().String())
+	rep := first.get(t, "/a")
 	if rep.status != http.StatusLoopDetected || rep.cosError(t).Code != "LoopDetected" {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
 	}

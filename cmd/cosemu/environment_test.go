@@ -11,13 +11,13 @@ import (
 // TestNoSettingOfSourcesStays reads the settings from cosproxy's own list, so
 // that a new one cannot lead CMD to a real key.
 func TestNoSettingOfSourcesStays(t *testing.T) {
-	text, err := os.ReadFile("../cosproxy/sourceconfig.go")
+	text, err := os.ReadFile("../cosproxy/sources.go")
 	if err != nil {
 		t.Fatal(err)
 	}
 	names := regexp.MustCompile(`env:"([A-Z_]+)"`).FindAllSubmatch(text, -1)
 	if len(names) == 0 {
-		t.Fatal("sourceconfig.go has no settings")
+		t.Fatal("sources.go has no settings")
 	}
 	environ := []string{"PATH=" + os.Getenv("PATH"), "COSPROXY_ROUTES_0_SOURCE=of-the-caller"}
 	for _, name := range names {

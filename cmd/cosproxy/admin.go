@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"cosproxy/proxy/guard"
 
-	"cosproxy/proxy"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 const indexPage = `<!doctype html>
@@ -59,12 +59,12 @@ func (s *sidecar) adminPages() http.Handler {
 	})
 }
 
-func (s *sidecar) guarded(h http.Handler, token proxy.Token) http.Handler {
-	return proxy.Guard(h, s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token)
+func (s *sidecar) guarded(h http.Handler, token guard.Token) http.Handler {
+	return guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token).Handler(h, s.cfg.settingName)
 }
 
-// probePages are for those who bring no token where one is wanted, as kubelet
-// cannot. They tell whether, and not why.
+// probePages are for clients without a token where one is required: kubelet cannot
+// send one. They say whether the process is ready, and not why.
 func (s *sidecar) probePages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -108,7 +108,7 @@ func (s *sidecar) status(now time.Time) string {
 		ready = "ready"
 	}
 	p.row("state", "%s", strings.ReplaceAll(ready, "\n", "; "))
-	p.row("up", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.inFlight.Load())
+	p.row("up", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.proxy.InFlight())
 	if s.cfg.ConnectTo != "" {
 		p.row("connect to", "%s", s.cfg.ConnectTo)
 	}

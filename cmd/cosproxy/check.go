@@ -43,14 +43,14 @@ type report struct {
 	KeyID      string     `json:"key_id,omitempty"`      // SecretId of the key; it is no secret
 	KeyExpires *time.Time `json:"key_expires,omitempty"` // absent without a key or an expiry
 	Request    string     `json:"request,omitempty"`     // the COS action that was tried
-	Status     int        `json:"status,omitempty"`      // of the answer
+	Status     int        `json:"status,omitempty"`      // of the response
 	RequestID  string     `json:"request_id,omitempty"`  // of COS or STS
 	// ClockOffset is how many seconds this machine is ahead of the last server
 	// that told its time; absent if none did.
 	ClockOffset *int `json:"clock_offset_seconds,omitempty"`
 
 	fault
-	Note string `json:"note,omitempty"` // beside OK
+	Note string `json:"note,omitempty"` // with OK
 }
 
 // runCheck fetches a key for each route and tries it on COS with a request that
@@ -61,16 +61,16 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	if code, ends := parseFlags(flags, args, checkUsage, std); ends {
 		return code
 	}
-	cfg, err := parseConfig(environ)
+	cfg, err := loadConfig(environ)
 	if err != nil && *asJSON {
-		return result{Mistakes: strings.Split(err.Error(), "\n"), Notes: cfg.warnings}.write(std)
+		return result{Problems: strings.Split(err.Error(), "\n"), Notes: cfg.warnings}.write(std)
 	}
 	if err != nil {
-		cfg.complain(err, std.err)
+		cfg.printProblems(err, std.err)
 		return exitFailure
 	}
 	if !*asJSON {
-		cfg.note(std.err)
+		cfg.printWarnings(std.err)
 	}
 	defer logLibraries(slog.New(slog.NewTextHandler(std.err, nil)))()
 	reports, err := checkRoutes(ctx, cfg)
@@ -94,7 +94,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 // result is what a check found, and its form in JSON.
 type result struct {
 	OK       bool     `json:"ok"`
-	Mistakes []string `json:"mistakes,omitempty"` // in the settings; then there are no routes
+	Problems []string `json:"mistakes,omitempty"` // in the settings; then there are no routes
 	Notes    []string `json:"notes,omitempty"`    // what is allowed and should be seen
 	Routes   []report `json:"routes"`
 }
@@ -116,7 +116,7 @@ func (r result) write(std streams) int {
 	return r.code()
 }
 
-func checkRoutes(ctx context.Context, cfg *config) ([]report, error) {
+func checkRoutes(ctx context.Context, cfg *resolved) ([]report, error) {
 	t := newTransports(cfg)
 	defer t.close()
 	keysClock := &clock{next: t.toKeys}
@@ -140,8 +140,8 @@ func checkRoutes(ctx context.Context, cfg *config) ([]report, error) {
 
 // routeCheck is the check of one route while it runs.
 type routeCheck struct {
-	cfg       *config
-	route     *routeConfig
+	cfg       *resolved
+	route     *route
 	keysClock *clock // of STS or the key server
 	cosClock  *clock
 	report    report
@@ -189,7 +189,7 @@ func (c *routeCheck) client(key signer.Credentials) *cos.Client {
 	return client
 }
 
-// note tells what a check that succeeded cannot vouch for.
+// note says what a check that succeeded leaves open.
 func (c *routeCheck) note(p probe) string {
 	var notes []string
 	if p.note != "" && c.report.Status >= http.StatusBadRequest {

@@ -50,7 +50,7 @@ func TestTokenOnBothListeners(t *testing.T) {
 	}{
 		{p.app, "/uploads/a", nil, 401, "COSPROXY_TOKEN_FILE", ""},
 		{p.app, "/uploads/a", wrong, 401, "COSPROXY_TOKEN_FILE", ""},
-		{p.app, "/uploads/a", right, 503, "no valid key", ""},
+		{p.app, "/uploads/a", right, 503, "no valid credentials", ""},
 		{p.admin, "/", nil, 401, "", "status"},
 		{p.admin, "/status", nil, 401, "", "bucket  "},
 		{p.admin, "/status", wrong, 401, "", "bucket  "},

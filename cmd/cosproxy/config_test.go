@@ -52,8 +52,8 @@ func manyPrefixes() string {
 	return strings.Join(all, ",")
 }
 
-// wantMistakes wants one line of err to begin with each of want, and no secret.
-func wantMistakes(t *testing.T, err error, want []string) {
+// wantProblems wants one line of err to begin with each of want, and no secret.
+func wantProblems(t *testing.T, err error, want []string) {
 	t.Helper()
 	var got []string
 	if err != nil {
@@ -191,8 +191,8 @@ func TestMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := parseConfig(settingsFor(tt.changes...))
-			wantMistakes(t, err, tt.want)
+			_, err := loadConfig(settingsFor(tt.changes...))
+			wantProblems(t, err, tt.want)
 		})
 	}
 }
@@ -240,7 +240,7 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := parseConfig(settingsFor(tt.changes...))
+			cfg, err := loadConfig(settingsFor(tt.changes...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -252,7 +252,7 @@ func TestWarnings(t *testing.T) {
 }
 
 func TestDefaults(t *testing.T) {
-	cfg, err := parseConfig(settingsFor())
+	cfg, err := loadConfig(settingsFor())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -300,7 +300,7 @@ func TestSourceIsPinned(t *testing.T) {
 		{[]string{"COSPROXY_SOURCE=endpoint", keyServer}, "endpoint", false},
 	}
 	for _, tt := range tests {
-		cfg, err := parseConfig(settingsFor(tt.changes...))
+		cfg, err := loadConfig(settingsFor(tt.changes...))
 		if err != nil {
 			t.Errorf("%q: %v", tt.changes, err)
 		} else if r := cfg.routes[0]; r.Source != tt.want || r.auto != tt.auto {
@@ -310,7 +310,7 @@ func TestSourceIsPinned(t *testing.T) {
 }
 
 func TestSecretsFromFilesAreTrimmed(t *testing.T) {
-	cfg, err := parseConfig(settingsFor(
+	cfg, err := loadConfig(settingsFor(
 		"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_ID_FILE="+file(t, "AKIDfile\n"),
 		"TENCENTCLOUD_SECRET_KEY=", "TENCENTCLOUD_SECRET_KEY_FILE="+file(t, "\t"+testKey+"\r\n"),
 		"TENCENTCLOUD_TOKEN_FILE="+file(t, testToken)))
@@ -325,7 +325,7 @@ func TestSecretsFromFilesAreTrimmed(t *testing.T) {
 
 func TestListenThatIsLocal(t *testing.T) {
 	for _, at := range []string{"127.0.0.1:0", "127.8.9.1:80", "localhost:4360", "[::1]:4360", "[::ffff:127.0.0.1]:1", "unix:///run/cosproxy.sock", "systemd", "systemd:app"} {
-		cfg, err := parseConfig(settingsFor("COSPROXY_LISTEN=" + at))
+		cfg, err := loadConfig(settingsFor("COSPROXY_LISTEN=" + at))
 		if err != nil {
 			t.Errorf("%s: %v", at, err)
 		} else if cfg.Listen.String() != at {
@@ -335,7 +335,7 @@ func TestListenThatIsLocal(t *testing.T) {
 }
 
 func TestListsIgnoreBlanks(t *testing.T) {
-	cfg, err := parseConfig(settingsFor("COSPROXY_PREFIXES= a/* ,b.txt,, c*"))
+	cfg, err := loadConfig(settingsFor("COSPROXY_PREFIXES= a/* ,b.txt,, c*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestListsIgnoreBlanks(t *testing.T) {
 }
 
 func TestConfigPrintsNoSecret(t *testing.T) {
-	cfg, err := parseConfig(settingsFor("TENCENTCLOUD_TOKEN=" + testToken))
+	cfg, err := loadConfig(settingsFor("TENCENTCLOUD_TOKEN=" + testToken))
 	if err != nil {
 		t.Fatal(err)
 	}

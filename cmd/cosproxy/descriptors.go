@@ -3,7 +3,7 @@ package main
 import "log/slog"
 
 const (
-	// otherDescriptors is for what is no connection of a client or to COS: standard
+	// otherDescriptors is for all but connections of clients and to COS: standard
 	// streams, poller, listeners, files, name lookups, requests for credentials.
 	otherDescriptors = 24
 	// minAdminConns is how many connections the admin listener keeps at least, and

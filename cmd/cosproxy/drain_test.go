@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cosproxy/proxy/http1"
 )
 
 // TestDrain_DelayAcceptsRequests has applications that send a last request after
@@ -97,13 +99,13 @@ func TestDrain_Settings(t *testing.T) {
 		{"5s", "0s", "COSPROXY_SHUTDOWN_DELAY leaves no time to drain"},
 		{"-1s", "25s", "COSPROXY_SHUTDOWN_DELAY is negative"},
 	} {
-		_, err := parseConfig(settingsFor("COSPROXY_SHUTDOWN_DELAY="+tt.delay, "COSPROXY_DRAIN_TIMEOUT="+tt.drain))
+		_, err := loadConfig(settingsFor("COSPROXY_SHUTDOWN_DELAY="+tt.delay, "COSPROXY_DRAIN_TIMEOUT="+tt.drain))
 		if got := fmt.Sprint(err); tt.want == "" && err != nil || !strings.Contains(got, tt.want) {
 			t.Errorf("delay %s, drain %s: %s; want %q", tt.delay, tt.drain, got, tt.want)
 		}
 	}
-	cfg, err := parseConfig(settingsFor())
-	if err != nil || cfg.ShutdownDelay != 0 || cfg.DrainTimeout+cutGrace+logFlushTimeout >= 30*time.Second {
+	cfg, err := loadConfig(settingsFor())
+	if err != nil || cfg.ShutdownDelay != 0 || cfg.DrainTimeout+http1.CloseGrace+logFlushTimeout >= 30*time.Second {
 		t.Errorf("delay %v and drain timeout %v by default, error %v; Kubernetes kills after 30 s", cfg.ShutdownDelay, cfg.DrainTimeout, err)
 	}
 }

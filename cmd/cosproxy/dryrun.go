@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cosproxy/proxy"
@@ -29,49 +32,163 @@ type outcome struct {
 }
 
 // dryRun puts r through a proxy with these options, up to where it would leave
-// for COS.
+// for COS. Client and COS are in memory; the request is written to the proxy as it
+// would come from an application.
 func dryRun(r *http.Request, options proxy.Options, creds signer.Credentials, now time.Time) (outcome, error) {
 	var o outcome
 	var log bytes.Buffer
+	schemes := make(map[string]string)
+	options.Routes = slices.Clone(options.Routes)
 	for i := range options.Routes {
-		options.Routes[i].Credentials = fixedKey(creds)
+		rt := &options.Routes[i]
+		rt.Credentials = fixedKey(creds)
+		if endpoint, err := rt.URL(); err == nil { // COS in memory has no certificate
+			schemes[cmp.Or(rt.Name, "default")] = endpoint.Scheme
+			rt.Endpoint = "http://" + endpoint.Host
+		}
 	}
-	options.Transport = unsent{&o.sent}
+	cos := newMemoryListener()
+	options.Upstream = proxy.Upstream{ConnectTo: "192.0.2.1:80", Dial: cos.dial} // an address for documentation
 	options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	options.Now = func() time.Time { return now }
 	p, err := proxy.New(options)
 	if err != nil {
 		return o, err
 	}
-	p.ServeHTTP(discarded{}, r)
-	if err := json.Unmarshal(log.Bytes(), &o); err != nil {
+	app, server := newMemoryListener(), p.NewServer(proxy.ServerOptions{})
+	var running sync.WaitGroup
+	running.Go(func() { _ = server.Serve(app) })
+	running.Go(func() { o.sent = cos.firstRequest() })
+	err = send(r, app)
+	_ = cos.Close() // always nil
+	server.Close()
+	running.Wait()
+	if err != nil {
+		return o, err
+	}
+	line, _, _ := bytes.Cut(log.Bytes(), []byte("\n"))
+	if err := json.Unmarshal(line, &o); err != nil {
 		return o, fmt.Errorf("the proxy's log line cannot be read: %w", err)
 	}
 	if o.sent == nil {
 		o.refusal = o.Error
+		return o, nil
 	}
+	o.sent.URL.Scheme, o.sent.URL.Host = schemes[o.Route], o.sent.Host
 	return o, nil
 }
 
-// unsent is the transport of a dry run: it keeps the request.
-type unsent struct{ request **http.Request }
-
-func (u unsent) RoundTrip(r *http.Request) (*http.Response, error) {
-	*u.request = r.WithContext(context.WithoutCancel(r.Context())) // which ends with the dry run
-	return nil, errors.New("a dry run sends nothing")
+// send writes r to the proxy, a body of zeros included, and waits for the end of the
+// response.
+func send(r *http.Request, app *memoryListener) error {
+	c, err := app.dial(context.Background(), "", "")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go func() {
+		_ = writeRequest(c, r) // the proxy may refuse it before the end
+	}()
+	_, err = io.Copy(io.Discard, c)
+	return err
 }
 
-// anyBody stands in for a body, of which only the length is signed.
-type anyBody struct{}
+// writeRequest writes r as an application would: as it was given.
+func writeRequest(w io.Writer, r *http.Request) error {
+	target := r.URL.RequestURI()
+	if r.URL.Opaque != "" {
+		target = r.URL.Opaque
+	}
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.Method, target, r.Host)
+	_ = r.Header.Write(&head) // to memory
+	switch {
+	case r.ContentLength > 0:
+		fmt.Fprintf(&head, "Content-Length: %d\r\n\r\n", r.ContentLength)
+	case r.ContentLength < 0:
+		head.WriteString("Transfer-Encoding: chunked\r\n\r\n")
+	default:
+		head.WriteString("\r\n")
+	}
+	if _, err := w.Write(head.Bytes()); err != nil {
+		return err
+	}
+	if r.ContentLength < 0 {
+		_, err := fmt.Fprintf(w, "%x\r\n%s\r\n0\r\n\r\n", len(zeros), zeros[:])
+		return err
+	}
+	for left := r.ContentLength; left > 0; {
+		n, err := w.Write(zeros[:min(left, int64(len(zeros)))])
+		if left -= int64(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-func (anyBody) Read(p []byte) (int, error) { return len(p), nil }
+// zeros stand in for a body, of which only the length is signed. They are more than
+// the proxy reads of a body in chunks to learn its length.
+var zeros [128 << 10]byte
 
-// discarded is an answer that nobody reads.
-type discarded http.Header
+// memoryListener is a listener and its dialer in memory.
+type memoryListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
 
-func (d discarded) Header() http.Header       { return http.Header(d) }
-func (discarded) Write(p []byte) (int, error) { return len(p), nil }
-func (discarded) WriteHeader(int)             {}
+func newMemoryListener() *memoryListener {
+	return &memoryListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+func (l *memoryListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case l.conns <- there:
+		return here, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Accept implements net.Listener.
+func (l *memoryListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (l *memoryListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{} }
+
+// firstRequest returns the head of the first request that arrives, and ends every
+// connection after the head; nil if the listener is closed first.
+func (l *memoryListener) firstRequest() (first *http.Request) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return first
+		}
+		if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil && first == nil {
+			for _, name := range []string{"Content-Length", "Transfer-Encoding"} {
+				r.Header.Del(name) // r has them in fields of its own
+			}
+			first = r
+		}
+		c.Close()
+	}
+}
 
 // fixedKey hands out one key.
 type fixedKey signer.Credentials

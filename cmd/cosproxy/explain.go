@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"cosproxy/credcache"
 	"cosproxy/proxy"
 	"cosproxy/signer"
 )
@@ -64,28 +64,18 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 	if err != nil {
 		return 0, err
 	}
-	answer, err := readMismatch(ctx, std.in)
+	m, err := readMismatch(ctx, std.in)
 	if err != nil {
 		return 0, err
 	}
-	// Mistakes in other settings are the business of cosproxy check.
-	cfg, _ := parseConfig(environ)
+	// Problems of other settings are left to cosproxy check.
+	cfg, _ := loadConfig(environ)
 	routes, err := cfg.explainRoutes(r)
 	if err != nil {
 		return 0, err
 	}
-	creds, which := cfg.explainKey()
-	signed := now
-	if answer != nil {
-		had := creds.Token != ""
-		if creds, signed = answer.adopt(creds, now); !had && creds.Token != "" {
-			which += "; the session token is that of COS's answer"
-			if answer.unknownToken {
-				which += ", where it is masked"
-			}
-		}
-	}
-	o, err := dryRun(r, proxy.Options{Routes: routes, AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins}, creds, signed)
+	creds, which, signed := cfg.explainSigning(m, now)
+	o, err := dryRun(r, proxy.Options{Routes: routes, AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins, SettingName: cfg.settingName}, creds, signed)
 	if err != nil {
 		return 0, err
 	}
@@ -99,10 +89,10 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 	}
 	o.describe(std.out, r)
 	fmt.Fprintf(std.out, "Key:               %s, %s\n%s", e.SecretID, which, e)
-	if answer == nil {
+	if m == nil {
 		return exitOK, nil
 	}
-	return answer.compare(std.out, e, now), nil
+	return m.compare(std.out, e, now), nil
 }
 
 // parseRequest reads METHOD URL [-H 'Name: value']... into what a server would
@@ -182,9 +172,6 @@ func takeFraming(r *http.Request) error {
 	if r.Header.Get("Transfer-Encoding") != "" {
 		r.ContentLength = -1
 	}
-	if r.ContentLength != 0 {
-		r.Body = io.NopCloser(anyBody{})
-	}
 	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding"} {
 		r.Header.Del(name)
 	}
@@ -193,9 +180,9 @@ func takeFraming(r *http.Request) error {
 
 // explainRoutes are the routes that r can take: those of the settings, or for a
 // host that is not cosproxy's own, one that leads straight there.
-func (c *config) explainRoutes(r *http.Request) ([]proxy.Route, error) {
+func (c *resolved) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 	name := r.URL.Hostname()
-	own := isLocalHost(name) || named(c.AllowedHosts, name)
+	own := isLocalHost(name) || containsHost(c.AllowedHosts, name)
 	var routes []proxy.Route
 	for _, rc := range c.routes {
 		if rc.Bucket == "" || rc.Region == "" {
@@ -210,7 +197,7 @@ func (c *config) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 			return nil, fmt.Errorf("the settings cannot be used: %w", err)
 		}
 		routes = append(routes, route)
-		own = own || named(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name) || named(route.COSHosts(), name)
+		own = own || containsHost(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name) || containsHost(route.COSHosts(), name)
 	}
 	switch {
 	case !own:
@@ -228,14 +215,15 @@ func (c *config) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 // noRoute is called what leads straight to a bucket that is in no settings.
 const noRoute = "none"
 
-func named(hosts []string, name string) bool {
+func containsHost(hosts []string, name string) bool {
 	return slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
 // explainRoute is the route of r. Where Prefixes or Actions are not set yet, it
 // does not judge them.
-func (r *routeConfig) explainRoute(endpoint string) (proxy.Route, error) {
-	route, err := r.proxyRoute(endpoint)
+func (r *route) explainRoute(endpoint string) (proxy.Route, error) {
+	_, err := credcache.ExpandActions(r.Actions)
+	route := r.proxyRoute(endpoint)
 	if len(r.Prefixes) == 0 {
 		route.Prefixes = []string{"*"}
 	}
@@ -245,8 +233,26 @@ func (r *routeConfig) explainRoute(endpoint string) (proxy.Route, error) {
 	return route, err
 }
 
+// explainSigning returns the credentials to explain with, which ones they are, and
+// when they sign. With a mismatch they are those of its request as far as it shows
+// them.
+func (c *resolved) explainSigning(m *mismatch, now time.Time) (creds signer.Credentials, which string, signed time.Time) {
+	creds, which = c.explainKey()
+	if m == nil {
+		return creds, which, now
+	}
+	hadToken := creds.Token != ""
+	if creds, signed = m.signingInputs(creds, now); !hadToken && creds.Token != "" {
+		which += "; the session token is that of COS's answer"
+		if m.unknownToken {
+			which += ", where it is masked"
+		}
+	}
+	return creds, which, signed
+}
+
 // explainKey is the key of the settings if it signs as it is, else exampleKey.
-func (c *config) explainKey() (creds signer.Credentials, which string) {
+func (c *resolved) explainKey() (creds signer.Credentials, which string) {
 	s := c.Source
 	static, fetched := false, false
 	for _, r := range c.routes {

@@ -109,7 +109,7 @@ func TestExplainIsWhatIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := parseConfig(staticKey("COSPROXY_ACTIONS=*"))
+	cfg, err := loadConfig(staticKey("COSPROXY_ACTIONS=*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,64 +1,13 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
-	"reflect"
+	"io"
+	"runtime/debug"
 	"strings"
 )
-
-// setting is what the tags of one field say.
-type setting struct {
-	field     string // Go name, unique among all
-	variable  string // environment variable
-	fallback  string // default; empty: none
-	required  bool
-	inherited bool // of a numbered route, from the short form
-	example   string
-	desc      string
-}
-
-// settings are all settings in the order of config.
-func settings() []setting { return settingsIn(reflect.TypeFor[config](), "") }
-
-// routeSettings are those of a route whose variables begin with begin.
-func routeSettings(begin string) []setting {
-	return settingsIn(reflect.TypeFor[routeConfig](), begin)
-}
-
-func settingsIn(t reflect.Type, begin string) []setting {
-	var all []setting
-	for f := range t.Fields() {
-		name, tagged := f.Tag.Lookup("env")
-		switch {
-		case tagged:
-			all = append(all, setting{
-				field:     f.Name,
-				variable:  begin + name,
-				fallback:  f.Tag.Get("envDefault") + f.Tag.Get("default"),
-				required:  f.Tag.Get("required") != "",
-				inherited: f.Tag.Get("inherited") != "",
-				example:   f.Tag.Get("example"),
-				desc:      f.Tag.Get("desc"),
-			})
-		case f.IsExported():
-			all = append(all, settingsIn(f.Type, begin+f.Tag.Get("envPrefix"))...)
-		}
-	}
-	return all
-}
-
-// settingOf is the setting of a field: for fields of a route, of the short form.
-func settingOf(field string) setting {
-	for _, s := range settings() {
-		if s.field == field {
-			return s
-		}
-	}
-	panic("cosproxy: there is no setting " + field)
-}
-
-// variable is the environment variable of a field.
-func variable(field string) string { return settingOf(field).variable }
 
 const usageHead = `cosproxy signs plain HTTP requests for Tencent COS with temporary keys.
 
@@ -158,4 +107,66 @@ func settingsMarkdown() string {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
+}
+
+// newFlags are flags that print nothing by themselves. One dash and two dashes
+// mean the same, as package flag has it.
+func newFlags(name string) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	return flags
+}
+
+// parseFlags parses the arguments of a command that takes flags alone. If these ask
+// for help or are wrong, the command ends with code.
+func parseFlags(flags *flag.FlagSet, args []string, usage string, std streams) (code int, ends bool) {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(std.out, usage)
+		return exitOK, true
+	case err != nil || flags.NArg() > 0:
+		return unexpectedArguments(std), true
+	}
+	return exitOK, false
+}
+
+// printInfo handles the flags that print something and exit.
+func printInfo(args []string, std streams) int {
+	flags := newFlags("cosproxy")
+	text := ""
+	flags.BoolFunc("help", "", func(form string) error {
+		switch form {
+		case "true":
+			text = usage()
+		case "markdown":
+			text = settingsMarkdown()
+		default:
+			return errors.New("unknown form")
+		}
+		return nil
+	})
+	flags.BoolFunc("version", "", func(string) error {
+		text = fmt.Sprintln("cosproxy", version())
+		return nil
+	})
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) { // -h
+		text, err = usage(), nil
+	}
+	if err != nil || text == "" || flags.NArg() > 0 || flags.NFlag() > 1 {
+		return unexpectedArguments(std)
+	}
+	fmt.Fprint(std.out, text)
+	return exitOK
+}
+
+// version is the module's version, which the go command takes from the tag or
+// the commit it builds, and the Go release.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown version)"
+	}
+	return info.Main.Version + " " + info.GoVersion
 }

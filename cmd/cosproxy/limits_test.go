@@ -17,8 +17,8 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 	}{
 		{
 			"defaults", nil,
-			proxy.Limits{Requests: 1024, Queued: 1024, QueueTimeout: 10 * time.Second, RequestLine: 16 << 10, Headers: 100, StallTimeout: time.Minute},
-			proxy.ServerOptions{HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, HeaderBytes: 64 << 10},
+			proxy.Limits{Requests: 1024, Queued: 1024, QueueTimeout: 10 * time.Second, RequestLine: 16 << 10, Headers: 100, HeaderBytes: 64 << 10, StallTimeout: time.Minute},
+			proxy.ServerOptions{HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
 		},
 		{
 			"all set",
@@ -27,19 +27,19 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 				"COSPROXY_MAX_REQUEST_LINE=2048", "COSPROXY_MAX_HEADERS=20", "COSPROXY_MAX_HEADER_BYTES=1MiB",
 				"COSPROXY_HEADER_TIMEOUT=4s", "COSPROXY_IDLE_TIMEOUT=5s", "COSPROXY_STALL_TIMEOUT=6s",
 			},
-			proxy.Limits{Requests: 2, Queued: -1, QueueTimeout: 3 * time.Second, RequestLine: 2048, Headers: 20, Body: 5 << 30, StallTimeout: 6 * time.Second},
-			proxy.ServerOptions{HeaderTimeout: 4 * time.Second, IdleTimeout: 5 * time.Second, HeaderBytes: 1 << 20},
+			proxy.Limits{Requests: 2, Queued: -1, QueueTimeout: 3 * time.Second, RequestLine: 2048, Headers: 20, HeaderBytes: 1 << 20, Body: 5 << 30, StallTimeout: 6 * time.Second},
+			proxy.ServerOptions{HeaderTimeout: 4 * time.Second, IdleTimeout: 5 * time.Second},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := parseConfig(settingsFor(tt.settings...))
+			cfg, err := loadConfig(settingsFor(tt.settings...))
 			if err != nil {
 				t.Fatal(err)
 			}
 			if got := cfg.limits(); got != tt.want {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
-			if got := cfg.serverOptions(nil); !reflect.DeepEqual(got, tt.server) {
+			if got := cfg.serverOptions(); !reflect.DeepEqual(got, tt.server) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.server)
 			}
 		})

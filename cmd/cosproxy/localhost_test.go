@@ -14,7 +14,7 @@ import (
 // hasIPv6 reports whether ::1 can be listened on here.
 func hasIPv6(t *testing.T) bool {
 	l, err := net.Listen("tcp6", "[::1]:0")
-	if lacksFamily(err) {
+	if isFamilyMissing(err) {
 		return false
 	}
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"strings"
 )
 
-// checkLoops finds settings that lead back to a listener of this process, on which
+// resolveLoops finds settings that lead back to a listener of this process, on which
 // its own requests would come in again. Listeners whose address is not known yet
 // are left to proxy, which recognizes such requests.
-func (c *config) checkLoops(m *mistakes, vars map[string]string) {
+func (c *resolved) resolveLoops(p *problems) {
 	for _, w := range c.waysOut() {
 		if l := c.ownListener(w.target.Hostname(), portOf(w.target)); l != "" {
-			m.add(w.variable, "leads to %s, where cosproxy itself listens (%s): write the address of the server that it means", w.target.Host, l)
+			p.add(w.variable, "leads to %s, where cosproxy itself listens (%s): write the address of the server that it means", w.target.Host, l)
 			continue
 		}
 		if !w.proxied {
@@ -28,7 +28,7 @@ func (c *config) checkLoops(m *mistakes, vars map[string]string) {
 			continue
 		}
 		if l := c.ownListener(proxy.Hostname(), portOf(proxy)); l != "" {
-			m.add(proxyVariable(w.target.Scheme, vars), "leads to %s, where cosproxy itself listens (%s), so that its requests for %s would come back to it: "+
+			p.add(c.proxyVariables[w.target.Scheme], "leads to %s, where cosproxy itself listens (%s), so that its requests for %s would come back to it: "+
 				"unset it for cosproxy, or add %[3]s to NO_PROXY", proxy.Host, l, w.target.Hostname())
 		}
 	}
@@ -41,9 +41,9 @@ type wayOut struct {
 	proxied  bool // HTTP_PROXY and its like count
 }
 
-// waysOut are the servers that the settings lead to. What is no URL is left out,
-// since it has been reported.
-func (c *config) waysOut() []wayOut {
+// waysOut are the servers that the settings lead to. Invalid URLs are left out,
+// since validate has reported them.
+func (c *resolved) waysOut() []wayOut {
 	var ways []wayOut
 	if c.ConnectTo != "" {
 		ways = append(ways, wayOut{variable: variable("ConnectTo"), target: &url.URL{Scheme: "https", Host: c.ConnectTo}})
@@ -66,14 +66,6 @@ func (c *config) waysOut() []wayOut {
 		}
 	}
 	return ways
-}
-
-// proxyVariable is the variable that net/http takes the proxy of a scheme from.
-func proxyVariable(scheme string, vars map[string]string) string {
-	if name := strings.ToUpper(scheme) + "_PROXY"; vars[name] != "" {
-		return name
-	}
-	return scheme + "_proxy"
 }
 
 // portOf is the port of u, or that of its scheme.

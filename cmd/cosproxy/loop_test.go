@@ -98,7 +98,7 @@ func TestCheckLoops(t *testing.T) {
 		{"key server that is not used", []string{"COSPROXY_SOURCE=sts", "COSPROXY_KEY_ENDPOINT=http://127.0.0.1:4360/keys"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := parseConfig(settingsFor(tt.settings...))
+			_, err := loadConfig(settingsFor(tt.settings...))
 			if len(tt.wants) == 0 {
 				if err != nil {
 					t.Errorf("got %v", err)

@@ -1,9 +1,11 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS
 // with temporary keys. It listens on loopback, takes every setting from the
-// environment and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands check,
-// explain and policy say what the settings come to.
+// environment and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands
+// check, explain and policy show what the settings lead to.
 //
-// Start it with --help to see the settings.
+// Settings pass through three stages: parse reads them, validate checks them, and
+// resolve reads the files that they name; only the last does I/O. Start it with
+// --help to see the settings.
 package main
 
 import (
@@ -24,21 +26,21 @@ const (
 
 func main() {
 	ctx, cancel := context.WithCancel(context.Background())
-	go endOnSignal(cancel)
+	go cancelOnSignal(cancel)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// endOnSignal has the first signal end the program in its own way, and another
-// SIGINT or SIGTERM end it at once. SIGHUP counts unless the program was started
+// cancelOnSignal calls cancel on the first signal, and exits on another SIGINT or
+// SIGTERM. SIGHUP counts unless the program was started
 // with it ignored, as by nohup; a terminal that is closed may send several.
-func endOnSignal(end func()) {
+func cancelOnSignal(cancel func()) {
 	signals := make(chan os.Signal, 4) // none may be lost
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	<-signals
-	end()
+	cancel()
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			os.Exit(exitFailure)
@@ -52,8 +54,8 @@ type streams struct {
 	out, err io.Writer
 }
 
-// commands are the words that may stand first on the command line. Each gets
-// what follows its word and returns the exit code.
+// commands are the subcommands. Each gets the arguments after its name and returns
+// the exit code.
 var commands = map[string]func(ctx context.Context, args, environ []string, std streams) int{
 	"check":   runCheck,
 	"explain": runExplain,
@@ -67,16 +69,16 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		if command := commands[args[0]]; command != nil {
 			return command(ctx, args[1:], environ, std)
 		}
-		return inform(args, std)
+		return printInfo(args, std)
 	}
-	signal.Ignore(syscall.SIGPIPE) // if nobody reads the log any more, writing it fails and that is all
+	signal.Ignore(syscall.SIGPIPE) // where the log is no longer read, writing it fails and nothing else
 	lines := newLogQueue(std.err)
 	defer lines.close()
-	cfg, ok := configured(environ, lines)
+	cfg, ok := configOrProblems(environ, lines)
 	if !ok {
 		return exitUsage
 	}
-	log := lines.logger(cfg)
+	log := lines.logger(&cfg.config)
 	defer logLibraries(log)()
 	for _, warning := range cfg.warnings {
 		log.Warn(warning)
@@ -88,31 +90,30 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 	return exitOK
 }
 
-// configured reads the settings, or tells w of the mistakes in them.
-func configured(environ []string, w io.Writer) (cfg *config, ok bool) {
-	cfg, err := parseConfig(environ)
-	if err == nil {
-		return cfg, true
+// configOrProblems loads the settings, or prints what is wrong with them to w.
+func configOrProblems(environ []string, w io.Writer) (cfg *resolved, ok bool) {
+	cfg, err := loadConfig(environ)
+	if err != nil {
+		cfg.printProblems(err, w)
 	}
-	cfg.complain(err, w)
-	return cfg, false
+	return cfg, err == nil
 }
 
-// complain tells of the mistakes in the settings.
-func (c *config) complain(mistakes error, w io.Writer) {
-	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", mistakes)
-	c.note(w)
+// printProblems prints what is wrong with the settings, and their warnings.
+func (c *resolved) printProblems(problems error, w io.Writer) {
+	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", problems)
+	c.printWarnings(w)
 	fmt.Fprintln(w, "Run cosproxy --help to see all settings.")
 }
 
-// note writes the warnings, where there is no log.
-func (c *config) note(w io.Writer) {
+// printWarnings prints the warnings, where there is no log.
+func (c *resolved) printWarnings(w io.Writer) {
 	for _, warning := range c.warnings {
 		fmt.Fprintln(w, "Note:", warning)
 	}
 }
 
-func unexpected(std streams) int {
+func unexpectedArguments(std streams) int {
 	fmt.Fprintln(std.err, "cosproxy: unexpected arguments, which are not repeated here, since one may be a secret\n"+
 		"Run cosproxy --help to see what it takes; settings come from the environment.")
 	return exitUsage

@@ -38,7 +38,7 @@ func refusal(t *testing.T, change func(*http.Request)) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := parseConfig(staticKey())
+	cfg, err := loadConfig(staticKey())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func FuzzMismatch(f *testing.F) {
 		if m.check() != nil {
 			return
 		}
-		creds, now := m.adopt(exampleKey, time.Unix(1893456000, 0))
+		creds, now := m.signingInputs(exampleKey, time.Unix(1893456000, 0))
 		req, err := http.NewRequest(http.MethodGet, "https://"+explainHost+"/a?b=1", http.NoBody)
 		if err != nil {
 			t.Fatal(err)

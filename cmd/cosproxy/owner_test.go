@@ -38,7 +38,7 @@ func TestSocketModeAndOwner(t *testing.T) {
 func TestSocketIsNeverOpenToOthers(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	path := filepath.Join(t.TempDir(), "app.sock")
-	lc := net.ListenConfig{Control: ownersAlone}
+	lc := net.ListenConfig{Control: restrictSocket}
 	l, err := lc.Listen(t.Context(), "unix", path)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +67,11 @@ func TestOwners(t *testing.T) {
 		"4242:2424":                    {true, 4242, 2424},
 		":2424":                        {true, -1, 2424},
 	} {
-		var got owner
-		if err := got.UnmarshalText([]byte(text)); err != nil || got != want {
+		var name ownerName
+		if err := name.UnmarshalText([]byte(text)); err != nil {
+			t.Error(err)
+		}
+		if got, err := name.lookUp(); err != nil || got != want {
 			t.Errorf("%s: %v, %v", text, got, err)
 		}
 	}

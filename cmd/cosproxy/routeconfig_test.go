@@ -72,8 +72,8 @@ func TestRouteMistakes(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := parseConfig(routesFor(tt.changes...))
-			wantMistakes(t, err, tt.want)
+			_, err := loadConfig(routesFor(tt.changes...))
+			wantProblems(t, err, tt.want)
 		})
 	}
 }
@@ -94,7 +94,7 @@ func TestRouteWarnings(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			cfg, err := parseConfig(routesFor(tt.changes...))
+			cfg, err := loadConfig(routesFor(tt.changes...))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +106,7 @@ func TestRouteWarnings(t *testing.T) {
 }
 
 func TestRoutesInherit(t *testing.T) {
-	cfg, err := parseConfig(routesFor("COSPROXY_DURATION=1h", "COSPROXY_SOURCE=sts",
+	cfg, err := loadConfig(routesFor("COSPROXY_DURATION=1h", "COSPROXY_SOURCE=sts",
 		"COSPROXY_ROUTES_1_REGION=ap-beijing", "COSPROXY_ROUTES_1_DURATION=2h", "COSPROXY_ROUTES_1_HOSTS=Logs.internal,l",
 		"COSPROXY_ROUTES_1_SOURCE=role", "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r"))
 	if err != nil {

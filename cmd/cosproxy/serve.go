@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -15,25 +17,25 @@ import (
 
 	"cosproxy/credcache"
 	"cosproxy/proxy"
+	"cosproxy/proxy/guard"
+	"cosproxy/proxy/http1"
 )
 
 // sidecar is one running cosproxy.
 type sidecar struct {
-	cfg      *config
+	cfg      *resolved
 	log      *slog.Logger
 	started  time.Time
 	keys     *keyring
 	registry *prometheus.Registry
-	handler  http.Handler // for applications
-	refused  func(status int)
-	token    proxy.Token  // for both listeners; nil if none is wanted
-	inFlight atomic.Int64 // requests of applications
+	proxy    *proxy.Proxy // for applications
+	token    guard.Token  // for both listeners; nil if none is required
 	draining atomic.Bool
 }
 
 // serve listens, fetches the first keys and serves until ctx ends, and then
 // drains. Its error says why it could not, or how many requests were cut off.
-func serve(ctx context.Context, cfg *config, log *slog.Logger, lines *logQueue) error {
+func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue) error {
 	t := newTransports(cfg)
 	defer t.close()
 	s, err := newSidecar(cfg, log, t)
@@ -41,6 +43,7 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger, lines *logQueue) 
 		return err
 	}
 	defer s.keys.close()
+	defer s.proxy.Close()
 	s.registry.MustRegister(lines.metric())
 
 	app, admin, err := cfg.openListeners(log)
@@ -50,12 +53,12 @@ func serve(ctx context.Context, cfg *config, log *slog.Logger, lines *logQueue) 
 	for _, k := range s.keys.held {
 		k.provider.Warm()
 	}
-	s.announce(app, admin)
+	s.logStart(app, admin)
 	return s.run(ctx, app, admin)
 }
 
 // newSidecar wires the packages together. Nothing runs yet.
-func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) {
+func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error) {
 	keys, err := newKeyring(cfg, t, credcache.Options{Logger: log, Splay: cfg.Splay})
 	if err != nil {
 		return nil, err
@@ -70,32 +73,30 @@ func newSidecar(cfg *config, log *slog.Logger, t *transports) (*sidecar, error) 
 		AllowedHosts:   cfg.AllowedHosts,
 		AllowedOrigins: cfg.AllowedOrigins,
 		Token:          cfg.clientToken(log),
-		Transport:      t.toCOS,
+		Upstream:       cfg.upstream(),
 		Logger:         log,
 		Registerer:     registry,
 		Limits:         cfg.limits(),
 		SkipChecksums:  !cfg.Checksums,
+		SettingName:    cfg.settingName,
 	}
 	for _, r := range cfg.routes {
-		route, err := r.proxyRoute(cfg.Endpoint)
-		if err != nil {
-			return nil, err
-		}
+		route := r.proxyRoute(cfg.Endpoint)
 		route.Credentials = keys.of(r).provider
 		options.Routes = append(options.Routes, route)
 	}
-	handler, err := proxy.New(options)
+	p, err := proxy.New(options)
 	if err != nil {
 		return nil, err
 	}
 	return &sidecar{
 		cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry,
-		handler: handler, refused: handler.Refused, token: options.Token,
+		proxy: p, token: options.Token,
 	}, nil
 }
 
-// announce logs each route, and then where they are served.
-func (s *sidecar) announce(app, admin []net.Listener) {
+// logStart logs each route, and then where they are served.
+func (s *sidecar) logStart(app, admin []net.Listener) {
 	for _, r := range s.cfg.routes {
 		s.log.Info("route",
 			"route", r.name,
@@ -126,53 +127,66 @@ func display(ls []net.Listener) string {
 // run serves applications and, unless it has no listener, the admin pages. The
 // admin pages stay until applications have been drained.
 func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
-	requests, cut := context.WithCancelCause(context.Background())
-	defer cut(nil)
-	bounds := s.cfg.serverOptions(s.log)
-	adminServer := proxy.NewServer(s.adminPages(), bounds)
-	bounds.Refused = s.refused
-	appServer := proxy.NewServer(s.counted(s.handler), bounds)
-	appServer.BaseContext = func(net.Listener) context.Context { return requests }
-	adminServer.WriteTimeout = s.cfg.StallTimeout // its answers are short
+	appConns, adminConns := s.cfg.connLimits(descriptorLimit())
+	options := s.cfg.serverOptions()
+	options.MaxConns = int(appConns)
+	if s.cfg.isTLS(app) {
+		options.TLS = s.cfg.serverTLS(s.log)
+	}
+	appServer := s.proxy.NewServer(options)
+	adminServer := s.newAdminServer()
 
 	stopped := ctx
 	group, ctx := errgroup.WithContext(ctx)
-	appConns, adminConns := s.cfg.connLimits(descriptorLimit())
-	serveAll(group, appServer, app, appConns)
-	serveAll(group, adminServer, admin, adminConns)
+	for _, l := range app {
+		group.Go(func() error { return untilClosed(appServer.Serve(l)) })
+	}
+	limit := newConnLimit(int(adminConns))
+	for _, l := range admin {
+		if l = limit.listener(l); s.cfg.isTLS(admin) {
+			l = tls.NewListener(l, s.cfg.serverTLS(s.log))
+		}
+		group.Go(func() error { return untilClosed(adminServer.Serve(l)) })
+	}
 	group.Go(func() error {
 		<-ctx.Done()
 		delay := s.cfg.ShutdownDelay
 		if stopped.Err() == nil {
 			delay = 0 // a listener failed: nothing more comes
 		}
-		err := s.drain(appServer, delay, cut)
+		err := s.drain(appServer, delay)
 		return errors.Join(err, adminServer.Close())
 	})
 	return group.Wait()
 }
 
-// serveAll serves on ls, which have at most so many connections together.
-func serveAll(group *errgroup.Group, server *http.Server, ls []net.Listener, conns int64) {
-	limit := proxy.NewConnLimit(int(conns))
-	for _, l := range ls {
-		group.Go(func() error { return untilClosed(server.Serve(limit.Listener(l))) })
-	}
+// isTLS reports whether listeners speak TLS: those on TCP, if there is a certificate.
+func (c *config) isTLS(ls []net.Listener) bool {
+	return c.TLSCertFile != "" && len(ls) > 0 && ls[0].Addr().Network() == "tcp"
 }
 
 func untilClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, http1.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-// counted keeps the number of requests in flight. From the beginning of the
-// shutdown on, each response ends its connection.
-func (s *sidecar) counted(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.inFlight.Add(1)
-		defer s.inFlight.Add(-1)
-		h.ServeHTTP(&closingWriter{ResponseWriter: w, draining: &s.draining}, r)
-	})
+// limits are the limits of requests.
+func (c *config) limits() proxy.Limits {
+	return proxy.Limits{
+		Requests:     c.MaxRequests,
+		Queued:       cmp.Or(c.MaxQueued, -1),
+		QueueTimeout: c.QueueTimeout,
+		RequestLine:  int(c.MaxRequestLine),
+		Headers:      c.MaxHeaders,
+		HeaderBytes:  int(c.MaxHeaderBytes),
+		Body:         int64(c.MaxBody),
+		StallTimeout: c.StallTimeout,
+	}
+}
+
+// serverOptions are the limits of connections.
+func (c *config) serverOptions() proxy.ServerOptions {
+	return proxy.ServerOptions{HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout}
 }

@@ -43,7 +43,7 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 func TestSecretInPlaceOfAFile(t *testing.T) {
 	for name, environ := range fileSettings(t, "/"+testKey) {
 		t.Run(name, func(t *testing.T) {
-			_, err := parseConfig(settingsFor(environ...))
+			_, err := loadConfig(settingsFor(environ...))
 			if err != nil {
 				noSecrets(t, err.Error())
 				contains(t, err.Error(), name)
@@ -71,7 +71,7 @@ func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
 		for name, environ := range fileSettings(t, path) {
 			t.Run(name+"="+path, func(t *testing.T) {
 				begun := time.Now()
-				_, err := parseConfig(settingsFor(environ...))
+				_, err := loadConfig(settingsFor(environ...))
 				if took := time.Since(begun); took > 5*time.Second {
 					t.Errorf("the settings took %v", took)
 				}
@@ -162,13 +162,13 @@ func TestPasswordsInAddresses(t *testing.T) {
 			case "COSPROXY_CVM_METADATA":
 				environ[1] = "COSPROXY_SOURCE=cvm"
 			}
-			cfg, err := parseConfig(settingsFor(environ...))
+			cfg, err := loadConfig(settingsFor(environ...))
 			noSecrets(t, fmt.Sprint(err, cfg.warnings))
 			if err == nil && name != "HTTP_PROXY" {
 				t.Errorf("%s: no mistake is found", environ[0])
 			}
 		}
 	}
-	_, err := parseConfig(settingsFor("COSPROXY_ENDPOINT=https://{bucket}.example/?sign=" + testKey))
+	_, err := loadConfig(settingsFor("COSPROXY_ENDPOINT=https://{bucket}.example/?sign=" + testKey))
 	noSecrets(t, fmt.Sprint(err))
 }

@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownersAlone gives a Unix socket that is not bound yet the mode that its file
-// will get, less the umask, so that nobody else can connect before letIn has
-// said who may.
-func ownersAlone(_, _ string, c syscall.RawConn) error {
+// restrictSocket gives a Unix socket that is not bound yet the mode that its file
+// will get, less the umask, so that no other user can connect before setSocketAccess
+// allows it.
+func restrictSocket(_, _ string, c syscall.RawConn) error {
 	var err error
 	if controlErr := c.Control(func(fd uintptr) { err = syscall.Fchmod(int(fd), 0o600) }); controlErr != nil {
 		return controlErr
@@ -22,9 +22,9 @@ func ownersAlone(_, _ string, c syscall.RawConn) error {
 	return err
 }
 
-// letIn opens the socket at s.path to those whom the settings name. It holds the file
-// by a descriptor, so that nobody can have it change another one by a link.
-func (c *config) letIn(s *socketListener) error {
+// setSocketAccess gives the socket at s.path the owner and the mode of the settings.
+// It holds the file by a descriptor, so that a link cannot make it change another one.
+func (c *resolved) setSocketAccess(s *socketListener) error {
 	fd, err := unix.Open(s.path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: s.path, Err: err}
@@ -34,7 +34,7 @@ func (c *config) letIn(s *socketListener) error {
 	if file, err := f.Stat(); err != nil || !os.SameFile(file, s.file) {
 		return errReplaced(s.path)
 	}
-	if o := c.SocketOwner; o.given {
+	if o := c.socketOwner; o.given {
 		if err := unix.Fchownat(fd, "", o.uid, o.gid, unix.AT_EMPTY_PATH); err != nil {
 			return fmt.Errorf("%s: chown %s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), s.path, err)
 		}

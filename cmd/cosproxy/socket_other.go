@@ -9,13 +9,13 @@ import (
 	"syscall"
 )
 
-// ownersAlone does nothing: elsewhere the umask alone decides, until letIn has
-// said who may connect.
-func ownersAlone(_, _ string, _ syscall.RawConn) error { return nil }
+// restrictSocket does nothing: elsewhere the umask alone decides, until setSocketAccess sets
+// the mode.
+func restrictSocket(_, _ string, _ syscall.RawConn) error { return nil }
 
-// letIn opens the socket at s.path to those whom the settings name.
-func (c *config) letIn(s *socketListener) error {
-	if o := c.SocketOwner; o.given {
+// setSocketAccess gives the socket at s.path the owner and the mode of the settings.
+func (c *resolved) setSocketAccess(s *socketListener) error {
+	if o := c.socketOwner; o.given {
 		if err := os.Lchown(s.path, o.uid, o.gid); err != nil {
 			return fmt.Errorf("%s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), err)
 		}

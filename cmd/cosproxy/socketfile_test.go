@@ -64,8 +64,8 @@ func TestSocketAccess_FollowsNoLink(t *testing.T) {
 			if err := replace(); err != nil {
 				t.Fatal(err)
 			}
-			cfg := &config{SocketMode: 0o666, SocketOwner: owner{true, os.Getuid(), os.Getgid()}}
-			if err := cfg.letIn(socket); err == nil || !strings.Contains(err.Error(), path) {
+			cfg := &resolved{config: config{SocketMode: 0o666}, socketOwner: owner{true, os.Getuid(), os.Getgid()}}
+			if err := cfg.setSocketAccess(socket); err == nil || !strings.Contains(err.Error(), path) {
 				t.Errorf("no error that names the path, but %v", err)
 			}
 			if _, err := newSocketListener(l, path); err == nil != (name == "another socket") {

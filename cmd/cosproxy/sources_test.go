@@ -113,14 +113,14 @@ func TestSources(t *testing.T) {
 func TestPairIsReplaced(t *testing.T) {
 	id, key := file(t, "AKIDold\n"), file(t, testKey+"\n")
 	keys := newIssuer(t)
-	cfg, err := parseConfig(settingsFor("COSPROXY_STS_ENDPOINT="+keys.URL, "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=",
+	cfg, err := loadConfig(settingsFor("COSPROXY_STS_ENDPOINT="+keys.URL, "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=",
 		"TENCENTCLOUD_SECRET_ID_FILE="+id, "TENCENTCLOUD_SECRET_KEY_FILE="+key))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ways := newTransports(cfg)
 	defer ways.close()
-	source, err := sourceKinds["sts"].open(&cfg.Source, 0, ways)
+	source, err := sourceKinds["sts"].new(&cfg.Source, 0, ways)
 	if err != nil {
 		t.Fatal(err)
 	}

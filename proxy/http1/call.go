@@ -15,25 +15,42 @@ type Call struct {
 	// Head is the request line and the fields, as Builder.Bytes returns them. It
 	// says Content-Length, or Transfer-Encoding: chunked.
 	Head []byte
-	// Body is a body in memory. Nil: none, or Stream.
+	// Body is a body in memory, or the beginning of one that Stream continues. Nil:
+	// none.
 	Body []byte
-	// Stream is a body that is read while it is sent. Nil: none, or Body.
+	// Stream is a body that is read while it is sent. Nil: none.
 	Stream Source
 	// Length is the length of Stream in bytes, or LengthChunked.
 	Length int64
 	// Expect says that Head has Expect: 100-continue. Stream is then not read before
 	// the origin agrees, or has been silent for ContinueTimeout.
 	Expect bool
-	// Repeat is asked whether the request may be sent a second time, on a new
+	// KeptContinueTimeout is how long a connection that was used before may be silent
+	// about Expect. Zero: ContinueTimeout.
+	KeptContinueTimeout time.Duration
+	// Repeat is asked whether the request may be sent once more, on another
 	// connection, because a connection that was used before has failed without a byte
 	// of a response. It is not known then whether the origin has carried the request
 	// out. Nil: never.
-	Repeat func(reason error) bool
+	Repeat func() bool
+	// Abandon is asked whether to give up a connection that was used before, since no
+	// byte has come for FirstByteTimeout, or none about Expect in its time. The request
+	// is then sent on a new connection. Nil: never.
+	Abandon func(Silence) bool
 	// Fresh asks for a new connection.
 	Fresh bool
 
 	// Taken is set by Do as soon as Stream has been read from.
 	Taken bool
+	// Verdict is set by Do to what came of Expect, also if there is an error.
+	Verdict Verdict
+}
+
+// Silence is what is known of a request without a response.
+type Silence struct {
+	// Unacknowledged says that the peer has not acknowledged all of the request, so
+	// that it cannot have it. It is never set where the system does not tell.
+	Unacknowledged bool
 }
 
 // Source is a body that is read while it is sent.
@@ -55,34 +72,19 @@ const (
 	Early                    // a final response came, and no byte of the body was sent
 )
 
-// Response is what the origin answered. Close must be called.
-type Response struct {
-	ResponseHead
-	// Body is the body. Its errors are those of Body, ErrStalled, and the cause of
-	// Canceler.Cancel.
-	Body Body
-	// Verdict is what came of Expect.
-	Verdict Verdict
-	// Reused reports whether the connection had carried a request before.
-	Reused bool
-
-	conn     *clientConn
-	canceler *Canceler
-	sent     bool // the whole request has left
-}
-
 // Errors of Do, besides those of package net and crypto/tls.
 var (
 	// ErrNoResponse is a response that did not begin in StallTimeout.
 	ErrNoResponse = errors.New("http1: no response came in time")
-	// ErrSilent is a reused connection that kept silent for FirstByteTimeout.
-	ErrSilent = errors.New("http1: a kept connection is dead")
+	// ErrOriginClosed is the end of the connection before the end of the request body.
+	ErrOriginClosed = errors.New("http1: the origin closed the connection in the middle of the request body")
 	// ErrTooManyInterim is a response behind too many with status 1xx.
 	ErrTooManyInterim = errors.New("http1: too many interim responses")
 	// ErrUpgraded is the status 101, which was not asked for.
 	ErrUpgraded = errors.New("http1: the origin switched protocols unasked")
 
 	errResponded = errors.New("http1: the response came before the end of the body")
+	errAbandoned = errors.New("http1: a kept connection is silent")
 )
 
 // SourceError is a Stream that could not be read to its end. Nothing complete has
@@ -98,18 +100,26 @@ func (e *SourceError) Unwrap() error { return e.Err }
 // Do sends a request and returns when the head of the response has come. canceler
 // ends it, and the reading of the response's body.
 func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
-	if !call.Fresh {
-		if cc := c.get(call); cc != nil {
-			resp, err := cc.do(canceler, call)
-			if err == nil || call.Taken || call.Repeat == nil || !cc.failedUnheard(err) || !call.Repeat(err) {
-				return resp, err
-			}
-			if errors.Is(err, ErrSilent) {
-				c.CloseIdle() // what killed this connection has killed those
-			}
+	call.Taken, call.Verdict = false, NotAsked
+	for fresh := call.Fresh; !fresh; {
+		cc := c.get(call)
+		if cc == nil {
+			break
+		}
+		resp, err := cc.do(canceler, call)
+		switch {
+		case errors.Is(err, errAbandoned):
+			c.CloseIdle() // what ended this connection has ended those
+			fresh = true
+		case err == nil || call.Taken || call.Repeat == nil || !cc.failedUnheard(err) || !call.Repeat():
+			return resp, err
 		}
 	}
 	s, err := c.dialer.dial(canceler.ctx)
+	if isOutOfDescriptors(err) {
+		c.o.OutOfDescriptors()
+		s, err = c.dialer.dial(canceler.ctx)
+	}
 	switch {
 	case err == nil:
 	case canceler.ctx.Err() != nil:
@@ -146,7 +156,11 @@ func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
 			err = cause
 		}
 	}
-	cc.stream.close()
+	if errors.Is(err, errAbandoned) {
+		cc.stream.reset() // or the kernel would go on sending what is not acknowledged
+	} else {
+		cc.stream.close()
+	}
 	return nil, err
 }
 
@@ -175,6 +189,7 @@ func (cc *clientConn) beginBody() {
 	if r.Body.ended || r.length > 0 && int64(r.Body.Buffered()) == r.length {
 		return
 	}
+	cc.reader.src = &cc.slow
 	cc.stream.await(forBody, cc.stream.stall)
 }
 
@@ -213,6 +228,9 @@ func (cc *clientConn) anyHead(call *Call) error {
 
 // isDeadline reports whether a read deadline passed that nobody interrupted.
 func isDeadline(err error) bool {
+	if err == nil {
+		return false
+	}
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
@@ -224,8 +242,8 @@ const slowAfter = time.Second
 // awaitResponse reads the response to a request that was sent whole.
 func (cc *clientConn) awaitResponse(call *Call) error {
 	o := &cc.client.o
-	patience := min(slowAfter, o.FirstByteTimeout)
-	cc.stream.await(forEarly, patience)
+	waited := min(slowAfter, o.FirstByteTimeout)
+	cc.stream.await(forEarly, waited)
 	err := cc.head(call)
 	if !isDeadline(err) {
 		return err
@@ -233,18 +251,18 @@ func (cc *clientConn) awaitResponse(call *Call) error {
 	if slow := cc.resp.canceler.slow; slow != nil {
 		defer slow()()
 	}
-	if cc.used && call.Repeat != nil && cc.reader.buffered() == 0 {
-		cc.stream.setRead(forResponse, max(o.FirstByteTimeout-patience, time.Millisecond), time.Now())
+	if cc.used && call.Abandon != nil && cc.reader.buffered() == 0 {
+		cc.stream.setRead(forResponse, max(o.FirstByteTimeout-waited, time.Millisecond), time.Now())
 		err = cc.head(call)
 		if !isDeadline(err) {
 			return err
 		}
-		if cc.reader.buffered() == 0 {
-			return ErrSilent
+		if cc.isAbandoned(call) {
+			return errAbandoned
 		}
-		patience = o.FirstByteTimeout
+		waited = o.FirstByteTimeout
 	}
-	cc.stream.setRead(forResponse, max(o.StallTimeout-patience, time.Millisecond), time.Now())
+	cc.stream.setRead(forResponse, max(o.StallTimeout-waited, time.Millisecond), time.Now())
 	if err = cc.head(call); isDeadline(err) {
 		return ErrNoResponse
 	}
@@ -255,27 +273,38 @@ func (cc *clientConn) awaitResponse(call *Call) error {
 // has come.
 func (cc *clientConn) awaitContinue(call *Call) (final bool, err error) {
 	r := &cc.resp
-	cc.stream.setRead(forResponse, cc.client.o.ContinueTimeout, time.Now())
+	timeout := cc.client.o.ContinueTimeout
+	if cc.used && call.KeptContinueTimeout > 0 {
+		timeout = call.KeptContinueTimeout
+	}
+	cc.stream.setRead(forResponse, timeout, time.Now())
 	for range maxInterim {
 		err := cc.anyHead(call)
 		switch {
+		case isDeadline(err) && cc.isAbandoned(call):
+			return false, errAbandoned
 		case isDeadline(err):
-			r.Verdict = Silent
+			call.Verdict = Silent
 			return false, nil
 		case err != nil:
 			return false, err
 		case r.Status >= 200:
-			r.Verdict = Early
+			call.Verdict = Early
 			return true, nil
 		case r.Status == 100:
-			r.Verdict = Continued
+			call.Verdict = Continued
 			return false, nil
 		}
 	}
 	return false, ErrTooManyInterim
 }
 
-// earlyResponse returns nil if the origin has answered before it broke the
+// isAbandoned asks whether a silent connection that was used before is given up.
+func (cc *clientConn) isAbandoned(call *Call) bool {
+	return cc.used && cc.reader.buffered() == 0 && call.Abandon != nil && call.Abandon(Silence{cc.stream.unacknowledged()})
+}
+
+// earlyResponse returns nil if the origin has responded before it broke the
 // connection on which err occurred.
 func (cc *clientConn) earlyResponse(call *Call, err error) error {
 	if errors.Is(err, ErrStalled) || cc.resp.canceler.ctx.Err() != nil {
@@ -291,18 +320,3 @@ func (cc *clientConn) earlyResponse(call *Call, err error) error {
 // earlyGrace is how long a response may take to arrive that was sent before the
 // connection broke.
 const earlyGrace = time.Second
-
-// Close ends the exchange. The connection is kept if the response was read to its
-// end and both sides agree.
-func (r *Response) Close() {
-	cc := r.conn
-	if cc == nil {
-		return
-	}
-	r.conn = nil
-	if r.canceler.detach() != nil || !r.Body.Ended() || !r.sent || r.close || cc.reader.buffered() > 0 {
-		cc.stream.close()
-		return
-	}
-	cc.client.put(cc)
-}

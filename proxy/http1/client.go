@@ -1,7 +1,10 @@
 package http1
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -22,6 +25,15 @@ type ClientOptions struct {
 	Proxy func(*url.URL) (*url.URL, error)
 	// Limits bound the heads of responses.
 	Limits Limits
+	// Dial connects to one address, host:port with an IP address. Nil: a net.Dialer
+	// that finds dead connections by TCP keep-alive, and by StallTimeout as TCP user
+	// timeout where the system has one.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Lookup returns the addresses of a name. Nil: the system's resolver.
+	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	// OutOfDescriptors is called when there is no file descriptor for a new connection,
+	// which is then tried once more. Nil: CloseIdle.
+	OutOfDescriptors func()
 	// DialTimeout is for one connection, TLS and proxy included. Zero: 10 s.
 	DialTimeout time.Duration
 	// ContinueTimeout is how long a body waits for 100 Continue. Zero: 1 s.
@@ -33,12 +45,13 @@ type ClientOptions struct {
 	// if the request may be repeated: it is then taken for dead. Zero: 5 s, but no
 	// more than half of StallTimeout.
 	FirstByteTimeout time.Duration
-	// IdleTimeout is how long an unused connection is kept. Zero: 90 s.
+	// IdleTimeout is how long an unused connection is kept. Zero: 30 s, less than the
+	// 60 s and more of common servers, so that they rarely close one just as it is used.
 	IdleTimeout time.Duration
-	// MaxAge is how long a connection is used, give or take a tenth, so that a name
-	// that moves is noticed. Zero: 5 min.
+	// MaxAge is how long a connection is used at most, and four fifths of it at least, so
+	// that a name that moves is noticed and not all end at once. Zero: 5 min.
 	MaxAge time.Duration
-	// MaxIdle is how many unused connections are kept. Zero: 256.
+	// MaxIdle is how many unused connections are kept. Zero: 512.
 	MaxIdle int
 }
 
@@ -69,20 +82,24 @@ func NewClient(o ClientOptions) (*Client, error) {
 		o.FirstByteTimeout = min(5*time.Second, o.StallTimeout/2)
 	}
 	if o.IdleTimeout == 0 {
-		o.IdleTimeout = 90 * time.Second
+		o.IdleTimeout = 30 * time.Second
 	}
 	if o.MaxAge == 0 {
 		o.MaxAge = 5 * time.Minute
 	}
 	if o.MaxIdle == 0 {
-		o.MaxIdle = 256
+		o.MaxIdle = 512
 	}
 	o.Limits = o.Limits.withDefaults()
 	d, err := newDialer(o)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{o: o, dialer: d}, nil
+	c := &Client{o: o, dialer: d}
+	if c.o.OutOfDescriptors == nil {
+		c.o.OutOfDescriptors = c.CloseIdle
+	}
+	return c, nil
 }
 
 // TargetPrefix is what a request target has to begin with: empty, or scheme and

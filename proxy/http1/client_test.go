@@ -346,10 +346,10 @@ func dying(o *originConn) {
 
 func TestClient_RepeatsOnlyIfAllowed(t *testing.T) {
 	asked := 0
-	allow := func(error) bool { asked++; return true }
-	refuse := func(error) bool { asked++; return false }
+	allow := func() bool { asked++; return true }
+	refuse := func() bool { asked++; return false }
 	for name, tt := range map[string]struct {
-		repeat func(error) bool
+		repeat func() bool
 		asked  int
 		works  bool
 	}{
@@ -381,7 +381,7 @@ func TestClient_NewConnectionIsNotRepeated(t *testing.T) {
 	u, conns := startOrigin(t, nil, func(o *originConn) { o.request() })
 	c := newTestClient(t, ClientOptions{Origin: u})
 	call := c.call("GET", "/", "")
-	call.Repeat = func(error) bool { t.Error("asked for a repetition"); return true }
+	call.Repeat = func() bool { t.Error("asked for a repetition"); return true }
 	_ = c.fails(call) // with what the connection failed
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
@@ -394,7 +394,7 @@ func TestClient_TakenBodyIsNotRepeated(t *testing.T) {
 	c := newTestClient(t, ClientOptions{Origin: u})
 	c.want(c.call("GET", "/", ""), 200, "")
 	call := c.stream(newSource("hello"), 5, false)
-	call.Repeat = func(error) bool { return true }
+	call.Repeat = func() bool { return true }
 	_ = c.fails(call) // with what the connection failed
 	if !call.Taken {
 		t.Error("Taken is not set")
@@ -433,7 +433,7 @@ func TestClient_DeadPool(t *testing.T) {
 	before, begin := conns.Load(), time.Now()
 	for range 4 {
 		call := c.call("GET", "/", "")
-		call.Repeat = func(err error) bool { return errors.Is(err, ErrSilent) }
+		call.Repeat, call.Abandon = func() bool { return true }, func(Silence) bool { return true }
 		c.want(call, 200, "")
 	}
 	if n := conns.Load() - before; n != 1 || time.Since(begin) > 2*time.Second {
@@ -472,8 +472,8 @@ func TestClient_Expect(t *testing.T) {
 			}
 			defer resp.Close()
 			body, _ := io.ReadAll(&resp.Body)
-			if resp.Verdict != tt.verdict || call.Taken != tt.body || tt.body && string(body) != "hello" || !tt.body && string(body) != "no" {
-				t.Errorf("verdict %d, taken %v, body %q", resp.Verdict, call.Taken, body)
+			if call.Verdict != tt.verdict || call.Taken != tt.body || tt.body && string(body) != "hello" || !tt.body && string(body) != "no" {
+				t.Errorf("verdict %d, taken %v, body %q", call.Verdict, call.Taken, body)
 			}
 		})
 	}

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
-	"time"
 )
 
 // dialer makes connections to one origin: directly, through an HTTP proxy that is
@@ -22,11 +22,11 @@ type dialer struct {
 	targetPrefix string
 	requestAuth  string
 	tunnelAuth   string
-	net          net.Dialer
+	net          nameDialer
 }
 
 func newDialer(o ClientOptions) (dialer, error) {
-	d := dialer{o: o, address: o.ConnectTo, net: net.Dialer{KeepAlive: 30 * time.Second, Control: socketOptions(o.StallTimeout)}}
+	d := dialer{o: o, address: o.ConnectTo, net: newNameDialer(o)}
 	if o.Origin.Scheme == "https" {
 		d.originTLS = tlsFor(o.TLS, o.Origin.Hostname())
 	}
@@ -98,11 +98,11 @@ func tlsFor(base *tls.Config, host string) *tls.Config {
 	return c
 }
 
-// dial makes one connection. net.Dialer tries all addresses of the name.
+// dial makes one connection.
 func (d *dialer) dial(ctx context.Context) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.o.DialTimeout)
 	defer cancel()
-	raw, err := d.net.DialContext(ctx, "tcp", d.address)
+	raw, err := d.net.dialName(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (d *dialer) prepare(ctx context.Context, raw net.Conn) (*stream, error) {
 			return nil, err
 		}
 	}
-	s := newStream(raw, d.o.StallTimeout)
+	s := newStream(raw, d.o.StallTimeout, 1)
 	if d.originTLS == nil {
 		return s, nil
 	}
@@ -159,7 +159,8 @@ func (d *dialer) connect(raw net.Conn) error {
 		return fmt.Errorf("CONNECT: %w", err)
 	}
 	if h.Status/100 != 2 || r.buffered() > 0 {
-		return fmt.Errorf("the proxy refused CONNECT to %s with status %d", d.tunnel, h.Status)
+		// The reason that the proxy gives may quote anything.
+		return fmt.Errorf("the HTTP proxy refused CONNECT with %d %s; check HTTPS_PROXY and its user and password", h.Status, http.StatusText(h.Status))
 	}
 	return nil
 }

@@ -8,7 +8,7 @@
 // longer than the first write is being sent, to see an early response, and while a
 // response is slow to come, to see a client that leaves.
 //
-// Reading is strict. A message has one framing, or it is refused with an [*Error]
+// Reading is strict. A message has one framing, or it is refused with an [Error]
 // that names the rule: two readers must not be able to disagree about where a
 // request ends. Heads keep the bytes, the order and the spelling of their fields.
 // A body that is cut off is never reported as complete.
@@ -24,8 +24,9 @@
 //	build.go     heads to send
 //	stream.go    a connection with progress deadlines (coalesce.go for TLS)
 //	cancel.go    what ends one side when the other side is gone
-//	server.go    Server and its connections (exchange.go, response.go, watch.go)
-//	client.go    Client and its requests (call.go, sendbody.go, pool.go, dial.go)
+//	server.go    Server and its connections (exchange.go, response.go, connlimit.go)
+//	client.go    Client and its requests (call.go, sendbody.go, clientresponse.go, pool.go)
+//	dial.go      connections to the origin (addresses.go)
 //
 // The package does not do HTTP/2, caching, compression, redirects or cookies. Use
 // net/http for those.

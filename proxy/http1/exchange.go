@@ -37,6 +37,13 @@ func (x *Exchange) LocalAddr() net.Addr { return x.conn.stream.raw.LocalAddr() }
 // RemoteAddr is the address of the client.
 func (x *Exchange) RemoteAddr() net.Addr { return x.conn.stream.raw.RemoteAddr() }
 
+// CanReset reports whether the client can tell a cut response from a complete one that
+// ends with the connection: TCP has a reset, a Unix socket has not.
+func (x *Exchange) CanReset() bool {
+	_, ok := x.conn.stream.raw.(interface{ SetLinger(int) error })
+	return ok
+}
+
 // TLS reports whether the client speaks TLS.
 func (x *Exchange) TLS() bool { return x.conn.stream.tls != nil }
 
@@ -61,15 +68,20 @@ type serverConn struct {
 	// idleSince is when the connection became idle, in nanoseconds of Unix time.
 	// Zero: it is not idle; idleClaimed: it is about to be closed.
 	idleSince atomic.Int64
+	served    atomic.Bool // it has had a request
+
+	begin    func() error // beginBody
+	watching bool         // watch reads; a second watch does nothing
 }
 
 const idleClaimed = -1
 
 func newServerConn(s *Server, raw net.Conn) *serverConn {
-	c := &serverConn{server: s, stream: newStream(raw, s.o.StallTimeout), canceler: newCanceler(context.Background())}
+	c := &serverConn{server: s, stream: newStream(raw, s.o.StallTimeout, MinProgress), canceler: newCanceler(context.Background())}
 	c.reader.src = c.stream
 	c.head.conn = c
 	c.canceler.slow = c.watch
+	c.begin = c.beginBody
 	c.exchange.conn = c
 	c.exchange.Response.conn = c
 	return c
@@ -87,12 +99,14 @@ func (c *serverConn) serve() {
 			c.refuse(err)
 			return
 		}
+		c.served.Store(true)
 		x.Body.reset(&c.reader, x.Request.length, c.server.o.Limits)
-		x.Body.first = c.beginBody
+		x.Body.first = c.begin
 		c.server.o.Handler(x)
 		if !x.Response.finish() {
 			return
 		}
+		c.stream.forgive()
 	}
 }
 
@@ -105,6 +119,8 @@ func (c *serverConn) handshake() bool {
 	if errors.As(err, &record) && record.Conn != nil && isHTTP(record.RecordHeader[:]) {
 		c.stream.conn, c.stream.tls = c.stream.raw, nil
 		c.refuse(Error{RulePlain, "the request is plain HTTP, and this address speaks TLS"})
+	} else if err != nil && !isEOF(err) && c.server.o.HandshakeFailed != nil {
+		c.server.o.HandshakeFailed(c.stream.raw.RemoteAddr(), err)
 	}
 	return err == nil
 }
@@ -156,6 +172,7 @@ func (c *serverConn) awaitRequest() error {
 		return ErrServerClosed
 	}
 	c.stream.await(forNext, c.server.o.IdleTimeout)
+	c.server.signal()
 	err := c.reader.fill()
 	if c.idleSince.Swap(0) == idleClaimed && err == nil {
 		c.server.awaitClaim() // the request came first
@@ -216,9 +233,10 @@ func (c *serverConn) beginBody() error {
 // ends the watch, and so does a half-close, after which the client waits for its
 // response still.
 func (c *serverConn) watch() (stop func()) {
-	if !c.exchange.Body.Ended() || c.reader.buffered() > 0 || c.reader.err != nil {
+	if c.watching || !c.exchange.Body.Ended() || c.reader.buffered() > 0 || c.reader.err != nil {
 		return func() {}
 	}
+	c.watching = true
 	done := make(chan struct{})
 	c.stream.resume()
 	go func() {
@@ -233,6 +251,7 @@ func (c *serverConn) watch() (stop func()) {
 		c.stream.interrupt(errWatched, false)
 		<-done
 		c.stream.resume()
+		c.watching = false
 	}
 }
 

@@ -11,6 +11,7 @@ type clientConn struct {
 	stream *stream
 	reader reader
 	resp   Response
+	slow   slowSource
 
 	used    bool      // it has carried a request before
 	suspect bool      // its last response may be followed by bytes that are none of it
@@ -19,9 +20,10 @@ type clientConn struct {
 }
 
 func newClientConn(c *Client, s *stream) *clientConn {
-	age := float64(c.o.MaxAge) * (0.9 + 0.2*rand.Float64())
+	age := float64(c.o.MaxAge) * (0.8 + 0.2*rand.Float64())
 	cc := &clientConn{client: c, stream: s, retire: time.Now().Add(time.Duration(age))}
 	cc.reader.src = s
+	cc.slow.conn = cc
 	return cc
 }
 
@@ -68,7 +70,7 @@ func (c *Client) pop() *clientConn {
 func (c *Client) put(cc *clientConn) {
 	now := time.Now()
 	cc.used, cc.idleFor = true, now
-	cc.suspect = cc.resp.length == 0
+	cc.suspect = cc.resp.length == 0 && cc.resp.AnnouncedLength() != 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retire) {

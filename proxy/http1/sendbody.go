@@ -2,6 +2,7 @@ package http1
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -27,20 +28,29 @@ func (cc *clientConn) sendStream(call *Call) error {
 	case !u.sending.CompareAndSwap(true, false), sendErr == nil:
 		// A response has begun, or it is due.
 		cc.resp.sent = sendErr == nil
-		return u.finish()
+		err := u.finish()
+		if err != nil && sendErr != nil {
+			err = originClosed(err)
+		}
+		return err
 	}
 	var source *SourceError
-	if errors.As(sendErr, &source) {
+	if errors.As(sendErr, &source) || errors.Is(sendErr, ErrStalled) {
 		cc.stream.reset()
 		<-u.result //nolint:errcheck // it is that of the reset
 		return sendErr
 	}
 	cc.stream.limitRead(earlyGrace)
-	if <-u.result != nil {
+	if <-u.result == nil {
+		return nil
+	}
+	if cc.resp.canceler.ctx.Err() != nil {
 		return sendErr
 	}
-	return nil
+	return originClosed(sendErr)
 }
+
+func originClosed(cause error) error { return fmt.Errorf("%w: %w", ErrOriginClosed, cause) }
 
 func (u *upstreaming) awaitHead() {
 	err := u.cc.head(u.call)

@@ -35,8 +35,11 @@ type ServerOptions struct {
 	// an eighth shorter. Zero: 1 min.
 	StallTimeout time.Duration
 	// MaxConns is the number of connections at which the longest idle one is closed
-	// for a new one. Zero: no limit.
+	// for a new one. While none is idle, new ones wait. Zero: no limit; the longest idle
+	// one is then closed only when the process has no file descriptor left.
 	MaxConns int
+	// HandshakeFailed is told of TLS handshakes that fail. Nil: nothing is told.
+	HandshakeFailed func(client net.Addr, err error)
 }
 
 // Server serves HTTP/1.1 on any number of listeners.
@@ -50,6 +53,7 @@ type Server struct {
 	conns     map[*serverConn]bool
 	stopped   bool // no listener is served any more
 	done      sync.WaitGroup
+	changed   chan struct{} // has a value after a connection has ended or become idle
 }
 
 // NewServer returns a server that listens to nothing yet.
@@ -70,7 +74,7 @@ func NewServer(o ServerOptions) *Server {
 			_ = x.Response.Send(0, nil) // the connection ends in any case
 		}
 	}
-	return &Server{o: o, listeners: make(map[net.Listener]bool), conns: make(map[*serverConn]bool)}
+	return &Server{o: o, listeners: make(map[net.Listener]bool), conns: make(map[*serverConn]bool), changed: make(chan struct{}, 1)}
 }
 
 // Serve accepts connections until Shutdown or Close, and then returns
@@ -84,14 +88,19 @@ func (s *Server) Serve(l net.Listener) error {
 	for pause := time.Duration(0); ; {
 		c, err := l.Accept()
 		switch {
-		case err == nil:
+		case err == nil && s.makeRoom():
 			pause = 0
 			s.start(c)
+		case err == nil:
+			c.Close()
+			return ErrServerClosed
 		case s.isStopped():
 			return ErrServerClosed
 		case isTemporary(err):
 			// Out of descriptors: an idle connection is worth less than a new one.
-			s.closeLongestIdle()
+			if s.closeLongestIdle() {
+				continue
+			}
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			time.Sleep(pause)
 		default:
@@ -137,13 +146,9 @@ func (s *Server) start(raw net.Conn) {
 		raw.Close()
 		return
 	}
-	full := s.o.MaxConns > 0 && len(s.conns) >= s.o.MaxConns
 	s.conns[c] = true
 	s.done.Add(1)
 	s.mu.Unlock()
-	if full {
-		s.closeLongestIdle()
-	}
 	go func() {
 		defer s.done.Done()
 		defer s.forget(c)
@@ -165,22 +170,7 @@ func (s *Server) forget(c *serverConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-}
-
-// closeLongestIdle ends the connection that has waited longest for a request.
-func (s *Server) closeLongestIdle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var oldest *serverConn
-	var since int64
-	for c := range s.conns {
-		if idle := c.idleSince.Load(); idle > 0 && (oldest == nil || idle < since) {
-			oldest, since = c, idle
-		}
-	}
-	if oldest != nil {
-		oldest.closeIdle(since)
-	}
+	s.signal()
 }
 
 // closeIdle ends a connection that has been idle since then, unless a request has
@@ -223,8 +213,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// closeGrace is how long Close waits for handlers that answer what it has ended.
-const closeGrace = time.Second
+// CloseGrace is how long Close waits for handlers that answer what it has ended.
+const CloseGrace = time.Second
 
 // Close ends all requests with the cause ErrServerClosed and then all connections.
 func (s *Server) Close() {
@@ -233,7 +223,7 @@ func (s *Server) Close() {
 		c.canceler.Cancel(ErrServerClosed)
 		c.stream.interrupt(ErrServerClosed, false)
 	})
-	ctx, cancel := context.WithTimeout(context.Background(), closeGrace)
+	ctx, cancel := context.WithTimeout(context.Background(), CloseGrace)
 	defer cancel()
 	if s.Shutdown(ctx) == nil {
 		return
@@ -253,4 +243,5 @@ func (s *Server) stop(do func(*serverConn)) {
 	for c := range s.conns {
 		do(c)
 	}
+	s.signal()
 }

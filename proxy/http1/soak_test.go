@@ -39,7 +39,7 @@ func (f *forward) handle(x *Exchange) {
 	if n := x.Request.Length(); n != 0 {
 		call.Stream, call.Length, call.Expect = exchangeSource{x}, n, n > 1000
 	} else {
-		call.Repeat = func(error) bool { return call.Method == http.MethodGet }
+		call.Repeat = func() bool { return call.Method == http.MethodGet }
 	}
 	if call.Expect {
 		b.Field("Expect", "100-continue")

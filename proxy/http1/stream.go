@@ -25,6 +25,7 @@ const (
 	forNext                // the next request, on an idle connection
 	forHead                // the rest of a head
 	forBody                // the next bytes of a body
+	forWhole               // all bytes of a body
 	forEarly               // a response, before anybody is told that it is slow
 	forResponse
 )
@@ -37,6 +38,8 @@ type stream struct {
 	tls     *tls.Conn
 	records *records // under tls
 	stall   time.Duration
+	// minProgress is how many bytes of a body have to be read in stall.
+	minProgress int
 
 	reading   wait
 	readSet   time.Time // when the read deadline was set
@@ -48,8 +51,8 @@ type stream struct {
 	cause error      // of interrupt
 }
 
-func newStream(raw net.Conn, stall time.Duration) *stream {
-	return &stream{conn: raw, raw: raw, stall: stall}
+func newStream(raw net.Conn, stall time.Duration, minProgress int) *stream {
+	return &stream{conn: raw, raw: raw, stall: stall, minProgress: minProgress}
 }
 
 // secure puts TLS on the stream. The handshake is the caller's to make.
@@ -94,7 +97,7 @@ func (s *stream) limitRead(limit time.Duration) {
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (n int, err error) {
-	if s.reading == forBody && s.moved >= MinProgress {
+	if s.reading == forBody && s.moved >= s.minProgress {
 		s.await(forBody, s.stall)
 	}
 	if s.tls != nil && len(p) >= bulk {
@@ -104,7 +107,7 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	}
 	s.moved += n
 	if err != nil && n == 0 {
-		return 0, s.explain(err, s.reading == forBody)
+		return 0, s.explain(err, s.reading == forBody || s.reading == forWhole)
 	}
 	return n, nil
 }
@@ -195,6 +198,17 @@ func (s *stream) interrupt(cause error, both bool) {
 	_ = s.raw.SetReadDeadline(past)
 	if both {
 		_ = s.raw.SetWriteDeadline(past)
+	}
+}
+
+// forgive ends an interruption whose cause is not the end of the server: what it was
+// meant for has ended.
+func (s *stream) forgive() {
+	s.mu.Lock()
+	interrupted := s.cause != nil && !errors.Is(s.cause, ErrServerClosed)
+	s.mu.Unlock()
+	if interrupted {
+		s.resume()
 	}
 }
 

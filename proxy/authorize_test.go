@@ -1,0 +1,50 @@
+package proxy_test
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"cosproxy/proxy"
+)
+
+// Of two routes to one bucket, the one that allows the keys in the body gets the
+// request: at its endpoint, with its credentials.
+func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
+	firstKeys, secondKeys := newKeys(1), newKeys(2)
+	secondKeys.row = secondKeys.row[1:]
+	first, second := newUpstream(t, listen(t), firstKeys, nil), newUpstream(t, listen(t), secondKeys, nil)
+	r := start(t, setup{options: func(o *proxy.Options) {
+		a := o.Routes[0]
+		a.Name, a.Endpoint, a.Prefixes, a.Credentials = "a", "http://"+first.listener.Addr().String(), []string{"a/*"}, firstKeys
+		b := o.Routes[0]
+		b.Name, b.Endpoint, b.Prefixes, b.Credentials, b.PathPrefix = "b", "http://"+second.listener.Addr().String(), []string{"b/*"}, secondKeys, "/b/"
+		o.Routes, o.Upstream = []proxy.Route{a, b}, proxy.Upstream{}
+	}})
+	list := "<Delete><Object><Key>b/1</Key></Object><Object><Key>b/2</Key></Object></Delete>"
+	sum := md5.Sum([]byte(list))
+	for name, request := range map[string]string{
+		"list": fmt.Sprintf("POST /?delete HTTP/1.1\r\nHost: %s\r\nContent-MD5: %s\r\nContent-Length: %d\r\n\r\n%s",
+			cosHost, base64.StdEncoding.EncodeToString(sum[:]), len(list), list),
+		"form": strings.Replace(post("/", "", field("key", "b/1")+file("f", "x"+closing)), "Host: localhost", "Host: "+cosHost, 1),
+	} {
+		before := len(second.seen())
+		if rep := r.exchange(t, request); rep.status != http.StatusOK {
+			t.Fatalf("%s: got\n%s%s", name, rep.head, rep.body)
+		}
+		if n := len(first.seen()); n != 0 {
+			t.Errorf("%s: %d requests reached the endpoint of the other route", name, n)
+		}
+		if n := len(second.seen()) - before; n != 1 {
+			t.Errorf("%s: %d requests reached the endpoint of the route, want 1", name, n)
+		}
+	}
+	mixed := strings.Replace(list, "b/2", "a/2", 1)
+	rep := r.exchange(t, fmt.Sprintf("POST /?delete HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", cosHost, len(mixed), mixed))
+	if rep.status != http.StatusForbidden || len(second.seen()) != 2 {
+		t.Errorf("keys of two routes: %d, %d requests", rep.status, len(second.seen()))
+	}
+}

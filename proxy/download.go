@@ -1,0 +1,153 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"cosproxy/proxy/internal/cosreq"
+)
+
+// maxEmptyResumes is how many resumptions in a row may bring no byte.
+const maxEmptyResumes = 3
+
+var errObjectChanged = errors.New("the object was changed during its download, which had broken off")
+
+// resume has a download continued where it breaks off: the rest is asked for with
+// Range, and with If-Match on the entity tag (RFC 9110, 14.2 and 13.1.1), so that the
+// bytes are of one object. Responses that cannot be continued are left as they are.
+// layer is memory for it.
+func (r *response) resume(c *candidate, o *outgoing, layer *resumed) {
+	etag := string(r.Get("ETag"))
+	if !readsObject(c) || !strings.HasPrefix(etag, `"`) || r.length <= 0 {
+		return
+	}
+	part := byteRange{0, r.length - 1, r.length}
+	switch r.Status {
+	case http.StatusPartialContent:
+		var ok bool
+		if part, ok = r.contentRange(); !ok || part.length() != r.length {
+			return
+		}
+	case http.StatusOK:
+	default:
+		return
+	}
+	*layer = resumed{response: r, body: r.body, out: o, etag: etag, rest: part}
+	r.body = layer
+}
+
+// readsObject reports whether c is a GET of an object as it is stored. Other
+// parameters may ask for a picture that is made for each request.
+func readsObject(c *candidate) bool { return c.op.Action == cosreq.GetObject && !c.query.Processes() }
+
+// resumed is a download that survives the loss of its connection.
+type resumed struct {
+	response *response // its connection is replaced
+	body     io.Reader
+	out      *outgoing
+	etag     string
+	rest     byteRange // still to come
+	broken   error     // that the connection failed with
+	empty    int       // resumptions in a row without a byte
+}
+
+// Read implements io.Reader.
+func (b *resumed) Read(p []byte) (int, error) {
+	for {
+		for b.broken != nil {
+			if err := b.resume(); err != nil {
+				return 0, err
+			}
+		}
+		n, err := b.body.Read(p)
+		b.rest.first += int64(n)
+		if n > 0 {
+			b.empty = 0
+		}
+		if err == nil || b.rest.length() == 0 || b.out.ctx.Err() != nil {
+			return n, err
+		}
+		if errors.Is(err, io.EOF) { // of a rest in chunks, which is shorter than it said
+			err = io.ErrUnexpectedEOF
+		}
+		b.broken = err
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// resume asks for the rest. It returns the error of the connection if COS does not
+// give it, and nil after an attempt that may be repeated.
+func (b *resumed) resume() error {
+	o := b.out
+	if b.empty == maxEmptyResumes || !o.route.budget.spend() || !wait(o.ctx, jitter(b.empty)) {
+		return b.broken
+	}
+	o.metrics.retried("download")
+	b.empty++
+	b.response.Close()
+	again := outgoing{
+		route: o.route, upstream: o.upstream, head: b.head(), idempotent: true, now: o.now, metrics: o.metrics,
+		canceler: o.canceler, ctx: o.ctx, wire: newWire(), retries: maxRetries, // resume is what retries
+	}
+	resp, err := again.send()
+	if err != nil {
+		return nil //nolint:nilerr // the next attempt says it, or there is none and broken is returned
+	}
+	got, ok := resp.contentRange()
+	switch {
+	case resp.Status == http.StatusPartialContent && ok && got == b.rest && string(resp.Get("ETag")) == b.etag:
+		b.response.Response, b.body, b.broken = resp.Response, resp.body, nil
+		return nil
+	case resp.Status == http.StatusPreconditionFailed || resp.Status == http.StatusNotFound || ok:
+		resp.Close()
+		return errObjectChanged
+	case resp.Status >= http.StatusInternalServerError:
+		resp.Close()
+		return nil
+	}
+	status := resp.Status
+	resp.Close()
+	return fmt.Errorf("%w; asked for the rest, COS responded with %d", b.broken, status)
+}
+
+// conditions are met when a download begins, and are left out of the requests for
+// its rest.
+var conditions = fieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
+
+func (b *resumed) head() outbound {
+	head := b.out.head.with(fmt.Sprintf("bytes=%d-%d", b.rest.first, b.rest.last), conditions)
+	head.add(fieldIfMatch, []byte(b.etag))
+	return head
+}
+
+// byteRange is a part of an object of size bytes, first and last included.
+type byteRange struct{ first, last, size int64 }
+
+func (r byteRange) length() int64 { return r.last - r.first + 1 }
+
+// contentRange reads the Content-Range of a single part (RFC 9110, 14.4).
+func (r *response) contentRange() (part byteRange, ok bool) {
+	text, ok := strings.CutPrefix(string(r.Get("Content-Range")), "bytes ")
+	if !ok {
+		return part, false
+	}
+	bounds, size, _ := strings.Cut(text, "/")
+	from, to, _ := strings.Cut(bounds, "-")
+	for _, field := range []struct {
+		text string
+		n    *int64
+	}{{from, &part.first}, {to, &part.last}, {size, &part.size}} {
+		n, err := strconv.ParseUint(field.text, 10, 62)
+		if err != nil {
+			return part, false
+		}
+		*field.n = int64(n)
+	}
+	return part, part.first <= part.last && part.last < part.size
+}

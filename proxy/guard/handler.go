@@ -1,0 +1,61 @@
+package guard
+
+import (
+	"errors"
+	"math"
+	"net"
+	"net/http"
+	"strconv"
+
+	"cosproxy/proxy/internal/coserr"
+)
+
+// Handler wraps a handler of net/http, such as an admin page, and refuses what Check
+// refuses, in COS's XML form. name is how messages call a setting; nil means
+// Setting.String. The cause of a 503 is not logged here; a Token logs its own.
+func (g *Guard) Handler(h http.Handler, name func(coserr.Setting) string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked := Request{Method: r.Method, Host: r.Host, Secure: r.TLS != nil, Fields: r.Header}
+		asked.Local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		if r.URL.IsAbs() {
+			asked.Scheme = r.URL.Scheme
+		}
+		var refusal *coserr.Error
+		if errors.As(g.Check(&asked), &refusal) {
+			g.refuse(w, r, refusal, name)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// refuse writes a refusal in COS's XML form.
+func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *coserr.Error, name func(coserr.Setting) string) {
+	id := coserr.NewRequestID()
+	header := w.Header()
+	header["x-cos-request-id"] = []string{id}
+	header.Set("Server", "cosproxy")
+	header.Set("Content-Type", "application/xml")
+	if vary, origin := g.AllowOrigin(r.Header); vary {
+		header.Set("Vary", "Origin")
+		if origin != "" {
+			header.Set("Access-Control-Allow-Origin", origin)
+		}
+	}
+	if e.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	switch e.Status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", `Bearer realm="cosproxy"`)
+	case http.StatusProxyAuthRequired:
+		header.Set("Proxy-Authenticate", `Basic realm="cosproxy"`)
+	}
+	resource := coserr.Truncate(coserr.Host(r.Host) + r.URL.EscapedPath())
+	body := coserr.Document{Code: e.Code, Message: e.Text(name), Resource: resource, RequestID: id}.Bytes()
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(e.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body) // the client has left otherwise
+	}
+}

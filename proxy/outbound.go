@@ -1,0 +1,150 @@
+package proxy
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/coserr"
+	"cosproxy/signer"
+)
+
+// outbound is the head of a request to COS, all but its signature. What is signed is
+// what is sent.
+type outbound struct {
+	method  string
+	path    string // decoded
+	rawPath string
+	query   string
+	fields  []signer.Field // Host first
+}
+
+// build makes the outbound head from the client's end-to-end fields that COS has to
+// see. Signing comes after, so nothing leaves unsigned or changed once signed. memory
+// is for the fields.
+func build(c *candidate, req *request, b *body, via *via, memory []signer.Field) (outbound, error) {
+	if err := checkConnection(req); err != nil {
+		return outbound{}, err
+	}
+	o := outbound{method: req.method, path: c.path, rawPath: c.rawPath, query: c.query.Raw}
+	o.fields = memory[:0]
+	o.add(fieldHost, c.hostField())
+	for _, f := range req.head.Fields {
+		switch {
+		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), connectionNames(req, f.Name):
+		case c.source != nil && equalFold(f.Name, copySourceField):
+			o.add(f.Name, []byte(c.source.field(c.route)))
+		case b.md5 != "" && equalFold(f.Name, "Content-MD5"): // an empty one
+		default:
+			o.fields = append(o.fields, signer.Field(f))
+		}
+	}
+	o.add(fieldVia, via.value(req))
+	if b.md5 != "" {
+		o.add(fieldMD5, []byte(b.md5))
+	}
+	if b.form != nil {
+		o.add(fieldContentType, []byte(b.form.contentType()))
+		return o, nil // its length depends on the signature
+	}
+	o.addLength(b.length)
+	return o, nil
+}
+
+// Names of fields that cosproxy adds.
+var (
+	fieldHost        = []byte("Host")
+	fieldVia         = []byte("Via")
+	fieldMD5         = []byte("Content-MD5")
+	fieldContentType = []byte("Content-Type")
+	fieldLength      = []byte("Content-Length")
+	fieldEncoding    = []byte("Transfer-Encoding")
+	fieldRange       = []byte("Range")
+	fieldIfMatch     = []byte("If-Match")
+
+	valueChunked = []byte("chunked")
+	valueZero    = []byte("0")
+)
+
+func (o *outbound) add(name, value []byte) {
+	o.fields = append(o.fields, signer.Field{Name: name, Value: value})
+}
+
+// addLength frames the body. GET, HEAD and DELETE without one announce none: some
+// servers refuse a Content-Length there.
+func (o *outbound) addLength(length int64) {
+	switch {
+	case length < 0:
+		o.add(fieldEncoding, valueChunked)
+	case length > 0:
+		o.add(fieldLength, strconv.AppendInt(nil, length, 10))
+	case o.method == http.MethodPut || o.method == http.MethodPost:
+		o.add(fieldLength, valueZero)
+	}
+}
+
+// with returns a GET of the same object, with a range, and with other fields left
+// out.
+func (o *outbound) with(byteRange string, without fields) outbound {
+	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
+	for _, f := range o.fields {
+		if !without.has(f.Name) && !equalFold(f.Name, "Range") && !equalFold(f.Name, "Content-Length") {
+			again.fields = append(again.fields, f)
+		}
+	}
+	again.add(fieldRange, []byte(byteRange))
+	return again
+}
+
+// target is the request target on the wire.
+func (o *outbound) target(prefix string) string {
+	switch {
+	case o.query != "":
+		return prefix + o.rawPath + "?" + o.query
+	case prefix != "":
+		return prefix + o.rawPath
+	}
+	return o.rawPath
+}
+
+// hostField is the value of Host. The upstream has that of its endpoint ready.
+func (c *candidate) hostField() []byte {
+	if c.endpoint == c.route.endpoint {
+		return c.route.upstream.host
+	}
+	return []byte(c.endpoint.Host)
+}
+
+// checkConnection refuses a Connection that names a field which says what the request
+// does, or COS would do something else.
+func checkConnection(req *request) error {
+	for name := range req.head.Elements("Connection") {
+		if equalFold(name, "close") || equalFold(name, "keep-alive") || equalFold(name, "User-Agent") || equalFold(name, "Accept") {
+			continue
+		}
+		if hasPrefixFold(name, "x-cos-") || hasPrefixFold(name, "x-ci-") || hasPrefixFold(name, "content-") || isForwarded(name) {
+			return coserr.New(http.StatusBadRequest, "InvalidRequest",
+				"Connection names %s, so COS would do another thing than was asked. Leave it out of Connection.", http.CanonicalHeaderKey(string(name)))
+		}
+	}
+	return nil
+}
+
+// connectionNames reports whether a field is one of the connection, not of the
+// request (RFC 9110, 7.6.1).
+func connectionNames(req *request, name []byte) bool {
+	return connectionOption(&req.head.Head, name)
+}
+
+func connectionOption(h *http1.Head, name []byte) bool {
+	if h.Get("Connection") == nil {
+		return false
+	}
+	for option := range h.Elements("Connection") {
+		if bytes.EqualFold(option, name) {
+			return true
+		}
+	}
+	return false
+}

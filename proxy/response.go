@@ -1,0 +1,92 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"cosproxy/proxy/http1"
+)
+
+// response is a response of COS. Its body may be masked, verified and resumed.
+type response struct {
+	*http1.Response
+	method  string
+	body    io.Reader
+	length  int64 // of body; negative: it is not known
+	decoded bool  // Content-Encoding says nothing about body
+}
+
+func newResponse(r *http1.Response, method string) *response {
+	return &response{Response: r, method: method, body: &r.Body, length: max(r.Length(), -1)}
+}
+
+// isEmpty reports whether the response has no body.
+func (r *response) isEmpty() bool { return r.length == 0 || r.method == http.MethodHead }
+
+// acceptsCredentials reports whether the response shows that COS accepted the
+// credentials. Preflights need none.
+func (r *response) acceptsCredentials() bool {
+	switch r.Status {
+	case http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
+	default:
+		if r.Status >= http.StatusBadRequest {
+			return false
+		}
+	}
+	return r.method != http.MethodOptions
+}
+
+// maxErrorDocument bounds how much of an error response is read to learn its code;
+// COS's documents are far smaller.
+const maxErrorDocument = 64 << 10
+
+// errorDocumentTimeout is how long the document may take to arrive.
+const errorDocumentTimeout = 10 * time.Second
+
+// drop reads the rest of a short body, so that its connection can be used again, and
+// closes the response.
+func (r *response) drop() {
+	if r.Response != nil {
+		r.Discard(maxErrorDocument, errorDocumentTimeout)
+		r.Response = nil
+	}
+}
+
+// Close gives the connection back. Another request may have it then, so nothing of the
+// head can be used after.
+func (r *response) Close() {
+	if r.Response != nil {
+		r.Response.Close()
+		r.Response = nil
+	}
+}
+
+// peek returns the beginning of the body, which can still be read from the start.
+func (r *response) peek() []byte {
+	r.BodyTimeout(errorDocumentTimeout)
+	head, err := io.ReadAll(io.LimitReader(r.body, maxErrorDocument))
+	r.BodyTimeout(0)
+	r.body = &replayed{head: head, err: err, rest: r.body}
+	return head
+}
+
+// replayed is a body whose beginning was read ahead.
+type replayed struct {
+	head []byte
+	err  error // that reading ahead ended with; nil: there is more to read
+	rest io.Reader
+}
+
+// Read implements io.Reader.
+func (r *replayed) Read(p []byte) (int, error) {
+	if len(r.head) > 0 {
+		n := copy(p, r.head)
+		r.head = r.head[n:]
+		return n, nil
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	return r.rest.Read(p)
+}

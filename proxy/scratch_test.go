@@ -1,0 +1,40 @@
+package proxy_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"cosproxy/proxy"
+	"cosproxy/signer"
+)
+
+// waited are credentials that had to be waited for.
+type waited struct{ *keys }
+
+func (w waited) Credentials(ctx context.Context) (signer.Credentials, error) {
+	_ = ctx.Done()
+	return w.keys.Credentials(ctx)
+}
+
+// A wait for credentials and a slow response both watch the client, which may go on to
+// the next request.
+func TestWait_ThenSlowResponse(t *testing.T) {
+	r := start(t, setup{
+		options: func(o *proxy.Options) { o.Routes[0].Credentials = waited{o.Routes[0].Credentials.(*keys)} },
+		handle: func(a *arrival) {
+			time.Sleep(1200 * time.Millisecond)
+			a.answer(ok)
+		},
+	})
+	c := r.dial(t)
+	c.send(noBody)
+	time.Sleep(100 * time.Millisecond)
+	c.send(noBody) // in advance: it ends the watch
+	for range 2 {
+		if rep := c.reply("GET"); rep.status != http.StatusOK {
+			t.Errorf("got\n%s%s", rep.head, rep.body)
+		}
+	}
+}
