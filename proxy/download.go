@@ -21,8 +21,11 @@ var errObjectChanged = errors.New("the object was changed during its download, w
 // bytes are of one object. Responses that cannot be continued are left as they are.
 // layer is memory for it.
 func (r *response) resume(c *candidate, o *outgoing, layer *resumed) {
+	if r.length <= 0 || int64(r.Body.Buffered()) == r.length { // it has come already
+		return
+	}
 	etag := string(r.Get("ETag"))
-	if !readsObject(c) || !strings.HasPrefix(etag, `"`) || r.length <= 0 {
+	if !readsObject(c) || !strings.HasPrefix(etag, `"`) {
 		return
 	}
 	part := byteRange{0, r.length - 1, r.length}

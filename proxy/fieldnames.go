@@ -1,7 +1,5 @@
 package proxy
 
-import "strings"
-
 // Names of header fields that several steps look at, in lower case.
 const (
 	copySourceField = "x-cos-copy-source"
@@ -9,30 +7,31 @@ const (
 	pictureField    = "pic-operations"
 )
 
-// fields is a set of field names.
-type fields map[string]bool
+// maxFieldName is the length of the longest name in any set.
+const maxFieldName = len("Access-Control-Request-Headers")
 
-// maxFieldName is longer than the names in any set.
-const maxFieldName = 32
+// fields is a set of field names, by their lengths: there are few of each.
+type fields [maxFieldName + 1][]string
 
-func fieldSet(names ...string) fields {
-	set := make(fields, len(names))
+func fieldSet(names ...string) *fields {
+	set := new(fields)
 	for _, name := range names {
-		set[strings.ToLower(name)] = true
+		set[len(name)] = append(set[len(name)], name)
 	}
 	return set
 }
 
-// has reports whether the set has a name in any spelling.
-func (s fields) has(name []byte) bool {
-	var folded [maxFieldName]byte
-	if len(name) > len(folded) {
+// has reports whether the set has a name in any spelling. Nil is the empty set.
+func (s *fields) has(name []byte) bool {
+	if s == nil || len(name) > maxFieldName {
 		return false
 	}
-	for i, c := range name {
-		folded[i] = lower(c)
+	for _, known := range s[len(name)] {
+		if hasPrefixFold(name, known) {
+			return true
+		}
 	}
-	return s[string(folded[:len(name)])]
+	return false
 }
 
 // equalFold reports whether b is name, which is ASCII, in any spelling.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ type metrics struct {
 	queued   prometheus.Gauge
 	refused  *prometheus.CounterVec
 	removed  prometheus.Counter
+	last     atomic.Pointer[series] // of the last request
 }
 
 func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, error) {
@@ -104,16 +106,39 @@ func statusLabel(status int) string { return statusLabels[status%len(statusLabel
 // download.
 func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
 
-func (m *metrics) observe(res *result, elapsed time.Duration, in, out int64) {
+// series are the metrics of requests that are alike. Looking them up by their labels
+// costs more than counting, and the next request is mostly like the last.
+type series struct {
+	route, action string
+	status        int
+	requests      prometheus.Counter
+	duration      prometheus.Observer
+}
+
+func (m *metrics) series(res *result) *series {
+	if last := m.last.Load(); last != nil && last.route == res.route && last.action == res.action && last.status == res.status {
+		return last
+	}
 	action := strings.TrimPrefix(res.action, cosreq.ActionPrefix)
 	if action == "" {
 		action = "unknown"
 	}
+	s := &series{
+		route: res.route, action: res.action, status: res.status,
+		requests: m.requests.WithLabelValues(res.route, action, statusLabel(res.status)),
+		duration: m.duration.WithLabelValues(action),
+	}
+	m.last.Store(s)
+	return s
+}
+
+func (m *metrics) observe(res *result, elapsed time.Duration, in, out int64) {
 	if res.aborted {
 		m.aborted.Inc()
 	}
-	m.requests.WithLabelValues(res.route, action, statusLabel(res.status)).Inc()
-	m.duration.WithLabelValues(action).Observe(elapsed.Seconds())
+	s := m.series(res)
+	s.requests.Inc()
+	s.duration.Observe(elapsed.Seconds())
 	m.received.Add(float64(in))
 	m.sent.Add(float64(out))
 }

@@ -30,9 +30,10 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	o := outbound{method: req.method, path: c.path, rawPath: c.rawPath, query: c.query.Raw}
 	o.fields = memory[:0]
 	o.add(fieldHost, c.hostField())
+	named := req.has("Connection")
 	for _, f := range req.head.Fields {
 		switch {
-		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), connectionNames(req, f.Name):
+		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), named && connectionOption(&req.head.Head, f.Name):
 		case c.source != nil && equalFold(f.Name, copySourceField):
 			o.add(f.Name, []byte(c.source.field(c.route)))
 		case b.md5 != "" && equalFold(f.Name, "Content-MD5"): // an empty one
@@ -86,7 +87,7 @@ func (o *outbound) addLength(length int64) {
 
 // with returns a GET of the same object, with a range, and with other fields left
 // out.
-func (o *outbound) with(byteRange string, without fields) outbound {
+func (o *outbound) with(byteRange string, without *fields) outbound {
 	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
 	for _, f := range o.fields {
 		if !without.has(f.Name) && !equalFold(f.Name, "Range") && !equalFold(f.Name, "Content-Length") {
@@ -131,16 +132,9 @@ func checkConnection(req *request) error {
 	return nil
 }
 
-// connectionNames reports whether a field is one of the connection, not of the
-// request (RFC 9110, 7.6.1).
-func connectionNames(req *request, name []byte) bool {
-	return connectionOption(&req.head.Head, name)
-}
-
+// connectionOption reports whether Connection names a field: it is one of the
+// connection then, not of the message (RFC 9110, 7.6.1).
 func connectionOption(h *http1.Head, name []byte) bool {
-	if h.Get("Connection") == nil {
-		return false
-	}
 	for option := range h.Elements("Connection") {
 		if bytes.EqualFold(option, name) {
 			return true

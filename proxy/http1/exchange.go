@@ -167,11 +167,12 @@ func (c *serverConn) readHead() error {
 
 // awaitRequest waits on an idle connection.
 func (c *serverConn) awaitRequest() error {
-	c.idleSince.Store(time.Now().UnixNano())
+	now := time.Now()
+	c.idleSince.Store(now.UnixNano())
 	if c.server.closing.Load() && c.server.isStopped() {
 		return ErrServerClosed
 	}
-	c.stream.await(forNext, c.server.o.IdleTimeout)
+	c.stream.awaitAt(forNext, c.server.o.IdleTimeout, now)
 	c.server.signal()
 	err := c.reader.fill()
 	if c.idleSince.Swap(0) == idleClaimed && err == nil {

@@ -65,7 +65,11 @@ func (s *stream) secure(wrap func(net.Conn) *tls.Conn) {
 // await sets the read deadline to limit from now, unless one like it was set a
 // short while ago. A limit of zero is none.
 func (s *stream) await(what wait, limit time.Duration) {
-	now := time.Now()
+	s.awaitAt(what, limit, time.Now())
+}
+
+// awaitAt is await for a caller that knows the time.
+func (s *stream) awaitAt(what wait, limit time.Duration, now time.Time) {
 	if s.reading == what && s.readLimit == limit && now.Sub(s.readSet) < limit/slack {
 		return
 	}
