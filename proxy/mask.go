@@ -21,11 +21,18 @@ func (r *response) mayRepeatSecrets() bool {
 		return true
 	}
 	written := r.method == http.MethodPut || r.method == http.MethodPost
-	return written && r.Get("Content-Encoding") == nil && strings.HasSuffix(string(r.Get("Content-Type")), "/xml")
+	return written && r.Get("Content-Encoding") == nil && isXML(string(r.Get("Content-Type")))
 }
 
-// mask puts as many * in the place of each secret, in the header fields and
-// in the body of a response that may repeat them. Lengths stay, and so does everything
+// isXML reports whether a media type is one of XML (RFC 7303), whatever its parameters.
+func isXML(mediaType string) bool {
+	kind, _, _ := strings.Cut(strings.ToLower(mediaType), ";")
+	kind = strings.TrimSpace(kind)
+	return strings.HasSuffix(kind, "/xml") || strings.HasSuffix(kind, "+xml")
+}
+
+// mask puts as many * in the place of each secret, in the status line, in the
+// header fields and in the body of a response that may repeat them. Lengths stay, and so does everything
 // else. A body in the coding gzip is decoded, and one in another coding is dropped: it
 // cannot be searched.
 func (r *response) mask(token string, signature []byte, b *body) {
@@ -45,6 +52,7 @@ func (r *response) mask(token string, signature []byte, b *body) {
 	if len(s) == 0 {
 		return
 	}
+	s.maskPrefix(r.Reason, true)
 	for _, f := range r.Fields {
 		s.maskPrefix(f.Value, true)
 	}

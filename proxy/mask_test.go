@@ -259,6 +259,7 @@ func TestMask_RedirectsAndLateErrors(t *testing.T) {
 		{"redirect", "GET /key", "307 Temporary Redirect", "application/xml", true},
 		{"Complete", "POST /key?uploadId=u", "200 OK", "application/xml", true},
 		{"upload", "PUT /key", "200 OK", "text/xml", true},
+		{"upload, another spelling", "PUT /key", "200 OK", "Application/XML; charset=utf-8", true},
 		{"object", "GET /key", "200 OK", "application/xml", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -273,5 +274,16 @@ func TestMask_RedirectsAndLateErrors(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 		})
+	}
+}
+
+// The reason phrase of an error is masked as well.
+func TestMask_Reason(t *testing.T) {
+	k := newKeys(1)
+	token := k.row[0].Token
+	r := start(t, setup{keys: k, handle: raw("HTTP/1.1 403 Refused " + token + "\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n")})
+	rep := r.get(t, "/key")
+	if strings.Contains(rep.head, token) || !strings.HasPrefix(rep.head, "HTTP/1.1 403 Refused "+strings.Repeat("*", len(token))+"\r\n") {
+		t.Errorf("got\n%s", rep.head)
 	}
 }

@@ -102,7 +102,7 @@ func (e *SourceError) Unwrap() error { return e.Err }
 func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 	call.Taken, call.Verdict = false, NotAsked
 	for fresh := call.Fresh; !fresh; {
-		cc := c.get(call)
+		cc := c.get()
 		if cc == nil {
 			break
 		}

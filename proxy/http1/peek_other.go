@@ -2,5 +2,9 @@
 
 package http1
 
-// readable cannot be told here; a dead connection shows when it is used.
-func (s *stream) readable() bool { return false }
+// peeker cannot look here; what has arrived shows when the connection is used.
+type peeker struct{}
+
+func newPeeker(any) *peeker { return &peeker{} }
+
+func (*peeker) peek() arrival { return nothing }

@@ -2,33 +2,44 @@
 
 package http1
 
-import (
-	"syscall"
-)
+import "syscall"
 
-// readable reports whether something has arrived on an idle connection: its end,
-// an error, or bytes that no request asked for. TLS has messages of its own, which
-// are no reason to give a connection up.
-func (s *stream) readable() bool {
-	raw, ok := s.raw.(syscall.Conn)
-	if !ok {
-		return false
+// peeker looks at what has arrived on a connection without taking it. It is made once,
+// so that a look allocates nothing.
+type peeker struct {
+	conn  syscall.RawConn
+	look  func(fd uintptr)
+	found arrival
+}
+
+func newPeeker(raw any) *peeker {
+	p := &peeker{}
+	if c, ok := raw.(syscall.Conn); ok {
+		p.conn, _ = c.SyscallConn() // a closed connection shows when it is used
 	}
-	rc, err := raw.SyscallConn()
-	if err != nil {
-		return true
-	}
-	found := false
-	// Control, not Read: a read deadline that has passed says nothing of the connection.
-	err = rc.Control(func(fd uintptr) {
+	p.look = func(fd uintptr) {
 		var b [1]byte
 		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		switch {
 		case err == syscall.EAGAIN, err == syscall.EINTR:
-		case n > 0 && err == nil && s.tls != nil:
+			p.found = nothing
+		case n > 0 && err == nil:
+			p.found = someBytes
 		default:
-			found = true
+			p.found = theEnd
 		}
-	})
-	return found || err != nil
+	}
+	return p
+}
+
+// peek returns what has arrived. A look by Control, not by Read: a read deadline that has
+// passed says nothing of the connection.
+func (p *peeker) peek() arrival {
+	if p.conn == nil {
+		return nothing
+	}
+	if p.conn.Control(p.look) != nil {
+		return theEnd
+	}
+	return p.found
 }

@@ -14,7 +14,6 @@ type clientConn struct {
 	slow   slowSource
 
 	used    bool      // it has carried a request before
-	suspect bool      // its last response may be followed by bytes that are none of it
 	retire  time.Time // when it is too old
 	idleFor time.Time // since when it is idle
 }
@@ -29,28 +28,23 @@ func newClientConn(c *Client, s *stream) *clientConn {
 
 // get returns an idle connection that is alive, as far as that shows without
 // waiting; nil if there is none.
-func (c *Client) get(call *Call) *clientConn {
+func (c *Client) get() *clientConn {
 	for {
 		cc := c.pop()
-		if cc == nil || cc.usable(call, time.Now()) {
+		if cc == nil || cc.usable(time.Now()) {
 			return cc
 		}
 		cc.stream.close()
 	}
 }
 
-// lookAfter is how long a connection has to be idle until it is worth a system call
-// to see whether it has ended.
-const lookAfter = time.Second
-
-// usable reports whether cc can carry call. A call that may be repeated is not
-// worth a look at a connection that was in use a moment ago.
-func (cc *clientConn) usable(call *Call, now time.Time) bool {
-	idle := now.Sub(cc.idleFor)
-	if now.After(cc.retire) || idle >= cc.client.o.IdleTimeout || cc.reader.buffered() > 0 {
+// usable reports whether cc can carry a request: it is young enough, and nothing has
+// arrived on it since the last response.
+func (cc *clientConn) usable(now time.Time) bool {
+	if now.After(cc.retire) || now.Sub(cc.idleFor) >= cc.client.o.IdleTimeout || cc.reader.buffered() > 0 {
 		return false
 	}
-	return idle < lookAfter && call.Repeat != nil && !cc.suspect || !cc.stream.readable()
+	return !cc.stream.hasInput()
 }
 
 func (c *Client) pop() *clientConn {
@@ -70,7 +64,6 @@ func (c *Client) pop() *clientConn {
 func (c *Client) put(cc *clientConn) {
 	now := time.Now()
 	cc.used, cc.idleFor = true, now
-	cc.suspect = cc.resp.length == 0 && cc.resp.AnnouncedLength() != 0
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retire) {

@@ -37,6 +37,7 @@ type stream struct {
 	raw     net.Conn
 	tls     *tls.Conn
 	records *records // under tls
+	peeker  *peeker  // nil until it is needed
 	stall   time.Duration
 	// minProgress is how many bytes of a body have to be read in stall.
 	minProgress int
