@@ -189,7 +189,7 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 	return b, chosen, checkLength(req, chosen, &b)
 }
 
-// admit checks what needs no route: size, loops, who asks.
+// admit checks what needs no route: size, loops, Host, origin and token.
 func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := checkBodySize(p.limits.Body, x.Body.Length()); err != nil {
 		return err

@@ -24,7 +24,7 @@ import (
 // outcome is what the proxy made of a request that was not sent.
 type outcome struct {
 	sent    *http.Request // as it would have left; nil if refused
-	refusal string        // code and message of the proxy's own answer
+	refusal string        // code and message of the proxy's own error
 
 	// From the proxy's log.
 	Route, Key, Action, Error string
@@ -126,7 +126,7 @@ func writeRequest(w io.Writer, r *http.Request) error {
 	return nil
 }
 
-// zeros stand in for a body, of which only the length is signed. They are more than
+// zeros replace a body, of which only the length is signed. They are more than
 // the proxy reads of a body in chunks to learn its length.
 var zeros [128 << 10]byte
 

@@ -3,7 +3,7 @@
 //
 // A [Server] reads requests and hands each to a handler as an [Exchange]; a
 // [Client] sends requests to one origin. Both work on the goroutine that calls
-// them: a proxied request is read, sent, answered and logged by the goroutine of
+// them: a proxied request is read, sent, responded to and logged by the goroutine of
 // the client's connection. A second goroutine exists only while a body that is
 // longer than the first write is being sent, to see an early response, and while a
 // response is slow to come, to see a client that leaves.
@@ -15,7 +15,7 @@
 //
 // The files, each with one subject:
 //
-//	error.go     the rules, and the status that a server answers with
+//	error.go     the rules, and the status of a refusal
 //	head.go      start lines and fields: RequestHead, ResponseHead
 //	framing.go   how long a body is, whether a connection stays open
 //	syntax.go    the character classes of RFC 9110

@@ -87,7 +87,7 @@ func newServerConn(s *Server, raw net.Conn) *serverConn {
 	return c
 }
 
-// serve reads and answers requests until the connection ends.
+// serve reads requests and responds to them until the connection ends.
 func (c *serverConn) serve() {
 	if c.server.o.TLS != nil && !c.handshake() {
 		return
@@ -205,7 +205,7 @@ func (h *headSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refuse answers a request that could not be read, unless nothing of it came.
+// refuse responds to a request that could not be read, unless nothing of it came.
 func (c *serverConn) refuse(err error) {
 	var broken Error
 	if !errors.As(err, &broken) {

@@ -121,7 +121,7 @@ func (u *upstreaming) send() error {
 	return nil
 }
 
-// write sends the n bytes of body that stand in piece behind the room for a chunk's
+// write sends the n bytes of body that are in piece after the room for a chunk's
 // size.
 func (u *upstreaming) write(piece []byte, n int) error {
 	if u.call.Length >= 0 {

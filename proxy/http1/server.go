@@ -13,10 +13,10 @@ import (
 
 // ServerOptions configure NewServer.
 type ServerOptions struct {
-	// Handler answers one request. It runs on the goroutine of the connection.
+	// Handler responds to one request. It runs on the goroutine of the connection.
 	// Required.
 	Handler func(*Exchange)
-	// Refuse answers a request that breaks a rule. Only Respond of the exchange can
+	// Refuse responds to a request that breaks a rule. Only Response of the exchange can
 	// be used: the head may be incomplete. Nil: an empty response.
 	Refuse func(*Exchange, Error)
 	// Panicked is told what a Handler panicked with. The connection is broken
@@ -213,7 +213,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// CloseGrace is how long Close waits for handlers that answer what it has ended.
+// CloseGrace is how long Close waits for handlers to end.
 const CloseGrace = time.Second
 
 // Close ends all requests with the cause ErrServerClosed and then all connections.
