@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -46,5 +47,33 @@ func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
 	rep := r.exchange(t, fmt.Sprintf("POST /?delete HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", cosHost, len(mixed), mixed))
 	if rep.status != http.StatusForbidden || len(second.seen()) != 2 {
 		t.Errorf("keys of two routes: %d, %d requests", rep.status, len(second.seen()))
+	}
+}
+
+// A list of keys is held to the prefixes of the route that is used in the end, also
+// where the first route would allow every key and is refused for another reason.
+func TestAuthorize_SecondRouteChecksTheKeys(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) {
+		a, b := o.Routes[0], o.Routes[0]
+		a.Name, a.Actions = "a", []string{"name/cos:DeleteObject"}
+		b.Name, b.PathPrefix, b.Prefixes = "b", "/b/", []string{"b/*"}
+		o.Routes = []proxy.Route{a, b}
+	}})
+	list := "<Delete><Object><Key>secret</Key></Object></Delete>"
+	rep := r.exchange(t, fmt.Sprintf("POST /?delete HTTP/1.1\r\nHost: %s\r\nx-cos-copy-source: %[1]s/b/x\r\nContent-Length: %d\r\n\r\n%s", cosHost, len(list), list))
+	r.refused(t, rep, http.StatusForbidden, "AccessDenied")
+}
+
+// Each name that leads to other keys is checked, not only the first.
+func TestAuthorize_EveryKeyField(t *testing.T) {
+	const rules = `{"rules":[{"fileid":"b","bucket":"otherbucket-1250000000"}]}`
+	for name, request := range map[string]string{
+		"form":  post("/", "", field("key", "a")+field("x-cos-symlink-target", "y")+field("Pic-Operations", rules)+file("f", "x"+closing)),
+		"query": "PUT /a?x-cos-symlink-target=y&pic-operations=" + url.QueryEscape(rules) + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, setup{})
+			r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
+		})
 	}
 }

@@ -24,16 +24,22 @@ func (c *candidate) checkKeyFields(req *request, f *form) error {
 	}
 	// None of these is documented as a parameter, but other headers are.
 	for _, p := range c.query.Params {
-		if cosreq.NamesKeys(p.Key) {
-			return c.route.requireAllKeys(p.Key, p.Value)
+		if !cosreq.NamesKeys(p.Key) {
+			continue
+		}
+		if err := c.route.requireAllKeys(p.Key, p.Value); err != nil {
+			return err
 		}
 	}
 	if f == nil {
 		return nil
 	}
 	for _, field := range f.fields {
-		if cosreq.NamesKeys(field.Name) {
-			return c.route.requireAllKeys(field.Name, field.Value)
+		if !cosreq.NamesKeys(field.Name) {
+			continue
+		}
+		if err := c.route.requireAllKeys(field.Name, field.Value); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -21,14 +21,8 @@ func (r *response) mayRepeatSecrets() bool {
 		return true
 	}
 	written := r.method == http.MethodPut || r.method == http.MethodPost
-	return written && r.Get("Content-Encoding") == nil && isXML(string(r.Get("Content-Type")))
-}
-
-// isXML reports whether a media type is one of XML (RFC 7303), whatever its parameters.
-func isXML(mediaType string) bool {
-	kind, _, _ := strings.Cut(strings.ToLower(mediaType), ";")
-	kind = strings.TrimSpace(kind)
-	return strings.HasSuffix(kind, "/xml") || strings.HasSuffix(kind, "+xml")
+	coding := strings.ToLower(r.contentCodings())
+	return written && (coding == "" || coding == "identity" || coding == "gzip")
 }
 
 // mask puts as many * in the place of each secret, in the status line, in the

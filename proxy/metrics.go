@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 		}, []string{"route", "action", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cosproxy_request_duration_seconds",
-			Help:    "Time from the request's header to the end of the answer.",
+			Help:    "Time from the request's header to the end of the response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"action"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
@@ -54,11 +54,11 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 		}, func() float64 { return float64(inFlight()) }),
 		aborted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_aborted_responses_total",
-			Help: "Answers that were begun and could not be finished, so that the client's connection was broken.",
+			Help: "Responses that were begun and could not be finished, so that the client's connection was broken.",
 		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_rejected_keys_total",
-			Help: "Answers in which COS rejected the temporary key, by error code.",
+			Help: "Responses in which COS rejected the temporary key, by error code.",
 		}, []string{"code"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_retries_total",
@@ -74,7 +74,7 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_refused_requests_total",
-			Help: "Requests answered with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
+			Help: "Requests refused with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
 		}, []string{"reason"}),
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_removed_parameters_total",

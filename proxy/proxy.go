@@ -115,12 +115,18 @@ func (p *Proxy) Handle(x *http1.Exchange) {
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	s := p.scratch.get(x)
-	defer p.scratch.put(s)
 	res := result{start: time.Now()}
-	defer func() { p.reporter.report(x, &s.request, &res) }() // a panic is counted as well
+	ended := false
+	defer func() { // a panic is counted as well, and what it leaves behind is not used again
+		p.reporter.report(x, &s.request, &res)
+		if ended {
+			p.scratch.put(s)
+		}
+	}()
 	err := p.serve(s, &res)
 	s.wait.end()
 	p.conclude(x, &s.request, &res, err)
+	ended = true
 }
 
 // serve is the way of one request: parse, guard, route, authorize, build, sign, send,
@@ -220,13 +226,17 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 		return plan, nil, nil
 	}
 	chosen, err := authorize(allowed, req, bodyKeys{})
-	if err == nil && chosen != &allowed[0] {
-		plan = planBody(req, chosen, length)
+	if err != nil {
+		return plan, nil, err
 	}
-	if err == nil {
-		p.metrics.removed.Add(float64(chosen.removed))
+	p.metrics.removed.Add(float64(chosen.removed))
+	if chosen != &allowed[0] {
+		// The keys that the first candidate would allow unread may not be for this one.
+		if plan = planBody(req, chosen, length); plan.namesKeys() {
+			return plan, nil, nil
+		}
 	}
-	return plan, chosen, err
+	return plan, chosen, nil
 }
 
 // outgoing builds the request to COS.

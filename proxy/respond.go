@@ -20,7 +20,7 @@ func (r *response) accept(b *body) error {
 	if !r.isSuccess(b) || b.length == 0 {
 		return nil
 	}
-	if !b.upload.complete() {
+	if !b.upload.complete() || !r.Sent() {
 		return coserr.New(http.StatusBadGateway, "IncompleteBody",
 			"COS responded with %d before it had the whole body, so the upload cannot be trusted. Send it again.", r.Status)
 	}

@@ -126,8 +126,11 @@ func (c *config) parseProxies(vars map[string]string, p *problems) {
 			value = "http://" + value // net/http takes host:port as well
 		}
 		u, err := url.Parse(value)
-		if err != nil || u.Hostname() == "" {
+		switch {
+		case err != nil || u.Hostname() == "":
 			p.add(name, "is no URL of a proxy: write for example http://proxy.internal:3128, or remove it")
+		case strings.HasPrefix(u.Scheme, "socks"):
+			p.add(name, "names a SOCKS proxy, which requests to COS cannot use: name an http:// or https:// one, or remove it")
 		}
 	}
 	c.proxyVariables = make(map[string]string)

@@ -36,6 +36,9 @@ func (b *slowSource) Read(p []byte) (int, error) {
 	return s.Read(p)
 }
 
+// Sent reports whether the whole request had left when the response came.
+func (r *Response) Sent() bool { return r.sent }
+
 // BodyTimeout bounds the time of the rest of the body, from now on. Zero: only the
 // stall timeout counts again.
 func (r *Response) BodyTimeout(d time.Duration) {

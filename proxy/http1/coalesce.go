@@ -3,6 +3,7 @@ package http1
 import (
 	"crypto/tls"
 	"net"
+	"sync"
 )
 
 // maxRecord is more than any TLS record has on the wire (RFC 8446, 5.2; RFC 5246,
@@ -21,6 +22,7 @@ type records struct {
 	in       Piece // holds in.Bytes[r:w]; empty between large reads
 	r, w     int
 
+	mu     sync.Mutex // a reader writes too: alerts, key updates
 	corked bool
 	out    Piece
 	n      int // bytes in out
@@ -56,6 +58,8 @@ func (c *records) hasRecord() bool { return c.w-c.r >= maxRecord }
 
 // Write implements net.Conn.
 func (c *records) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if !c.corked {
 		return c.Conn.Write(p)
 	}
@@ -107,8 +111,12 @@ func writeBulk(t *tls.Conn, c *records, p []byte) (int, error) {
 		return t.Write(p)
 	}
 	defer piece.Return()
+	c.mu.Lock()
 	c.out, c.corked = piece, true
+	c.mu.Unlock()
 	n, err := t.Write(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.corked = false
 	if flushErr := c.flush(); err == nil && flushErr != nil {
 		n, err = 0, flushErr

@@ -36,7 +36,7 @@ func (cc *clientConn) sendStream(call *Call) error {
 	}
 	var source *SourceError
 	if errors.As(sendErr, &source) || errors.Is(sendErr, ErrStalled) {
-		cc.stream.reset()
+		cc.stream.cut()
 		<-u.result //nolint:errcheck // it is that of the reset
 		return sendErr
 	}

@@ -228,7 +228,7 @@ func (s *Server) Close() {
 	if s.Shutdown(ctx) == nil {
 		return
 	}
-	s.stop(func(c *serverConn) { c.stream.reset() })
+	s.stop(func(c *serverConn) { c.stream.cut() })
 	s.done.Wait()
 }
 

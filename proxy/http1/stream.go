@@ -245,11 +245,17 @@ func (s *stream) close() {
 // reset ends the connection so that no peer takes it for the end of a body. TLS
 // would say goodbye first.
 func (s *stream) reset() {
+	s.cut()
+	if s.records != nil {
+		s.records.release()
+	}
+}
+
+// cut is reset for another goroutine than the one that uses the stream, which then
+// closes it.
+func (s *stream) cut() {
 	if tcp, ok := s.raw.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = s.raw.Close()
-	if s.records != nil {
-		s.records.release()
-	}
 }
