@@ -6,6 +6,7 @@ import (
 	"path"
 	"strings"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
 )
@@ -88,7 +89,7 @@ func errReadsAsBucket(key string) error {
 // to upload would be one to publish.
 func appendHeaderNeeds(needs []cosreq.Need, req *request, op cosreq.Operation) []cosreq.Need {
 	for _, f := range req.head.Fields {
-		if !hasPrefixFold(f.Name, "x-cos-") && !hasPrefixFold(f.Name, "x-amz-") || hasPrefixFold(f.Name, "x-cos-meta-") {
+		if !http1.HasPrefixFold(f.Name, "x-cos-") && !http1.HasPrefixFold(f.Name, "x-amz-") || http1.HasPrefixFold(f.Name, "x-cos-meta-") {
 			continue
 		}
 		name := strings.ToLower(string(f.Name))

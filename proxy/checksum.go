@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
 	"cosproxy/proxy/internal/crc64"
@@ -24,7 +25,7 @@ type reportedCRC struct {
 func (r *response) reportedCRC() reportedCRC {
 	var c reportedCRC
 	for _, f := range r.Fields {
-		if !equalFold(f.Name, crcField) {
+		if !http1.EqualFold(f.Name, crcField) {
 			continue
 		}
 		sum, err := strconv.ParseUint(string(f.Value), 10, 64)

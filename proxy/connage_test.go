@@ -63,7 +63,7 @@ func startNamed(t *testing.T, a *addresses, ips ...netip.Addr) (*rig, []*upstrea
 		ups = append(ups, newUpstream(t, a.servers[ip], k, nil))
 	}
 	r := start(t, setup{keys: k, inMemory: true, options: func(o *proxy.Options) {
-		o.Upstream = proxy.Upstream{Dial: a.dial, Lookup: a.lookup}
+		o.Upstream = proxy.Upstream{Dial: a.dial}.LookupWith(a.lookup)
 	}})
 	return r, ups
 }

@@ -1,5 +1,7 @@
 package proxy
 
+import "cosproxy/proxy/http1"
+
 // Names of header fields that several steps look at, in lower case.
 const (
 	copySourceField = "x-cos-copy-source"
@@ -27,33 +29,9 @@ func (s *fields) has(name []byte) bool {
 		return false
 	}
 	for _, known := range s[len(name)] {
-		if hasPrefixFold(name, known) {
+		if http1.HasPrefixFold(name, known) {
 			return true
 		}
 	}
 	return false
-}
-
-// equalFold reports whether b is name, which is ASCII, in any spelling.
-func equalFold(b []byte, name string) bool { return len(b) == len(name) && hasPrefixFold(b, name) }
-
-// hasPrefixFold reports whether b begins with prefix, which is ASCII, in any
-// spelling.
-func hasPrefixFold(b []byte, prefix string) bool {
-	if len(b) < len(prefix) {
-		return false
-	}
-	for i := range prefix {
-		if lower(b[i]) != lower(prefix[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c | 0x20
-	}
-	return c
 }

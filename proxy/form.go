@@ -81,7 +81,7 @@ func formBoundary(req *request) (string, error) {
 			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", req.query.Params[0].Key)
 	}
 	for _, f := range req.head.Fields {
-		if isForwarded(f.Name) && (hasPrefixFold(f.Name, "x-cos-") || hasPrefixFold(f.Name, "x-ci-") || equalFold(f.Name, pictureField)) {
+		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, pictureField)) {
 			return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
 				"A form upload takes no header %s; put it into a field in front of the file.", f.Name)
 		}

@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"bytes"
+
+	"cosproxy/proxy/http1"
 )
 
 // forwarded are the header fields of a client that COS gets, besides x-cos-* and
@@ -41,9 +43,9 @@ var forwarded = fieldSet(
 // A name with _ is not forwarded, since servers that read _ as - would take
 // x-cos-grant_read for x-cos-grant-read, except in metadata, which is only stored.
 func isForwarded(name []byte) bool {
-	if hasPrefixFold(name, "x-cos-") || hasPrefixFold(name, "x-ci-") {
-		return !equalFold(name, "x-cos-security-token") && !equalFold(name, "x-ci-security-token") &&
-			(bytes.IndexByte(name, '_') < 0 || hasPrefixFold(name, "x-cos-meta-"))
+	if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") {
+		return !http1.EqualFold(name, "x-cos-security-token") && !http1.EqualFold(name, "x-ci-security-token") &&
+			(bytes.IndexByte(name, '_') < 0 || http1.HasPrefixFold(name, "x-cos-meta-"))
 	}
 	return forwarded.has(name)
 }

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
 )
@@ -15,8 +16,8 @@ import (
 // x-cos-copy-source can (copysource.go).
 func (c *candidate) checkKeyFields(req *request, f *form) error {
 	for _, field := range req.head.Fields {
-		own := hasPrefixFold(field.Name, "x-cos-") || equalFold(field.Name, pictureField)
-		if own && cosreq.NamesKeys(string(field.Name)) && !equalFold(field.Name, copySourceField) {
+		own := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, pictureField)
+		if own && cosreq.NamesKeys(string(field.Name)) && !http1.EqualFold(field.Name, copySourceField) {
 			if err := c.route.requireAllKeys(string(field.Name), string(field.Value)); err != nil {
 				return err
 			}

@@ -26,13 +26,10 @@ func (r *response) mayRepeatSecrets() bool {
 }
 
 // mask puts as many * in the place of each secret, in the status line, in the
-// header fields and in the body of a response that may repeat them. Lengths stay, and so does everything
-// else. A body in the coding gzip is decoded, and one in another coding is dropped: it
-// cannot be searched.
+// header fields and in the body of a response that may repeat them. Lengths stay, and so
+// does everything else. A body in the coding gzip is decoded, and one in another coding is
+// dropped: it cannot be searched.
 func (r *response) mask(token string, signature []byte, b *body) {
-	if !r.mayRepeatSecrets() {
-		return
-	}
 	var s secrets
 	if token != "" {
 		s = append(s, token)

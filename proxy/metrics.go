@@ -12,7 +12,7 @@ import (
 )
 
 // metrics of the request path. Labels have few values: actions come from the
-// tables of action.go, codes from HTTP.
+// tables of package cosreq, codes from HTTP.
 type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec

@@ -34,9 +34,9 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	for _, f := range req.head.Fields {
 		switch {
 		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), named && connectionOption(&req.head.Head, f.Name):
-		case c.source != nil && equalFold(f.Name, copySourceField):
+		case c.source != nil && http1.EqualFold(f.Name, copySourceField):
 			o.add(f.Name, []byte(c.source.field(c.route)))
-		case b.md5 != "" && equalFold(f.Name, "Content-MD5"): // an empty one
+		case b.md5 != "" && http1.EqualFold(f.Name, "Content-MD5"): // an empty one
 		default:
 			o.fields = append(o.fields, signer.Field(f))
 		}
@@ -90,7 +90,7 @@ func (o *outbound) addLength(length int64) {
 func (o *outbound) with(byteRange string, without *fields) outbound {
 	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
 	for _, f := range o.fields {
-		if !without.has(f.Name) && !equalFold(f.Name, "Range") && !equalFold(f.Name, "Content-Length") {
+		if !without.has(f.Name) && !http1.EqualFold(f.Name, "Range") && !http1.EqualFold(f.Name, "Content-Length") {
 			again.fields = append(again.fields, f)
 		}
 	}
@@ -121,10 +121,10 @@ func (c *candidate) hostField() []byte {
 // does, or COS would do something else.
 func checkConnection(req *request) error {
 	for name := range req.head.Elements("Connection") {
-		if equalFold(name, "close") || equalFold(name, "keep-alive") || equalFold(name, "User-Agent") || equalFold(name, "Accept") {
+		if http1.EqualFold(name, "close") || http1.EqualFold(name, "keep-alive") || http1.EqualFold(name, "User-Agent") || http1.EqualFold(name, "Accept") {
 			continue
 		}
-		if hasPrefixFold(name, "x-cos-") || hasPrefixFold(name, "x-ci-") || hasPrefixFold(name, "content-") || isForwarded(name) {
+		if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") || http1.HasPrefixFold(name, "content-") || isForwarded(name) {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest",
 				"Connection names %s, so COS would do another thing than was asked. Leave it out of Connection.", http.CanonicalHeaderKey(string(name)))
 		}

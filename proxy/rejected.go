@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/signer"
 )
@@ -69,7 +70,7 @@ func (o *outgoing) nextCredentials(creds signer.Credentials, r rejection, offset
 func (o *outgoing) preflight(creds signer.Credentials) (signer.Credentials, *response) {
 	location := outbound{method: http.MethodGet, path: o.head.path, rawPath: o.head.rawPath, query: "location"}
 	for _, f := range o.head.fields {
-		if equalFold(f.Name, "Host") || equalFold(f.Name, "User-Agent") || equalFold(f.Name, "Via") {
+		if http1.EqualFold(f.Name, "Host") || http1.EqualFold(f.Name, "User-Agent") || http1.EqualFold(f.Name, "Via") {
 			location.fields = append(location.fields, f)
 		}
 	}

@@ -70,7 +70,7 @@ func (r *request) has(name string) bool { return r.head.Get(name) != nil }
 func (r *request) Values(name string) []string {
 	var values []string
 	for _, f := range r.head.Fields {
-		if equalFold(f.Name, name) {
+		if http1.EqualFold(f.Name, name) {
 			values = append(values, string(f.Value))
 		}
 	}

@@ -47,7 +47,7 @@ func respond(x *http1.Exchange, resp *response) error {
 	w.Start(resp.Status, string(resp.Reason))
 	named := resp.Get("Connection") != nil
 	for _, f := range resp.Fields {
-		if hopByHop.has(f.Name) || named && connectionOption(&resp.Head, f.Name) || resp.decoded && equalFold(f.Name, "Content-Encoding") {
+		if hopByHop.has(f.Name) || named && connectionOption(&resp.Head, f.Name) || resp.decoded && http1.EqualFold(f.Name, "Content-Encoding") {
 			continue
 		}
 		w.Copy(f)

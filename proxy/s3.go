@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 )
 
@@ -14,13 +15,13 @@ import (
 func checkS3(req *request) error {
 	for _, f := range req.head.Fields {
 		switch {
-		case equalFold(f.Name, "Content-Encoding") && strings.Contains(strings.ToLower(string(f.Value)), "aws-chunked"):
+		case http1.EqualFold(f.Name, "Content-Encoding") && strings.Contains(strings.ToLower(string(f.Value)), "aws-chunked"):
 			return coserr.New(http.StatusNotImplemented, "NotImplemented",
 				"Bodies in the encoding aws-chunked would be stored as they are. Turn chunked signing and trailing checksums off in the S3 client.")
-		case equalFold(f.Name, "x-amz-content-sha256") && strings.HasPrefix(string(f.Value), "STREAMING-"):
+		case http1.EqualFold(f.Name, "x-amz-content-sha256") && strings.HasPrefix(string(f.Value), "STREAMING-"):
 			return coserr.New(http.StatusNotImplemented, "NotImplemented",
 				"A body signed in chunks (x-amz-content-sha256: STREAMING-…) would be stored with its signatures. Turn chunked signing off in the S3 client.")
-		case equalFold(f.Name, "x-amz-copy-source"):
+		case http1.EqualFold(f.Name, "x-amz-copy-source"):
 			return coserr.New(http.StatusNotImplemented, "NotImplemented",
 				"cosproxy does not translate x-amz-copy-source. Name the source in x-cos-copy-source: <bucket>.cos.<region>.myqcloud.com/<key>.")
 		}

@@ -110,7 +110,9 @@ func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 		if resp.acceptsCredentials() {
 			o.route.Credentials.Accepted(creds.SecretID)
 		}
-		resp.mask(creds.Token, o.wire.signature(), o.body)
+		if resp.mayRepeatSecrets() {
+			resp.mask(creds.Token, o.wire.signature(), o.body)
+		}
 		return resp, nil
 	}
 }

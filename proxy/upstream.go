@@ -27,8 +27,8 @@ type Upstream struct {
 	Proxy func(*url.URL) (*url.URL, error)
 	// Dial connects to one address. Nil means net.Dialer with TCP keep-alive.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Lookup resolves names. Nil means the system's resolver.
-	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // for tests
 }
 
 // maxSilence is how long a kept connection may be silent after a request before it
@@ -55,7 +55,7 @@ type upstreams struct {
 func newUpstreams(o Upstream, stall time.Duration) *upstreams {
 	u := &upstreams{all: make(map[url.URL]*upstream)}
 	u.options = http1.ClientOptions{
-		ConnectTo: o.ConnectTo, Proxy: o.Proxy, Dial: o.Dial, Lookup: o.Lookup,
+		ConnectTo: o.ConnectTo, Proxy: o.Proxy, Dial: o.Dial, Lookup: o.lookup,
 		TLS:              &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
 		StallTimeout:     stall,
 		FirstByteTimeout: min(maxSilence, stall/2),

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 )
 
@@ -31,7 +32,7 @@ func newVia() *via {
 // check refuses a request that this Proxy has sent.
 func (v *via) check(req *request) error {
 	for _, f := range req.head.Fields {
-		if equalFold(f.Name, "Via") && bytes.Contains(f.Value, v.name) {
+		if http1.EqualFold(f.Name, "Via") && bytes.Contains(f.Value, v.name) {
 			return coserr.New(http.StatusLoopDetected, "LoopDetected",
 				"cosproxy has sent this request itself, and it came back instead of reaching COS: neither HTTP_PROXY nor a server at the endpoint may lead to cosproxy.").
 				Try("Check HTTP_PROXY,", Setting{Name: "Upstream.ConnectTo"}, Setting{Name: "Route.Endpoint"})

@@ -22,7 +22,7 @@ func (c *resolved) resolveLoops(p *problems) {
 		if !w.proxied {
 			continue
 		}
-		// The proxies that net/http will use, with NO_PROXY.
+		// The proxy that requests will use, with NO_PROXY.
 		proxy, err := http.ProxyFromEnvironment(&http.Request{URL: w.target})
 		if err != nil || proxy == nil {
 			continue

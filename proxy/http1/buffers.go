@@ -3,8 +3,9 @@ package http1
 import "sync"
 
 // Bodies move through pieces of one of two sizes: large ones save system calls, most
-// of all over TLS, where they are coalesced records. No more than maxLarge are lent at a time, 16 MiB in all: stalled transfers can hold those,
-// and the others go on with small ones.
+// of all over TLS, where they are coalesced records. No more than maxLarge are lent at a
+// time, 16 MiB in all: stalled transfers can hold those, and the others continue with
+// small ones.
 const (
 	smallPiece = 32 << 10
 	largePiece = 256 << 10

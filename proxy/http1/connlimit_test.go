@@ -208,7 +208,7 @@ func TestConnLimit_SeveralListeners(t *testing.T) {
 		release := make(chan struct{})
 		serveInMemory(t, ServerOptions{MaxConns: 1, Handler: func(x *Exchange) {
 			<-release
-			x.Response.CloseAfter()
+			x.Response.closeAfter()
 			noContent(x)
 		}}, listeners...)
 		var clients sync.WaitGroup

@@ -31,11 +31,8 @@ func (x *Exchange) Context() context.Context { return x.conn.canceler.ctx }
 // Canceler is what a Client needs to see the end of the exchange.
 func (x *Exchange) Canceler() *Canceler { return x.conn.canceler }
 
-// LocalAddr and RemoteAddr are the ends of the connection.
+// LocalAddr is the address that the client connected to.
 func (x *Exchange) LocalAddr() net.Addr { return x.conn.stream.raw.LocalAddr() }
-
-// RemoteAddr is the address of the client.
-func (x *Exchange) RemoteAddr() net.Addr { return x.conn.stream.raw.RemoteAddr() }
 
 // CanReset reports whether the client can tell a cut response from a complete one that
 // ends with the connection: TCP has a reset, a Unix socket has not.
@@ -213,7 +210,7 @@ func (c *serverConn) refuse(err error) {
 	}
 	x := &c.exchange
 	x.Response.unread = true
-	x.Response.CloseAfter()
+	x.Response.closeAfter()
 	c.server.o.Refuse(x, broken)
 	x.Response.finish()
 }

@@ -71,15 +71,15 @@ func (h *Head) lengths() (length int64, chunked bool, err error) {
 	length = -1
 	for _, f := range h.Fields {
 		switch {
-		case equalFold(f.Name, "Content-Length"):
+		case EqualFold(f.Name, "Content-Length"):
 			if length >= 0 {
 				return 0, false, Error{RuleContentLength, "there is more than one Content-Length"}
 			}
 			if length, err = parseLength(f.Value); err != nil {
 				return 0, false, err
 			}
-		case equalFold(f.Name, "Transfer-Encoding"):
-			if chunked || !equalFold(f.Value, "chunked") {
+		case EqualFold(f.Name, "Transfer-Encoding"):
+			if chunked || !EqualFold(f.Value, "chunked") {
 				return 0, false, Error{RuleCoding, "the only Transfer-Encoding that can be read is chunked, once"}
 			}
 			chunked = true

@@ -48,7 +48,7 @@ type Head struct {
 // means that there is none.
 func (h *Head) Get(name string) []byte {
 	for i := range h.Fields {
-		if equalFold(h.Fields[i].Name, name) {
+		if EqualFold(h.Fields[i].Name, name) {
 			return h.Fields[i].Value
 		}
 	}
@@ -59,7 +59,7 @@ func (h *Head) Get(name string) []byte {
 func (h *Head) Count(name string) int {
 	n := 0
 	for i := range h.Fields {
-		if equalFold(h.Fields[i].Name, name) {
+		if EqualFold(h.Fields[i].Name, name) {
 			n++
 		}
 	}
@@ -72,7 +72,7 @@ func (h *Head) Count(name string) int {
 func (h *Head) Elements(name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range h.Fields {
-			if !equalFold(h.Fields[i].Name, name) {
+			if !EqualFold(h.Fields[i].Name, name) {
 				continue
 			}
 			for rest := h.Fields[i].Value; len(rest) > 0; {
@@ -89,7 +89,7 @@ func (h *Head) Elements(name string) iter.Seq[[]byte] {
 // hasElement reports whether a list contains a token, in any spelling.
 func (h *Head) hasElement(name, token string) bool {
 	for element := range h.Elements(name) {
-		if equalFold(element, token) {
+		if EqualFold(element, token) {
 			return true
 		}
 	}
@@ -170,7 +170,7 @@ func (h *RequestHead) parseExpect() error {
 	switch value := h.Get("Expect"); {
 	case len(value) == 0 && h.Count("Expect") < 2:
 		return nil
-	case h.Count("Expect") == 1 && equalFold(value, "100-continue"):
+	case h.Count("Expect") == 1 && EqualFold(value, "100-continue"):
 		// RFC 9110, 10.1.1: an HTTP/1.0 client cannot read 100 Continue.
 		h.expect = h.Minor == 1 && h.length != 0
 		return nil

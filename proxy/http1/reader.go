@@ -21,7 +21,7 @@ type reader struct {
 // isEOF reports whether err is the end of a source. A wrapped io.EOF is not, but a
 // failure of what the source is made of.
 func isEOF(err error) bool {
-	return err == io.EOF //nolint:errorlint // see above
+	return err == io.EOF //nolint:errorlint // a wrapped io.EOF is a failure of what the source is made of
 }
 
 func (r *reader) buffered() int { return r.w - r.r }

@@ -47,8 +47,8 @@ func (w *ResponseWriter) Sent() bool { return w.sent }
 // Count is how many bytes of the body have been written.
 func (w *ResponseWriter) Count() int64 { return w.count }
 
-// CloseAfter makes the response announce the end of the connection.
-func (w *ResponseWriter) CloseAfter() { w.close = true }
+// closeAfter makes the response announce the end of the connection.
+func (w *ResponseWriter) closeAfter() { w.close = true }
 
 var errSent = errors.New("http1: the head of the response was sent twice")
 

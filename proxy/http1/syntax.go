@@ -34,14 +34,18 @@ func all(class *[256]bool, b []byte) bool {
 	return true
 }
 
-// equalFold reports whether b is name in any spelling of its letters. name is
-// ASCII.
-func equalFold(b []byte, name string) bool {
-	if len(b) != len(name) {
+// EqualFold reports whether b is name in any spelling of its letters, as the names of
+// fields are compared (RFC 9110, 5.1). name is ASCII.
+func EqualFold(b []byte, name string) bool { return len(b) == len(name) && HasPrefixFold(b, name) }
+
+// HasPrefixFold reports whether b begins with prefix in any spelling of its letters.
+// prefix is ASCII.
+func HasPrefixFold(b []byte, prefix string) bool {
+	if len(b) < len(prefix) {
 		return false
 	}
-	for i := range b {
-		if lower(b[i]) != lower(name[i]) {
+	for i := range prefix {
+		if lower(b[i]) != lower(prefix[i]) {
 			return false
 		}
 	}
