@@ -19,11 +19,11 @@ func newPeeker(raw any) *peeker {
 	}
 	p.look = func(fd uintptr) {
 		var b [1]byte
-		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		n, err := receive(fd, b[:], syscall.MSG_PEEK)
 		switch {
-		case err == syscall.EAGAIN, err == syscall.EINTR:
+		case err == syscall.EAGAIN:
 			p.found = nothing
-		case n > 0 && err == nil:
+		case n > 0 && err == 0:
 			p.found = someBytes
 		default:
 			p.found = theEnd

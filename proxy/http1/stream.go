@@ -53,12 +53,12 @@ type stream struct {
 }
 
 func newStream(raw net.Conn, stall time.Duration, minProgress int) *stream {
-	return &stream{conn: raw, raw: raw, stall: stall, minProgress: minProgress}
+	return &stream{conn: direct(raw), raw: raw, stall: stall, minProgress: minProgress}
 }
 
 // secure puts TLS on the stream. The handshake is the caller's to make.
 func (s *stream) secure(wrap func(net.Conn) *tls.Conn) {
-	s.records = &records{Conn: s.raw}
+	s.records = &records{Conn: s.conn}
 	s.tls = wrap(s.records)
 	s.conn = s.tls
 }
@@ -228,7 +228,10 @@ func (s *stream) resume() {
 
 // closeWrite says that nothing more comes, and keeps reading possible.
 func (s *stream) closeWrite() error {
-	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {
+	if s.tls != nil {
+		return s.tls.CloseWrite()
+	}
+	if half, ok := s.raw.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
 	return nil
