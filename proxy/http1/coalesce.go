@@ -3,6 +3,7 @@ package http1
 import (
 	"crypto/tls"
 	"net"
+	"os"
 	"sync"
 )
 
@@ -18,6 +19,7 @@ const bulk = 32 << 10
 type records struct {
 	net.Conn
 
+	dry      bool // reads fail instead of waiting: only what crypto/tls has read already is wanted
 	bulkRead bool
 	in       Piece // holds in.Bytes[r:w]; empty between large reads
 	r, w     int
@@ -31,6 +33,9 @@ type records struct {
 // Read implements net.Conn.
 func (c *records) Read(p []byte) (int, error) {
 	if c.r == c.w {
+		if c.dry {
+			return 0, os.ErrDeadlineExceeded // crypto/tls goes on after it
+		}
 		if !c.bulkRead {
 			return c.Conn.Read(p)
 		}

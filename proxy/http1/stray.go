@@ -23,13 +23,13 @@ func (s *stream) hasInput() bool {
 	if s.tls == nil || found == theEnd {
 		return found != nothing
 	}
-	// What crypto/tls has read already is returned even when the time is over.
-	deadline := past
-	if found == someBytes {
-		deadline = time.Now().Add(ticketTime)
+	if found == nothing { // but crypto/tls may have read more than it has returned
+		s.records.dry = true
+		defer func() { s.records.dry = false }()
+	} else {
+		_ = s.raw.SetReadDeadline(time.Now().Add(ticketTime)) // a closed connection shows in the read
+		s.reading = forNothing
 	}
-	_ = s.raw.SetReadDeadline(deadline) // a closed connection shows in the read
-	s.reading = forNothing
 	var b [1]byte
 	n, err := s.tls.Read(b[:])
 	return n > 0 || !isDeadline(err)
