@@ -8,8 +8,8 @@ import "sync"
 // small ones.
 const (
 	smallPiece = 32 << 10
-	largePiece = 256 << 10
-	maxLarge   = 64
+	largePiece = 512 << 10
+	maxLarge   = 32
 )
 
 var (

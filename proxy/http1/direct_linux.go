@@ -9,14 +9,10 @@ import (
 	"syscall"
 )
 
-// directLimit is how many bytes a direct read or write moves at most: a TLS record. More
-// would hold up the scheduler of Go while the kernel copies them.
-const directLimit = maxRecord
-
-// directConn is a socket whose small reads and writes do without the scheduler of Go.
-// They cannot block, since the socket is non-blocking, but package net prepares for
-// that: its thread that watches system calls wakes every 20 µs while there are any, and
-// takes their processor away. That is a tenth of the CPU time of a small request.
+// directConn is a socket whose reads and writes do without the scheduler of Go. They
+// cannot block, since the socket is non-blocking, but package net prepares for that: the
+// thread that watches system calls wakes every 20 µs while there are any, and takes their
+// processor away. That is a tenth of the CPU time, of small requests and of large bodies.
 type directConn struct {
 	net.Conn
 
@@ -70,7 +66,7 @@ func (c *directCall) write(fd uintptr) bool {
 
 // Read implements net.Conn.
 func (c *directConn) Read(p []byte) (int, error) {
-	if len(p) == 0 || len(p) > directLimit {
+	if len(p) == 0 {
 		return c.Conn.Read(p)
 	}
 	c.in.buf = p
@@ -87,7 +83,7 @@ func (c *directConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *directConn) Write(p []byte) (int, error) {
-	if len(p) == 0 || len(p) > directLimit {
+	if len(p) == 0 {
 		return c.Conn.Write(p)
 	}
 	c.out.buf, c.out.n, c.out.errno = p, 0, 0

@@ -117,8 +117,20 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// Write writes all of p, within the stall timeout.
+// Write writes all of p, and of each stallPiece within the stall timeout.
 func (s *stream) Write(p []byte) (n int, err error) {
+	for err == nil && n < len(p) {
+		var m int
+		m, err = s.writePiece(p[n:min(n+stallPiece, len(p))])
+		n += m
+	}
+	return n, err
+}
+
+// stallPiece is how many bytes a peer has to take within the stall timeout.
+const stallPiece = 256 << 10
+
+func (s *stream) writePiece(p []byte) (n int, err error) {
 	s.armWrite()
 	if s.tls != nil && len(p) >= bulk {
 		n, err = writeBulk(s.tls, s.records, p)
