@@ -168,8 +168,8 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 		return s
 	}
 	base := with(func(s *credcache.Scope) {
-		s.Prefixes = []string{"a/*", "b/*"}
-		s.Actions = []string{"name/cos:GetObject", "name/cos:PutObject"}
+		s.AllowPrefixes = []string{"a/*", "b/*"}
+		s.AllowActions = []string{"name/cos:GetObject", "name/cos:PutObject"}
 	})
 	for _, tt := range []struct {
 		name  string
@@ -177,21 +177,21 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 		same  bool
 	}{
 		{"order", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"b/*", "a/*"}, Actions: []string{"name/cos:PutObject", "name/cos:GetObject"}}, true},
+			AllowPrefixes: []string{"b/*", "a/*"}, AllowActions: []string{"name/cos:PutObject", "name/cos:GetObject"}}, true},
 		{"duplicates", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*", "b/*", "a/*"}, Actions: slices.Concat(base.Actions, base.Actions)}, true},
+			AllowPrefixes: []string{"a/*", "b/*", "a/*"}, AllowActions: slices.Concat(base.AllowActions, base.AllowActions)}, true},
 		{"a prefix below another", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*", "b/*", "b/c/*", "a/x"}, Actions: base.Actions}, true},
+			AllowPrefixes: []string{"a/*", "b/*", "b/c/*", "a/x"}, AllowActions: base.AllowActions}, true},
 		{"another bucket", credcache.Scope{Bucket: "other-1250000000", Region: base.Region,
-			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: base.AllowActions}, false},
 		{"another region", credcache.Scope{Bucket: base.Bucket, Region: "ap-shanghai",
-			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: base.AllowActions}, false},
 		{"another prefix", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*"}, Actions: base.Actions}, false},
+			AllowPrefixes: []string{"a/*"}, AllowActions: base.AllowActions}, false},
 		{"one prefix that reads like two", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{`a/*" "b/*`}, Actions: base.Actions}, false},
+			AllowPrefixes: []string{`a/*" "b/*`}, AllowActions: base.AllowActions}, false},
 		{"another action", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: base.Prefixes, Actions: []string{"name/cos:GetObject"}}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: []string{"name/cos:GetObject"}}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{life: time.Hour}
@@ -212,12 +212,12 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 func TestAPresetIsTheSameScopeAsItsActions(t *testing.T) {
 	src := &issuer{life: time.Hour}
 	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-		expanded, err := credcache.ExpandActions(uploads.Actions)
+		expanded, err := credcache.ExpandActions(uploads.AllowActions)
 		if err != nil {
 			t.Fatal(err)
 		}
 		spelled := uploads
-		spelled.Actions = expanded
+		spelled.AllowActions = expanded
 		if c.For(uploads) != c.For(spelled) {
 			t.Error("two providers for one scope")
 		}

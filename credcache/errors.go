@@ -34,7 +34,7 @@ func timeoutError(err error, limit time.Duration) error {
 
 // SourceError is a source's refusal or failure. No field holds a secret.
 type SourceError struct {
-	Source    string // which source: static, sts, role, oidc, cvm, endpoint, file
+	Source    string // which source: static, sts, role, oidc, cvm, http, file
 	Code      string // the issuer's code, "HTTP 502", a word of the source's own, or ""
 	Message   string // what happened, one line of bounded length
 	RequestID string // the issuer's id of the request; "" if it gave none

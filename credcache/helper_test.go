@@ -23,10 +23,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const secret = "TOP-SECRET-9f2c"
 
 var uploads = credcache.Scope{
-	Bucket:   "examplebucket-1250000000",
-	Region:   "ap-beijing",
-	Prefixes: []string{"uploads/*"},
-	Actions:  []string{"upload"},
+	Bucket:        "examplebucket-1250000000",
+	Region:        "ap-beijing",
+	AllowPrefixes: []string{"uploads/*"},
+	AllowActions:  []string{"upload"},
 }
 
 // issuer is a Source that issues keys AKID-1, AKID-2, … and can be told to

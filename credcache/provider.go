@@ -157,14 +157,14 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 		if errors.Is(err, ErrSameKey) && old.valid(c.opts.Now()) {
 			level = slog.LevelDebug // a source that keeps its keys to the end is no trouble
 		}
-		c.opts.Logger.Log(ctx, level, "no new key", "bucket", p.scope.Bucket, "error", err)
+		c.opts.Logger.Log(ctx, level, "no new key", "cos.bucket", p.scope.Bucket, "error.message", err)
 		return nil, err
 	}
 	switch {
 	case k == old:
-		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "bucket", p.scope.Bucket, "secret_id", k.creds.SecretID)
+		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "cos.bucket", p.scope.Bucket, "cos.secret_id", k.creds.SecretID)
 	case old == nil || old.creds != k.creds:
-		c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
+		c.opts.Logger.Info("new key", "cos.bucket", p.scope.Bucket, "cos.credentials", k.creds, "cos.credentials_refresh", k.soft)
 	}
 	return k, nil
 }
