@@ -49,7 +49,7 @@ func TestManyCallersCauseOneFetch(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
 				wantKey(t, p, 1, 0)
 				src.set(func(s *issuer) { s.life += tt.jump }) // the issuer's clock runs on
@@ -100,7 +100,7 @@ func TestTheFastPathDoesNotAllocate(t *testing.T) {
 func TestTheExpiryIsWallClockTime(t *testing.T) {
 	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
 	defer c.Close()
-	creds, err := c.Credentials(t.Context(), uploads)
+	creds, err := c.For(uploads).Credentials(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestTheExpiryIsWallClockTime(t *testing.T) {
 // seconds of a busy proxy would pile up waiters that nobody needs.
 func TestRequestsBesideAHangingRefreshDoNotAllocate(t *testing.T) {
 	src, wall := &issuer{life: time.Hour}, &clock{}
-	c := credcache.New(src, credcache.Options{Now: wall.now})
+	c := credcache.New(src, credcache.Options{}.WithNow(wall.now))
 	defer c.Close()
 	p := c.For(uploads)
 	wantSome := func() {
@@ -149,7 +149,7 @@ func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
 		}
 		return time.Now()
 	}
-	virtually(t, src, credcache.Options{Now: now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		early.Store(2) // that of the request, and that of its second thought
@@ -196,8 +196,8 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{life: time.Hour}
 			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-				first, err1 := c.Credentials(t.Context(), base)
-				second, err2 := c.Credentials(t.Context(), tt.scope)
+				first, err1 := c.For(base).Credentials(t.Context())
+				second, err2 := c.For(tt.scope).Credentials(t.Context())
 				if err1 != nil || err2 != nil {
 					t.Fatal(err1, err2)
 				}
@@ -274,21 +274,16 @@ func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
 }
 
 func TestAHangingSourceIsCutOff(t *testing.T) {
-	for _, tt := range []struct{ option, want time.Duration }{
-		{0, 10 * time.Second},
-		{3 * time.Second, 3 * time.Second},
-	} {
-		virtually(t, &issuer{delay: hang}, credcache.Options{FetchTimeout: tt.option}, func(t *testing.T, c *credcache.Cache) {
-			start := time.Now()
-			_, err := c.Credentials(t.Context(), uploads)
-			if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != tt.want {
-				t.Errorf("got %v after %v, want ErrTimeout after %v", err, time.Since(start), tt.want)
-			}
-			if errors.Is(err, context.DeadlineExceeded) {
-				t.Error("the fetch's timeout looks like the end of the caller's context")
-			}
-		})
-	}
+	virtually(t, &issuer{delay: hang}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		start := time.Now()
+		_, err := c.For(uploads).Credentials(t.Context())
+		if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != 10*time.Second {
+			t.Errorf("got %v after %v, want ErrTimeout after 10s", err, time.Since(start))
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Error("the fetch's timeout looks like the end of the caller's context")
+		}
+	})
 }
 
 func TestWarm(t *testing.T) {
@@ -385,7 +380,7 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &issuer{life: 30 * time.Minute}
 		var looks atomic.Int64 // at the clock
-		c := credcache.New(src, credcache.Options{Now: func() time.Time { looks.Add(1); return time.Now() }})
+		c := credcache.New(src, credcache.Options{}.WithNow(func() time.Time { looks.Add(1); return time.Now() }))
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		waiting := uploads
@@ -393,7 +388,7 @@ func TestClose(t *testing.T) {
 		src.takes(hang)
 		failed := make(chan error)
 		go func() {
-			_, err := c.Credentials(t.Context(), waiting)
+			_, err := c.For(waiting).Credentials(t.Context())
 			failed <- err
 		}()
 		synctest.Wait()

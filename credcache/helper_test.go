@@ -102,8 +102,8 @@ const hang = 1000 * time.Hour
 func virtually(t *testing.T, src credcache.Source, opts credcache.Options, test func(t *testing.T, c *credcache.Cache)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		if opts.Rand == nil {
-			opts.Rand = func() float64 { return 0.5 } // no jitter: the middle
+		if !opts.HasRand() {
+			opts = opts.WithRand(func() float64 { return 0.5 }) // no jitter: the middle
 		}
 		c := credcache.New(src, opts)
 		defer c.Close()
