@@ -13,8 +13,8 @@ BENCHFLAGS    ?=
 RACE := $(shell test "$$($(GO) env CGO_ENABLED)" = 1 && command -v $$($(GO) env CC) >/dev/null 2>&1 && echo -race)
 
 # What make run serves, whatever the caller's environment says.
-RUN_ENV := COSPROXY_LISTEN=127.0.0.1:4360 COSPROXY_ADMIN_LISTEN=127.0.0.1:4361 COSPROXY_PREFIXES='*' \
-  COSPROXY_ACTIONS=read,write,upload,list,delete
+RUN_ENV := COSPROXY_LISTEN=127.0.0.1:4360 COSPROXY_ADMIN_LISTEN=127.0.0.1:4361 COSPROXY_ALLOW_PREFIXES='*' \
+  COSPROXY_ALLOW_ACTIONS=read,write,upload,list,delete
 
 .DEFAULT_GOAL := help
 

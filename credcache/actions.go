@@ -90,11 +90,11 @@ func levels(words map[level]string) map[string]level {
 // for. It also takes action names written out ("name/cos:GetObject"), and "*",
 // which becomes "name/cos:*". The result is sorted and without duplicates.
 //
-// The error joins an *OptionError with the Field "Actions" for each word that
+// The error joins an *OptionError with the Field "AllowActions" for each word that
 // it does not know.
 func ExpandActions(words []string) ([]string, error) {
 	expanded, mistakes := expand(words)
-	return expanded, joinMistakes("Actions", mistakes)
+	return expanded, joinMistakes("AllowActions", mistakes)
 }
 
 // expand keeps an unknown word as it is and says what is wrong with it.

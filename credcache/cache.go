@@ -10,14 +10,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/singleflight"
-
-	"cosproxy/signer"
 )
 
 // Options of a Cache. The zero value is ready to use.
 type Options struct {
-	// FetchTimeout bounds one call of the source. Zero: 10 s.
-	FetchTimeout time.Duration
 	// Splay spreads Provider.Warm: its fetch starts after a random part of
 	// Splay, so that a roll-out of many processes does not meet the quota of
 	// STS (600/s per account): 20 s suit 10,000 processes started at once. A
@@ -25,12 +21,13 @@ type Options struct {
 	Splay time.Duration
 	// Logger gets a line for each fetched key and each failure. Nil: no logs.
 	Logger *slog.Logger
-	// Now is the wall clock, by which the life of keys is judged. Nil: time.Now.
-	Now func() time.Time
-	// Rand draws the jitter, uniform in [0,1); it is called concurrently.
-	// Nil: math/rand/v2.Float64.
-	Rand func() float64
+
+	now  func() time.Time // wall clock, by which the life of keys is judged; nil: time.Now
+	rand func() float64   // draws the jitter, uniform in [0,1), concurrently; nil: rand.Float64
 }
+
+// fetchTimeout is the time limit of one call of the source.
+const fetchTimeout = 10 * time.Second
 
 // Cache holds one key per scope. It is safe for concurrent use.
 type Cache struct {
@@ -51,17 +48,14 @@ type Cache struct {
 // New returns a Cache that takes its keys from source. It fetches nothing
 // until it is asked. Close ends it.
 func New(source Source, opts Options) *Cache {
-	if opts.FetchTimeout == 0 {
-		opts.FetchTimeout = 10 * time.Second
-	}
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
+	if opts.now == nil {
+		opts.now = time.Now
 	}
-	if opts.Rand == nil {
-		opts.Rand = rand.Float64
+	if opts.rand == nil {
+		opts.rand = rand.Float64
 	}
 	c := &Cache{source: source, opts: opts, start: time.Now(), providers: make(map[string]*Provider)}
 	if r, ok := source.(Rechecker); ok {
@@ -84,12 +78,6 @@ func (c *Cache) For(scope Scope) *Provider {
 		c.providers[id] = p
 	}
 	return p
-}
-
-// Credentials is For(scope).Credentials(ctx). Whoever asks often keeps the
-// Provider instead.
-func (c *Cache) Credentials(ctx context.Context, scope Scope) (signer.Credentials, error) {
-	return c.For(scope).Credentials(ctx)
 }
 
 // ScopeStats is the state of one scope. It holds no secret.

@@ -49,7 +49,7 @@ func TestManyCallersCauseOneFetch(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
 				wantKey(t, p, 1, 0)
 				src.set(func(s *issuer) { s.life += tt.jump }) // the issuer's clock runs on
@@ -100,7 +100,7 @@ func TestTheFastPathDoesNotAllocate(t *testing.T) {
 func TestTheExpiryIsWallClockTime(t *testing.T) {
 	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
 	defer c.Close()
-	creds, err := c.Credentials(t.Context(), uploads)
+	creds, err := c.For(uploads).Credentials(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestTheExpiryIsWallClockTime(t *testing.T) {
 // seconds of a busy proxy would pile up waiters that nobody needs.
 func TestRequestsBesideAHangingRefreshDoNotAllocate(t *testing.T) {
 	src, wall := &issuer{life: time.Hour}, &clock{}
-	c := credcache.New(src, credcache.Options{Now: wall.now})
+	c := credcache.New(src, credcache.Options{}.WithNow(wall.now))
 	defer c.Close()
 	p := c.For(uploads)
 	wantSome := func() {
@@ -149,7 +149,7 @@ func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
 		}
 		return time.Now()
 	}
-	virtually(t, src, credcache.Options{Now: now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		early.Store(2) // that of the request, and that of its second thought
@@ -168,8 +168,8 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 		return s
 	}
 	base := with(func(s *credcache.Scope) {
-		s.Prefixes = []string{"a/*", "b/*"}
-		s.Actions = []string{"name/cos:GetObject", "name/cos:PutObject"}
+		s.AllowPrefixes = []string{"a/*", "b/*"}
+		s.AllowActions = []string{"name/cos:GetObject", "name/cos:PutObject"}
 	})
 	for _, tt := range []struct {
 		name  string
@@ -177,27 +177,27 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 		same  bool
 	}{
 		{"order", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"b/*", "a/*"}, Actions: []string{"name/cos:PutObject", "name/cos:GetObject"}}, true},
+			AllowPrefixes: []string{"b/*", "a/*"}, AllowActions: []string{"name/cos:PutObject", "name/cos:GetObject"}}, true},
 		{"duplicates", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*", "b/*", "a/*"}, Actions: slices.Concat(base.Actions, base.Actions)}, true},
+			AllowPrefixes: []string{"a/*", "b/*", "a/*"}, AllowActions: slices.Concat(base.AllowActions, base.AllowActions)}, true},
 		{"a prefix below another", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*", "b/*", "b/c/*", "a/x"}, Actions: base.Actions}, true},
+			AllowPrefixes: []string{"a/*", "b/*", "b/c/*", "a/x"}, AllowActions: base.AllowActions}, true},
 		{"another bucket", credcache.Scope{Bucket: "other-1250000000", Region: base.Region,
-			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: base.AllowActions}, false},
 		{"another region", credcache.Scope{Bucket: base.Bucket, Region: "ap-shanghai",
-			Prefixes: base.Prefixes, Actions: base.Actions}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: base.AllowActions}, false},
 		{"another prefix", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{"a/*"}, Actions: base.Actions}, false},
+			AllowPrefixes: []string{"a/*"}, AllowActions: base.AllowActions}, false},
 		{"one prefix that reads like two", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: []string{`a/*" "b/*`}, Actions: base.Actions}, false},
+			AllowPrefixes: []string{`a/*" "b/*`}, AllowActions: base.AllowActions}, false},
 		{"another action", credcache.Scope{Bucket: base.Bucket, Region: base.Region,
-			Prefixes: base.Prefixes, Actions: []string{"name/cos:GetObject"}}, false},
+			AllowPrefixes: base.AllowPrefixes, AllowActions: []string{"name/cos:GetObject"}}, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{life: time.Hour}
 			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-				first, err1 := c.Credentials(t.Context(), base)
-				second, err2 := c.Credentials(t.Context(), tt.scope)
+				first, err1 := c.For(base).Credentials(t.Context())
+				second, err2 := c.For(tt.scope).Credentials(t.Context())
 				if err1 != nil || err2 != nil {
 					t.Fatal(err1, err2)
 				}
@@ -212,12 +212,12 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 func TestAPresetIsTheSameScopeAsItsActions(t *testing.T) {
 	src := &issuer{life: time.Hour}
 	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-		expanded, err := credcache.ExpandActions(uploads.Actions)
+		expanded, err := credcache.ExpandActions(uploads.AllowActions)
 		if err != nil {
 			t.Fatal(err)
 		}
 		spelled := uploads
-		spelled.Actions = expanded
+		spelled.AllowActions = expanded
 		if c.For(uploads) != c.For(spelled) {
 			t.Error("two providers for one scope")
 		}
@@ -274,21 +274,16 @@ func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
 }
 
 func TestAHangingSourceIsCutOff(t *testing.T) {
-	for _, tt := range []struct{ option, want time.Duration }{
-		{0, 10 * time.Second},
-		{3 * time.Second, 3 * time.Second},
-	} {
-		virtually(t, &issuer{delay: hang}, credcache.Options{FetchTimeout: tt.option}, func(t *testing.T, c *credcache.Cache) {
-			start := time.Now()
-			_, err := c.Credentials(t.Context(), uploads)
-			if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != tt.want {
-				t.Errorf("got %v after %v, want ErrTimeout after %v", err, time.Since(start), tt.want)
-			}
-			if errors.Is(err, context.DeadlineExceeded) {
-				t.Error("the fetch's timeout looks like the end of the caller's context")
-			}
-		})
-	}
+	virtually(t, &issuer{delay: hang}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		start := time.Now()
+		_, err := c.For(uploads).Credentials(t.Context())
+		if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != 10*time.Second {
+			t.Errorf("got %v after %v, want ErrTimeout after 10s", err, time.Since(start))
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			t.Error("the fetch's timeout looks like the end of the caller's context")
+		}
+	})
 }
 
 func TestWarm(t *testing.T) {
@@ -385,7 +380,7 @@ func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &issuer{life: 30 * time.Minute}
 		var looks atomic.Int64 // at the clock
-		c := credcache.New(src, credcache.Options{Now: func() time.Time { looks.Add(1); return time.Now() }})
+		c := credcache.New(src, credcache.Options{}.WithNow(func() time.Time { looks.Add(1); return time.Now() }))
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		waiting := uploads
@@ -393,7 +388,7 @@ func TestClose(t *testing.T) {
 		src.takes(hang)
 		failed := make(chan error)
 		go func() {
-			_, err := c.Credentials(t.Context(), waiting)
+			_, err := c.For(waiting).Credentials(t.Context())
 			failed <- err
 		}()
 		synctest.Wait()

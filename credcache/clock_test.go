@@ -37,7 +37,7 @@ func TestAClockThatIsSet(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := trueTime(), &clock{}
-			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
 				p.Warm()
 				synctest.Wait()
@@ -75,7 +75,7 @@ func TestAClockThatIsSet(t *testing.T) {
 func TestAClockSetRightWithoutTraffic(t *testing.T) {
 	src, wall := trueTime(), &clock{}
 	wall.jump(3 * time.Hour) // as a machine may boot
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		c.For(uploads).Warm()
 		time.Sleep(5 * time.Minute)
 		if c.Stats()[0].Ready {
@@ -94,7 +94,7 @@ func TestAClockSetRightWithoutTraffic(t *testing.T) {
 // set back must not stretch it.
 func TestInvalidate_ClockSetBack(t *testing.T) {
 	src, wall := repeating(0), &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		for range 100 {

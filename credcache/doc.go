@@ -12,8 +12,8 @@
 //	uploads := cache.For(credcache.Scope{
 //		Bucket:   "examplebucket-1250000000",
 //		Region:   "ap-beijing",
-//		Prefixes: []string{"uploads/*"},
-//		Actions:  []string{"upload"},
+//		AllowPrefixes: []string{"uploads/*"},
+//		AllowActions:  []string{"upload"},
 //	})
 //	creds, err := uploads.Credentials(ctx)
 //
@@ -24,7 +24,7 @@
 //	NewRole       STS AssumeRole                   long-lived pair       scope ∩ rights of the role
 //	NewOIDC       STS AssumeRoleWithWebIdentity    service account token what the role may
 //	NewCVM        metadata service of the instance its address           what the role may
-//	NewEndpoint   a key server, over HTTP          bearer token or none  what the server granted
+//	NewHTTP       a key server, over HTTP          bearer token or none  what the server granted
 //	NewFile       a file, again every minute       –                     whatever it can
 //	NewStatic     nobody                           –                     whatever it can
 //
@@ -135,7 +135,7 @@
 // and 38,000 refused calls. Retries in an outage (pods by mean pause) stay
 // below 20/s for 600 pods without a key, and for 3,000 whose keys have 25 min
 // left. Past that, or for quick roll-outs, let the pods share one issuer: the
-// endpoint source.
+// source http.
 //
 // # Presets
 //

@@ -17,24 +17,23 @@ var (
 	// ErrSameKey is the cause when a source, asked for a new key, gives the one
 	// that is about to expire.
 	ErrSameKey = errors.New("the credential source has no newer key")
-	// ErrTimeout is the cause when a source did not answer within
-	// Options.FetchTimeout. It is no context error, so that nobody takes it for
-	// the end of their own context.
+	// ErrTimeout is the cause when a source did not answer within 10 s. It is no
+	// context error, so that nobody takes it for the end of their own context.
 	ErrTimeout = errors.New("the credential source did not answer in time")
 )
 
 // timeoutError keeps what the source says of itself beside ErrTimeout.
-func timeoutError(err error, limit time.Duration) error {
+func timeoutError(err error) error {
 	var failed *SourceError
 	if errors.As(err, &failed) {
-		return fmt.Errorf("%w (%v): %w", ErrTimeout, limit, failed)
+		return fmt.Errorf("%w (%v): %w", ErrTimeout, fetchTimeout, failed)
 	}
-	return fmt.Errorf("%w (%v)", ErrTimeout, limit)
+	return fmt.Errorf("%w (%v)", ErrTimeout, fetchTimeout)
 }
 
 // SourceError is a source's refusal or failure. No field holds a secret.
 type SourceError struct {
-	Source    string // which source: static, sts, role, oidc, cvm, endpoint, file
+	Source    string // which source: static, sts, role, oidc, cvm, http, file
 	Code      string // the issuer's code, "HTTP 502", a word of the source's own, or ""
 	Message   string // what happened, one line of bounded length
 	RequestID string // the issuer's id of the request; "" if it gave none

@@ -16,10 +16,10 @@ func Example() {
 	defer cache.Close()
 
 	uploads := cache.For(credcache.Scope{
-		Bucket:   "examplebucket-1250000000",
-		Region:   "ap-beijing",
-		Prefixes: []string{"uploads/*"},
-		Actions:  []string{"upload"},
+		Bucket:        "examplebucket-1250000000",
+		Region:        "ap-beijing",
+		AllowPrefixes: []string{"uploads/*"},
+		AllowActions:  []string{"upload"},
 	})
 	creds, err := uploads.Credentials(context.Background())
 	fmt.Println(creds, err)
@@ -28,10 +28,10 @@ func Example() {
 
 func ExampleScope_Policy() {
 	policy, err := credcache.Scope{
-		Bucket:   "examplebucket-1250000000",
-		Region:   "ap-beijing",
-		Prefixes: []string{"reports/*"},
-		Actions:  []string{"list"},
+		Bucket:        "examplebucket-1250000000",
+		Region:        "ap-beijing",
+		AllowPrefixes: []string{"reports/*"},
+		AllowActions:  []string{"list"},
 	}.Policy()
 	if err != nil {
 		fmt.Println(err)

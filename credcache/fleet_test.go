@@ -86,7 +86,7 @@ func (f fleet) roll(t *testing.T) *account {
 		for i := range f.size {
 			c := credcache.New(credcache.SourceFunc(func(context.Context, credcache.Scope) (signer.Credentials, error) {
 				return a.fetch(i)
-			}), credcache.Options{Splay: f.splay, Rand: rand.New(rand.NewPCG(3, uint64(i))).Float64})
+			}), credcache.Options{Splay: f.splay}.WithRand(rand.New(rand.NewPCG(3, uint64(i))).Float64))
 			defer c.Close()
 			time.AfterFunc(time.Duration(chance.Float64()*float64(f.within)), func() {
 				p := c.For(uploads)

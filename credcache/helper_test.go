@@ -23,10 +23,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const secret = "TOP-SECRET-9f2c"
 
 var uploads = credcache.Scope{
-	Bucket:   "examplebucket-1250000000",
-	Region:   "ap-beijing",
-	Prefixes: []string{"uploads/*"},
-	Actions:  []string{"upload"},
+	Bucket:        "examplebucket-1250000000",
+	Region:        "ap-beijing",
+	AllowPrefixes: []string{"uploads/*"},
+	AllowActions:  []string{"upload"},
 }
 
 // issuer is a Source that issues keys AKID-1, AKID-2, … and can be told to
@@ -102,8 +102,8 @@ const hang = 1000 * time.Hour
 func virtually(t *testing.T, src credcache.Source, opts credcache.Options, test func(t *testing.T, c *credcache.Cache)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		if opts.Rand == nil {
-			opts.Rand = func() float64 { return 0.5 } // no jitter: the middle
+		if !opts.HasRand() {
+			opts = opts.WithRand(func() float64 { return 0.5 }) // no jitter: the middle
 		}
 		c := credcache.New(src, opts)
 		defer c.Close()

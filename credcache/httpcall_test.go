@@ -22,11 +22,11 @@ const exampleRole = "qcs::cam::uin/100000000001:roleName/example"
 // asking are the sources that ask over HTTP, each set up to make one request to
 // the URL for a key, and to send secret along where there is one to send.
 var asking = map[string]func(t *testing.T, url string) credcache.Source{
-	"sts":      func(t *testing.T, url string) credcache.Source { return stsSource(t, url, nil) },
-	"role":     func(t *testing.T, url string) credcache.Source { return roleSource(t, url, nil) },
-	"oidc":     func(t *testing.T, url string) credcache.Source { return oidcSource(t, url, nil) },
-	"cvm":      func(t *testing.T, url string) credcache.Source { return cvmSource(t, url, "example") },
-	"endpoint": func(t *testing.T, url string) credcache.Source { return keyServerSource(t, url, nil) },
+	"sts":  func(t *testing.T, url string) credcache.Source { return stsSource(t, url, nil) },
+	"role": func(t *testing.T, url string) credcache.Source { return roleSource(t, url, nil) },
+	"oidc": func(t *testing.T, url string) credcache.Source { return oidcSource(t, url, nil) },
+	"cvm":  func(t *testing.T, url string) credcache.Source { return cvmSource(t, url, "example") },
+	"http": func(t *testing.T, url string) credcache.Source { return keyServerSource(t, url, nil) },
 }
 
 func text(body string) http.HandlerFunc {
@@ -165,10 +165,10 @@ func TestASilentServerTimesOut(t *testing.T) {
 	})
 	transport := &http.Transport{ResponseHeaderTimeout: 20 * time.Millisecond, DisableKeepAlives: true}
 	for name, source := range map[string]credcache.Source{
-		"sts":      stsSource(t, server.URL, func(o *credcache.STSOptions) { o.Transport = transport }),
-		"role":     roleSource(t, server.URL, func(o *credcache.RoleOptions) { o.Transport = transport }),
-		"oidc":     oidcSource(t, server.URL, func(o *credcache.OIDCOptions) { o.Transport = transport }),
-		"endpoint": keyServerSource(t, server.URL, func(o *credcache.EndpointOptions) { o.Transport = transport }),
+		"sts":  stsSource(t, server.URL, func(o *credcache.STSOptions) { o.Transport = transport }),
+		"role": roleSource(t, server.URL, func(o *credcache.RoleOptions) { o.Transport = transport }),
+		"oidc": oidcSource(t, server.URL, func(o *credcache.OIDCOptions) { o.Transport = transport }),
+		"http": keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, source, credcache.SourceError{Source: name, Message: "timeout", Retryable: true}, nil)

@@ -46,7 +46,7 @@ type Provider struct {
 // documentation says, but not beyond the end of ctx, whose error it then
 // returns. Without a valid key the error is an *UnavailableError.
 func (p *Provider) Credentials(ctx context.Context) (signer.Credentials, error) {
-	if k := p.current.Load(); k.restful(p.cache.opts.Now()) {
+	if k := p.current.Load(); k.restful(p.cache.opts.now()) {
 		return k.creds, nil
 	}
 	return p.await(ctx)
@@ -55,7 +55,7 @@ func (p *Provider) Credentials(ctx context.Context) (signer.Credentials, error) 
 // await is Credentials when something has to be done.
 func (p *Provider) await(ctx context.Context) (signer.Credentials, error) {
 	p.mu.Lock()
-	now, k := p.cache.opts.Now(), p.current.Load()
+	now, k := p.cache.opts.now(), p.current.Load()
 	valid, idle := k.valid(now), p.started.IsZero()
 	pause, lastErr := time.Until(p.retryAt), p.lastErr
 	resting := pause > 0
@@ -99,7 +99,7 @@ func (p *Provider) await(ctx context.Context) (signer.Credentials, error) {
 func (p *Provider) fallback(err error) (signer.Credentials, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.valid(p.cache.opts.Now()) {
+	if k := p.current.Load(); k.valid(p.cache.opts.now()) {
 		return k.creds, nil
 	}
 	return signer.Credentials{}, p.unavailable(err, time.Until(p.retryAt))
@@ -116,8 +116,8 @@ func (p *Provider) Warm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fetched == 0 && p.started.IsZero() {
-		now := p.cache.opts.Now()
-		p.plan(now, now.Add(time.Duration(p.cache.opts.Rand()*float64(p.cache.opts.Splay))))
+		now := p.cache.opts.now()
+		p.plan(now, now.Add(time.Duration(p.cache.opts.rand()*float64(p.cache.opts.Splay))))
 	}
 }
 
@@ -139,7 +139,7 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 	if k, err := p.begin(); k != nil || err != nil {
 		return k, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.opts.FetchTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
 
@@ -149,22 +149,22 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 	case c.ctx.Err() != nil:
 		return nil, ErrClosed
 	case err != nil && ctx.Err() != nil:
-		err = timeoutError(err, c.opts.FetchTimeout)
+		err = timeoutError(err)
 	}
 	k, err := p.settle(creds, err)
 	if err != nil {
 		level := slog.LevelWarn
-		if errors.Is(err, ErrSameKey) && old.valid(c.opts.Now()) {
+		if errors.Is(err, ErrSameKey) && old.valid(c.opts.now()) {
 			level = slog.LevelDebug // a source that keeps its keys to the end is no trouble
 		}
-		c.opts.Logger.Log(ctx, level, "no new key", "bucket", p.scope.Bucket, "error", err)
+		c.opts.Logger.Log(ctx, level, "no new key", "cos.bucket", p.scope.Bucket, "error.message", err)
 		return nil, err
 	}
 	switch {
 	case k == old:
-		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "bucket", p.scope.Bucket, "secret_id", k.creds.SecretID)
+		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "cos.bucket", p.scope.Bucket, "cos.secret_id", k.creds.SecretID)
 	case old == nil || old.creds != k.creds:
-		c.opts.Logger.Info("new key", "bucket", p.scope.Bucket, "credentials", k.creds, "refresh", k.soft)
+		c.opts.Logger.Info("new key", "cos.bucket", p.scope.Bucket, "cos.credentials", k.creds, "cos.credentials_refresh", k.soft)
 	}
 	return k, nil
 }
@@ -174,7 +174,7 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 func (p *Provider) begin() (*key, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.restful(p.cache.opts.Now()) && !p.isRipe() && !p.wanted {
+	if k := p.current.Load(); k.restful(p.cache.opts.now()) && !p.isRipe() && !p.wanted {
 		return k, nil
 	}
 	if time.Now().Before(p.retryAt) {
@@ -189,7 +189,7 @@ func (p *Provider) begin() (*key, error) {
 func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now, r := p.cache.opts.Now(), p.cache.opts.Rand()
+	now, r := p.cache.opts.now(), p.cache.opts.rand()
 	p.started = time.Time{}
 	if err == nil {
 		err = checkAnswer(creds, now)
@@ -243,7 +243,7 @@ func (p *Provider) stats() ScopeStats {
 	defer p.mu.Unlock()
 	s := ScopeStats{Scope: p.scope, Fetches: p.fetched, Failures: p.failed}
 	if k := p.current.Load(); k != nil {
-		s.Ready = k.valid(p.cache.opts.Now())
+		s.Ready = k.valid(p.cache.opts.now())
 		s.SecretID, s.Expires = k.creds.SecretID, k.creds.Expires
 	}
 	if p.lastErr != nil {

@@ -28,9 +28,9 @@ var aclByHeader = map[string]string{
 // ordinary upload.
 func (s Scope) denyPublic() []sts.CredentialPolicyStatement {
 	var denied, paths []string
-	for _, action := range s.Actions {
+	for _, action := range s.AllowActions {
 		right := aclByHeader[action]
-		if right == "" || slices.Contains(s.Actions, right) {
+		if right == "" || slices.Contains(s.AllowActions, right) {
 			continue
 		}
 		path := "*"

@@ -41,7 +41,7 @@ func TestSoftRefresh(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.life, tt.r), func(t *testing.T) {
 			src := &issuer{life: tt.life}
-			virtually(t, src, credcache.Options{Rand: draw(tt.r)}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
 				start := time.Now()
 				p := c.For(uploads)
 				wantKey(t, p, 1, 0)
@@ -126,7 +126,7 @@ func TestHardWindow(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := &issuer{life: life}, &clock{}
-			virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := sleeping(t, c, src, wall, tt.left)
 				src.takes(tt.delay)
 				src.fails(tt.err)
@@ -140,7 +140,7 @@ func TestHardWindow(t *testing.T) {
 func TestHardWindowOfAShortLife(t *testing.T) {
 	src := &issuer{life: 10 * time.Second}
 	wall := &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		wantKey(t, p, 1, 0)
 		src.takes(100 * time.Millisecond)
@@ -153,7 +153,7 @@ func TestHardWindowOfAShortLife(t *testing.T) {
 
 func TestRequestsOfTheHardWindowWaitTogether(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
 		src.takes(hang)
 		go func() { _, _ = p.Credentials(t.Context()) }()
@@ -165,7 +165,7 @@ func TestRequestsOfTheHardWindowWaitTogether(t *testing.T) {
 
 func TestNobodyWaitsOnceARefreshHasFailed(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
 		src.fails(errDown)
 		wantKey(t, p, 1, 0)
@@ -179,7 +179,7 @@ func TestNobodyWaitsOnceARefreshHasFailed(t *testing.T) {
 
 func TestAClockSetBackDoesNotProlongTheWait(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 10*time.Second)
 		src.takes(hang)
 		go func() { _, _ = p.Credentials(t.Context()) }()
@@ -247,7 +247,7 @@ func TestBackoff(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{err: errDown}
-			virtually(t, src, credcache.Options{Rand: draw(tt.r)}, func(t *testing.T, c *credcache.Cache) {
+			virtually(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
 				start := time.Now()
 				c.For(uploads).Warm()
 				time.Sleep(tt.want[len(tt.want)-1] + time.Millisecond)
@@ -345,7 +345,7 @@ func TestAPermanentErrorIsTriedAgainWithoutTraffic(t *testing.T) {
 func TestAMachineThatSlept(t *testing.T) {
 	t.Run("past the expiry: a request waits for a fresh key", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			p := sleeping(t, c, src, wall, -time.Hour)
 			if c.Stats()[0].Ready {
 				t.Error("ready with a key that expired in the sleep")
@@ -356,7 +356,7 @@ func TestAMachineThatSlept(t *testing.T) {
 	})
 	t.Run("past the soft refresh: it happens at the first request", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			p := sleeping(t, c, src, wall, 5*time.Minute)
 			wantKey(t, p, 1, 0)
 			synctest.Wait()
@@ -365,7 +365,7 @@ func TestAMachineThatSlept(t *testing.T) {
 	})
 	t.Run("without traffic it is ready again within a minute", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			sleeping(t, c, src, wall, -time.Hour)
 			time.Sleep(time.Minute)
 			synctest.Wait()

@@ -104,7 +104,7 @@ func (p *Provider) Invalidate(secretID string, again bool) (retry bool) {
 // is false if there is no other key: the source gave the same, failed or may not
 // be asked yet. Its error is in the log.
 func (p *Provider) Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool) {
-	if k := p.current.Load(); k.valid(p.cache.opts.Now()) && k.creds.SecretID != secretID {
+	if k := p.current.Load(); k.valid(p.cache.opts.now()) && k.creds.SecretID != secretID {
 		return k.creds, true
 	}
 	select {
@@ -139,8 +139,8 @@ func (p *Provider) hurry() {
 	if p.failures == 0 {
 		return
 	}
-	now := p.cache.opts.Now()
-	pause := backoff(p.lastErr, p.failures, nil, now, p.cache.opts.Rand())
+	now := p.cache.opts.now()
+	pause := backoff(p.lastErr, p.failures, nil, now, p.cache.opts.rand())
 	if at := time.Now().Add(pause); at.Before(p.retryAt) {
 		p.retryAt = at
 		p.plan(now, now.Add(pause))

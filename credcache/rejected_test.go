@@ -245,7 +245,7 @@ func TestInvalidate_ManyReports(t *testing.T) {
 // A report during a refresh waits for it.
 func TestInvalidate_DuringARefresh(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{Now: wall.now}, func(t *testing.T, c *credcache.Cache) {
+	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
 		src.takes(500 * time.Millisecond)
 		src.fails(errDown)

@@ -213,9 +213,9 @@ func TestFilePairMistakes(t *testing.T) {
 
 func TestTooLongAPolicyIsNotSent(t *testing.T) {
 	wide := uploads
-	wide.Prefixes = nil
+	wide.AllowPrefixes = nil
 	for n := range 100 {
-		wide.Prefixes = append(wide.Prefixes, fmt.Sprintf("uploads/%d/*", n))
+		wide.AllowPrefixes = append(wide.AllowPrefixes, fmt.Sprintf("uploads/%d/*", n))
 	}
 	if err := wide.Validate(); err != nil {
 		t.Fatalf("the scope is fine for sources that send no policy, and got %v", err)
@@ -233,7 +233,7 @@ func TestPolicyLength(t *testing.T) {
 	// A prefix is escaped as JSON twice, for the resource and for the condition
 	// of listings, which counts: < becomes \u003c.
 	measure := func(s credcache.Scope) int {
-		s.Prefixes = []string{"*"}
+		s.AllowPrefixes = []string{"*"}
 		policy, err := s.Policy()
 		if err != nil {
 			t.Fatal(err)
@@ -251,13 +251,13 @@ func TestPolicyLength(t *testing.T) {
 			each = len(`\u003c`)
 		}
 		room := (6144 - measure(s)) / each
-		s.Prefixes = []string{strings.Repeat(unit, room)}
+		s.AllowPrefixes = []string{strings.Repeat(unit, room)}
 		if _, err := s.Policy(); err != nil {
 			t.Errorf("%s: %d fit, and got %v", name, room, err)
 		}
-		s.Prefixes[0] += unit
+		s.AllowPrefixes[0] += unit
 		_, err := s.Policy()
-		wantMistake(t, err, "Prefixes")
+		wantMistake(t, err, "AllowPrefixes")
 	}
 	var form url.Values // the policy of a scope that fits arrives whole
 	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -269,7 +269,7 @@ func TestPolicyLength(t *testing.T) {
 	if _, err := stsSource(t, server.URL, nil).Fetch(t.Context(), long); err != nil {
 		t.Fatal(err)
 	}
-	if sent, _ := url.QueryUnescape(form.Get("Policy")); !strings.Contains(sent, long.Prefixes[0]) {
+	if sent, _ := url.QueryUnescape(form.Get("Policy")); !strings.Contains(sent, long.AllowPrefixes[0]) {
 		t.Error("the policy did not arrive")
 	}
 }

@@ -21,12 +21,12 @@ type Scope struct {
 	Bucket string
 	// Region of the bucket: ap-beijing. Required.
 	Region string
-	// Prefixes are the object keys: "uploads/*" for all that begin with
+	// AllowPrefixes are the object keys: "uploads/*" for all that begin with
 	// "uploads/", "a.txt" for this one, "*" for the whole bucket. At least one;
 	// nothing is open by default.
-	Prefixes []string
-	// Actions in the words of ExpandActions. At least one.
-	Actions []string
+	AllowPrefixes []string
+	// AllowActions in the words of ExpandActions. At least one.
+	AllowActions []string
 }
 
 var (
@@ -46,13 +46,13 @@ func (s Scope) Validate() error {
 	if !regionForm.MatchString(s.Region) {
 		region = append(region, fmt.Sprintf("%q is not a region; write its short name, such as ap-beijing", s.Region))
 	}
-	_, unknown := expand(s.Actions)
-	if len(s.Actions) == 0 {
+	_, unknown := expand(s.AllowActions)
+	if len(s.AllowActions) == 0 {
 		unknown = append(unknown, "none given; write what the key may do, such as read,list or upload")
 	}
 	return errors.Join(
 		joinMistakes("Bucket", bucket), joinMistakes("Region", region),
-		joinMistakes("Prefixes", prefixMistakes(s.Prefixes)), joinMistakes("Actions", unknown))
+		joinMistakes("AllowPrefixes", prefixMistakes(s.AllowPrefixes)), joinMistakes("AllowActions", unknown))
 }
 
 func prefixMistakes(prefixes []string) []string {
@@ -104,7 +104,7 @@ const maxPolicy = 6144
 // Policy compiles s to the CAM policy that grants it and nothing else: the
 // least that the documented resources and conditions can say. It is the same
 // for equal scopes. The error is that of Validate, or an *OptionError with the
-// Field "Prefixes" if the policy is longer than CAM takes, 6144 characters of
+// Field "AllowPrefixes" if the policy is longer than CAM takes, 6144 characters of
 // JSON. Sources that send no policy do not mind.
 //
 //   - Object calls are bound to the keys by the resource.
@@ -140,10 +140,10 @@ func (s Scope) Policy() (*sts.CredentialPolicy, error) {
 // compile makes the policy of a canonical scope, with these values of cos:prefix.
 func (s Scope) compile(listable []string) *sts.CredentialPolicy {
 	grouped := make(map[level][]string)
-	for _, a := range s.Actions {
+	for _, a := range s.AllowActions {
 		grouped[actions[a]] = append(grouped[actions[a]], a)
 	}
-	whole := s.Prefixes[0] == "*"
+	whole := s.AllowPrefixes[0] == "*"
 	if all := grouped[0]; all != nil { // anyAction, the only one without a level
 		grouped[onObject] = all
 		if !whole {
@@ -164,7 +164,7 @@ func (s Scope) compile(listable []string) *sts.CredentialPolicy {
 	allow := func(actions []string, condition map[string]map[string]any, paths ...string) {
 		allowOn(s.resources(paths), actions, condition)
 	}
-	allow(grouped[onObject], nil, s.Prefixes...)
+	allow(grouped[onObject], nil, s.AllowPrefixes...)
 	// The guide's examples use <bucket>/ for bucket calls and <bucket>/* for
 	// listings under a condition.
 	if whole {
@@ -183,10 +183,10 @@ func (s Scope) compile(listable []string) *sts.CredentialPolicy {
 func (s Scope) checkLength(policy *sts.CredentialPolicy) error {
 	text, err := json.Marshal(policy)
 	if n := utf8.RuneCount(text); n > maxPolicy {
-		return &OptionError{Field: "Prefixes", Problem: fmt.Sprintf(
+		return &OptionError{Field: "AllowPrefixes", Problem: fmt.Sprintf(
 			"the %d prefixes and %d actions make a policy of %d characters, and CAM takes %d; "+
 				"name fewer prefixes, or shorter ones that cover several, or spread them over several scopes",
-			len(s.Prefixes), len(s.Actions), n, maxPolicy)}
+			len(s.AllowPrefixes), len(s.AllowActions), n, maxPolicy)}
 	}
 	return err
 }
@@ -205,7 +205,7 @@ func (s Scope) resources(paths []string) []string {
 // single key is none: to list under it would show every key that begins so.
 func (s Scope) listable(plain bool) []string {
 	var values []string
-	for _, p := range s.Prefixes {
+	for _, p := range s.AllowPrefixes {
 		start, wild := strings.CutSuffix(p, "*")
 		if !wild {
 			continue
@@ -223,16 +223,16 @@ func (s Scope) listable(plain bool) []string {
 // canonical is s with actions expanded, and all that is covered by something
 // else left out: duplicates, prefixes below another, actions beside "*".
 func (s Scope) canonical() Scope {
-	s.Actions, _ = expand(s.Actions)
-	if slices.Contains(s.Actions, anyAction) {
-		s.Actions = []string{anyAction}
+	s.AllowActions, _ = expand(s.AllowActions)
+	if slices.Contains(s.AllowActions, anyAction) {
+		s.AllowActions = []string{anyAction}
 	}
-	sorted := slices.Sorted(slices.Values(s.Prefixes))
-	s.Prefixes = nil
+	sorted := slices.Sorted(slices.Values(s.AllowPrefixes))
+	s.AllowPrefixes = nil
 	for _, p := range sorted {
 		covered := slices.ContainsFunc(sorted, func(other string) bool { return p != other && covers(other, p) })
-		if !covered && !slices.Contains(s.Prefixes, p) {
-			s.Prefixes = append(s.Prefixes, p)
+		if !covered && !slices.Contains(s.AllowPrefixes, p) {
+			s.AllowPrefixes = append(s.AllowPrefixes, p)
 		}
 	}
 	return s
@@ -247,5 +247,5 @@ func covers(wide, p string) bool {
 // id is equal for two canonical scopes exactly when they are. Quoting keeps
 // fields and list items apart.
 func (s Scope) id() string {
-	return fmt.Sprintf("%q %q %q %q", s.Bucket, s.Region, s.Prefixes, s.Actions)
+	return fmt.Sprintf("%q %q %q %q", s.Bucket, s.Region, s.AllowPrefixes, s.AllowActions)
 }

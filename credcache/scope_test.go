@@ -19,7 +19,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func scope(prefixes, actions string) credcache.Scope {
 	return credcache.Scope{
 		Bucket: "examplebucket-1250000000", Region: "ap-beijing",
-		Prefixes: strings.Split(prefixes, ","), Actions: strings.Split(actions, ","),
+		AllowPrefixes: strings.Split(prefixes, ","), AllowActions: strings.Split(actions, ","),
 	}
 }
 
@@ -83,7 +83,7 @@ func TestAScopeIsLeftAsItWas(t *testing.T) {
 	if _, err := s.Policy(); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.Prefixes, []string{"b/*", "a/*"}) || !slices.Equal(s.Actions, []string{"write", "read"}) {
+	if !slices.Equal(s.AllowPrefixes, []string{"b/*", "a/*"}) || !slices.Equal(s.AllowActions, []string{"write", "read"}) {
 		t.Errorf("Policy changed the scope to %+v", s)
 	}
 }
@@ -129,22 +129,22 @@ func TestValidate(t *testing.T) {
 		{"no region", func(s *credcache.Scope) { s.Region = "" }, "Region", "ap-beijing"},
 		{"a host as region", func(s *credcache.Scope) { s.Region = "cos.ap-beijing" }, "Region", "ap-beijing"},
 		{"every region", func(s *credcache.Scope) { s.Region = "*" }, "Region", "ap-beijing"},
-		{"no prefix", func(s *credcache.Scope) { s.Prefixes = nil }, "Prefixes", "* for the whole bucket"},
-		{"an empty prefix", func(s *credcache.Scope) { s.Prefixes = []string{""} }, "Prefixes", "* for the whole bucket"},
-		{"a leading slash", func(s *credcache.Scope) { s.Prefixes = []string{"/a/*"} }, "Prefixes", `write "a/*"`},
-		{"a star inside", func(s *credcache.Scope) { s.Prefixes = []string{"a*/b"} }, "Prefixes", "before its end"},
-		{"two stars", func(s *credcache.Scope) { s.Prefixes = []string{"a/**"} }, "Prefixes", "before its end"},
-		{"a directory without a star", func(s *credcache.Scope) { s.Prefixes = []string{"a/"} }, "Prefixes", `write "a/*"`},
-		{"a blank", func(s *credcache.Scope) { s.Prefixes = []string{"a b/*"} }, "Prefixes", "blank"},
-		{"an unusual blank", func(s *credcache.Scope) { s.Prefixes = []string{"a\u3000b/*"} }, "Prefixes", "blank"},
-		{"a control character", func(s *credcache.Scope) { s.Prefixes = []string{"a\x00/*"} }, "Prefixes", "control"},
-		{"not UTF-8", func(s *credcache.Scope) { s.Prefixes = []string{"a\xff/*"} }, "Prefixes", "UTF-8"},
-		{"no action", func(s *credcache.Scope) { s.Actions = nil }, "Actions", "read,list or upload"},
-		{"an unknown action", func(s *credcache.Scope) { s.Actions = []string{"everything"} }, "Actions", "or * for all"},
-		{"a wildcard action", func(s *credcache.Scope) { s.Actions = []string{"name/cos:Get*"} }, "Actions", "or * for all"},
-		{"the wrong case", func(s *credcache.Scope) { s.Actions = []string{"name/cos:getobject"} }, "Actions", "write name/cos:GetObject"},
-		{"no name/", func(s *credcache.Scope) { s.Actions = []string{"cos:PutObject"} }, "Actions", "write name/cos:PutObject"},
-		{"the bare name", func(s *credcache.Scope) { s.Actions = []string{"HeadBucket"} }, "Actions", "write name/cos:HeadBucket"},
+		{"no prefix", func(s *credcache.Scope) { s.AllowPrefixes = nil }, "AllowPrefixes", "* for the whole bucket"},
+		{"an empty prefix", func(s *credcache.Scope) { s.AllowPrefixes = []string{""} }, "AllowPrefixes", "* for the whole bucket"},
+		{"a leading slash", func(s *credcache.Scope) { s.AllowPrefixes = []string{"/a/*"} }, "AllowPrefixes", `write "a/*"`},
+		{"a star inside", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a*/b"} }, "AllowPrefixes", "before its end"},
+		{"two stars", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a/**"} }, "AllowPrefixes", "before its end"},
+		{"a directory without a star", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a/"} }, "AllowPrefixes", `write "a/*"`},
+		{"a blank", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a b/*"} }, "AllowPrefixes", "blank"},
+		{"an unusual blank", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a\u3000b/*"} }, "AllowPrefixes", "blank"},
+		{"a control character", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a\x00/*"} }, "AllowPrefixes", "control"},
+		{"not UTF-8", func(s *credcache.Scope) { s.AllowPrefixes = []string{"a\xff/*"} }, "AllowPrefixes", "UTF-8"},
+		{"no action", func(s *credcache.Scope) { s.AllowActions = nil }, "AllowActions", "read,list or upload"},
+		{"an unknown action", func(s *credcache.Scope) { s.AllowActions = []string{"everything"} }, "AllowActions", "or * for all"},
+		{"a wildcard action", func(s *credcache.Scope) { s.AllowActions = []string{"name/cos:Get*"} }, "AllowActions", "or * for all"},
+		{"the wrong case", func(s *credcache.Scope) { s.AllowActions = []string{"name/cos:getobject"} }, "AllowActions", "write name/cos:GetObject"},
+		{"no name/", func(s *credcache.Scope) { s.AllowActions = []string{"cos:PutObject"} }, "AllowActions", "write name/cos:PutObject"},
+		{"the bare name", func(s *credcache.Scope) { s.AllowActions = []string{"HeadBucket"} }, "AllowActions", "write name/cos:HeadBucket"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := scope("a/*", "read")
@@ -161,7 +161,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestValidateTellsEverythingAtOnce(t *testing.T) {
-	got := fields(t, credcache.Scope{Bucket: "x", Region: "?", Prefixes: []string{"/a", "b/"}, Actions: []string{"c", "d"}}.Validate())
+	got := fields(t, credcache.Scope{Bucket: "x", Region: "?", AllowPrefixes: []string{"/a", "b/"}, AllowActions: []string{"c", "d"}}.Validate())
 	if len(got) != 6 {
 		t.Errorf("got %q, want 6 mistakes", got)
 	}
@@ -208,7 +208,7 @@ func TestExpandActions(t *testing.T) {
 		}
 	}
 	_, err := credcache.ExpandActions([]string{"read", "x", "y"})
-	if got := fields(t, err); len(got) != 2 || !strings.HasPrefix(got[1], `Actions: unknown action "y"`) {
+	if got := fields(t, err); len(got) != 2 || !strings.HasPrefix(got[1], `AllowActions: unknown action "y"`) {
 		t.Errorf("got %q", got)
 	}
 }
@@ -259,7 +259,7 @@ func FuzzPolicy(f *testing.F) {
 	const bucket = "qcs::cos:ap-beijing:uid/1250000000:examplebucket-1250000000/"
 	f.Fuzz(func(t *testing.T, prefix, action string) {
 		s := credcache.Scope{Bucket: "examplebucket-1250000000", Region: "ap-beijing",
-			Prefixes: []string{prefix}, Actions: []string{action}}
+			AllowPrefixes: []string{prefix}, AllowActions: []string{action}}
 		policy, err := s.Policy()
 		if err != nil {
 			if len(fields(t, err)) == 0 {
@@ -294,9 +294,9 @@ func FuzzPolicy(f *testing.F) {
 func TestPolicy_TooLongWithBothForms(t *testing.T) {
 	for n, plain := range map[int]bool{2: true, 45: false} {
 		s := scope("*", "upload,list")
-		s.Prefixes = nil
+		s.AllowPrefixes = nil
 		for i := range n {
-			s.Prefixes = append(s.Prefixes, fmt.Sprintf("team-%02d/目录/*", i+1))
+			s.AllowPrefixes = append(s.AllowPrefixes, fmt.Sprintf("team-%02d/目录/*", i+1))
 		}
 		policy, err := s.Policy()
 		if err != nil {

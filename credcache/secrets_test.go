@@ -91,7 +91,7 @@ func noSecretComesOutOf(t *testing.T, source credcache.Source) {
 }
 
 func TestOptionsAndSourcesPrintWithoutSecrets(t *testing.T) {
-	endpoint := credcache.EndpointOptions{URL: "https://example.com/?key=" + secret, Token: secret}
+	endpoint := credcache.HTTPOptions{URL: "https://example.com/?key=" + secret, Token: secret}
 	values := []any{
 		credcache.STSOptions{Pair: longLived}, credcache.RoleOptions{Pair: longLived}, endpoint, &endpoint,
 		credcache.NewStatic(temporary(1, time.Hour)), fileSource(t, writeKey(t, secret)), keyServerSource(t, "https://example.com/?key="+secret, nil),

@@ -35,7 +35,7 @@ func (p *Provider) tick() {
 		return
 	}
 	p.mu.Lock()
-	now, planned := p.cache.opts.Now(), !p.due.IsZero()
+	now, planned := p.cache.opts.now(), !p.due.IsZero()
 	due := planned && (!now.Before(p.due) || p.isRipe())
 	if planned && !due {
 		p.arm(now)

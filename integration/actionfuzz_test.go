@@ -72,7 +72,7 @@ func FuzzAction(f *testing.F) {
 		w.renew(t)
 		allowed := actionsOf(mask)
 		w.routes = []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: prefixed(allowed), Prefixes: []string{"*"},
+			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: prefixed(allowed), AllowPrefixes: []string{"*"},
 			Credentials: aKey(t, w.emu, "some", policyOf(t, prefixed(allowed))),
 		}}
 		arrived := w.hear(t, []byte(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",

@@ -166,8 +166,7 @@ func newSink(b *testing.B, size int64) string {
 func startBenchSidecar(b *testing.B, upstream string, env ...string) peer {
 	s := startSidecar(b, filepath.Join(bin, "cosproxy"), append(env,
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json",
-		"COSPROXY_BUCKET="+bucket, "COSPROXY_REGION="+region, "COSPROXY_PREFIXES=bench/*", "COSPROXY_ACTIONS=read,upload",
-		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+strings.TrimPrefix(upstream, "http://"),
+		"COSPROXY_BUCKET="+bucket, "COSPROXY_REGION="+region, "COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+strings.TrimPrefix(upstream, "http://"),
 		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=bench-id", "TENCENTCLOUD_SECRET_KEY=bench-key", "TENCENTCLOUD_TOKEN="+strings.Repeat("t", 600))...)
 	sample := regexp.MustCompile(`(?m)^go_memstats_mallocs_total (\S+)$`)
 	return peer{url: s.url, pid: s.cmd.Process.Pid, mallocs: func() float64 {

@@ -24,7 +24,7 @@ const cosHost = bucket + ".cos." + region + ".myqcloud.com"
 func startForClients(t *testing.T) (*cosemu.Server, *sidecar) {
 	t.Helper()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
-	return emu, startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ACTIONS=*")...)
+	return emu, startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_ACTIONS=*")...)
 }
 
 // proxied is a program's transport behind http_proxy.
@@ -217,7 +217,7 @@ func TestListBuckets(t *testing.T) {
 		"read":                     http.StatusForbidden,
 		"*":                        http.StatusForbidden, // on some keys only
 	} {
-		s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ACTIONS="+actions, "COSPROXY_PREFIXES=dir/*")...)
+		s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_ACTIONS="+actions, "COSPROXY_ALLOW_PREFIXES=dir/*")...)
 		c := &http.Client{Transport: proxied(t, s)}
 		for _, host := range []string{"service.cos.myqcloud.com", "cos." + region + ".myqcloud.com"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)

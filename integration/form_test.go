@@ -21,7 +21,7 @@ import (
 func TestCurlForm(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: 5 * time.Second})
-	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_PREFIXES=uploads/*", "COSPROXY_ACTIONS=upload")...)
+	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_PREFIXES=uploads/*", "COSPROXY_ALLOW_ACTIONS=upload")...)
 	body := make([]byte, 20<<20)
 	_, _ = io.ReadFull(&pattern{}, body)
 	file := filepath.Join(t.TempDir(), "a b.bin")
@@ -57,7 +57,7 @@ func TestCurlForm(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 	for _, key := range []string{"down/a", "uploads/../a", "uploads"} {
-		if got := curl("-F", "key="+key, "-F", "file=@"+file); !strings.Contains(got, "COSPROXY_PREFIXES") || !strings.HasSuffix(got, "403 ") {
+		if got := curl("-F", "key="+key, "-F", "file=@"+file); !strings.Contains(got, "COSPROXY_ALLOW_PREFIXES") || !strings.HasSuffix(got, "403 ") {
 			t.Errorf("%s: %s", key, got)
 		}
 	}

@@ -98,8 +98,8 @@ func sidecarEnv(emu *cosemu.Server) []string {
 		"COSPROXY_SPLAY=0s",
 		"COSPROXY_BUCKET=" + bucket,
 		"COSPROXY_REGION=" + region,
-		"COSPROXY_PREFIXES=*",
-		"COSPROXY_ACTIONS=read,write,upload,list,delete",
+		"COSPROXY_ALLOW_PREFIXES=*",
+		"COSPROXY_ALLOW_ACTIONS=read,write,upload,list,delete",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com",
 		"COSPROXY_CONNECT_TO=" + emu.COSAddr(),
 		"COSPROXY_STS_ENDPOINT=" + emu.STSURL(),
@@ -186,7 +186,10 @@ func (s *sidecar) watch(stderr io.Reader, listening chan<- struct{}) {
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		_, _ = s.log.Write(append(bytes.Clone(lines.Bytes()), '\n'))
-		var start struct{ Listen, Admin string }
+		var start struct {
+			Listen string `json:"cosproxy.listen"`
+			Admin  string `json:"cosproxy.admin_listen"`
+		}
 		if s.url == "" && json.Unmarshal(lines.Bytes(), &start) == nil && start.Listen != "" {
 			s.url, s.admin = "http://"+start.Listen, "http://"+start.Admin
 			close(listening)

@@ -36,7 +36,7 @@ func aKey(t testing.TB, emu *cosemu.Server, name, policy string) oneKey {
 // what the sidecar lets pass against its rules is refused by the emulator.
 func heldRoute(t testing.TB, emu *cosemu.Server, r proxy.Route, words ...string) proxy.Route {
 	t.Helper()
-	policy, err := credcache.Scope{Bucket: r.Bucket, Region: region, Prefixes: r.Prefixes, Actions: words}.Policy()
+	policy, err := credcache.Scope{Bucket: r.Bucket, Region: region, AllowPrefixes: r.AllowPrefixes, AllowActions: words}.Policy()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func heldRoute(t testing.TB, emu *cosemu.Server, r proxy.Route, words ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.Actions, err = credcache.ExpandActions(words); err != nil {
+	if r.AllowActions, err = credcache.ExpandActions(words); err != nil {
 		t.Fatal(err)
 	}
 	r.Region, r.Endpoint, r.Credentials = region, plainCOS, aKey(t, emu, r.Name, string(text))
@@ -145,7 +145,7 @@ func (w *world) renew(t testing.TB) {
 	everything := aKey(t, emu, "everything", "")
 	for _, name := range []string{bucket, otherBucket} {
 		w.routes = []proxy.Route{{
-			Bucket: name, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: everything,
+			Bucket: name, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: everything,
 		}}
 		wire := ""
 		for key, body := range laidOut {
@@ -155,9 +155,9 @@ func (w *world) renew(t testing.TB) {
 	}
 	w.changed = false
 	w.held = []proxy.Route{
-		heldRoute(t, emu, proxy.Route{Name: "in", Bucket: bucket, Prefixes: []string{"in/*"}}, "read", "write", "list", "delete"),
-		heldRoute(t, emu, proxy.Route{Name: "up", Bucket: bucket, Prefixes: []string{"up/*"}, PathPrefix: "/up/", KeyPrefix: "up/"}, "upload"),
-		heldRoute(t, emu, proxy.Route{Name: "domain", Bucket: otherBucket, Prefixes: []string{"up/*"}, Hosts: []string{"files.example"}}, "read", "upload"),
+		heldRoute(t, emu, proxy.Route{Name: "in", Bucket: bucket, AllowPrefixes: []string{"in/*"}}, "read", "write", "list", "delete"),
+		heldRoute(t, emu, proxy.Route{Name: "up", Bucket: bucket, AllowPrefixes: []string{"up/*"}, PathPrefix: "/up/", ObjectPrefix: "up/"}, "upload"),
+		heldRoute(t, emu, proxy.Route{Name: "domain", Bucket: otherBucket, AllowPrefixes: []string{"up/*"}, Hosts: []string{"files.example"}}, "read", "upload"),
 	}
 	w.wide = slices.Clone(w.held)
 	for i := range w.wide {

@@ -18,8 +18,10 @@ import (
 
 // logged is what these tests read of a line of the log.
 type logged struct {
-	Msg, Listen, Admin string
-	Lines              int
+	Msg    string
+	Listen string `json:"cosproxy.listen"`
+	Admin  string `json:"cosproxy.admin_listen"`
+	Lines  int    `json:"cosproxy.log_lines_dropped"`
 }
 
 // logReader reads the log of a sidecar when the test says so.

@@ -15,16 +15,16 @@ import (
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
-	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_PREFIXES=uploads/*", "COSPROXY_ACTIONS=upload")...)
+	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_PREFIXES=uploads/*", "COSPROXY_ALLOW_ACTIONS=upload")...)
 	if status, body := do(t, http.MethodPut, s.url+"/uploads/a", strings.NewReader("x")); status != http.StatusOK {
 		t.Fatalf("an allowed upload: %d %s", status, body)
 	}
 	allowed := emu.Stats().COSRequests
 	for _, c := range []struct{ method, target, setting string }{
-		{http.MethodPut, "/elsewhere/a", "COSPROXY_PREFIXES"},
-		{http.MethodGet, "/uploads/a", "COSPROXY_ACTIONS"},
-		{http.MethodDelete, "/uploads/a", "COSPROXY_ACTIONS"},
-		{http.MethodGet, "/", "COSPROXY_ACTIONS"},
+		{http.MethodPut, "/elsewhere/a", "COSPROXY_ALLOW_PREFIXES"},
+		{http.MethodGet, "/uploads/a", "COSPROXY_ALLOW_ACTIONS"},
+		{http.MethodDelete, "/uploads/a", "COSPROXY_ALLOW_ACTIONS"},
+		{http.MethodGet, "/", "COSPROXY_ALLOW_ACTIONS"},
 	} {
 		status, body := do(t, c.method, s.url+c.target, nil)
 		if status != http.StatusForbidden || !strings.Contains(string(body), c.setting) {

@@ -34,8 +34,8 @@ func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, acti
 	}
 	p, err := proxy.New(proxy.Options{
 		Routes: []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: actions, Prefixes: routePrefixes,
-			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, Prefixes: prefixes, Actions: words}),
+			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: actions, AllowPrefixes: routePrefixes,
+			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, AllowPrefixes: prefixes, AllowActions: words}),
 		}},
 		Upstream: proxy.Upstream{ConnectTo: emu.COSAddr()},
 	})
@@ -173,7 +173,7 @@ func TestPresets_PublishNothing(t *testing.T) {
 				}
 				for _, set := range sets {
 					status, body := w.send(t, sidecar, set)
-					if status != http.StatusForbidden || allowed && !strings.Contains(body, "Actions") {
+					if status != http.StatusForbidden || allowed && !strings.Contains(body, "AllowActions") {
 						t.Errorf("%s by the sidecar, with %q: %d %s, want 403 that names the setting", w.name, set, status, body)
 					}
 				}

@@ -55,11 +55,11 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 		env = append(env, "TKE_REGION="+region, "TKE_PROVIDER_ID="+role.ProviderID, "TKE_ROLE_ARN="+role.ARN,
 			"TKE_WEB_IDENTITY_TOKEN_FILE="+write("identity", identity))
 	case "cvm":
-		env = append(env, "COSPROXY_CVM_METADATA="+emu.MetadataURL())
-	case "endpoint":
-		env = append(env, "COSPROXY_KEY_ENDPOINT="+emu.KeyServerURL())
+		env = append(env, "COSPROXY_CVM_METADATA_ENDPOINT="+emu.MetadataURL())
+	case "http":
+		env = append(env, "COSPROXY_CREDENTIALS_URL="+emu.KeyServerURL())
 	case "file":
-		env = append(env, "COSPROXY_KEY_FILE="+write("key.json",
+		env = append(env, "COSPROXY_CREDENTIALS_FILE="+write("key.json",
 			fmt.Sprintf(`{"secretId":%q,"secretKey":%q,"token":%q}`, key.SecretID, key.SecretKey, key.Token)))
 	case "static":
 		env = append(env, "TENCENTCLOUD_SECRET_ID="+key.SecretID, "TENCENTCLOUD_SECRET_KEY="+key.SecretKey, "TENCENTCLOUD_TOKEN="+key.Token)
@@ -69,7 +69,7 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 	return emu, s
 }
 
-var fetchesMetric = regexp.MustCompile(`(?m)^cosproxy_key_fetches_total\{.*\} (\d+)$`)
+var fetchesMetric = regexp.MustCompile(`(?m)^cosproxy_credentials_fetches_total\{.*\} (\d+)$`)
 
 // fetches is how often the sidecar has asked its source.
 func (s *sidecar) fetches(t *testing.T) int {
@@ -215,7 +215,7 @@ func TestRejections_AtRandom(t *testing.T) {
 // makes up for both within each request.
 func TestRejections_TwoRevocationsASecondApart(t *testing.T) {
 	t.Parallel()
-	for _, source := range []string{"sts", "role", "oidc", "endpoint"} {
+	for _, source := range []string{"sts", "role", "oidc", "http"} {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()
 			emu, s := startFrom(t, source)

@@ -54,7 +54,7 @@ func FuzzRewrite(f *testing.F) {
 		w.renew(t)
 		key := aKey(t, w.emu, "everything", "")
 		w.routes = []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: key,
+			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: key,
 		}}
 		target := []string{"/in/old", "http://" + bucketHost + "/in/old", "/in/old?acl", "/"}[form%4]
 		body := "Content-Length: 5\r\n\r\nhello"

@@ -13,12 +13,12 @@ import (
 func TestRoutesHoldTheirOwnKeys(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
-	env := []string{"COSPROXY_BUCKET=", "COSPROXY_PREFIXES=", "COSPROXY_ACTIONS="}
+	env := []string{"COSPROXY_BUCKET=", "COSPROXY_ALLOW_PREFIXES=", "COSPROXY_ALLOW_ACTIONS="}
 	for i, route := range []struct{ path, actions string }{
 		{"/ro/", "read"}, {"/up/", "upload"}, {"/ro-too/", "read"},
 	} {
 		prefix := "COSPROXY_ROUTES_" + string(rune('0'+i)) + "_"
-		env = append(env, prefix+"BUCKET="+bucket, prefix+"PREFIXES=dir/*", prefix+"PATH_PREFIX="+route.path, prefix+"ACTIONS="+route.actions)
+		env = append(env, prefix+"BUCKET="+bucket, prefix+"ALLOW_PREFIXES=dir/*", prefix+"PATH_PREFIX="+route.path, prefix+"ALLOW_ACTIONS="+route.actions)
 	}
 	s := startSidecar(t, program(), append(sidecarEnv(emu), env...)...)
 
@@ -30,9 +30,9 @@ func TestRoutesHoldTheirOwnKeys(t *testing.T) {
 		{http.MethodPut, "/up/dir/a", http.StatusOK, ""},
 		{http.MethodGet, "/ro/dir/a", http.StatusOK, "hello"},
 		{http.MethodGet, "/ro-too/dir/a", http.StatusOK, "hello"},
-		{http.MethodPut, "/ro/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_0_ACTIONS"},
-		{http.MethodGet, "/up/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_1_ACTIONS"},
-		{http.MethodGet, "/ro/other", http.StatusForbidden, "COSPROXY_ROUTES_0_PREFIXES"},
+		{http.MethodPut, "/ro/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_0_ALLOW_ACTIONS"},
+		{http.MethodGet, "/up/dir/a", http.StatusForbidden, "COSPROXY_ROUTES_1_ALLOW_ACTIONS"},
+		{http.MethodGet, "/ro/other", http.StatusForbidden, "COSPROXY_ROUTES_0_ALLOW_PREFIXES"},
 		{http.MethodGet, "/nowhere/dir/a", http.StatusNotFound, "NoSuchRoute"},
 	} {
 		status, body := do(t, c.method, s.url+c.target, strings.NewReader("hello"))

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-var sources = []string{"sts", "role", "oidc", "cvm", "endpoint", "file", "static"}
+var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
 
 // TestSources runs the sidecar on each way to get a key, for longer than a key
 // lives. The static one has only the one that it was given.
@@ -35,7 +35,7 @@ func TestSources(t *testing.T) {
 					t.Fatalf("GET: %d %s", status, body)
 				}
 			}
-			if !strings.Contains(s.log.String(), `"source":"`+source+`"`) {
+			if !strings.Contains(s.log.String(), `"cosproxy.source":"`+source+`"`) {
 				t.Errorf("the log does not name the source %s", source)
 			}
 		})

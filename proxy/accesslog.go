@@ -22,7 +22,9 @@ type reporter struct {
 	settingName func(Setting) string
 }
 
-// report writes the access line and the metrics of one request.
+// report writes the access line and the metrics of one request. Fields are named as in
+// the semantic conventions of OpenTelemetry where these have a name; the others begin
+// with cos (what COS knows by that name) or cosproxy.
 func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 	elapsed := time.Since(res.start)
 	if res.status == 0 {
@@ -41,22 +43,36 @@ func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 	if res.route == "" { // it got no further
 		res.key = req.key()
 	}
-	attrs := make([]slog.Attr, 0, 10)
+	attrs := make([]slog.Attr, 0, 11)
 	attrs = append(attrs,
-		slog.String("method", string(x.Request.Method)),
-		slog.String("route", res.route),
-		slog.String("key", coserr.Truncate(res.key)),
-		slog.String("action", res.action),
-		slog.Int("status", res.status),
-		slog.Int64("bytes_in", x.Body.Count()),
-		slog.Int64("bytes_out", res.bytesOut),
-		slog.Float64("duration_ms", float64(elapsed.Microseconds())/1000),
-		slog.String("request_id", res.requestID),
+		slog.String("http.request.method", string(x.Request.Method)),
+		slog.String("cosproxy.route", res.route),
+		slog.String("cos.object_key", coserr.Truncate(res.key)),
+		slog.String("cos.action", res.action),
+		slog.Int("http.response.status_code", res.status),
+		slog.Int64("http.request.body.size", x.Body.Count()),
+		slog.Int64("http.response.body.size", res.bytesOut),
+		slog.Float64("http.server.request.duration", elapsed.Round(time.Microsecond).Seconds()),
+		slog.String("cos.request_id", res.requestID),
 	)
 	if res.err != nil {
-		attrs = append(attrs, slog.String("error", describe(res.err, r.settingName)))
+		attrs = append(attrs, slog.String("error.type", errorType(res.err)), slog.String("error.message", describe(res.err, r.settingName)))
 	}
 	r.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// errorType is the error code of a proxy error, or a word for the kind of err.
+func errorType(err error) string {
+	var own *coserr.Error
+	switch {
+	case errors.As(err, &own):
+		return own.Code
+	case isClientFault(err):
+		return "client_gone"
+	case isTimeout(err):
+		return "timeout"
+	}
+	return "_OTHER" // as the semantic conventions call a type without a name
 }
 
 // describe is the text of an error, with the names that the operator knows.

@@ -18,51 +18,51 @@ func TestAuthorization(t *testing.T) {
 		setting           string // that the refusal names; empty if it passes
 	}{
 		{"exact action", readOnly, everything, "GET /k", ""},
-		{"another action", readOnly, everything, "PUT /k", "default/Actions"},
-		{"sub-resource is another action", readOnly, everything, "GET /k?acl", "default/Actions"},
-		{"listing is another action", readOnly, everything, "GET /", "default/Actions"},
+		{"another action", readOnly, everything, "PUT /k", "default/AllowActions"},
+		{"sub-resource is another action", readOnly, everything, "GET /k?acl", "default/AllowActions"},
+		{"listing is another action", readOnly, everything, "GET /", "default/AllowActions"},
 		{"action by wildcard", []string{"name/cos:Get*"}, everything, "GET /k?acl", ""},
-		{"wildcard ends", []string{"name/cos:Get*"}, everything, "DELETE /k", "default/Actions"},
+		{"wildcard ends", []string{"name/cos:Get*"}, everything, "DELETE /k", "default/AllowActions"},
 		{"every COS action", []string{"name/cos:*"}, everything, "DELETE /k", ""},
-		{"action is case-sensitive", []string{"name/cos:getobject"}, everything, "GET /k", "default/Actions"},
-		{"longer name", []string{"name/cos:GetObject"}, everything, "GET /k?tagging", "default/Actions"},
-		{"no actions", nil, everything, "GET /k", "default/Actions"},
+		{"action is case-sensitive", []string{"name/cos:getobject"}, everything, "GET /k", "default/AllowActions"},
+		{"longer name", []string{"name/cos:GetObject"}, everything, "GET /k?tagging", "default/AllowActions"},
+		{"no actions", nil, everything, "GET /k", "default/AllowActions"},
 		{"unknown operation, all allowed", everything, everything, "POST /k", ""},
 		{"unknown operation, all of COS allowed", []string{"name/cos:*"}, everything, "HEAD /k?acl", ""},
-		{"unknown operation, some allowed", []string{"name/cos:Get*"}, everything, "GET /k?live", "default/Actions"},
+		{"unknown operation, some allowed", []string{"name/cos:Get*"}, everything, "GET /k?live", "default/AllowActions"},
 
 		{"key inside", everything, dir, "GET /dir/k", ""},
 		{"prefix itself", everything, dir, "PUT /dir/", ""},
 		{"exact key", everything, dir, "GET /a.txt", ""},
-		{"longer than the exact key", everything, dir, "GET /a.txt2", "default/Prefixes"},
-		{"below the exact key", everything, dir, "GET /a.txt/b", "default/Prefixes"},
-		{"key beside", everything, dir, "GET /dirk", "default/Prefixes"},
-		{"key outside", everything, dir, "DELETE /other", "default/Prefixes"},
+		{"longer than the exact key", everything, dir, "GET /a.txt2", "default/AllowPrefixes"},
+		{"below the exact key", everything, dir, "GET /a.txt/b", "default/AllowPrefixes"},
+		{"key beside", everything, dir, "GET /dirk", "default/AllowPrefixes"},
+		{"key outside", everything, dir, "DELETE /other", "default/AllowPrefixes"},
 		{"inside by encoding", everything, dir, "GET /dir%2Fk", ""},
 		{"dots that stay inside", everything, dir, "GET /dir/sub/../k", ""},
-		{"dots that lead out", everything, dir, "GET /dir/../k", "default/Prefixes"},
-		{"escaped dots that lead out", everything, dir, "GET /dir%2F%2e%2e%2Fk", "default/Prefixes"},
+		{"dots that lead out", everything, dir, "GET /dir/../k", "default/AllowPrefixes"},
+		{"escaped dots that lead out", everything, dir, "GET /dir%2F%2e%2e%2Fk", "default/AllowPrefixes"},
 		{"dots in a name", everything, dir, "GET /dir/..k", ""},
-		{"other case", everything, dir, "GET /DIR/k", "default/Prefixes"},
-		{"leading slash is a byte of the key", everything, dir, "GET //dir/k", "default/Prefixes"},
-		{"no prefixes", everything, nil, "GET /k", "default/Prefixes"},
+		{"other case", everything, dir, "GET /DIR/k", "default/AllowPrefixes"},
+		{"leading slash is a byte of the key", everything, dir, "GET //dir/k", "default/AllowPrefixes"},
+		{"no prefixes", everything, nil, "GET /k", "default/AllowPrefixes"},
 
 		{"listing inside", everything, dir, "GET /?prefix=dir/sub", ""},
 		{"listing the prefix", everything, dir, "GET /?delimiter=/&prefix=dir%2F", ""},
-		{"listing all", everything, dir, "GET /", "default/Prefixes"},
-		{"listing more than the prefix", everything, dir, "GET /?prefix=di", "default/Prefixes"},
-		{"listing an exact key shows its neighbours", everything, dir, "GET /?prefix=a.txt", "default/Prefixes"},
-		{"listing with two prefixes", everything, dir, "GET /?prefix=dir/&prefix=", "default/Prefixes"},
-		{"listing with two prefixes, reversed", everything, dir, "GET /?prefix=&prefix=dir/", "default/Prefixes"},
+		{"listing all", everything, dir, "GET /", "default/AllowPrefixes"},
+		{"listing more than the prefix", everything, dir, "GET /?prefix=di", "default/AllowPrefixes"},
+		{"listing an exact key shows its neighbours", everything, dir, "GET /?prefix=a.txt", "default/AllowPrefixes"},
+		{"listing with two prefixes", everything, dir, "GET /?prefix=dir/&prefix=", "default/AllowPrefixes"},
+		{"listing with two prefixes, reversed", everything, dir, "GET /?prefix=&prefix=dir/", "default/AllowPrefixes"},
 		{"listing all, allowed", everything, everything, "GET /", ""},
-		{"listing versions", everything, dir, "GET /?versions&prefix=other/", "default/Prefixes"},
-		{"listing uploads", everything, dir, "GET /?uploads", "default/Prefixes"},
+		{"listing versions", everything, dir, "GET /?versions&prefix=other/", "default/AllowPrefixes"},
+		{"listing uploads", everything, dir, "GET /?uploads", "default/AllowPrefixes"},
 		{"listing uploads inside", everything, dir, "GET /?uploads&prefix=dir/", ""},
 		{"bucket configuration has no prefix", everything, dir, "GET /?cors", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions, o.Routes[0].Prefixes = tt.actions, tt.prefixes }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions, o.Routes[0].AllowPrefixes = tt.actions, tt.prefixes }})
 			rep := r.exchange(t, tt.request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
 			if tt.setting == "" {
 				if rep.status != http.StatusOK {
@@ -119,7 +119,7 @@ func TestCopySource(t *testing.T) {
 		for _, target := range []string{"/dir/to", "/dir/to?partNumber=1&uploadId=u"} {
 			t.Run(tt.name+" "+target, func(t *testing.T) {
 				r := start(t, setup{options: func(o *proxy.Options) {
-					o.Routes[0].Actions, o.Routes[0].Prefixes = tt.actions, []string{"dir/*"}
+					o.Routes[0].AllowActions, o.Routes[0].AllowPrefixes = tt.actions, []string{"dir/*"}
 				}})
 				rep := r.exchange(t, "PUT "+target+" HTTP/1.1\r\n"+tt.headers+"\r\nContent-Length: 0\r\n\r\n")
 				if tt.status != http.StatusOK {

@@ -70,12 +70,12 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 	rt := c.route
 	switch {
 	case c.op.Key != "" && !rt.coversKey(c.op.Key):
-		return rt.denied(c.op.Action, c.op.Key, "Prefixes")
+		return rt.denied(c.op.Action, c.op.Key, "AllowPrefixes")
 	case c.op.Needs(cosreq.IsListing) && !rt.coversListing(c.query):
 		return coserr.New(http.StatusForbidden, "AccessDenied",
 			"%s under prefix %q in bucket %s is not allowed on route %s, which allows %s. Ask with a prefix inside these.",
-			c.op.Action, c.query.Get("prefix"), rt.Bucket, rt.Name, strings.Join(rt.Prefixes, ", ")).
-			Try("They are set in", rt.setting("Prefixes"))
+			c.op.Action, c.query.Get("prefix"), rt.Bucket, rt.Name, strings.Join(rt.AllowPrefixes, ", ")).
+			Try("They are set in", rt.setting("AllowPrefixes"))
 	}
 	if err := rt.authorizeNeeds(c.op); err != nil {
 		return err
@@ -90,7 +90,7 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 	}
 	for _, key := range keys.deleted {
 		if !rt.coversKey(key) {
-			return rt.denied(cosreq.DeleteObject, key, "Prefixes")
+			return rt.denied(cosreq.DeleteObject, key, "AllowPrefixes")
 		}
 	}
 	return nil
@@ -102,10 +102,10 @@ func (c *candidate) checkAction(req *request) error {
 	case c.op.Action == "" && !rt.allowsEverything():
 		return coserr.New(http.StatusForbidden, "AccessDenied",
 			"cosproxy knows no COS operation for %s with this query on %q.", req.method, c.op.Key).
-			Try("On route "+rt.Name+" it passes only with * in", rt.setting("Actions"))
+			Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
 	case c.op.Action == cosreq.GetService: // router.go has found a route that allows it
 	case c.op.Action != "" && !rt.coversAction(c.op.Action):
-		return rt.denied(c.op.Action, c.op.Key, "Actions")
+		return rt.denied(c.op.Action, c.op.Key, "AllowActions")
 	}
 	return nil
 }
@@ -121,18 +121,18 @@ func (rt *route) authorizeNeeds(op cosreq.Operation) error {
 		case n.Action == "":
 			return coserr.New(http.StatusForbidden, "AccessDenied",
 				"COS documents no action for %q here. Leave it out.", coserr.Truncate(n.By)).
-				Try("On route "+rt.Name+" it passes only with * in", rt.setting("Actions"))
+				Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
 		case !rt.coversAction(n.Action):
 			return coserr.New(http.StatusForbidden, "AccessDenied",
 				"%s on %q in bucket %s needs %s, which is not allowed on route %s of this sidecar. Leave it out;",
 				n.By, coserr.Truncate(op.Key), rt.Bucket, n.Action, rt.Name).
-				Try("or, if it should be allowed, extend", rt.setting("Actions"))
+				Try("or, if it should be allowed, extend", rt.setting("AllowActions"))
 		}
 	}
 	if len(op.Unknown) > 0 {
 		return coserr.New(http.StatusForbidden, "AccessDenied",
 			"COS documents no parameter %q for this request. Leave it out.", coserr.Truncate(op.Unknown[0])).
-			Try("On route "+rt.Name+" it passes only with * in", rt.setting("Actions"))
+			Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
 	}
 	return nil
 }
@@ -155,9 +155,9 @@ func (rt *route) authorizeCopy(s *copySource) error {
 	case s.key == "":
 		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source names a bucket and no key in it.")
 	case !rt.coversAction(cosreq.GetObject):
-		return rt.denied(cosreq.GetObject, s.key, "Actions")
+		return rt.denied(cosreq.GetObject, s.key, "AllowActions")
 	case !rt.coversKey(s.key):
-		return rt.denied(cosreq.GetObject, s.key, "Prefixes")
+		return rt.denied(cosreq.GetObject, s.key, "AllowPrefixes")
 	}
 	return nil
 }

@@ -20,9 +20,9 @@ func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
 	first, second := newUpstream(t, listen(t), firstKeys, nil), newUpstream(t, listen(t), secondKeys, nil)
 	r := start(t, setup{options: func(o *proxy.Options) {
 		a := o.Routes[0]
-		a.Name, a.Endpoint, a.Prefixes, a.Credentials = "a", "http://"+first.listener.Addr().String(), []string{"a/*"}, firstKeys
+		a.Name, a.Endpoint, a.AllowPrefixes, a.Credentials = "a", "http://"+first.listener.Addr().String(), []string{"a/*"}, firstKeys
 		b := o.Routes[0]
-		b.Name, b.Endpoint, b.Prefixes, b.Credentials, b.PathPrefix = "b", "http://"+second.listener.Addr().String(), []string{"b/*"}, secondKeys, "/b/"
+		b.Name, b.Endpoint, b.AllowPrefixes, b.Credentials, b.PathPrefix = "b", "http://"+second.listener.Addr().String(), []string{"b/*"}, secondKeys, "/b/"
 		o.Routes, o.Upstream = []proxy.Route{a, b}, proxy.Upstream{}
 	}})
 	list := "<Delete><Object><Key>b/1</Key></Object><Object><Key>b/2</Key></Object></Delete>"
@@ -55,8 +55,8 @@ func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
 func TestAuthorize_SecondRouteChecksTheKeys(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		a, b := o.Routes[0], o.Routes[0]
-		a.Name, a.Actions = "a", []string{"name/cos:DeleteObject"}
-		b.Name, b.PathPrefix, b.Prefixes = "b", "/b/", []string{"b/*"}
+		a.Name, a.AllowActions = "a", []string{"name/cos:DeleteObject"}
+		b.Name, b.PathPrefix, b.AllowPrefixes = "b", "/b/", []string{"b/*"}
 		o.Routes = []proxy.Route{a, b}
 	}})
 	list := "<Delete><Object><Key>secret</Key></Object></Delete>"

@@ -17,7 +17,7 @@ const token = "token-of-clients-NEVER-SHOWN"
 func withToken(t *testing.T, give guard.Token) *rig {
 	t.Helper()
 	return start(t, setup{options: func(o *proxy.Options) {
-		o.Token, o.AllowedOrigins = give, []string{"https://app.example"}
+		o.ClientToken, o.AllowedOrigins = give, []string{"https://app.example"}
 	}})
 }
 
@@ -70,7 +70,7 @@ func TestToken(t *testing.T) {
 				rep := r.exchange(t, tt.method+" "+target+" HTTP/1.1\r\n"+tt.headers+"\r\n")
 				if !tt.passes {
 					doc := r.refused(t, rep, challenge.status, "AccessDenied")
-					if !strings.Contains(doc.Message, "Token") || rep.header.Get(challenge.name) != challenge.value {
+					if !strings.Contains(doc.Message, "ClientToken") || rep.header.Get(challenge.name) != challenge.value {
 						t.Errorf("it does not say what to send:\n%s%s", rep.head, rep.body)
 					}
 				} else if rep.status != http.StatusOK {
@@ -100,7 +100,7 @@ func TestTokenUnreadable(t *testing.T) {
 			t.Run(name+", "+headers, func(t *testing.T) {
 				r := withToken(t, give)
 				doc := r.refused(t, r.exchange(t, "GET /key HTTP/1.1\r\n"+headers+"\r\n"), http.StatusServiceUnavailable, "ServiceUnavailable")
-				if !strings.Contains(doc.Message, "Token") || strings.Contains(doc.Message, "disk gone") {
+				if !strings.Contains(doc.Message, "ClientToken") || strings.Contains(doc.Message, "disk gone") {
 					t.Errorf("message: %s", doc.Message)
 				}
 				if log := r.drained(t); !strings.Contains(log, "level=ERROR") {

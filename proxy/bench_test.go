@@ -34,7 +34,7 @@ func startSmall(tb testing.TB) (ask func()) {
 	p, err := proxy.New(proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS,
-			Actions: []string{"name/cos:GetObject"}, Prefixes: []string{"dir/*"}, Credentials: newKeys(1),
+			AllowActions: []string{"name/cos:GetObject"}, AllowPrefixes: []string{"dir/*"}, Credentials: newKeys(1),
 		}},
 		Upstream: proxy.Upstream{ConnectTo: ln.Addr().String()},
 		Logger:   slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})),

@@ -114,7 +114,7 @@ func (b *body) readDeletes(req *request, p bodyPlan) error {
 		if b.deletes, err = deletedKeys(b.buffered); err != nil {
 			return coserr.New(http.StatusBadRequest, "MalformedXML",
 				"The body is not a list of keys to delete of at most %d MiB.", deleteListLimit>>20).
-				Try("Its keys have to be checked against", p.route.setting("Prefixes"))
+				Try("Its keys have to be checked against", p.route.setting("AllowPrefixes"))
 		}
 	}
 	if len(req.head.Get("Content-MD5")) > 0 {

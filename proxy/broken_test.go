@@ -41,7 +41,7 @@ func TestBrokenUploadNeverCompletes(t *testing.T) {
 						t.Errorf("got\n%s%s", rep.head, rep.body)
 					}
 				}
-				if log := r.drained(t); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+				if log := r.drained(t); !strings.Contains(log, "http.response.status_code=400") || strings.Contains(log, "level=ERROR") {
 					t.Errorf("log: %s", log)
 				}
 				r.upstream.only(t)
@@ -62,7 +62,7 @@ func TestBrokenSmallUploadStaysHere(t *testing.T) {
 		c.send(request)
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		r.refused(t, c.reply("PUT"), http.StatusBadRequest, "IncompleteBody")
-		if log := r.drained(t); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+		if log := r.drained(t); !strings.Contains(log, "http.response.status_code=400") || strings.Contains(log, "level=ERROR") {
 			t.Errorf("log: %s", log)
 		}
 	}

@@ -54,8 +54,8 @@ func (s *copySource) throughRoute(rt *route) {
 	}
 	from := len(rt.PathPrefix) - 1
 	s.from = []*route{rt}
-	s.key = rt.KeyPrefix + s.key[from:]
-	s.rawPath = cosreq.EscapePath(rt.KeyPrefix) + s.rawPath[from:]
+	s.key = rt.ObjectPrefix + s.key[from:]
+	s.rawPath = cosreq.EscapePath(rt.ObjectPrefix) + s.rawPath[from:]
 }
 
 // field is the value that COS gets: the source under the name that the document

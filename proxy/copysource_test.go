@@ -52,7 +52,7 @@ func copying(t *testing.T) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		o.AllowedHosts = []string{"allowed.example"}
 		first := o.Routes[0]
-		first.Name, first.PathPrefix, first.KeyPrefix, first.Prefixes = "first", "/p/", "dir/", []string{"dir/*"}
+		first.Name, first.PathPrefix, first.ObjectPrefix, first.AllowPrefixes = "first", "/p/", "dir/", []string{"dir/*"}
 		named := first
 		named.Name, named.Hosts = "named", []string{"photos.example"}
 		other := first

@@ -70,7 +70,7 @@ func TestAbsoluteFormWithoutPath(t *testing.T) {
 func TestNamesOfARoute(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Hosts = []string{"Photos.example", "other-1250000000.cos." + region + ".myqcloud.com"}
-		o.Routes[0].PathPrefix, o.Routes[0].KeyPrefix = "/p/", "2026/"
+		o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "/p/", "2026/"
 	}})
 	for i, line := range []string{
 		"GET /p/a HTTP/1.1\r\nHost: photos.EXAMPLE.:80",

@@ -92,7 +92,7 @@ func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit tim
 		t.Errorf("answered after %s, want %s at most", waited, limit)
 	}
 	c.Close()
-	if log := r.drained(t); strings.Count(log, "msg=request") != 1 || !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "status=502") {
+	if log := r.drained(t); strings.Count(log, "msg=request") != 1 || !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "http.response.status_code=502") {
 		t.Errorf("log: %s", log)
 	}
 }
@@ -146,7 +146,7 @@ func TestDownloadThatIsCutOff(t *testing.T) {
 // A refusal in the middle of a body does not keep the server from going.
 func TestPausedClientDoesNotHoldTheServer(t *testing.T) {
 	for _, up := range uploads {
-		s := setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }}
+		s := setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }}
 		bubble(t, up.name, func(t *testing.T) {
 			r := startInBubble(t, s)
 			c := r.dial(t)

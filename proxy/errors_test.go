@@ -88,7 +88,7 @@ func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 	c.send(noBody)
 	<-asked
 	c.Close()
-	if log := r.drained(t); !strings.Contains(log, "status=499") || strings.Contains(log, "level=ERROR") {
+	if log := r.drained(t); !strings.Contains(log, "http.response.status_code=499") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("log: %s", log)
 	}
 	if !strings.Contains(r.metrics(t), `code="499",route="default"} 1`) {
@@ -179,7 +179,7 @@ func TestSlowUploadIsNoTimeout(t *testing.T) {
 
 // The document is well-formed whatever is asked for.
 func TestErrorDocument(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for target, resource := range map[string]string{
 		"/plain":                 "localhost/plain",
 		"/%3CError%3E%26%22":     "localhost/%3CError%3E%26%22",

@@ -110,7 +110,7 @@ func TestExpect_RefusedIsRepeatedWithout(t *testing.T) {
 				if len(seen) != 3 || len(seen[1].body) != len(seen[2].body) {
 					t.Errorf("%d requests reached the upstream, want 3", len(seen))
 				}
-				checkExpects(t, r, `"early verdict"} 1`)
+				checkExpects(t, r, `"early_verdict"} 1`)
 			})
 		}
 	}
@@ -149,7 +149,7 @@ func TestExpect_Counted(t *testing.T) {
 		r.exchange(t, request)
 	}
 	r.exchange(t, knownLength) // goes without
-	checkExpects(t, r, `"continue"} 2`, `"early verdict"} 1`)
+	checkExpects(t, r, `"continue"} 2`, `"early_verdict"} 1`)
 }
 
 // COS breaks off in the middle of its verdict: no byte of the body is gone, so the

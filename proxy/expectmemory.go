@@ -9,7 +9,7 @@ import (
 const (
 	expectContinue = "continue"
 	expectTimeout  = "timeout" // nothing for continueTimeout
-	expectVerdict  = "early verdict"
+	expectVerdict  = "early_verdict"
 )
 
 const (

@@ -125,7 +125,7 @@ func TestFormKey(t *testing.T) {
 	for _, tt := range tests {
 		for _, name := range []string{"key", "Key"} {
 			t.Run(tt.name+", "+name, func(t *testing.T) {
-				r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].KeyPrefix = tt.prefix }})
+				r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].ObjectPrefix = tt.prefix }})
 				rep := r.exchange(t, post("/", "", field(name, tt.key)+file(tt.filename, "x"+closing)))
 				if rep.status != http.StatusOK {
 					t.Fatalf("got\n%s%s", rep.head, rep.body)
@@ -134,7 +134,7 @@ func TestFormKey(t *testing.T) {
 				if f.values["key"] != tt.want || f.filename != tt.filename {
 					t.Errorf("key %q, want %q; filename %q", f.values["key"], tt.want, f.filename)
 				}
-				if log := r.drained(t); !strings.Contains(log, "action=name/cos:PostObject status=200") {
+				if log := r.drained(t); !strings.Contains(log, "cos.action=name/cos:PostObject http.response.status_code=200") {
 					t.Errorf("log %s", log)
 				}
 			})
@@ -152,15 +152,15 @@ func TestFormOutsideTheRoute(t *testing.T) {
 		key, filename  string
 		code, mentions string
 	}{
-		{"no PostObject", []string{"name/cos:PutObject"}, "", "up/a", "f", "AccessDenied", "default/Actions"},
-		{"another prefix", upload, "", "down/a", "f", "AccessDenied", "default/Prefixes"},
-		{"the prefix without its slash", upload, "", "up", "f", "AccessDenied", "default/Prefixes"},
-		{"behind a slash", upload, "", "/up/a", "f", "AccessDenied", "default/Prefixes"},
-		{"out with dots", upload, "", "up/../a", "f", "AccessDenied", "default/Prefixes"},
-		{"out with dots behind the key prefix", upload, "up/", "../a", "f", "AccessDenied", "default/Prefixes"},
-		{"key prefix elsewhere", upload, "other/", "up/a", "f", "AccessDenied", "default/Prefixes"},
-		{"by filename", upload, "", "${filename}", "a", "AccessDenied", "default/Prefixes"},
-		{"filename of dots", upload, "", "up/x/${filename}", "..", "AccessDenied", "default/Prefixes"},
+		{"no PostObject", []string{"name/cos:PutObject"}, "", "up/a", "f", "AccessDenied", "default/AllowActions"},
+		{"another prefix", upload, "", "down/a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"the prefix without its slash", upload, "", "up", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"behind a slash", upload, "", "/up/a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"out with dots", upload, "", "up/../a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"out with dots behind the key prefix", upload, "up/", "../a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"key prefix elsewhere", upload, "other/", "up/a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"by filename", upload, "", "${filename}", "a", "AccessDenied", "default/AllowPrefixes"},
+		{"filename of dots", upload, "", "up/x/${filename}", "..", "AccessDenied", "default/AllowPrefixes"},
 		{"the bucket", []string{"*"}, "", "..", "f", "InvalidURI", ""},
 		{"the bucket by filename", []string{"*"}, "", "${filename}", "..", "InvalidURI", ""},
 		{"filename that is a variable", upload, "", "up/${filename}", "${filename}", "InvalidArgument", "${"},
@@ -174,7 +174,7 @@ func TestFormOutsideTheRoute(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
-				o.Routes[0].Actions, o.Routes[0].Prefixes, o.Routes[0].KeyPrefix = tt.actions, []string{"up/*"}, tt.prefix
+				o.Routes[0].AllowActions, o.Routes[0].AllowPrefixes, o.Routes[0].ObjectPrefix = tt.actions, []string{"up/*"}, tt.prefix
 			}})
 			status := http.StatusBadRequest
 			if tt.code == "AccessDenied" {
@@ -192,8 +192,8 @@ func TestFormOutsideTheRoute(t *testing.T) {
 func TestFormRoutes(t *testing.T) {
 	options := func(o *proxy.Options) {
 		first, second := o.Routes[0], o.Routes[0]
-		first.Name, first.PathPrefix, first.Prefixes, first.Actions = "first", "/one/", []string{"one/*"}, []string{"name/cos:PostObject"}
-		second.Name, second.PathPrefix, second.Prefixes, second.KeyPrefix = "second", "/two/", []string{"two/*"}, "two/"
+		first.Name, first.PathPrefix, first.AllowPrefixes, first.AllowActions = "first", "/one/", []string{"one/*"}, []string{"name/cos:PostObject"}
+		second.Name, second.PathPrefix, second.AllowPrefixes, second.ObjectPrefix = "second", "/two/", []string{"two/*"}, "two/"
 		o.Routes = []proxy.Route{first, second}
 	}
 	tests := []struct{ name, target, host, key, want, route string }{
@@ -490,7 +490,7 @@ func TestFormBreaksOff(t *testing.T) {
 			c := r.dial(t)
 			c.send(whole[:at])
 			c.Close()
-			if log := r.drained(t); strings.Contains(log, "status=200") {
+			if log := r.drained(t); strings.Contains(log, "http.response.status_code=200") {
 				t.Errorf("log %s", log)
 			}
 		})

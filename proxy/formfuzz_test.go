@@ -31,7 +31,7 @@ func FuzzForm(f *testing.F) {
 	f.Add([]byte(strings.ReplaceAll(whole, boundary, "b'=")), `multipart/form-data; boundary="b'="`)
 	keys := newKeys(1)
 	m := startMemoryCOS(f, []proxy.Route{{
-		Bucket: bucket, Region: region, Endpoint: plainCOS, Actions: []string{"*"}, Prefixes: []string{"up/*"}, Credentials: keys,
+		Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"up/*"}, Credentials: keys,
 	}})
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
 		if contentType == "" {

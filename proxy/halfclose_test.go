@@ -130,7 +130,7 @@ func TestExpectation_Unknown(t *testing.T) {
 		if !strings.Contains(doc.Message, "100-continue") {
 			t.Errorf("the message is %q", doc.Message)
 		}
-		if log := r.drained(t); strings.Count(log, "status=417") != 1 {
+		if log := r.drained(t); strings.Count(log, "http.response.status_code=417") != 1 {
 			t.Errorf("log: %s", log)
 		}
 		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_total{action="unknown",code="417",route=""} 1`) {

@@ -412,7 +412,7 @@ func start(t testing.TB, s setup) *rig {
 	o := proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS,
-			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: s.keys,
+			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: s.keys,
 		}},
 		Upstream:    s.upstream,
 		Logger:      slog.New(slog.NewTextHandler(r.log, nil)),
@@ -437,8 +437,7 @@ func start(t testing.TB, s setup) *rig {
 	return r
 }
 
-// settingName is how messages call a setting here: Limits.Body is MAX_BODY in none of
-// them.
+// settingName is how messages call a setting here: the names of the fields.
 func settingName(s proxy.Setting) string {
 	if s.Route != "" {
 		return s.Route + "/" + s.Name

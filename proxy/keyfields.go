@@ -57,7 +57,7 @@ func (rt *route) requireAllKeys(name, value string) error {
 	}
 	return coserr.New(http.StatusForbidden, "AccessDenied",
 		"%s names other objects, which cannot be held to prefixes.", name).
-		Try("On route "+rt.Name+" it passes only with * in", rt.setting("Prefixes"))
+		Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowPrefixes"))
 }
 
 // checkPictureBuckets refuses rules that store processed pictures in a bucket that

@@ -11,12 +11,12 @@ import (
 
 // What is just within a limit passes; one byte or field more does not.
 func TestLimits(t *testing.T) {
-	line := func(n int) string {
-		const around = "GET / HTTP/1.1"
-		return "GET /" + strings.Repeat("k", n-len(around)) + " HTTP/1.1\r\n\r\n"
+	fields := func(n int) string {
+		return "GET /key HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("X-Same: 1\r\n", n-2) + "X-Other: 1\r\n\r\n"
 	}
-	fields := func(n int) string { // Host is none of them
-		return "GET /key HTTP/1.1\r\n" + strings.Repeat("X-Same: 1\r\n", n-1) + "X-Other: 1\r\n\r\n"
+	header := func(n int) string { // n bytes of request line and fields
+		const around = "GET /key HTTP/1.1\r\nHost: localhost\r\nX-Long: \r\n"
+		return "GET /key HTTP/1.1\r\nHost: localhost\r\nX-Long: " + strings.Repeat("v", n-len(around)) + "\r\n\r\n"
 	}
 	body := func(n int) string {
 		return fmt.Sprintf("PUT /key HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", n, strings.Repeat("b", n))
@@ -25,8 +25,9 @@ func TestLimits(t *testing.T) {
 		return fmt.Sprintf("PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("b", n))
 	}
 	small := func(o *proxy.Options) {
-		o.Limits.RequestLine, o.Limits.Headers, o.Limits.Body = 1000, 10, 100_000
+		o.Limits.HeaderBytes, o.Limits.BodyBytes = 30_000, 100_000
 	}
+	tiny := func(o *proxy.Options) { o.Limits.HeaderBytes = 4096 }
 	tests := []struct {
 		name    string
 		options func(*proxy.Options)
@@ -36,11 +37,12 @@ func TestLimits(t *testing.T) {
 		code    string
 		says    string
 	}{
-		{"request line", nil, line, 16 << 10, http.StatusRequestURITooLong, "RequestURITooLong", "Limits.RequestLine"},
-		{"request line, set", small, line, 1000, http.StatusRequestURITooLong, "RequestURITooLong", "1000 bytes"},
-		{"fields", nil, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.Headers"},
-		{"fields, set", small, fields, 10, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 10"},
-		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "Limits.Body"},
+		{"fields", nil, fields, 256, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
+		{"fields, set", small, fields, 117, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 117"},
+		{"fields of a small header", tiny, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 100"},
+		{"header", nil, header, 64 << 10, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
+		{"header, set", small, header, 30_000, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "30000 bytes"},
+		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "Limits.BodyBytes"},
 		{"chunked body", small, chunked, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "100000 bytes"},
 	}
 	for _, tt := range tests {
@@ -71,9 +73,28 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// A request line that is longer than the whole header may be has a status of its own.
+func TestLimits_RequestLine(t *testing.T) {
+	for _, tt := range []struct {
+		length, status int
+		code           string
+	}{
+		{30_000 - 2, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge"}, // no field fits any more
+		{30_000 - 1, http.StatusRequestURITooLong, "RequestURITooLong"},
+	} {
+		r := start(t, setup{options: func(o *proxy.Options) { o.Limits.HeaderBytes = 30_000 }})
+		const around = "GET / HTTP/1.1"
+		rep := r.exchange(t, "GET /"+strings.Repeat("k", tt.length-len(around))+" HTTP/1.1\r\n\r\n")
+		r.refused(t, rep, tt.status, tt.code)
+		if !strings.Contains(rep.body, "30000 bytes") || !strings.Contains(rep.body, "Limits.HeaderBytes") {
+			t.Errorf("%d bytes: got %s", tt.length, rep.body)
+		}
+	}
+}
+
 // A form's body is limited like others.
 func TestLimitOfAForm(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.Body = 1000 }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.BodyBytes = 1000 }})
 	rep := r.exchange(t, fmt.Sprintf("POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1001\r\n\r\n%s", strings.Repeat("b", 1001)))
 	r.refused(t, rep, http.StatusRequestEntityTooLarge, "EntityTooLarge")
 }

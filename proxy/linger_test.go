@@ -15,7 +15,7 @@ import (
 // reaches them too: it is not lost with a reset of the connection.
 func TestRefusalReachesWhoSendsOn(t *testing.T) {
 	const size = 32 << 20
-	prefix := func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }
+	prefix := func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nelsewhere\r\n--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
 	tests := []struct {
 		name, header string
@@ -66,7 +66,7 @@ func TestSlowRefusalIsWhole(t *testing.T) {
 // Who sends on for ever is not listened to for ever.
 func TestLingeringEnds(t *testing.T) {
 	t.Parallel()
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	c := r.dial(t)
 	c.send(half[0].request)
 	r.refused(t, c.reply("PUT"), http.StatusForbidden, "AccessDenied")

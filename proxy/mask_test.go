@@ -153,7 +153,7 @@ func TestMismatch_HidesTokenAndSignature(t *testing.T) {
 			t.Run(method+" "+contentType, func(t *testing.T) {
 				r := start(t, setup{keys: k, options: func(o *proxy.Options) {
 					o.AllowedOrigins = []string{"https://app.example"}
-					o.Token = func() (string, error) { return "client-token", nil }
+					o.ClientToken = func() (string, error) { return "client-token", nil }
 				}, handle: func(a *arrival) { a.answer(mismatchOf(a, k.row[0], contentType)) }})
 				preflight := "Origin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n"
 				if method != http.MethodOptions {

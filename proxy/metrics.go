@@ -41,11 +41,11 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"action"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "cosproxy_received_bytes_total",
+			Name: "cosproxy_request_body_bytes_total",
 			Help: "Bytes of request bodies read from clients.",
 		}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "cosproxy_sent_bytes_total",
+			Name: "cosproxy_response_body_bytes_total",
 			Help: "Bytes of COS's response bodies written to clients.",
 		}),
 		inFlight: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -53,31 +53,31 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 			Help: "Requests being served now.",
 		}, func() float64 { return float64(inFlight()) }),
 		aborted: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "cosproxy_aborted_responses_total",
+			Name: "cosproxy_responses_aborted_total",
 			Help: "Responses that were begun and could not be finished, so that the client's connection was broken.",
 		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cosproxy_rejected_keys_total",
-			Help: "Responses in which COS rejected the temporary key, by error code.",
-		}, []string{"code"}),
+			Name: "cosproxy_credentials_rejections_total",
+			Help: "Responses in which COS rejected the temporary credentials, by COS's error code.",
+		}, []string{"error_type"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_retries_total",
 			Help: "Requests to COS that were sent again after a connection failed, after the silence of a kept connection, after a status such as 503, or for the rest of a download.",
 		}, []string{"reason"}),
 		expects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_expect_total",
-			Help: "Uploads sent with Expect: 100-continue, by the result: COS agreed (continue), was silent for a second (timeout), or answered at once (early verdict).",
+			Help: "Uploads sent with Expect: 100-continue, by the result: COS agreed (continue), was silent for a second (timeout), or answered at once (early_verdict).",
 		}, []string{"result"}),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cosproxy_requests_queued",
 			Help: "Requests that wait until others have ended.",
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cosproxy_refused_requests_total",
+			Name: "cosproxy_requests_refused_total",
 			Help: "Requests refused with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
 		}, []string{"reason"}),
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "cosproxy_removed_parameters_total",
+			Name: "cosproxy_query_parameters_removed_total",
 			Help: "Query parameters of GET and HEAD requests that COS does not document, and that were removed before signing.",
 		}),
 	}

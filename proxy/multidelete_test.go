@@ -34,24 +34,24 @@ func TestMultiDeleteKeys(t *testing.T) {
 		{"outside behind CDATA", object("<![CDATA[secret]]>"), http.StatusForbidden, "AccessDenied", `"secret"`},
 		{"two keys in one object", "<Delete><Object><Key>dir/a</Key><Key>secret</Key></Object></Delete>", http.StatusForbidden, "AccessDenied", `"secret"`},
 		{"dots that lead out", object("dir/../secret"), http.StatusForbidden, "AccessDenied", `"dir/../secret"`},
-		{"not XML", "secret", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"another document", "<Remove><Object><Key>secret</Key></Object></Remove>", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"a second document", object("dir/a") + object("secret"), http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"other names", "<Delete><Object><Key>dir/a</Key></Object><object><key>secret</key></object></Delete>", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"a key elsewhere", "<Delete><Object><Key>dir/a</Key></Object><Key>secret</Key></Delete>", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"a key around a key", object("dir/<Key>a</Key>"), http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"a comment in a key", object("dir/<!-- -->a"), http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"an entity of its own", "<!DOCTYPE Delete [<!ENTITY a \"secret\">]>" + object("dir/a"), http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"cut", "<Delete><Object><Key>dir/a</Key></Object>", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
-		{"nothing", " ", http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
+		{"not XML", "secret", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"another document", "<Remove><Object><Key>secret</Key></Object></Remove>", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"a second document", object("dir/a") + object("secret"), http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"other names", "<Delete><Object><Key>dir/a</Key></Object><object><key>secret</key></object></Delete>", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"a key elsewhere", "<Delete><Object><Key>dir/a</Key></Object><Key>secret</Key></Delete>", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"a key around a key", object("dir/<Key>a</Key>"), http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"a comment in a key", object("dir/<!-- -->a"), http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"an entity of its own", "<!DOCTYPE Delete [<!ENTITY a \"secret\">]>" + object("dir/a"), http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"cut", "<Delete><Object><Key>dir/a</Key></Object>", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
+		{"nothing", " ", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
 		{"with all that is allowed", `<?xml version="1.0"?><!-- x --><Delete xmlns="http://a/b"><Object><Key> dir/a</Key><VersionId>secret</VersionId></Object></Delete>`,
 			http.StatusForbidden, "AccessDenied", `" dir/a"`},
-		{"another charset", `<?xml version="1.0" encoding="utf-7"?>` + object("dir/a"), http.StatusBadRequest, "MalformedXML", "default/Prefixes"},
+		{"another charset", `<?xml version="1.0" encoding="utf-7"?>` + object("dir/a"), http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},
 		{"above the replay limit", object(strings.Repeat("dir/a</Key></Object><Object><Key>", 5000) + "dir/b"), http.StatusOK, "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 			rep := r.exchange(t, deleteRequest(tt.body))
 			if tt.status == http.StatusOK {
 				if a := r.upstream.only(t); rep.status != http.StatusOK || string(a.body) != tt.body {
@@ -70,7 +70,7 @@ func TestMultiDeleteKeys(t *testing.T) {
 func TestMultiDeleteKeyInPieces(t *testing.T) {
 	const piece = "<![CDATA[0123456789]]>"
 	body := "<Delete><Object><Key>" + strings.Repeat(piece, 4_000_000/len(piece)) + "</Key></Object></Delete>"
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	begun := time.Now()
 	r.refused(t, r.exchange(t, deleteRequest(body)), http.StatusForbidden, "AccessDenied")
 	if took := time.Since(begun); took > 20*time.Second { // a minute and more, were they joined one by one
@@ -84,8 +84,8 @@ func TestMultiDeleteRoutes(t *testing.T) {
 		t.Run(key, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
 				first, second := o.Routes[0], o.Routes[0]
-				first.Name, first.PathPrefix, first.Prefixes = "first", "/one/", []string{"one/*"}
-				second.Name, second.PathPrefix, second.Prefixes = "second", "/two/", []string{"two/*"}
+				first.Name, first.PathPrefix, first.AllowPrefixes = "first", "/one/", []string{"one/*"}
+				second.Name, second.PathPrefix, second.AllowPrefixes = "second", "/two/", []string{"two/*"}
 				o.Routes = []proxy.Route{first, second}
 			}})
 			request := deleteRequest("<Delete><Object><Key>" + key + "</Key></Object></Delete>")
@@ -101,7 +101,7 @@ func TestMultiDeleteRoutes(t *testing.T) {
 
 // Lists that are held in memory have so much of it, however many slots there are.
 func TestMultiDeleteMemory(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	var slow []*client
 	for range 16 {
 		c := r.dial(t)
@@ -131,7 +131,7 @@ func TestMultiDeleteMemory(t *testing.T) {
 
 // Too long a body is not read.
 func TestMultiDeleteLimits(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
 	r.refused(t, rep, http.StatusBadRequest, "MalformedXML")
 
@@ -167,7 +167,7 @@ func TestMultiDelete_ContentMD5(t *testing.T) {
 			{"the client's, above the replay limit", "Content-MD5: client\r\n", long, "client"},
 		} {
 			t.Run(prefixes+" "+tt.name, func(t *testing.T) {
-				r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{prefixes} }})
+				r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{prefixes} }})
 				rep := r.exchange(t, strings.Replace(deleteRequest(tt.body), "\r\n", "\r\n"+tt.header, 1))
 				a := r.upstream.only(t)
 				if got := a.wire()["Content-Md5"]; rep.status != http.StatusOK || !slices.Equal(got, []string{tt.arrives}) || string(a.body) != tt.body {

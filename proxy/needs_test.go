@@ -27,7 +27,7 @@ var writes = map[string]string{
 // is empty.
 func wantRight(t *testing.T, request, action string) {
 	t.Helper()
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions = writeActions }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = writeActions }})
 	rep := r.exchange(t, request)
 	if action == "" {
 		if rep.status != http.StatusOK {
@@ -36,11 +36,11 @@ func wantRight(t *testing.T, request, action string) {
 		return
 	}
 	doc := r.refused(t, rep, http.StatusForbidden, "AccessDenied")
-	if !strings.Contains(doc.Message, action) || !strings.Contains(doc.Message, "default/Actions") {
+	if !strings.Contains(doc.Message, action) || !strings.Contains(doc.Message, "default/AllowActions") {
 		t.Errorf("the message does not name %s and its setting: %s", action, doc.Message)
 	}
 	r = start(t, setup{options: func(o *proxy.Options) {
-		o.Routes[0].Actions = append([]string{"name/cos:" + action}, writeActions...)
+		o.Routes[0].AllowActions = append([]string{"name/cos:" + action}, writeActions...)
 	}})
 	if rep := r.exchange(t, request); rep.status != http.StatusOK {
 		t.Errorf("status %d with %s: %s", rep.status, action, rep.body)
@@ -93,7 +93,7 @@ func TestACLHeaders_OfBuckets(t *testing.T) {
 		"x-cos-acl: public-read": "PutBucketACL", "x-cos-grant-write: id=\"1\"": "PutBucketACL", "x-cos-tagging: a=b": "PutBucketTagging",
 	} {
 		r := start(t, setup{options: func(o *proxy.Options) {
-			o.Routes[0].Actions = append([]string{"name/cos:PutObjectACL", "name/cos:PutObjectTagging"}, writeActions...)
+			o.Routes[0].AllowActions = append([]string{"name/cos:PutObjectACL", "name/cos:PutObjectTagging"}, writeActions...)
 		}})
 		doc := r.refused(t, r.exchange(t, "PUT / HTTP/1.1\r\n"+header+"\r\nContent-Length: 0\r\n\r\n"), http.StatusForbidden, "AccessDenied")
 		if !strings.Contains(doc.Message, action) {
@@ -143,9 +143,9 @@ func TestACLHeaders_AnotherRouteAllowsThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
 				second := o.Routes[0]
-				o.Routes[0].Actions = writeActions
+				o.Routes[0].AllowActions = writeActions
 				second.Name, second.PathPrefix = "second", "/second/"
-				second.Actions = append([]string{"name/cos:PutObjectACL"}, writeActions...)
+				second.AllowActions = append([]string{"name/cos:PutObjectACL"}, writeActions...)
 				o.Routes = append(o.Routes, second)
 			}})
 			if rep := r.exchange(t, request); rep.status != http.StatusOK {

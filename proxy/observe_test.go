@@ -85,7 +85,7 @@ func story(t *testing.T, options func(*proxy.Options)) *rig {
 }
 
 var (
-	varyingTime = regexp.MustCompile(`(time|duration_ms)=\S+`)
+	varyingTime = regexp.MustCompile(`(time|http.server.request.duration)=\S+`)
 	varyingID   = regexp.MustCompile(`cosproxy-[A-Z2-7]{26}`)
 )
 
@@ -120,7 +120,7 @@ func TestAccessLogLevel(t *testing.T) {
 		o.Logger = slog.New(slog.NewTextHandler(&quiet, &slog.HandlerOptions{Level: slog.LevelError}))
 	})
 	r.drained(t)
-	if n := strings.Count(quiet.String(), "\n"); n != 1 || !strings.Contains(quiet.String(), "key=cut") {
+	if n := strings.Count(quiet.String(), "\n"); n != 1 || !strings.Contains(quiet.String(), "cos.object_key=cut") {
 		t.Errorf("got %d lines, want that of the cut download:\n%s", n, quiet.String())
 	}
 }
@@ -205,7 +205,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(everywhere["log"], "status=502") {
+	if !strings.Contains(everywhere["log"], "http.response.status_code=502") {
 		t.Error("the failures that this test wants to see did not happen")
 	}
 }

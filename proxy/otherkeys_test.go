@@ -23,9 +23,9 @@ var otherKeys = map[string]string{
 func TestOtherKeysThanThatOfThePath(t *testing.T) {
 	for name, request := range otherKeys {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "default/Prefixes") {
+			if !strings.Contains(doc.Message, "default/AllowPrefixes") {
 				t.Errorf("%s", doc.Message)
 			}
 			r = start(t, setup{}) // all keys are allowed
@@ -58,6 +58,6 @@ func TestPicturesInAnotherBucket(t *testing.T) {
 
 // A rename is no PutObject, and has no action whose name is documented.
 func TestRenameIsNoUpload(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Actions = []string{"name/cos:PutObject"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = []string{"name/cos:PutObject"} }})
 	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")
 }

@@ -15,7 +15,7 @@ var restricted = []string{
 	"name/cos:GetObjectTagging", "name/cos:ListParts", "name/cos:GetBucketObjectVersions", "name/cos:PostObject",
 }
 
-func restrict(o *proxy.Options) { o.Routes[0].Actions = restricted }
+func restrict(o *proxy.Options) { o.Routes[0].AllowActions = restricted }
 
 // TestSubresource_WithoutAction: a parameter that selects something else never
 // passes as the plain operation, whichever spelling it has.
@@ -61,7 +61,7 @@ func TestSubresources_EachIsJudged(t *testing.T) {
 			rep := r.exchange(t, "GET /k?"+query+" HTTP/1.1\r\n\r\n")
 			if !passes {
 				doc := r.refused(t, rep, http.StatusForbidden, "AccessDenied")
-				if !strings.Contains(doc.Message, "default/Actions") {
+				if !strings.Contains(doc.Message, "default/AllowActions") {
 					t.Error(doc.Message)
 				}
 			} else if rep.status != http.StatusOK || r.upstream.only(t).target() != "/k?"+query {
@@ -82,9 +82,9 @@ func TestSubresources_SecondStaysWithinPrefixes(t *testing.T) {
 			"<Delete><Object><Key>secret/a</Key></Object></Delete>     ",
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "default/Prefixes") {
+			if !strings.Contains(doc.Message, "default/AllowPrefixes") {
 				t.Error(doc.Message)
 			}
 		})
@@ -126,7 +126,7 @@ func TestUnknownParameter_RemovedFromReads(t *testing.T) {
 			if got := r.upstream.only(t).target(); got != tt.sent {
 				t.Errorf("sent as %s, want %s", got, tt.sent)
 			}
-			if want := "\ncosproxy_removed_parameters_total " + tt.removed + "\n"; !strings.Contains(r.metrics(t), want) {
+			if want := "\ncosproxy_query_parameters_removed_total " + tt.removed + "\n"; !strings.Contains(r.metrics(t), want) {
 				t.Errorf("the metrics lack %s", want)
 			}
 		})
@@ -155,7 +155,7 @@ func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
 		t.Run(request, func(t *testing.T) {
 			r := start(t, setup{options: restrict})
 			doc := r.refused(t, r.exchange(t, request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "default/Actions") {
+			if !strings.Contains(doc.Message, "default/AllowActions") {
 				t.Error(doc.Message)
 			}
 		})
@@ -190,7 +190,7 @@ func TestKnownParameters_Pass(t *testing.T) {
 			if got := r.upstream.only(t).target(); got != sent {
 				t.Errorf("sent as %s", got)
 			}
-			if !strings.Contains(r.metrics(t), "\ncosproxy_removed_parameters_total 0\n") {
+			if !strings.Contains(r.metrics(t), "\ncosproxy_query_parameters_removed_total 0\n") {
 				t.Error("a parameter was counted as removed")
 			}
 		})
@@ -201,7 +201,7 @@ func TestKnownParameters_Pass(t *testing.T) {
 func TestUnknownParameter_WithKeyPrefix(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		restrict(o)
-		o.Routes[0].KeyPrefix, o.Routes[0].Prefixes = "dir/", []string{"dir/*"}
+		o.Routes[0].ObjectPrefix, o.Routes[0].AllowPrefixes = "dir/", []string{"dir/*"}
 	}})
 	if rep := r.exchange(t, "GET /?x=1&prefix=a&y HTTP/1.1\r\n\r\n"); rep.status != http.StatusOK {
 		t.Fatalf("status %d: %s", rep.status, rep.body)

@@ -14,7 +14,7 @@ func TestPreflight_ParametersDoNotCount(t *testing.T) {
 	actions := []string{"name/cos:GetObject", "name/cos:OptionsObject"}
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.AllowedOrigins = []string{"https://app.example"}
-		o.Routes[0].Actions, o.Routes[0].Prefixes = actions, []string{"dir/*"}
+		o.Routes[0].AllowActions, o.Routes[0].AllowPrefixes = actions, []string{"dir/*"}
 	}})
 	for _, target := range []string{
 		"/dir/a", "/dir/a?_=1", "/dir/a?imageMogr2/thumbnail/50x", "/dir/a?uploads", "/dir/a?uploadId=x&partNumber=1", "/dir/a?acl",
@@ -40,7 +40,7 @@ func TestPreflight_ParametersDoNotCount(t *testing.T) {
 		t.Errorf("%d refused requests reached COS", n-arrived)
 	}
 	strict := start(t, setup{options: func(o *proxy.Options) {
-		o.AllowedOrigins, o.Routes[0].Actions = []string{"https://app.example"}, actions[:1]
+		o.AllowedOrigins, o.Routes[0].AllowActions = []string{"https://app.example"}, actions[:1]
 	}})
 	strict.refused(t, strict.exchange(t, "OPTIONS /dir/a?_=1"+preflight), http.StatusForbidden, "AccessDenied")
 }

@@ -25,8 +25,9 @@ type Options struct {
 	// AllowedOrigins are the sites, such as https://app.example, whose pages may
 	// use the proxy through a browser. Others are refused; its own always may.
 	AllowedOrigins []string
-	// Token is what each request has to bring. Nil means that none is required.
-	Token guard.Token
+	// ClientToken is the token that every request must carry. Nil means that none is
+	// required.
+	ClientToken guard.Token
 	// Upstream says how COS is reached.
 	Upstream Upstream
 	// Logger gets one line for each request, and nothing secret. Nil discards.
@@ -100,7 +101,7 @@ func New(o Options) (*Proxy, error) {
 	if p.router, err = newRouter(routes); err != nil {
 		return nil, err
 	}
-	p.guard = guard.New(append(slices.Clone(o.AllowedHosts), p.router.hosts()...), o.AllowedOrigins, o.Token)
+	p.guard = guard.New(append(slices.Clone(o.AllowedHosts), p.router.hosts()...), o.AllowedOrigins, o.ClientToken)
 	return p, nil
 }
 
@@ -177,7 +178,7 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 // and the request is authorized now.
 func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chosen *candidate) (body, *candidate, error) {
 	req := &s.request
-	s.upload = upload{x: s.exchange, limit: p.limits.Body, hasCRC: p.checksums && storesBody(&candidates[0], req)}
+	s.upload = upload{x: s.exchange, limit: p.limits.BodyBytes, hasCRC: p.checksums && storesBody(&candidates[0], req)}
 	b, err := plan.read(&s.upload, req, s.buffer)
 	if err != nil {
 		return b, nil, err
@@ -197,7 +198,7 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 
 // admit checks what needs no route: size, loops, Host, origin and token.
 func (p *Proxy) admit(x *http1.Exchange, req *request) error {
-	if err := checkBodySize(p.limits.Body, x.Body.Length()); err != nil {
+	if err := checkBodySize(p.limits.BodyBytes, x.Body.Length()); err != nil {
 		return err
 	}
 	if err := p.via.check(req); err != nil {

@@ -69,7 +69,7 @@ func TestRejectedKeyIsReplaced(t *testing.T) {
 				if seen[0].target() != seen[1].target() || seen[1].Header.Get("X-Cos-Meta-A") != "1" {
 					t.Errorf("the second attempt differs:\n%s%s", seen[0].head, seen[1].head)
 				}
-				if metric := fmt.Sprintf("cosproxy_rejected_keys_total{code=%q} 1", rejection.code); !strings.Contains(r.metrics(t), metric) {
+				if metric := fmt.Sprintf("cosproxy_credentials_rejections_total{error_type=%q} 1", rejection.code); !strings.Contains(r.metrics(t), metric) {
 					t.Errorf("%s is missing", metric)
 				}
 			})

@@ -30,7 +30,7 @@ type Route struct {
 	// means every name that the proxy accepts and no other route claims.
 	// The host of the endpoint, unless it is a loopback one, and the names that
 	// COS has for the bucket, as COSHosts lists them, always mean this bucket,
-	// and then neither PathPrefix nor KeyPrefix applies: the path is the key.
+	// and then neither PathPrefix nor ObjectPrefix applies: the path is the key.
 	Hosts []string
 	// Bucket is the full name with APPID, such as examplebucket-1250000000.
 	Bucket string
@@ -39,15 +39,15 @@ type Route struct {
 	// Endpoint is the URL template of the bucket's host, in which {bucket} and
 	// {region} are replaced. Empty means DefaultEndpoint. It has no path.
 	Endpoint string
-	// KeyPrefix is put in front of the key in the path, and of the prefix of
+	// ObjectPrefix is put in front of the key in the path, and of the prefix of
 	// listings. Keys inside bodies and responses are those of the bucket.
-	KeyPrefix string
-	// Actions are the COS actions that are allowed, written name/cos:GetObject;
+	ObjectPrefix string
+	// AllowActions are the COS actions that are allowed, written name/cos:GetObject;
 	// one that ends in * allows every action with that beginning.
-	Actions []string
-	// Prefixes limit the object keys, KeyPrefix included: dir/* allows what
+	AllowActions []string
+	// AllowPrefixes limit the object keys, ObjectPrefix included: dir/* allows what
 	// begins with dir/, a name without * allows that key alone, * every key.
-	Prefixes []string
+	AllowPrefixes []string
 	// Credentials hands out the route's credentials. Required.
 	Credentials Credentials
 }
@@ -57,7 +57,7 @@ type Route struct {
 const DefaultEndpoint = "https://{bucket}.cos.{region}.myqcloud.com"
 
 // COSHosts are the names under which COS itself has the bucket. All of them lead
-// to the route's endpoint, with neither PathPrefix nor KeyPrefix.
+// to the route's endpoint, with neither PathPrefix nor ObjectPrefix.
 func (rt Route) COSHosts() []string { return cosreq.BucketHosts(rt.Bucket, rt.Region) }
 
 // URL returns the expanded endpoint. It fails if that is not a plain http or
@@ -152,7 +152,7 @@ func checkPathPrefix(p string) error {
 }
 
 // coversAction reports whether the route allows the action.
-func (rt *route) coversAction(action string) bool { return cosreq.MatchAny(rt.Actions, action) }
+func (rt *route) coversAction(action string) bool { return cosreq.MatchAny(rt.AllowActions, action) }
 
 // allowsEverything reports whether all actions are allowed, those without a
 // documented name too.
@@ -162,7 +162,7 @@ func (rt *route) allowsEverything() bool { return rt.coversAction(cosreq.AnyActi
 // between slashes of either kind must be allowed as it is and as it would be
 // without them: what COS makes of them is not documented.
 func (rt *route) coversKey(key string) bool {
-	if !cosreq.MatchAny(rt.Prefixes, key) {
+	if !cosreq.MatchAny(rt.AllowPrefixes, key) {
 		return false
 	}
 	if strings.IndexByte(key, '.') < 0 {
@@ -171,28 +171,28 @@ func (rt *route) coversKey(key string) bool {
 	slashed := strings.ReplaceAll(key, `\`, "/")
 	for segment := range strings.SplitSeq(slashed, "/") {
 		if segment == "." || segment == ".." {
-			return cosreq.MatchAny(rt.Prefixes, path.Clean("/" + slashed)[1:])
+			return cosreq.MatchAny(rt.AllowPrefixes, path.Clean("/" + slashed)[1:])
 		}
 	}
 	return true
 }
 
 // coversAllKeys reports whether every key is allowed.
-func (rt *route) coversAllKeys() bool { return cosreq.CoverAny(rt.Prefixes, "") }
+func (rt *route) coversAllKeys() bool { return cosreq.CoverAny(rt.AllowPrefixes, "") }
 
 // coversListing reports whether all keys that q lists are allowed. If it has
 // several prefixes, each must be, since COS may go by any of them.
 func (rt *route) coversListing(q cosreq.Query) bool {
 	for _, p := range q.Params {
-		if p.Key == "prefix" && !cosreq.CoverAny(rt.Prefixes, p.Value) {
+		if p.Key == "prefix" && !cosreq.CoverAny(rt.AllowPrefixes, p.Value) {
 			return false
 		}
 	}
-	return cosreq.CoverAny(rt.Prefixes, q.Get("prefix"))
+	return cosreq.CoverAny(rt.AllowPrefixes, q.Get("prefix"))
 }
 
 // mayListBuckets reports whether the route allows GetService: written out, or as
 // part of all actions on all keys, as the policy of its credentials has it.
 func (rt *route) mayListBuckets() bool {
-	return slices.Contains(rt.Actions, cosreq.GetService) || rt.coversAction(cosreq.GetService) && rt.coversAllKeys()
+	return slices.Contains(rt.AllowActions, cosreq.GetService) || rt.coversAction(cosreq.GetService) && rt.coversAllKeys()
 }

@@ -22,10 +22,10 @@ const (
 func fuzzedRoutes(k proxy.Credentials) []proxy.Route {
 	actions := []string{"name/cos:GetObject", "name/cos:GetBucket"}
 	return []proxy.Route{
-		{Name: "default", Bucket: bucket, Prefixes: []string{"in/*", "one.txt"}, Region: region, Actions: actions, Endpoint: plainCOS, Credentials: k},
-		{Name: "photos", PathPrefix: "/photos/", Bucket: bucket, KeyPrefix: "pub/pics/", Prefixes: []string{"pub/*"}, Region: region, Actions: actions, Endpoint: plainCOS, Credentials: k},
-		{Name: "domain", Hosts: []string{"files.example"}, Bucket: otherBucket, Prefixes: []string{"*"}, Region: region, Actions: actions, Endpoint: plainCOS, Credentials: k},
-		{Name: "both", Hosts: []string{"files.example"}, PathPrefix: "/a/b/", Bucket: otherBucket, KeyPrefix: "deep/", Prefixes: []string{"deep/er/*"}, Region: region, Actions: actions, Endpoint: plainCOS, Credentials: k},
+		{Name: "default", Bucket: bucket, AllowPrefixes: []string{"in/*", "one.txt"}, Region: region, AllowActions: actions, Endpoint: plainCOS, Credentials: k},
+		{Name: "photos", PathPrefix: "/photos/", Bucket: bucket, ObjectPrefix: "pub/pics/", AllowPrefixes: []string{"pub/*"}, Region: region, AllowActions: actions, Endpoint: plainCOS, Credentials: k},
+		{Name: "domain", Hosts: []string{"files.example"}, Bucket: otherBucket, AllowPrefixes: []string{"*"}, Region: region, AllowActions: actions, Endpoint: plainCOS, Credentials: k},
+		{Name: "both", Hosts: []string{"files.example"}, PathPrefix: "/a/b/", Bucket: otherBucket, ObjectPrefix: "deep/", AllowPrefixes: []string{"deep/er/*"}, Region: region, AllowActions: actions, Endpoint: plainCOS, Credentials: k},
 	}
 }
 

@@ -91,7 +91,7 @@ func (r *router) candidates(dst []candidate, req *request, source *copySource) (
 			"No route serves this path on Host %q. Routes begin with %s.", coserr.Host(req.host), strings.Join(r.pathPrefixes(), " "))
 	}
 	from := len(rt.PathPrefix) - 1
-	c, err := rt.candidate(req, req.target.Path[from:], req.target.RawPath[from:], rt.KeyPrefix, source)
+	c, err := rt.candidate(req, req.target.Path[from:], req.target.RawPath[from:], rt.ObjectPrefix, source)
 	if err != nil {
 		return dst, err
 	}

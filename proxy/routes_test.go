@@ -13,17 +13,17 @@ import (
 func several(t *testing.T) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		base := o.Routes[0]
-		base.Actions, base.Prefixes = []string{"name/cos:*"}, []string{"*"}
+		base.AllowActions, base.AllowPrefixes = []string{"name/cos:*"}, []string{"*"}
 		photos, archive, reports, tenant := base, base, base, base
 		photos.Name, photos.PathPrefix = "photos", "/photos/"
-		photos.Actions = []string{"name/cos:GetObject", "name/cos:GetBucket"}
+		photos.AllowActions = []string{"name/cos:GetObject", "name/cos:GetBucket"}
 		archive.Name, archive.PathPrefix = "archive", "/photos/archive/"
-		archive.Bucket, archive.KeyPrefix, archive.Prefixes = "archive-1250000000", "old photos/", []string{"old photos/*"}
+		archive.Bucket, archive.ObjectPrefix, archive.AllowPrefixes = "archive-1250000000", "old photos/", []string{"old photos/*"}
 		reports.Name, reports.Hosts = "reports", []string{"Reports.internal"}
 		reports.Bucket = "reports-1250000000"
 		tenant.Name, tenant.Hosts, tenant.PathPrefix = "tenant", []string{"reports.internal"}, "/tenant/"
 		plus := photos
-		plus.Name, plus.PathPrefix, plus.Bucket, plus.KeyPrefix, plus.Prefixes = "plus", "/plus/", "plus-1250000000", "a+b/", []string{"a+b/*"}
+		plus.Name, plus.PathPrefix, plus.Bucket, plus.ObjectPrefix, plus.AllowPrefixes = "plus", "/plus/", "plus-1250000000", "a+b/", []string{"a+b/*"}
 		o.Routes = []proxy.Route{photos, archive, reports, tenant, plus}
 	}})
 }
@@ -78,8 +78,8 @@ func TestRouteRefusals(t *testing.T) {
 		{"no route", "GET /elsewhere/a", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"prefix without its slash", "GET /photos", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"escaped prefix", "GET /photos%2Fa", "localhost", 404, "NoSuchRoute", "/photos/"},
-		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend photos/Actions"},
-		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "archive/Prefixes"},
+		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend photos/AllowActions"},
+		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "archive/AllowPrefixes"},
 		{"climbing out of the key prefix", "GET /photos/archive/..", "localhost", 400, "InvalidURI", "old photos/.."},
 		{"host of nobody", "GET /a", "other.internal", 421, "MisdirectedRequest", "other.internal"},
 	}
@@ -136,7 +136,7 @@ func TestRoutesMayNotOverlap(t *testing.T) {
 // An endpoint on this machine has the name that clients call the proxy by.
 func TestLoopbackEndpoint(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
-		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].KeyPrefix = "http://localhost:9000", "/photos/", "2026/"
+		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "http://localhost:9000", "/photos/", "2026/"
 	}})
 	if rep := r.get(t, "/photos/a.jpg"); rep.status != http.StatusOK {
 		t.Fatalf("status %d: %s", rep.status, rep.body)

@@ -34,12 +34,12 @@ func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 		Handler: p.Handle,
 		Refuse:  p.refuse,
 		Panicked: func(value any, stack []byte) {
-			p.reporter.log.Error("a handler panicked; please report this line", "panic", panicText(value), "at", panicFrames(stack))
+			p.reporter.log.Error("a handler panicked; please report this line", "exception.message", panicText(value), "exception.stacktrace", panicFrames(stack))
 		},
 		HandshakeFailed: func(remote net.Addr, err error) {
-			p.reporter.log.Warn("TLS handshake failed", "client", remote.String(), "error", err.Error())
+			p.reporter.log.Warn("TLS handshake failed", "client.address", remote.String(), "error.message", err.Error())
 		},
-		Limits:        http1.Limits{HeadBytes: p.limits.HeaderBytes, LineBytes: p.limits.RequestLine, Fields: p.limits.Headers + 1},
+		Limits:        p.limits.head(),
 		TLS:           o.TLS,
 		HeaderTimeout: o.HeaderTimeout,
 		IdleTimeout:   o.IdleTimeout,
@@ -53,7 +53,8 @@ func (p *Proxy) refuse(x *http1.Exchange, broken http1.Error) {
 	e := p.protocolError(broken)
 	id := coserr.NewRequestID()
 	p.metrics.requests.WithLabelValues("", "unknown", statusLabel(e.Status)).Inc()
-	p.reporter.log.LogAttrs(x.Context(), slog.LevelInfo, "request", slog.Int("status", e.Status), slog.String("request_id", id), slog.String("error", describe(e, p.settingName)))
+	p.reporter.log.LogAttrs(x.Context(), slog.LevelInfo, "request", slog.Int("http.response.status_code", e.Status),
+		slog.String("cos.request_id", id), slog.String("error.type", e.Code), slog.String("error.message", describe(e, p.settingName)))
 	sendError(x, &request{head: &x.Request}, e, id, p.guard, p.settingName)
 }
 
@@ -62,12 +63,12 @@ func (p *Proxy) protocolError(broken http1.Error) *coserr.Error {
 	switch broken.Rule {
 	case http1.RuleHeadTooLarge:
 		return coserr.New(http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge",
-			"The request line and headers are larger than %d bytes together, or there are more than %d header fields.", p.limits.HeaderBytes, p.limits.Headers).
-			Try("Send fewer or shorter headers, or raise", Setting{Name: "Limits.HeaderBytes"}, Setting{Name: "Limits.Headers"})
+			"The request line and headers are larger than %d bytes together, or there are more than %d header fields.", p.limits.HeaderBytes, p.limits.headerFields()).
+			Try("Send fewer or shorter headers, or raise", Setting{Name: "Limits.HeaderBytes"})
 	case http1.RuleLineTooLong:
 		return coserr.New(http.StatusRequestURITooLong, "RequestURITooLong",
-			"The request line is longer than %d bytes.", p.limits.RequestLine).
-			Try("Send a shorter one, or raise", Setting{Name: "Limits.RequestLine"})
+			"The request line is longer than %d bytes.", p.limits.HeaderBytes).
+			Try("Send a shorter one, or raise", Setting{Name: "Limits.HeaderBytes"})
 	case http1.RuleCoding:
 		return coserr.New(http.StatusNotImplemented, "NotImplemented", "The only Transfer-Encoding that cosproxy takes is chunked.")
 	case http1.RuleExpect:

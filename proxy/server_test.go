@@ -23,7 +23,7 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 	}{
 		{"header too large", "GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 80<<10) + "\r\n\r\n", 431, "RequestHeaderFieldsTooLarge", "65536 bytes"},
 		{"too many headers", "GET / HTTP/1.1\r\nHost: localhost\r\n" + many + "\r\n", 431, "RequestHeaderFieldsTooLarge", "65536 bytes"},
-		{"request line too large", "GET /" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "RequestURITooLong", "16384 bytes"},
+		{"request line too large", "GET /" + strings.Repeat("x", 80<<10) + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 414, "RequestURITooLong", "65536 bytes"},
 		{"blank in the path", "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", "%20"},
 		{"control byte in the path", "GET /a\x01b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", ""},
 		{"no version", "GET /\r\nHost: localhost\r\n\r\n", 400, "InvalidRequest", ""},
@@ -58,7 +58,7 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 			if rest := c.end(); rest != "" {
 				t.Errorf("the connection goes on with %q", rest)
 			}
-			if log := r.log.String(); !strings.Contains(log, fmt.Sprintf("status=%d request_id=%s ", tt.status, doc.RequestID)) {
+			if log := r.log.String(); !strings.Contains(log, fmt.Sprintf("http.response.status_code=%d cos.request_id=%s ", tt.status, doc.RequestID)) {
 				t.Errorf("the log does not name %s: %s", doc.RequestID, log)
 			}
 		})

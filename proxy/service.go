@@ -20,7 +20,7 @@ func listBuckets(routes []*route, req *request) (candidate, error) {
 	if i < 0 {
 		return candidate{}, coserr.New(http.StatusForbidden, "AccessDenied",
 			"%s lists all buckets of the account, which no route of this sidecar allows.", cosreq.GetService).
-			Try("If it should be, add it to", routes[0].setting("Actions"))
+			Try("If it should be, add it to", routes[0].setting("AllowActions"))
 	}
 	rt := routes[i]
 	c := candidate{route: rt, op: cosreq.Service(req.query), path: "/", rawPath: "/", query: req.query}

@@ -14,10 +14,10 @@ func service(t *testing.T, endpoint string) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		first := o.Routes[0]
 		first.Name, first.PathPrefix, first.Endpoint = "first", "/first/", endpoint
-		first.Actions, first.Prefixes = []string{"*"}, []string{"dir/*"}
+		first.AllowActions, first.AllowPrefixes = []string{"*"}, []string{"dir/*"}
 		second := first
 		second.Name, second.PathPrefix, second.Bucket = "second", "/second/", "second-1250000000"
-		second.Actions, second.Prefixes = []string{"name/cos:GetService", "name/cos:GetObject"}, []string{"a/*"}
+		second.AllowActions, second.AllowPrefixes = []string{"name/cos:GetService", "name/cos:GetObject"}, []string{"a/*"}
 		o.Routes = []proxy.Route{first, second}
 	}})
 }
@@ -40,7 +40,7 @@ func TestGetService(t *testing.T) {
 			if a := r.upstream.only(t); a.Host != tt.arrives || a.target() != "/?max-keys=1" {
 				t.Errorf("arrived at %s %s, want %s", a.Host, a.target(), tt.arrives)
 			}
-			if log := r.drained(t); !strings.Contains(log, "route=second key=\"\" action=name/cos:GetService") {
+			if log := r.drained(t); !strings.Contains(log, `cosproxy.route=second cos.object_key="" cos.action=name/cos:GetService`) {
 				t.Errorf("log: %s", log)
 			}
 		})
@@ -55,7 +55,7 @@ func TestGetServiceIsRefused(t *testing.T) {
 		status                        int
 		code, says                    string
 	}{
-		{"not allowed", "", "GET /", host, []string{"name/cos:GetObject"}, []string{"*"}, 403, "AccessDenied", "default/Actions"},
+		{"not allowed", "", "GET /", host, []string{"name/cos:GetObject"}, []string{"*"}, 403, "AccessDenied", "default/AllowActions"},
 		{"all actions on some keys", "", "GET /", host, []string{"*"}, []string{"dir/*"}, 403, "AccessDenied", "name/cos:GetService"},
 		{"other method", "", "DELETE /", host, []string{"*"}, []string{"*"}, 405, "MethodNotAllowed", "GET /"},
 		{"object", "", "GET /key", host, []string{"*"}, []string{"*"}, 421, "MisdirectedRequest", "Route.Bucket"},
@@ -65,7 +65,7 @@ func TestGetServiceIsRefused(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
-				o.Routes[0].Actions, o.Routes[0].Prefixes, o.Routes[0].Endpoint = tt.actions, tt.prefixes, tt.endpoint
+				o.Routes[0].AllowActions, o.Routes[0].AllowPrefixes, o.Routes[0].Endpoint = tt.actions, tt.prefixes, tt.endpoint
 			}})
 			doc := r.refused(t, r.exchange(t, tt.request+" HTTP/1.1\r\nHost: "+tt.host+"\r\n\r\n"), tt.status, tt.code)
 			if !strings.Contains(doc.Message, tt.says) {

@@ -76,9 +76,9 @@ func TestFoldedHeader(t *testing.T) {
 func TestPathsOutOfThePrefix(t *testing.T) {
 	dots := []string{"..", ".%2e", "%2e.", "%2e%2e", "%2E%2E"}
 	slashes := []string{"/", "//", "%2f", "%2F", "%5c", `\`, "/%2f", "%2f/", "/./", `/%5c`}
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	inside := start(t, setup{options: func(o *proxy.Options) {
-		o.Routes[0].Prefixes, o.Routes[0].PathPrefix, o.Routes[0].KeyPrefix = []string{"dir/*"}, "/p/", "dir/"
+		o.Routes[0].AllowPrefixes, o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = []string{"dir/*"}, "/p/", "dir/"
 	}})
 	for _, d := range dots {
 		for _, s := range slashes {

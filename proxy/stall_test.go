@@ -77,7 +77,7 @@ func TestClientThatStopsSending(t *testing.T) {
 			if waited := time.Since(begun); waited != stall {
 				t.Errorf("answered after %s, want %s", waited, stall)
 			}
-			if log := r.drained(t); !strings.Contains(log, "status=400") || strings.Contains(log, "level=ERROR") {
+			if log := r.drained(t); !strings.Contains(log, "http.response.status_code=400") || strings.Contains(log, "level=ERROR") {
 				t.Errorf("log: %s", log)
 			}
 			synctest.Wait()                                                                   // for COS to have seen it
@@ -283,7 +283,7 @@ func TestDownloadThatStops(t *testing.T) {
 				t.Errorf("ended after %s, want %s", waited, stall)
 			}
 			checkCause(t, r, "", "stalled")
-			if !strings.Contains(r.metrics(t), "cosproxy_aborted_responses_total 1\n") {
+			if !strings.Contains(r.metrics(t), "cosproxy_responses_aborted_total 1\n") {
 				t.Error("it is not counted")
 			}
 		})

@@ -104,7 +104,7 @@ func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
 			if strings.Contains(body, "0\r\n\r\n") || strings.Contains(head, "Content-Length: 4") || len(body) >= 10 && strings.Contains(head, "Content-Length: 10") {
 				t.Errorf("the client saw a clean end:\n%s", rest)
 			}
-			if log := r.drained(t); !strings.Contains(log, "error=") {
+			if log := r.drained(t); !strings.Contains(log, "error.message=") {
 				t.Errorf("the log is silent about it: %s", log)
 			}
 		})
@@ -138,9 +138,9 @@ func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
 			}
 			c.Close()
 			<-gone
-			status := "status=200"
+			status := "http.response.status_code=200"
 			if !tt.headSeen {
-				status = "status=499"
+				status = "http.response.status_code=499"
 			}
 			if log := r.drained(t); !strings.Contains(log, status) || strings.Contains(log, "level=ERROR") {
 				t.Errorf("log: %s", log)

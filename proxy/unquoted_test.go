@@ -34,7 +34,7 @@ func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
 			c := r.dial(t)
 			c.send("GET /key HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 			text := c.end()
-			if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error=") {
+			if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error.message=") {
 				t.Errorf("log:\n%s\nanswer:\n%s", log, text)
 			}
 		})
@@ -47,7 +47,7 @@ func TestTrailersOfClientsAreNotLogged(t *testing.T) {
 	c := r.dial(t)
 	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + neverShown + "\r\n\r\n")
 	text := c.end()
-	if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error=") {
+	if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error.message=") {
 		t.Errorf("log:\n%s\nanswer:\n%s", log, text)
 	}
 }

@@ -79,7 +79,7 @@ func checkBodySize(limit, length int64) error {
 	}
 	return coserr.New(http.StatusRequestEntityTooLarge, "EntityTooLarge",
 		"The request body is larger than %d bytes; nothing was stored.", limit).
-		Try("Upload it in parts, or raise", Setting{Name: "Limits.Body"})
+		Try("Upload it in parts, or raise", Setting{Name: "Limits.BodyBytes"})
 }
 
 func errNoLength() error {

@@ -194,7 +194,7 @@ func TestEarlyRefusalReachesTheClient(t *testing.T) {
 
 // A refusal of the proxy's own does not wait for the body either.
 func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for _, h := range half {
 		c := r.dial(t)
 		c.send(h.request)
@@ -222,7 +222,7 @@ func TestExpectContinue(t *testing.T) {
 		}
 	})
 	t.Run("refused", func(t *testing.T) {
-		r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+		r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 		c := r.dial(t)
 		c.send(request)
 		r.refused(t, c.reply("PUT"), http.StatusForbidden, "AccessDenied")
@@ -250,7 +250,7 @@ func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
 	<-taken
 	c.Close()
 	<-gone
-	if log := r.drained(t); !strings.Contains(log, "status=499") {
+	if log := r.drained(t); !strings.Contains(log, "http.response.status_code=499") {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -23,7 +23,7 @@ func leadingTo(t *testing.T, ln net.Listener, to string) *rig {
 	var err error
 	r.proxy, err = proxy.New(proxy.Options{
 		Routes: []proxy.Route{{Bucket: bucket, Region: region, Endpoint: plainCOS,
-			Actions: []string{"*"}, Prefixes: []string{"*"}, Credentials: r.keys}},
+			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: r.keys}},
 		Upstream: proxy.Upstream{ConnectTo: to}, Logger: slog.New(slog.NewTextHandler(r.log, nil)), Registerer: r.registry,
 	})
 	if err != nil {

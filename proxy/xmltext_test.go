@@ -9,7 +9,7 @@ import (
 
 // A message with an apostrophe and odd bytes arrives as it was meant.
 func TestErrorXML_OverTheWire(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.get(t, "/it's%00%FF&%3Ca%3E")
 	if strings.Contains(rep.body, "&#") || !strings.Contains(rep.body, "it's") {
 		t.Errorf("the body is %s", rep.body)
@@ -32,7 +32,7 @@ func TestErrorCORS(t *testing.T) {
 		for _, line := range []string{"GET /secret", "PUT /secret", "HEAD /secret", "OPTIONS /secret"} {
 			t.Run(tt.name+", "+line, func(t *testing.T) {
 				r := start(t, setup{options: func(o *proxy.Options) {
-					o.AllowedOrigins, o.Routes[0].Prefixes = []string{"https://app.example"}, []string{"dir/*"}
+					o.AllowedOrigins, o.Routes[0].AllowPrefixes = []string{"https://app.example"}, []string{"dir/*"}
 				}})
 				rep := r.exchange(t, line+" HTTP/1.1\r\n"+tt.headers+"Content-Length: 0\r\n\r\n")
 				if rep.status != 403 || rep.header.Get("Access-Control-Allow-Origin") != tt.allowed || rep.header.Get("Vary") != tt.vary {
@@ -44,7 +44,7 @@ func TestErrorCORS(t *testing.T) {
 }
 
 func TestErrorCORS_NothingWithoutAllowedOrigins(t *testing.T) {
-	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Prefixes = []string{"dir/*"} }})
+	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "GET /secret HTTP/1.1\r\nOrigin: http://localhost\r\n\r\n")
 	if rep.status != 403 || rep.header["Access-Control-Allow-Origin"] != nil || rep.header["Vary"] != nil {
 		t.Errorf("got\n%s", rep.head)

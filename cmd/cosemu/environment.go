@@ -54,8 +54,8 @@ func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) en
 	e.keep("COSPROXY_REGION", o.Region)
 	if len(routes) == 0 { // beside numbered routes, cosproxy takes these for a mistake
 		e.keep("COSPROXY_BUCKET", o.Buckets[0])
-		e.keep("COSPROXY_PREFIXES", "*")
-		e.keep("COSPROXY_ACTIONS", "read,write,upload,list,delete")
+		e.keep("COSPROXY_ALLOW_PREFIXES", "*")
+		e.keep("COSPROXY_ALLOW_ACTIONS", "read,write,upload,list,delete")
 	}
 	e.keep("COSPROXY_SPLAY", "0s") // this STS has no quota
 	e.set("COSPROXY_ENDPOINT", "http://{bucket}.cos.{region}.myqcloud.com")

@@ -20,16 +20,16 @@ func fetchKey(source string) (triple, error) {
 	case "static":
 		return triple{os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), os.Getenv("TENCENTCLOUD_TOKEN")}, nil
 	case "cvm":
-		base := os.Getenv("COSPROXY_CVM_METADATA") + "/latest/meta-data/cam/security-credentials/"
+		base := os.Getenv("COSPROXY_CVM_METADATA_ENDPOINT") + "/latest/meta-data/cam/security-credentials/"
 		role, err := fetch(base, "")
 		if err != nil {
 			return triple{}, err
 		}
 		return parseKey(fetch(base+string(role), ""))
-	case "endpoint":
-		return parseKey(fetch(os.Getenv("COSPROXY_KEY_ENDPOINT")+"?bucket="+os.Getenv("COSPROXY_BUCKET"), os.Getenv("COSPROXY_KEY_ENDPOINT_TOKEN")))
+	case "http":
+		return parseKey(fetch(os.Getenv("COSPROXY_CREDENTIALS_URL")+"?bucket="+os.Getenv("COSPROXY_BUCKET"), os.Getenv("COSPROXY_CREDENTIALS_URL_TOKEN")))
 	case "file":
-		return parseKey(os.ReadFile(os.Getenv("COSPROXY_KEY_FILE")))
+		return parseKey(os.ReadFile(os.Getenv("COSPROXY_CREDENTIALS_FILE")))
 	}
 	return fetchFromSTS(source)
 }

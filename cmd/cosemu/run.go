@@ -26,10 +26,10 @@ usage: cosemu [flags]                 serve until SIGINT, SIGTERM or SIGHUP
        cosemu [flags] -- CMD ARGS...  serve while CMD runs
 
 CMD gets the environment that cosproxy needs. COSPROXY_BUCKET, COSPROXY_REGION,
-COSPROXY_PREFIXES and COSPROXY_ACTIONS keep the values they have, and so do the
-COSPROXY_ROUTES_<n>_ variables, whose buckets are served; all that leads to keys
-does not, so that no real key is used. COSEMU_COS_ADDR (dial it for every bucket's
-host) and COSEMU_STS_URL are for other COS programs.
+COSPROXY_ALLOW_PREFIXES and COSPROXY_ALLOW_ACTIONS keep the values they have, and
+so do the COSPROXY_ROUTES_<n>_ variables, whose buckets are served; all that leads
+to keys does not, so that no real key is used. COSEMU_COS_ADDR (dial it for every
+bucket's host) and COSEMU_STS_URL are for other COS programs.
 
 flags:
 `

@@ -16,7 +16,7 @@ import (
 )
 
 // sources are what -source may be, as COSPROXY_SOURCE names them.
-var sources = []string{"sts", "role", "oidc", "cvm", "endpoint", "file", "static"}
+var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
 
 // keyVariables are those that lead a COS program to keys of its caller's own.
 // The SOURCE of each numbered route is another.
@@ -27,9 +27,9 @@ var keyVariables = []string{
 	"TENCENTCLOUD_CREDENTIALS_FILE", "TCCLI_PROFILE",
 	"COSPROXY_ROLE_ARN", "COSPROXY_ROLE_SESSION_NAME", "COSPROXY_ROLE_EXTERNAL_ID",
 	"TKE_REGION", "TKE_PROVIDER_ID", "TKE_WEB_IDENTITY_TOKEN_FILE", "TKE_ROLE_ARN",
-	"COSPROXY_CVM_METADATA", "COSPROXY_CVM_ROLE",
-	"COSPROXY_KEY_ENDPOINT", "COSPROXY_KEY_ENDPOINT_TOKEN", "COSPROXY_KEY_ENDPOINT_TOKEN_FILE",
-	"COSPROXY_KEY_FILE", "COSPROXY_KEY_FILE_PROFILE",
+	"COSPROXY_CVM_METADATA_ENDPOINT", "COSPROXY_CVM_ROLE",
+	"COSPROXY_CREDENTIALS_URL", "COSPROXY_CREDENTIALS_URL_TOKEN", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE",
+	"COSPROXY_CREDENTIALS_FILE", "COSPROXY_CREDENTIALS_PROFILE",
 }
 
 func checkSource(name string) error {
@@ -107,12 +107,12 @@ func (s *keySource) offer(ctx context.Context, name string, e *environment) erro
 		e.set("TKE_ROLE_ARN", role.ARN)
 		return os.WriteFile(token, []byte(role.WebIdentityToken()), 0o600)
 	case "cvm":
-		e.set("COSPROXY_CVM_METADATA", s.srv.MetadataURL())
-	case "endpoint":
-		e.set("COSPROXY_KEY_ENDPOINT", s.srv.KeyServerURL())
-		e.set("COSPROXY_KEY_ENDPOINT_TOKEN", s.options.KeyServerToken)
+		e.set("COSPROXY_CVM_METADATA_ENDPOINT", s.srv.MetadataURL())
+	case "http":
+		e.set("COSPROXY_CREDENTIALS_URL", s.srv.KeyServerURL())
+		e.set("COSPROXY_CREDENTIALS_URL_TOKEN", s.options.KeyServerToken)
 	case "file":
-		e.set("COSPROXY_KEY_FILE", filepath.Join(s.dir, keyFileName))
+		e.set("COSPROXY_CREDENTIALS_FILE", filepath.Join(s.dir, keyFileName))
 		return s.keepKeyFile(ctx)
 	case "static":
 		return s.offerTriple(e)

@@ -81,7 +81,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 		_ = w.Close() // always nil
 	}()
 	line := p.logs.wait(t, "serving")
-	p.app, p.admin = line["listen"].(string), line["admin"].(string)
+	p.app, p.admin = line["cosproxy.listen"].(string), line["cosproxy.admin_listen"].(string)
 	return p
 }
 

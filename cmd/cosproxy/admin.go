@@ -91,9 +91,9 @@ func (s *sidecar) notReady() string {
 		switch {
 		case key.Ready:
 		case key.LastError != "":
-			reasons = append(reasons, routes+": no valid key: "+key.LastError)
+			reasons = append(reasons, routes+": no valid credentials: "+key.LastError)
 		default:
-			reasons = append(reasons, routes+": no valid key yet: the first one is being fetched")
+			reasons = append(reasons, routes+": no valid credentials yet: the first ones are being fetched")
 		}
 	}
 	return strings.Join(reasons, "\n")
@@ -117,11 +117,11 @@ func (s *sidecar) status(now time.Time) string {
 		p.row("route", "%s", r.name)
 		p.row("bucket", "%s in %s", r.Bucket, r.Region)
 		p.row("endpoint", "%s", r.endpoint)
-		if r.KeyPrefix != "" {
-			p.row("key prefix", "%s", r.KeyPrefix)
+		if r.ObjectPrefix != "" {
+			p.row("object prefix", "%s", r.ObjectPrefix)
 		}
-		p.row("prefixes", "%v", r.Prefixes)
-		p.row("actions", "%v", r.Actions)
+		p.row("allow prefixes", "%v", r.AllowPrefixes)
+		p.row("allow actions", "%v", r.AllowActions)
 		p.row("source", "%s", r.Source)
 		p.key(s.keys.of(r), now)
 	}
@@ -132,18 +132,18 @@ func (s *sidecar) status(now time.Time) string {
 type page struct{ strings.Builder }
 
 func (p *page) row(name, format string, args ...any) {
-	fmt.Fprintf(p, "%-12s"+format+"\n", append([]any{name}, args...)...)
+	fmt.Fprintf(p, "%-16s"+format+"\n", append([]any{name}, args...)...)
 }
 
 func (p *page) key(k *heldKey, now time.Time) {
 	key := k.stats()
 	switch {
 	case key.SecretID == "":
-		p.row("key", "none")
+		p.row("credentials", "none")
 	case key.Expires.IsZero():
-		p.row("key", "%s, without expiry", key.SecretID)
+		p.row("credentials", "%s, without expiry", key.SecretID)
 	default:
-		p.row("key", "%s, expires %s, in %v", key.SecretID,
+		p.row("credentials", "%s, expires %s, in %v", key.SecretID,
 			key.Expires.UTC().Format(time.RFC3339), key.Expires.Sub(now).Round(time.Second))
 	}
 	if len(k.routes) > 1 {

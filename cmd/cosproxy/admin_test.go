@@ -37,17 +37,17 @@ func TestAdminPages(t *testing.T) {
 			`(?m)^route +default$`,
 			`(?m)^bucket +examplebucket-1250000000 in ap-guangzhou$`,
 			`(?m)^endpoint +http://127\.0\.0\.1:\d+$`,
-			`(?m)^prefixes +uploads/\*$`,
-			`(?m)^actions +read,upload$`,
+			`(?m)^allow prefixes +uploads/\*$`,
+			`(?m)^allow actions +read,upload$`,
 			`(?m)^source +sts$`,
-			`(?m)^key +AKIDtmp, expires \d{4}-\d\d-\d\dT\S+Z, in (30m0s|29m\d+s)$`,
+			`(?m)^credentials +AKIDtmp, expires \d{4}-\d\d-\d\dT\S+Z, in (30m0s|29m\d+s)$`,
 			`(?m)^fetches +1, 0 of them failed$`,
 		}},
 		{"/metrics", 200, []string{
-			`cosproxy_key_ready\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
-			`cosproxy_key_expiry_timestamp_seconds\{bucket="examplebucket-1250000000",route="default"\} 1\.\d+e\+09\n`,
-			`cosproxy_key_fetches_total\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
-			`cosproxy_key_fetch_failures_total\{bucket="examplebucket-1250000000",route="default"\} 0\n`,
+			`cosproxy_credentials_ready\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
+			`cosproxy_credentials_expiry_timestamp_seconds\{bucket="examplebucket-1250000000",route="default"\} 1\.\d+e\+09\n`,
+			`cosproxy_credentials_fetches_total\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
+			`cosproxy_credentials_fetch_failures_total\{bucket="examplebucket-1250000000",route="default"\} 0\n`,
 			`cosproxy_requests_total\{action="GetObject",code="200",route="default"\} 1\n`,
 			`\ngo_goroutines \d`, `\nprocess_resident_memory_bytes \d`,
 		}},
@@ -77,9 +77,9 @@ func TestStatusWithoutKey(t *testing.T) {
 	p.get(t, p.app, "/uploads/a") // waits for the first fetch
 	_, body := p.get(t, p.admin, "/status")
 	for _, want := range []string{
-		`(?m)^state +route default: no valid key: sts: AuthFailure\.SecretIdNotFound: `,
+		`(?m)^state +route default: no valid credentials: sts: AuthFailure\.SecretIdNotFound: `,
 		`(?m)^connect to +127\.0\.0\.1:1$`,
-		`(?m)^key +none$`,
+		`(?m)^credentials +none$`,
 		`(?m)^fetches +1, 1 of them failed$`,
 		`(?m)^last error +sts: AuthFailure\.SecretIdNotFound: no such SecretId \(request id sts-1\); check the long-lived SecretId`,
 	} {
@@ -88,8 +88,8 @@ func TestStatusWithoutKey(t *testing.T) {
 		}
 	}
 	_, body = p.get(t, p.admin, "/metrics")
-	contains(t, body, `cosproxy_key_ready{bucket="examplebucket-1250000000",route="default"} 0`,
-		`cosproxy_key_fetch_failures_total{bucket="examplebucket-1250000000",route="default"} 1`)
+	contains(t, body, `cosproxy_credentials_ready{bucket="examplebucket-1250000000",route="default"} 0`,
+		`cosproxy_credentials_fetch_failures_total{bucket="examplebucket-1250000000",route="default"} 1`)
 	p.end(t, exitOK)
 }
 

@@ -101,7 +101,7 @@ func (p *process) secureGet(t *testing.T, address, path string) int {
 func TestTLS(t *testing.T) {
 	files := newPair(t, "first")
 	p := start(t, append(files.settings(), "TENCENTCLOUD_TOKEN="+testToken)...)
-	if line := p.logs.wait(t, "serving"); line["tls"] != true {
+	if line := p.logs.wait(t, "serving"); line["cosproxy.tls"] != true {
 		t.Errorf("the start line is %v", line)
 	}
 	if status := p.secureGet(t, p.app, "/outside"); status != http.StatusForbidden {

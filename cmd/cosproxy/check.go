@@ -40,11 +40,11 @@ type report struct {
 	Source   string `json:"source"`
 	OK       bool   `json:"ok"`
 
-	KeyID      string     `json:"key_id,omitempty"`      // SecretId of the key; it is no secret
-	KeyExpires *time.Time `json:"key_expires,omitempty"` // absent without a key or an expiry
-	Request    string     `json:"request,omitempty"`     // the COS action that was tried
-	Status     int        `json:"status,omitempty"`      // of the response
-	RequestID  string     `json:"request_id,omitempty"`  // of COS or STS
+	SecretID  string     `json:"secret_id,omitempty"`          // of the credentials; not a secret
+	Expires   *time.Time `json:"credentials_expiry,omitempty"` // absent without credentials or an expiry
+	Action    string     `json:"action,omitempty"`             // the COS action that was tried
+	Status    int        `json:"status,omitempty"`             // of the response
+	RequestID string     `json:"request_id,omitempty"`         // of COS or STS
 	// ClockOffset is how many seconds this machine is ahead of the last server
 	// that told its time; absent if none did.
 	ClockOffset *int `json:"clock_offset_seconds,omitempty"`
@@ -63,7 +63,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	}
 	cfg, err := loadConfig(environ)
 	if err != nil && *asJSON {
-		return result{Problems: strings.Split(err.Error(), "\n"), Notes: cfg.warnings}.write(std)
+		return result{Problems: strings.Split(err.Error(), "\n"), Warnings: cfg.warnings}.write(std)
 	}
 	if err != nil {
 		cfg.printProblems(err, std.err)
@@ -78,7 +78,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 		fmt.Fprintln(std.err, "cosproxy:", err)
 		return exitFailure
 	}
-	all := result{OK: true, Routes: reports, Notes: cfg.warnings}
+	all := result{OK: true, Routes: reports, Warnings: cfg.warnings}
 	for _, r := range reports {
 		all.OK = all.OK && r.OK
 	}
@@ -94,8 +94,8 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 // result is what a check found, and its form in JSON.
 type result struct {
 	OK       bool     `json:"ok"`
-	Problems []string `json:"mistakes,omitempty"` // in the settings; then there are no routes
-	Notes    []string `json:"notes,omitempty"`    // what is allowed and should be seen
+	Problems []string `json:"problems,omitempty"` // in the settings; then there are no routes
+	Warnings []string `json:"warnings,omitempty"` // what is allowed and should be seen
 	Routes   []report `json:"routes"`
 }
 
@@ -154,13 +154,13 @@ func (c *routeCheck) run(ctx context.Context, provider proxy.Credentials) {
 		c.report.fault, c.report.RequestID = c.keyFault(err)
 		return
 	}
-	c.report.KeyID = key.SecretID
+	c.report.SecretID = key.SecretID
 	if !key.Expires.IsZero() {
 		expires := key.Expires.UTC()
-		c.report.KeyExpires = &expires
+		c.report.Expires = &expires
 	}
 	p := probeFor(c.route)
-	c.report.Request = p.action
+	c.report.Action = p.action
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	resp, err := p.send(ctx, c.client(key), p.key)
@@ -206,11 +206,11 @@ func (r report) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "route %s (%s in %s, keys from %s): ", r.Route, r.Bucket, r.Region, r.Source)
 	if r.OK {
-		fmt.Fprintf(&b, "ok\n  key %s", r.KeyID)
-		if r.KeyExpires != nil {
-			fmt.Fprintf(&b, ", expires %s", r.KeyExpires.Format(time.RFC3339))
+		fmt.Fprintf(&b, "ok\n  key %s", r.SecretID)
+		if r.Expires != nil {
+			fmt.Fprintf(&b, ", expires %s", r.Expires.Format(time.RFC3339))
 		}
-		fmt.Fprintf(&b, "\n  %s at %s answered %d\n", r.Request, r.Endpoint, r.Status)
+		fmt.Fprintf(&b, "\n  %s at %s answered %d\n", r.Action, r.Endpoint, r.Status)
 	} else {
 		fmt.Fprintf(&b, "wrong (%s)\n  %s\n  %s\n", r.Code, r.Problem, r.Advice)
 	}

@@ -75,7 +75,7 @@ func checkOne(t *testing.T, cos http.Handler, environ ...string) report {
 
 func TestCheckFaults(t *testing.T) {
 	refuse := func(code, msg string) cosAnswer { return cosAnswer{status: 403, code: code, msg: msg} }
-	head := "COSPROXY_ACTIONS=name/cos:HeadBucket"
+	head := "COSPROXY_ALLOW_ACTIONS=name/cos:HeadBucket"
 	tests := []struct {
 		name    string
 		answer  cosAnswer
@@ -94,11 +94,11 @@ func TestCheckFaults(t *testing.T) {
 		{"web identity denied", refuse("AccessDenied", ""), oidc(t), "denied", []string{"the role in TKE_ROLE_ARN"}},
 		{"given key denied", refuse("AccessDenied", ""), []string{"COSPROXY_SOURCE=static"}, "denied", []string{"to key AKIDexample", "the owner of the key"}},
 		{"denied, by HEAD", cosAnswer{status: 403}, []string{head}, "denied", []string{"name/cos:HeadBucket"}},
-		{"key unknown", refuse("InvalidAccessKeyId", "no such id"), nil, "key_rejected", []string{"rejected key AKIDtmp: InvalidAccessKeyId: no such id"}},
-		{"key expired", cosAnswer{status: 400, code: "ExpiredToken", msg: "expired"}, nil, "key_rejected", nil},
-		{"key expired by another name", refuse("AccessDenied", "Request has expired"), nil, "key_rejected", nil},
-		{"key unknown by another name", refuse("AccessDenied", "InvalidAccessKeyId"), nil, "key_rejected", nil},
-		{"key unknown by another name, nothing to try", refuse("AccessDenied", "InvalidAccessKeyId"), []string{"COSPROXY_ACTIONS=delete"}, "key_rejected", nil},
+		{"key unknown", refuse("InvalidAccessKeyId", "no such id"), nil, "credentials_rejected", []string{"rejected key AKIDtmp: InvalidAccessKeyId: no such id"}},
+		{"key expired", cosAnswer{status: 400, code: "ExpiredToken", msg: "expired"}, nil, "credentials_rejected", nil},
+		{"key expired by another name", refuse("AccessDenied", "Request has expired"), nil, "credentials_rejected", nil},
+		{"key unknown by another name", refuse("AccessDenied", "InvalidAccessKeyId"), nil, "credentials_rejected", nil},
+		{"key unknown by another name, nothing to try", refuse("AccessDenied", "InvalidAccessKeyId"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
 		{"clock by another name", refuse("AccessDenied", "RequestTimeTooSkewed"), nil, "clock", nil},
 		{"signature", refuse("SignatureDoesNotMatch", "no"), nil, "signature", []string{"another signature"}},
 		{"clock behind", cosAnswer{status: 403, code: "RequestTimeTooSkewed", offset: time.Hour}, nil, "clock", []string{`COS refused .*: this machine's clock is (3599|3600) s behind`, "NTP"}},
@@ -106,9 +106,9 @@ func TestCheckFaults(t *testing.T) {
 		{"clock ahead, as expiry", cosAnswer{status: 403, code: "AccessDenied", msg: "Request has expired", offset: -time.Hour}, nil, "clock", nil},
 		{"something between", cosAnswer{status: 403, code: "AccessDenied", foreign: true}, nil, "not_cos", []string{"answer 403 does not come from COS", "COSPROXY_ENDPOINT, COSPROXY_CONNECT_TO"}},
 		{"a portal between", cosAnswer{status: 302, foreign: true}, nil, "not_cos", nil},
-		{"something between that has no objects", cosAnswer{status: 404, foreign: true}, []string{"COSPROXY_ACTIONS=name/cos:HeadObject"}, "not_cos", nil},
-		{"other region, nothing to try", cosAnswer{status: 403, code: "AccessDenied", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{"COSPROXY_ACTIONS=delete"}, "region", nil},
-		{"key expired, nothing to try", refuse("AccessDenied", "Request has expired"), []string{"COSPROXY_ACTIONS=delete"}, "key_rejected", nil},
+		{"something between that has no objects", cosAnswer{status: 404, foreign: true}, []string{"COSPROXY_ALLOW_ACTIONS=name/cos:HeadObject"}, "not_cos", nil},
+		{"other region, nothing to try", cosAnswer{status: 403, code: "AccessDenied", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "region", nil},
+		{"key expired, nothing to try", refuse("AccessDenied", "Request has expired"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
 		{"COS in trouble", cosAnswer{status: 503, code: "SlowDown", msg: "slow"}, nil, "cos_error", []string{"COS answered 503 SlowDown: slow"}},
 		{"COS in trouble, by HEAD", cosAnswer{status: 500}, []string{head}, "cos_error", []string{"COS answered 500$"}},
 	}
@@ -162,7 +162,7 @@ func TestCheckRequests(t *testing.T) {
 					status = 404
 				}
 				cosAnswer{status: status, code: tt.code}.ServeHTTP(w, r)
-			}), "COSPROXY_ACTIONS="+tt.actions, "COSPROXY_PREFIXES="+tt.prefixes)
+			}), "COSPROXY_ALLOW_ACTIONS="+tt.actions, "COSPROXY_ALLOW_PREFIXES="+tt.prefixes)
 			if got := <-asked; !regexp.MustCompile("^" + tt.want + "$").MatchString(got) {
 				t.Errorf("asked %s, want %s", got, tt.want)
 			}
@@ -222,12 +222,12 @@ func TestCheckKeyFaults(t *testing.T) {
 		problem string // regular expressions
 		advice  string
 	}{
-		{"pair unknown", refuse("AuthFailure.SecretIdNotFound", 0), "no_key", `^AuthFailure\.SecretIdNotFound: refused$`, "check the long-lived SecretId"},
+		{"pair unknown", refuse("AuthFailure.SecretIdNotFound", 0), "no_credentials", `^AuthFailure\.SecretIdNotFound: refused$`, "check the long-lived SecretId"},
 		{"clock ahead", refuse("AuthFailure.SignatureExpire", -10*time.Minute), "clock", `^STS refused the time of the request: this machine's clock is 60\d s ahead$`, "NTP"},
 		{"a key that lives too long", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d}}`, tmpToken, tmpID, tmpKey, time.Now().Add(100*time.Hour).Unix())
-		}, "no_key", "no temporary key lives that long", "check the settings of source sts"},
-		{"no STS", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hello", http.StatusNotFound) }, "no_key", "HTTP 404", "."},
+		}, "no_credentials", "no temporary key lives that long", "check the settings of source sts"},
+		{"no STS", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hello", http.StatusNotFound) }, "no_credentials", "HTTP 404", "."},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestCheckKeyFaults(t *testing.T) {
 			if r.Code != tt.want || !regexp.MustCompile(tt.problem).MatchString(r.Problem) || !regexp.MustCompile(tt.advice).MatchString(r.Advice) {
 				t.Errorf("got %+v, want code %q", r, tt.want)
 			}
-			if r.Request != "" || r.KeyID != "" {
+			if r.Action != "" || r.SecretID != "" {
 				t.Errorf("COS was asked without a key: %+v", r)
 			}
 		})
@@ -285,7 +285,7 @@ func TestCheckArguments(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, out)
 	}
 	code, out = checked(t, []string{"--json"}, slices.Concat(settingsFor(), []string{"COSPROXY_REGION="})...)
-	if code != exitFailure || !strings.Contains(out, `"mistakes": [`) || !strings.Contains(out, "COSPROXY_REGION is required") {
+	if code != exitFailure || !strings.Contains(out, `"problems": [`) || !strings.Contains(out, "COSPROXY_REGION is required") {
 		t.Errorf("as JSON: exit code %d, %s", code, out)
 	}
 }

@@ -38,7 +38,7 @@ func (p *process) ask(t *testing.T, url string, headers ...string) (int, string)
 func TestTokenOnBothListeners(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	sts.down.Store(true)
-	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_TOKEN_FILE="+file(t, testToken+"\n"))
+	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken+"\n"))
 	right, wrong := []string{"Authorization", "Bearer " + testToken}, []string{"Authorization", "Bearer wrong"}
 	foreign := []string{"Origin", "https://evil.example"}
 	p.ask(t, "http://"+p.app+"/uploads/a", right...) // waits for the first fetch
@@ -48,8 +48,8 @@ func TestTokenOnBothListeners(t *testing.T) {
 		status        int
 		says, hides   string
 	}{
-		{p.app, "/uploads/a", nil, 401, "COSPROXY_TOKEN_FILE", ""},
-		{p.app, "/uploads/a", wrong, 401, "COSPROXY_TOKEN_FILE", ""},
+		{p.app, "/uploads/a", nil, 401, "COSPROXY_CLIENT_TOKEN_FILE", ""},
+		{p.app, "/uploads/a", wrong, 401, "COSPROXY_CLIENT_TOKEN_FILE", ""},
 		{p.app, "/uploads/a", right, 503, "no valid credentials", ""},
 		{p.admin, "/", nil, 401, "", "status"},
 		{p.admin, "/status", nil, 401, "", "bucket  "},
@@ -79,7 +79,7 @@ func TestTokenOnBothListeners(t *testing.T) {
 }
 
 func TestReadyWithoutToken(t *testing.T) {
-	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+file(t, testToken))
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken))
 	for range 600 {
 		if status, body := p.get(t, p.admin, "/readyz"); status == http.StatusOK && body == "ok\n" {
 			p.end(t, exitOK)
@@ -94,7 +94,7 @@ func TestReadyWithoutToken(t *testing.T) {
 // went bad lets nobody in.
 func TestTokenFileChanges(t *testing.T) {
 	path := file(t, "first")
-	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+path)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+path)
 	ask := func(token string) int {
 		status, _ := p.ask(t, "http://"+p.app+"/outside", "Authorization", "Bearer "+token)
 		return status
@@ -136,14 +136,14 @@ func TestTokenFileChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	becomes("third", http.StatusServiceUnavailable)
-	contains(t, p.logs.all(), "COSPROXY_TOKEN_FILE: "+path+" is empty; nobody is let in until it is right again", "no such file")
+	contains(t, p.logs.all(), "COSPROXY_CLIENT_TOKEN_FILE: "+path+" is empty; nobody is let in until it is right again", "no such file")
 	p.end(t, exitOK)
 }
 
 // TestTokenOnUnixSocket: a mode can be widened, a token cannot.
 func TestTokenOnUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
-	p := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+file(t, testToken))
+	p := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken))
 	p.client.Transport.(*http.Transport).DialContext = dialer(path)
 	if status, _ := p.ask(t, "http://localhost/outside"); status != http.StatusUnauthorized {
 		t.Errorf("without the token: %d", status)

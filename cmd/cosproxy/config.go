@@ -36,7 +36,7 @@ type config struct {
 	UnsafeListen    bool      `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Without a token, whoever reaches them uses the bucket."`
 	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
 	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Sites whose pages may use cosproxy through a browser, comma-separated, as 'scheme://host:port'. All others are refused, also for reads."`
-	ClientTokenFile string    `env:"COSPROXY_TOKEN_FILE" desc:"File with a token that each request has to bring, as 'Authorization: Bearer' or as the password of 'http_proxy'. Read anew when it changes; while it is empty or cannot be read, nobody is let in."`
+	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with a token that each request has to bring, as 'Authorization: Bearer' or as the password of 'http_proxy'. Read anew when it changes; while it is empty or cannot be read, nobody is let in."`
 
 	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`
@@ -47,10 +47,8 @@ type config struct {
 	MaxRequests    int           `env:"COSPROXY_MAX_REQUESTS" envDefault:"1024" example:"200" desc:"How many requests may be with COS at once."`
 	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"How many more may wait for their turn; '0' lets none wait. The others are answered with 503 SlowDown."`
 	QueueTimeout   time.Duration `env:"COSPROXY_QUEUE_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a request may wait for its turn."`
-	MaxBody        size          `env:"COSPROXY_MAX_BODY" example:"100MiB" desc:"Length of the largest request body that is taken, such as '100MiB'. COS decides if it is unset."`
-	MaxRequestLine size          `env:"COSPROXY_MAX_REQUEST_LINE" envDefault:"16KiB" example:"16KiB" desc:"Length of the longest request line: method, path and query."`
-	MaxHeaders     int           `env:"COSPROXY_MAX_HEADERS" envDefault:"100" example:"100" desc:"How many header fields a request may have."`
-	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Length of request line and header fields together."`
+	MaxBodyBytes   size          `env:"COSPROXY_MAX_BODY_BYTES" example:"100MiB" desc:"Length of the largest request body that is taken, such as '100MiB'. COS decides if it is unset."`
+	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Maximum size of the request line and the header fields together. It allows one header field for every 256 bytes, and never fewer than 100."`
 	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a client may take to send the header of a request."`
 	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"How long a connection without a request is kept."`
 	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, or COS take to begin its answer, before the request is ended. An upload stands still with less than 1 KiB in this time; of a download, the client has to take 256 KiB."`

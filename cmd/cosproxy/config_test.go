@@ -26,8 +26,8 @@ func settingsFor(changes ...string) []string {
 	return append([]string{
 		"COSPROXY_BUCKET=examplebucket-1250000000",
 		"COSPROXY_REGION=ap-guangzhou",
-		"COSPROXY_PREFIXES=uploads/*",
-		"COSPROXY_ACTIONS=read,upload",
+		"COSPROXY_ALLOW_PREFIXES=uploads/*",
+		"COSPROXY_ALLOW_ACTIONS=read,upload",
 		"COSPROXY_SPLAY=0s",
 		"TENCENTCLOUD_SECRET_ID=AKIDexample",
 		"TENCENTCLOUD_SECRET_KEY=" + testKey,
@@ -76,10 +76,10 @@ func TestMistakes(t *testing.T) {
 		{"bucket without APPID", []string{"COSPROXY_BUCKET=examplebucket"}, []string{`COSPROXY_BUCKET is wrong: "examplebucket" is not a bucket name with its APPID`}},
 		{"bucket empty", []string{"COSPROXY_BUCKET="}, []string{"COSPROXY_BUCKET is required: write for example examplebucket-1250000000"}},
 		{"region", []string{"COSPROXY_REGION=Guangzhou"}, []string{"COSPROXY_REGION is wrong"}},
-		{"prefixes empty", []string{"COSPROXY_PREFIXES="}, []string{"COSPROXY_PREFIXES is required: write for example uploads/*"}},
-		{"prefixes of commas", []string{"COSPROXY_PREFIXES= , "}, []string{"COSPROXY_PREFIXES cannot be read: the list is empty; write for example uploads/*"}},
-		{"two bad prefixes", []string{"COSPROXY_PREFIXES=/a/*,b/"}, []string{`COSPROXY_PREFIXES is wrong: "/a/*" begins with a slash`, `COSPROXY_PREFIXES is wrong: "b/" means that one key`}},
-		{"action", []string{"COSPROXY_ACTIONS=read,GetObject"}, []string{`COSPROXY_ACTIONS is wrong: unknown action "GetObject"; write name/cos:GetObject`}},
+		{"prefixes empty", []string{"COSPROXY_ALLOW_PREFIXES="}, []string{"COSPROXY_ALLOW_PREFIXES is required: write for example uploads/*"}},
+		{"prefixes of commas", []string{"COSPROXY_ALLOW_PREFIXES= , "}, []string{"COSPROXY_ALLOW_PREFIXES cannot be read: the list is empty; write for example uploads/*"}},
+		{"two bad prefixes", []string{"COSPROXY_ALLOW_PREFIXES=/a/*,b/"}, []string{`COSPROXY_ALLOW_PREFIXES is wrong: "/a/*" begins with a slash`, `COSPROXY_ALLOW_PREFIXES is wrong: "b/" means that one key`}},
+		{"action", []string{"COSPROXY_ALLOW_ACTIONS=read,GetObject"}, []string{`COSPROXY_ALLOW_ACTIONS is wrong: unknown action "GetObject"; write name/cos:GetObject`}},
 		{"duration without unit", []string{"COSPROXY_DURATION=1800"}, []string{"COSPROXY_DURATION cannot be read"}},
 		{"duration too long", []string{"COSPROXY_DURATION=37h"}, []string{"COSPROXY_DURATION is wrong: 37h0m0s is not a life that STS grants"}},
 		{"STS endpoint", []string{"COSPROXY_STS_ENDPOINT=sts.tencentcloudapi.com"}, []string{"COSPROXY_STS_ENDPOINT is wrong: not a URL"}},
@@ -87,8 +87,8 @@ func TestMistakes(t *testing.T) {
 		{"endpoint scheme", []string{"COSPROXY_ENDPOINT=ftp://{bucket}"}, []string{"COSPROXY_ENDPOINT is wrong"}},
 		{"connect to", []string{"COSPROXY_CONNECT_TO=10.0.0.5"}, []string{`COSPROXY_CONNECT_TO is wrong: "10.0.0.5" is not host:port`}},
 		{"connect to a port by name", []string{"COSPROXY_CONNECT_TO=cos:https"}, []string{`COSPROXY_CONNECT_TO is wrong: "cos:https" has no port`}},
-		{"source unknown", []string{"COSPROXY_SOURCE=vault"}, []string{`COSPROXY_SOURCE is "vault": write auto, static, sts, role, oidc, cvm, endpoint or file`}},
-		{"no source", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"COSPROXY_SOURCE is auto, and no source is configured: set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY for STS; or COSPROXY_KEY_FILE"}},
+		{"source unknown", []string{"COSPROXY_SOURCE=vault"}, []string{`COSPROXY_SOURCE is "vault": write auto, static, sts, role, oidc, cvm, http or file`}},
+		{"no source", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"COSPROXY_SOURCE is auto, and no source is configured: set TENCENTCLOUD_SECRET_ID and TENCENTCLOUD_SECRET_KEY for STS; or COSPROXY_CREDENTIALS_FILE"}},
 		{"half a pair", []string{"TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_KEY is required for source sts: write it, or name a file that holds it in TENCENTCLOUD_SECRET_KEY_FILE"}},
 		{"role without all", []string{"COSPROXY_SOURCE=role", "TENCENTCLOUD_SECRET_ID="}, []string{"TENCENTCLOUD_SECRET_ID is required for source role", "COSPROXY_ROLE_ARN is required for source role: write for example qcs::cam::uin/"}},
 		{"role by auto without a pair", []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required for source role", "TENCENTCLOUD_SECRET_KEY is required for source role"}},
@@ -100,14 +100,14 @@ func TestMistakes(t *testing.T) {
 		{"oidc by auto without all", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/r"}, []string{"TKE_PROVIDER_ID is required", "TKE_WEB_IDENTITY_TOKEN_FILE is required"}},
 		{"oidc for too long", append(oidc(t), "COSPROXY_DURATION=13h"), []string{"COSPROXY_DURATION is wrong"}},
 		{"oidc role ARN", append(oidc(t), "TKE_ROLE_ARN=cosproxy"), []string{"TKE_ROLE_ARN is wrong"}},
-		{"metadata URL", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA=169.254.0.23"}, []string{"COSPROXY_CVM_METADATA is wrong"}},
-		{"no key server", []string{"COSPROXY_SOURCE=endpoint"}, []string{"COSPROXY_KEY_ENDPOINT is required for source endpoint"}},
-		{"key server in the clear", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=http://keys.internal/"}, []string{"COSPROXY_KEY_ENDPOINT is wrong: plain http"}},
-		{"key server with two tokens", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=https://keys.internal", "COSPROXY_KEY_ENDPOINT_TOKEN=" + testToken, "COSPROXY_KEY_ENDPOINT_TOKEN_FILE=/f"}, []string{"COSPROXY_KEY_ENDPOINT_TOKEN_FILE is wrong"}},
-		{"key server", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=keys.internal"}, []string{"COSPROXY_KEY_ENDPOINT is wrong"}},
-		{"no key file", []string{"COSPROXY_SOURCE=file"}, []string{"COSPROXY_KEY_FILE is required for source file"}},
-		{"key prefix with a slash", []string{"COSPROXY_KEY_PREFIX=/a/"}, []string{"COSPROXY_KEY_PREFIX begins with a slash, which object keys do not: write a/"}},
-		{"key prefix outside", []string{"COSPROXY_KEY_PREFIX=photos/"}, []string{"COSPROXY_PREFIXES has no key that begins with photos/, which COSPROXY_KEY_PREFIX puts before every key: write for example photos/*"}},
+		{"metadata URL", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT=169.254.0.23"}, []string{"COSPROXY_CVM_METADATA_ENDPOINT is wrong"}},
+		{"no key server", []string{"COSPROXY_SOURCE=http"}, []string{"COSPROXY_CREDENTIALS_URL is required for source http"}},
+		{"key server in the clear", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://keys.internal/"}, []string{"COSPROXY_CREDENTIALS_URL is wrong: plain http"}},
+		{"key server with two tokens", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=https://keys.internal", "COSPROXY_CREDENTIALS_URL_TOKEN=" + testToken, "COSPROXY_CREDENTIALS_URL_TOKEN_FILE=/f"}, []string{"COSPROXY_CREDENTIALS_URL_TOKEN_FILE is wrong"}},
+		{"key server", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=keys.internal"}, []string{"COSPROXY_CREDENTIALS_URL is wrong"}},
+		{"no key file", []string{"COSPROXY_SOURCE=file"}, []string{"COSPROXY_CREDENTIALS_FILE is required for source file"}},
+		{"key prefix with a slash", []string{"COSPROXY_OBJECT_PREFIX=/a/"}, []string{"COSPROXY_OBJECT_PREFIX begins with a slash, which object keys do not: write a/"}},
+		{"key prefix outside", []string{"COSPROXY_OBJECT_PREFIX=photos/"}, []string{"COSPROXY_ALLOW_PREFIXES has no key that begins with photos/, which COSPROXY_OBJECT_PREFIX puts before every key: write for example photos/*"}},
 		{"path prefix", []string{"COSPROXY_PATH_PREFIX=photos"}, []string{`COSPROXY_PATH_PREFIX is wrong: path prefix "photos" must begin and end with a slash`}},
 		{"hosts empty", []string{"COSPROXY_HOSTS=,"}, []string{"COSPROXY_HOSTS cannot be read: the list is empty; write for example photos.internal"}},
 		{"no pair", []string{"COSPROXY_SOURCE=sts", "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required for source sts", "TENCENTCLOUD_SECRET_KEY is required for source sts"}},
@@ -134,9 +134,9 @@ func TestMistakes(t *testing.T) {
 		{"socket owner unknown", []string{"COSPROXY_SOCKET_OWNER=no-such-user"}, []string{`COSPROXY_SOCKET_OWNER cannot be read: there is no user "no-such-user" on this machine; write for example app:www-data`}},
 		{"socket group unknown", []string{"COSPROXY_SOCKET_OWNER=0:no-such-group"}, []string{`COSPROXY_SOCKET_OWNER cannot be read: there is no group "no-such-group"`}},
 		{"socket owner of nothing", []string{"COSPROXY_SOCKET_OWNER=:"}, []string{"COSPROXY_SOCKET_OWNER cannot be read"}},
-		{"token file missing for clients", []string{"COSPROXY_TOKEN_FILE=" + noFile}, []string{"COSPROXY_TOKEN_FILE cannot be used: no such file or directory; name a file with the token"}},
-		{"token file empty for clients", []string{"COSPROXY_TOKEN_FILE=" + emptyFile}, []string{"COSPROXY_TOKEN_FILE cannot be used: " + emptyFile + " is empty"}},
-		{"token wrapped for clients", []string{"COSPROXY_TOKEN_FILE=" + file(t, testToken+"\n"+testToken)}, []string{"COSPROXY_TOKEN_FILE cannot be used"}},
+		{"token file missing for clients", []string{"COSPROXY_CLIENT_TOKEN_FILE=" + noFile}, []string{"COSPROXY_CLIENT_TOKEN_FILE cannot be used: no such file or directory; name a file with the token"}},
+		{"token file empty for clients", []string{"COSPROXY_CLIENT_TOKEN_FILE=" + emptyFile}, []string{"COSPROXY_CLIENT_TOKEN_FILE cannot be used: " + emptyFile + " is empty"}},
+		{"token wrapped for clients", []string{"COSPROXY_CLIENT_TOKEN_FILE=" + file(t, testToken+"\n"+testToken)}, []string{"COSPROXY_CLIENT_TOKEN_FILE cannot be used"}},
 		{"certificate without key", []string{"COSPROXY_TLS_CERT_FILE=/c"}, []string{"COSPROXY_TLS_KEY_FILE is required with COSPROXY_TLS_CERT_FILE"}},
 		{"key without certificate", []string{"COSPROXY_TLS_KEY_FILE=/k"}, []string{"COSPROXY_TLS_CERT_FILE is required with COSPROXY_TLS_KEY_FILE"}},
 		{"certificate that is none", []string{"COSPROXY_TLS_CERT_FILE=" + secretFile, "COSPROXY_TLS_KEY_FILE=" + secretFile}, []string{"COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE cannot be used: tls: failed to find any PEM data"}},
@@ -172,17 +172,17 @@ func TestMistakes(t *testing.T) {
 		{"proxy with a password", []string{"https_proxy=http://user:" + testKey + "@:port", "HTTP_PROXY=user:%" + testKey + "@proxy"}, []string{
 			"HTTP_PROXY is no URL of a proxy: write for example http://proxy.internal:3128", "https_proxy is no URL"}},
 		{"proxies", []string{"HTTPS_PROXY=http://proxy:3128", "HTTP_PROXY=proxy:3128"}, nil},
-		{"policy too long", []string{"COSPROXY_PREFIXES=" + manyPrefixes()}, []string{"COSPROXY_PREFIXES is wrong: the 200 prefixes and"}},
-		{"long list for a key without policy", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_PREFIXES=" + manyPrefixes()}, nil},
+		{"policy too long", []string{"COSPROXY_ALLOW_PREFIXES=" + manyPrefixes()}, []string{"COSPROXY_ALLOW_PREFIXES is wrong: the 200 prefixes and"}},
+		{"long list for a key without policy", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_ALLOW_PREFIXES=" + manyPrefixes()}, nil},
 		{"negative splay", []string{"COSPROXY_SPLAY=-1s"}, []string{"COSPROXY_SPLAY is negative"}},
 		{"two sockets of systemd, one without a name", []string{"COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=systemd:admin"}, []string{
 			"COSPROXY_ADMIN_LISTEN and COSPROXY_LISTEN are two sockets of systemd"}},
 		{"no requests", []string{"COSPROXY_MAX_REQUESTS=0"}, []string{"COSPROXY_MAX_REQUESTS has to be more than zero"}},
 		{"negative queue", []string{"COSPROXY_MAX_QUEUED=-1"}, []string{"COSPROXY_MAX_QUEUED is negative"}},
 		{"no time to stall", []string{"COSPROXY_STALL_TIMEOUT=0s"}, []string{"COSPROXY_STALL_TIMEOUT has to be more than zero: write for example 1m"}},
-		{"size without a number", []string{"COSPROXY_MAX_BODY=large"}, []string{`COSPROXY_MAX_BODY cannot be read: "large" is no size; write for example 100MiB`}},
-		{"size with an unknown unit", []string{"COSPROXY_MAX_BODY=1MB"}, []string{"COSPROXY_MAX_BODY cannot be read"}},
-		{"size that overflows", []string{"COSPROXY_MAX_BODY=8589934592GiB"}, []string{"COSPROXY_MAX_BODY cannot be read"}},
+		{"size without a number", []string{"COSPROXY_MAX_BODY_BYTES=large"}, []string{`COSPROXY_MAX_BODY_BYTES cannot be read: "large" is no size; write for example 100MiB`}},
+		{"size with an unknown unit", []string{"COSPROXY_MAX_BODY_BYTES=1MB"}, []string{"COSPROXY_MAX_BODY_BYTES cannot be read"}},
+		{"size that overflows", []string{"COSPROXY_MAX_BODY_BYTES=8589934592GiB"}, []string{"COSPROXY_MAX_BODY_BYTES cannot be read"}},
 		{"headers too large to hold", []string{"COSPROXY_MAX_HEADER_BYTES=2MiB"}, []string{"COSPROXY_MAX_HEADER_BYTES is more than 1MiB"}},
 		{"size of nothing", []string{"COSPROXY_MAX_HEADER_BYTES=0"}, []string{"COSPROXY_MAX_HEADER_BYTES cannot be read"}},
 		{"negative drain", []string{"COSPROXY_DRAIN_TIMEOUT=-1s"}, []string{"COSPROXY_DRAIN_TIMEOUT is negative"}},
@@ -204,38 +204,38 @@ func TestWarnings(t *testing.T) {
 		want    []string
 	}{
 		{"none", nil, nil},
-		{"every key", []string{"COSPROXY_PREFIXES=a/*,*"}, []string{"COSPROXY_PREFIXES has *: applications can touch every object in the bucket"}},
-		{"every action", []string{"COSPROXY_ACTIONS=*"}, []string{"COSPROXY_ACTIONS has *"}},
-		{"every action by name", []string{"COSPROXY_ACTIONS=name/cos:*"}, []string{"COSPROXY_ACTIONS has *"}},
-		{"the list of buckets", []string{"COSPROXY_ACTIONS=read,name/cos:GetService"}, []string{"COSPROXY_ACTIONS has name/cos:GetService"}},
+		{"every key", []string{"COSPROXY_ALLOW_PREFIXES=a/*,*"}, []string{"COSPROXY_ALLOW_PREFIXES has *: applications can touch every object in the bucket"}},
+		{"every action", []string{"COSPROXY_ALLOW_ACTIONS=*"}, []string{"COSPROXY_ALLOW_ACTIONS has *"}},
+		{"every action by name", []string{"COSPROXY_ALLOW_ACTIONS=name/cos:*"}, []string{"COSPROXY_ALLOW_ACTIONS has *"}},
+		{"the list of buckets", []string{"COSPROXY_ALLOW_ACTIONS=read,name/cos:GetService"}, []string{"COSPROXY_ALLOW_ACTIONS has name/cos:GetService"}},
 		{"long-lived key", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
-		{"sources that are not used", []string{"COSPROXY_KEY_ENDPOINT=https://keys.internal/", "COSPROXY_KEY_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and takes sts; configured and not used: file, endpoint"}},
+		{"sources that are not used", []string{"COSPROXY_CREDENTIALS_URL=https://keys.internal/", "COSPROXY_CREDENTIALS_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and takes sts; configured and not used: file, http"}},
 		{"STS in the clear", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT is plain http"}},
 		{"STS in the clear, not used", []string{"COSPROXY_STS_ENDPOINT=http://sts.example", "COSPROXY_SOURCE=cvm"}, []string{"COSPROXY_SOURCE=cvm: the key of an instance can do all that its role may; only cosproxy is sure to hold"}},
-		{"key server", []string{"COSPROXY_KEY_ENDPOINT=https://keys.example", "COSPROXY_SOURCE=endpoint"}, []string{"COSPROXY_SOURCE=endpoint: the key server is told the scope and decides"}},
+		{"key server", []string{"COSPROXY_CREDENTIALS_URL=https://keys.example", "COSPROXY_SOURCE=http"}, []string{"COSPROXY_SOURCE=http: the key server is told the scope and decides"}},
 		{"web identity", oidc(t), []string{"COSPROXY_SOURCE=oidc: a key for a web identity can"}},
 		{"given key", []string{"TENCENTCLOUD_TOKEN=" + testToken}, []string{"COSPROXY_SOURCE=static: a given key can"}},
 		{"STS on this machine", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1"}, nil},
 		{"other machines", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_ADMIN_LISTEN=10.0.0.5:4361", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
-			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_TOKEN_FILE), and whoever can listen on the way reads all that passes (set COSPROXY_TLS_CERT_FILE and",
+			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_CLIENT_TOKEN_FILE), and whoever can listen on the way reads all that passes (set COSPROXY_TLS_CERT_FILE and",
 			"COSPROXY_ADMIN_LISTEN=10.0.0.5:4361 can be reached from other machines"}},
-		{"other machines, with a token", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_TOKEN_FILE=" + file(t, testToken)}, []string{
+		{"other machines, with a token", []string{"COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_CLIENT_TOKEN_FILE=" + file(t, testToken)}, []string{
 			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever can listen on the way"}},
 		{"other machines, with TLS", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true"), []string{
-			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_TOKEN_FILE)"}},
-		{"other machines, with both", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_TOKEN_FILE="+file(t, testToken)), nil},
+			"COSPROXY_LISTEN=:4360 can be reached from other machines: whoever reaches it needs no key (set COSPROXY_CLIENT_TOKEN_FILE)"}},
+		{"other machines, with both", append(newPair(t, "a").settings(), "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true", "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken)), nil},
 		{"other names", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal"}, []string{"COSPROXY_ALLOWED_HOSTS: browsers do not say"}},
-		{"other names, with a token", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal", "COSPROXY_TOKEN_FILE=" + file(t, testToken)}, nil},
+		{"other names, with a token", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal", "COSPROXY_CLIENT_TOKEN_FILE=" + file(t, testToken)}, nil},
 		{"COS in the clear", []string{"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com"}, []string{"COSPROXY_ENDPOINT is plain http: whoever can listen on the way reads objects and session tokens"}},
 		{"COS on this machine", []string{"COSPROXY_ENDPOINT=http://localhost:9000"}, nil},
 		{"COS behind a tunnel on this machine", []string{"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO=[::1]:9000"}, nil},
 		{"COS behind another machine", []string{"COSPROXY_ENDPOINT=http://localhost", "COSPROXY_CONNECT_TO=10.0.0.5:80"}, []string{"COSPROXY_ENDPOINT is plain http"}},
-		{"a short token", []string{"COSPROXY_TOKEN_FILE=" + file(t, "fifteen-letters\n")}, []string{"COSPROXY_TOKEN_FILE holds a token of 15 bytes, which can be guessed: write at least 16 random"}},
-		{"a token just long enough", []string{"COSPROXY_TOKEN_FILE=" + file(t, "sixteen-letters-\n")}, nil},
-		{"slips", []string{"COSPROXY_PREFIX=a", "COSPROXY_LOGLEVEL=info", "COSPROXY_LISTEN_ADDRESS=x"}, []string{
+		{"a short token", []string{"COSPROXY_CLIENT_TOKEN_FILE=" + file(t, "fifteen-letters\n")}, []string{"COSPROXY_CLIENT_TOKEN_FILE holds a token of 15 bytes, which can be guessed: write at least 16 random"}},
+		{"a token just long enough", []string{"COSPROXY_CLIENT_TOKEN_FILE=" + file(t, "sixteen-letters-\n")}, nil},
+		{"slips", []string{"COSPROXY_ALLOW_PREFIX=a", "COSPROXY_LOGLEVEL=info", "COSPROXY_LISTEN_ADDRESS=x"}, []string{
+			"COSPROXY_ALLOW_PREFIX is no setting of cosproxy; the nearest is COSPROXY_ALLOW_PREFIXES",
 			"COSPROXY_LISTEN_ADDRESS is no setting of cosproxy; the nearest is COSPROXY_LISTEN",
-			"COSPROXY_LOGLEVEL is no setting of cosproxy; the nearest is COSPROXY_LOG_LEVEL",
-			"COSPROXY_PREFIX is no setting of cosproxy; the nearest is COSPROXY_PREFIXES"}},
+			"COSPROXY_LOGLEVEL is no setting of cosproxy; the nearest is COSPROXY_LOG_LEVEL"}},
 		{"a Kubernetes Service", []string{"COSPROXY_SERVICE_HOST=10.0.0.1", "COSPROXY_SERVICE_PORT_HTTP=80", "COSPROXY_PORT=tcp://10.0.0.1:80", "COSPROXY_PORT_80_TCP=x"}, nil},
 	}
 	for _, tt := range tests {
@@ -274,8 +274,8 @@ func oidc(t *testing.T) []string {
 
 func TestSourceIsPinned(t *testing.T) {
 	noPair := []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}
-	role, keyServer := "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_KEY_ENDPOINT=https://keys.example"
-	keyFile := "COSPROXY_KEY_FILE=" + file(t, `{"secretId":"AKIDfile","secretKey":"`+testKey+`"}`)
+	role, keyServer := "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_CREDENTIALS_URL=https://keys.example"
+	keyFile := "COSPROXY_CREDENTIALS_FILE=" + file(t, `{"secretId":"AKIDfile","secretKey":"`+testKey+`"}`)
 	auto := func(changes ...string) []string { return append(slices.Clone(noPair), changes...) }
 	tests := []struct {
 		changes []string
@@ -288,16 +288,16 @@ func TestSourceIsPinned(t *testing.T) {
 		{[]string{role}, "role", true},
 		{[]string{keyFile, keyServer}, "sts", true},
 		{auto(keyFile, keyServer), "file", true},
-		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", keyServer)...), "endpoint", true},
+		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", keyServer)...), "http", true},
 		{auto(append(oidc(t), "COSPROXY_SOURCE=auto")...), "oidc", true},
 		{auto(append(oidc(t), "COSPROXY_SOURCE=auto", "COSPROXY_CVM_ROLE=r")...), "cvm", true},
-		{auto("COSPROXY_CVM_ROLE=r", keyServer), "endpoint", true},
-		{auto(keyServer), "endpoint", true},
+		{auto("COSPROXY_CVM_ROLE=r", keyServer), "http", true},
+		{auto(keyServer), "http", true},
 		{auto("COSPROXY_SOURCE=cvm"), "cvm", false},
 		{[]string{"COSPROXY_SOURCE=sts"}, "sts", false},
 		{[]string{"COSPROXY_SOURCE=static"}, "static", false},
 		{[]string{"COSPROXY_SOURCE=file", keyFile}, "file", false},
-		{[]string{"COSPROXY_SOURCE=endpoint", keyServer}, "endpoint", false},
+		{[]string{"COSPROXY_SOURCE=http", keyServer}, "http", false},
 	}
 	for _, tt := range tests {
 		cfg, err := loadConfig(settingsFor(tt.changes...))
@@ -335,12 +335,12 @@ func TestListenThatIsLocal(t *testing.T) {
 }
 
 func TestListsIgnoreBlanks(t *testing.T) {
-	cfg, err := loadConfig(settingsFor("COSPROXY_PREFIXES= a/* ,b.txt,, c*"))
+	cfg, err := loadConfig(settingsFor("COSPROXY_ALLOW_PREFIXES= a/* ,b.txt,, c*"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"a/*", "b.txt", "c*"}; !slices.Equal(cfg.Route.Prefixes, want) {
-		t.Errorf("got %q, want %q", cfg.Route.Prefixes, want)
+	if want := []string{"a/*", "b.txt", "c*"}; !slices.Equal(cfg.Route.AllowPrefixes, want) {
+		t.Errorf("got %q, want %q", cfg.Route.AllowPrefixes, want)
 	}
 }
 

@@ -50,6 +50,6 @@ func (c *config) warnDescriptors(log *slog.Logger, descriptors int64) {
 	log.Warn("the limit of file descriptors is too low for "+variable("MaxRequests")+" and "+variable("MaxQueued")+
 		": idle connections of clients are closed early, and new ones wait while none is idle; "+
 		"raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd, --ulimit nofile= of Docker), or lower these settings",
-		"limit", descriptors, "needed", needed, "connections", app,
-		variable("MaxRequests"), c.MaxRequests, variable("MaxQueued"), c.MaxQueued)
+		"cosproxy.descriptor_limit", descriptors, "cosproxy.descriptors_needed", needed, "cosproxy.max_connections", app,
+		"cosproxy.max_requests", c.MaxRequests, "cosproxy.max_queued", c.MaxQueued)
 }

@@ -58,7 +58,7 @@ func TestDescriptorWarning(t *testing.T) {
 	}
 	c.warnDescriptors(logger, 289)
 	contains(t, log.String(), "level=WARN", "file descriptors", "COSPROXY_MAX_REQUESTS", "COSPROXY_MAX_QUEUED",
-		"ulimit -Hn", "LimitNOFILE=", "limit=289", "needed=290", "connections=149")
+		"ulimit -Hn", "LimitNOFILE=", "cosproxy.descriptor_limit=289", "cosproxy.descriptors_needed=290", "cosproxy.max_connections=149")
 }
 
 // TestLowDescriptorLimit has more clients than descriptors; each keeps its
@@ -73,7 +73,7 @@ func TestLowDescriptorLimit(t *testing.T) {
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+upstream.Listener.Addr().String())
 	p := serving(t, cmd)
-	contains(t, p.logs.all(), `"level":"WARN"`, "file descriptors", `"limit":64`, `"needed":3112`)
+	contains(t, p.logs.all(), `"level":"WARN"`, "file descriptors", `"cosproxy.descriptor_limit":64`, `"cosproxy.descriptors_needed":3112`)
 
 	var clients []net.Conn
 	for range 100 {

@@ -75,9 +75,9 @@ var probes = []probe{
 // probeFor chooses the first probe that the route allows. It asks for a key
 // that is surely absent, or where there is none, for one that is named.
 func probeFor(r *route) probe {
-	key, listed, wild := r.Prefixes[0], "", false
-	if i := slices.IndexFunc(r.Prefixes, func(p string) bool { return strings.HasSuffix(p, "*") }); i >= 0 {
-		listed, wild = strings.CutSuffix(r.Prefixes[i], "*")
+	key, listed, wild := r.AllowPrefixes[0], "", false
+	if i := slices.IndexFunc(r.AllowPrefixes, func(p string) bool { return strings.HasSuffix(p, "*") }); i >= 0 {
+		listed, wild = strings.CutSuffix(r.AllowPrefixes[i], "*")
 		key = listed + "cosproxy-check-" + rand.Text()
 	}
 	for _, p := range probes {
@@ -138,8 +138,8 @@ func (c *clock) seconds() *int {
 
 // fault is what is wrong, in plain words. The zero value is nothing.
 type fault struct {
-	// Code is one of clock, no_key, dns, tls, unreachable, not_cos, region,
-	// bucket, key_rejected, signature, denied, cos_error.
+	// Code is one of clock, no_credentials, dns, tls, unreachable, not_cos, region,
+	// bucket, credentials_rejected, signature, denied, cos_error.
 	Code    string `json:"code,omitempty"`
 	Problem string `json:"problem,omitempty"`
 	Advice  string `json:"advice,omitempty"` // what to change
@@ -181,11 +181,11 @@ func (c *routeCheck) keyFault(err error) (f fault, requestID string) {
 		if source.Code != "" {
 			problem = source.Code + ": " + problem
 		}
-		return fault{"no_key", problem, cmp.Or(source.Hint, "check the settings of source "+c.route.Source)}, source.RequestID
+		return fault{"no_credentials", problem, cmp.Or(source.Hint, "check the settings of source "+c.route.Source)}, source.RequestID
 	case errors.As(err, &none):
 		err = none.Err
 	}
-	return fault{"no_key", err.Error(), "check the settings of source " + c.route.Source}, ""
+	return fault{"no_credentials", err.Error(), "check the settings of source " + c.route.Source}, ""
 }
 
 // requestFault says why the request to COS failed.
@@ -243,10 +243,10 @@ func (c *routeCheck) refusal(p probe, e *cos.ErrorResponse) fault {
 		return fault{"bucket", fmt.Sprintf("COS has no bucket %s in %s", r.Bucket, r.Region),
 			fmt.Sprintf("check %s and %s: a bucket is known in its own region only", r.names["Bucket"], r.names["Region"])}
 	case rejected != "":
-		return fault{"key_rejected", fmt.Sprintf("COS rejected key %s: %s: %s", c.report.KeyID, e.Code, e.Message),
+		return fault{"credentials_rejected", fmt.Sprintf("COS rejected key %s: %s: %s", c.report.SecretID, e.Code, e.Message),
 			"if the key was not issued just now, get a new one; else its owner may have been disabled, or is of another site of Tencent Cloud"}
 	case e.Code == "SignatureDoesNotMatch":
-		return fault{"signature", "COS computed another signature for key " + c.report.KeyID,
+		return fault{"signature", "COS computed another signature for key " + c.report.SecretID,
 			"check that SecretId and SecretKey belong together, and that nothing on the way changes requests"}
 	case status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == ""):
 		return c.denied(p, e)
@@ -271,7 +271,7 @@ func (c *routeCheck) denied(p probe, e *cos.ErrorResponse) fault {
 	if e.Message != "" {
 		said = ", saying " + strconv.Quote(e.Message)
 	}
-	return fault{"denied", fmt.Sprintf("COS denies %s on %s to key %s%s", p.action, c.route.Bucket, c.report.KeyID, said),
+	return fault{"denied", fmt.Sprintf("COS denies %s on %s to key %s%s", p.action, c.route.Bucket, c.report.SecretID, said),
 		fmt.Sprintf("in CAM, allow it to %s: a temporary key can do what both its owner and the route allow. "+
 			"Check also the bucket's own policy, and that %s is yours", owner, c.route.names["Bucket"])}
 }

@@ -17,7 +17,8 @@ func (s *sidecar) drain(server *http1.Server, delay time.Duration) error {
 	end := time.Now().Add(s.cfg.DrainTimeout)
 	s.draining.Store(true)
 	server.LastRequests()
-	s.log.Info("draining", "in_flight", s.proxy.InFlight(), "delay", delay.String(), "timeout", s.cfg.DrainTimeout.String())
+	s.log.Info("draining", "cosproxy.requests_in_flight", s.proxy.InFlight(),
+		"cosproxy.shutdown_delay", delay.String(), "cosproxy.drain_timeout", s.cfg.DrainTimeout.String())
 	time.Sleep(delay)
 	ctx, cancel := context.WithDeadline(context.Background(), end)
 	defer cancel()

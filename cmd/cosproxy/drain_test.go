@@ -128,7 +128,7 @@ func TestSignals_IgnoredSIGHUP(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &process{logs: readLogs(stderr), client: newClient(t)}
-	p.app = fmt.Sprint(p.logs.wait(t, "serving")["listen"])
+	p.app = fmt.Sprint(p.logs.wait(t, "serving")["cosproxy.listen"])
 	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}

@@ -27,8 +27,11 @@ type outcome struct {
 	refusal string        // code and message of the proxy's own error
 
 	// From the proxy's log.
-	Route, Key, Action, Error string
-	Status                    int
+	Route     string `json:"cosproxy.route"`
+	ObjectKey string `json:"cos.object_key"`
+	Action    string `json:"cos.action"`
+	Status    int    `json:"http.response.status_code"`
+	Error     string `json:"error.message"`
 }
 
 // dryRun puts r through a proxy with these options, up to where it would leave
@@ -211,10 +214,10 @@ func (o outcome) describe(w io.Writer, r *http.Request) {
 	switch {
 	case o.Route == noRoute:
 		fmt.Fprintln(w, "Route:             none of the settings")
-	case o.Key == "":
+	case o.ObjectKey == "":
 		fmt.Fprintf(w, "Route:             %s, the bucket itself, %s\n", o.Route, o.Action)
 	default:
-		fmt.Fprintf(w, "Route:             %s, object key %s, %s\n", o.Route, signer.Redact(o.Key), o.Action)
+		fmt.Fprintf(w, "Route:             %s, object key %s, %s\n", o.Route, signer.Redact(o.ObjectKey), o.Action)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
 		// Those that cosproxy sets are in sent.Header too, but not the client's.

@@ -203,7 +203,7 @@ func (c *resolved) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 	case !own:
 		return []proxy.Route{{
 			Name: noRoute, Bucket: name, Region: "unknown", Endpoint: r.URL.Scheme + "://" + r.URL.Host,
-			Prefixes: []string{"*"}, Actions: []string{"*"},
+			AllowPrefixes: []string{"*"}, AllowActions: []string{"*"},
 		}}, nil
 	case len(routes) == 0:
 		return nil, fmt.Errorf("%s is an address of cosproxy, and the settings do not say which bucket it leads to: set %s and %s, or write the URL of the bucket",
@@ -219,16 +219,16 @@ func containsHost(hosts []string, name string) bool {
 	return slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// explainRoute is the route of r. Where Prefixes or Actions are not set yet, it
+// explainRoute is the route of r. Where AllowPrefixes or AllowActions are not set yet, it
 // does not judge them.
 func (r *route) explainRoute(endpoint string) (proxy.Route, error) {
-	_, err := credcache.ExpandActions(r.Actions)
+	_, err := credcache.ExpandActions(r.AllowActions)
 	route := r.proxyRoute(endpoint)
-	if len(r.Prefixes) == 0 {
-		route.Prefixes = []string{"*"}
+	if len(r.AllowPrefixes) == 0 {
+		route.AllowPrefixes = []string{"*"}
 	}
-	if len(r.Actions) == 0 {
-		route.Actions = []string{"*"}
+	if len(r.AllowActions) == 0 {
+		route.AllowActions = []string{"*"}
 	}
 	return route, err
 }

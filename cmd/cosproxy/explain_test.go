@@ -35,9 +35,9 @@ func TestExplainRequest(t *testing.T) {
 	bucketOnly := []string{"COSPROXY_BUCKET=examplebucket-1250000000", "COSPROXY_REGION=ap-guangzhou"}
 	routes := []string{
 		"COSPROXY_REGION=ap-guangzhou", "COSPROXY_SOURCE=cvm",
-		"COSPROXY_ROUTES_0_BUCKET=examplebucket-1250000000", "COSPROXY_ROUTES_0_PREFIXES=*", "COSPROXY_ROUTES_0_ACTIONS=read",
-		"COSPROXY_ROUTES_0_PATH_PREFIX=/photos/", "COSPROXY_ROUTES_0_KEY_PREFIX=img/",
-		"COSPROXY_ROUTES_1_BUCKET=other-1250000000", "COSPROXY_ROUTES_1_PREFIXES=*", "COSPROXY_ROUTES_1_ACTIONS=read",
+		"COSPROXY_ROUTES_0_BUCKET=examplebucket-1250000000", "COSPROXY_ROUTES_0_ALLOW_PREFIXES=*", "COSPROXY_ROUTES_0_ALLOW_ACTIONS=read",
+		"COSPROXY_ROUTES_0_PATH_PREFIX=/photos/", "COSPROXY_ROUTES_0_OBJECT_PREFIX=img/",
+		"COSPROXY_ROUTES_1_BUCKET=other-1250000000", "COSPROXY_ROUTES_1_ALLOW_PREFIXES=*", "COSPROXY_ROUTES_1_ALLOW_ACTIONS=read",
 		"COSPROXY_ROUTES_1_HOSTS=Logs.internal",
 	}
 	tests := []struct {
@@ -71,7 +71,7 @@ func TestExplainRequest(t *testing.T) {
 		{"allowed host", staticKey("COSPROXY_ALLOWED_HOSTS=cosproxy.internal"), []string{"GET", "http://COSPROXY.internal/uploads/a"}, []string{"Route:             default"}, nil},
 		{"path prefix", routes, []string{"GET", "http://127.0.0.1/photos/a"}, []string{"/img/a\n", "Route:             /photos/, object key img/a, ", "cosproxy fetches its own"}, nil},
 		{"host of a route", routes, []string{"GET", "http://logs.internal/x"}, []string{"https://other-1250000000."}, nil},
-		{"listing", staticKey("COSPROXY_ACTIONS=list"), []string{"GET", "http://127.0.0.1/?prefix=uploads/"}, []string{"Route:             default, the bucket itself, name/cos:GetBucket\n"}, nil},
+		{"listing", staticKey("COSPROXY_ALLOW_ACTIONS=list"), []string{"GET", "http://127.0.0.1/?prefix=uploads/"}, []string{"Route:             default, the bucket itself, name/cos:GetBucket\n"}, nil},
 		{"headers", staticKey(), []string{"-H", "Authorization: old" + testKey, "PUT", "-H", "cookie:c" + testKey, "http://127.0.0.1/uploads/a",
 			"-H", "Content-Type:  text/plain ", "-H", "User-Agent: curl", "-H", "Transfer-Encoding: chunked"}, []string{
 			"Not sent:          Authorization: cosproxy keeps it from COS\nNot sent:          Cookie: cosproxy",
@@ -109,7 +109,7 @@ func TestExplainIsWhatIsSent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := loadConfig(staticKey("COSPROXY_ACTIONS=*"))
+	cfg, err := loadConfig(staticKey("COSPROXY_ALLOW_ACTIONS=*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestExplainIsWhatIsSent(t *testing.T) {
 func TestExplainRefusal(t *testing.T) {
 	for _, tt := range []struct{ method, target, want string }{
 		{"HEAD", "http://127.0.0.1/secret/a", "  403 AccessDenied: "},
-		{"DELETE", "http://127.0.0.1/uploads/a", "COSPROXY_ACTIONS"},
+		{"DELETE", "http://127.0.0.1/uploads/a", "COSPROXY_ALLOW_ACTIONS"},
 		{"GET", "http://127.0.0.1/uploads/a?b=%zz", "  400 InvalidURI: "},
 		{"PATCH", "http://127.0.0.1/uploads/a", "  405 MethodNotAllowed: "},
 	} {
@@ -171,7 +171,7 @@ func TestExplainUsageErrors(t *testing.T) {
 		{"URL with user", "", nil, []string{"GET", "http://u:" + hidden + "@h/"}, "has a user"},
 		{"length", "", nil, []string{"GET", local, "-H", "Content-Length: -1"}, "not a number of bytes"},
 		{"no bucket", "", nil, []string{"GET", local}, "set COSPROXY_BUCKET and COSPROXY_REGION"},
-		{"wrong action", "", staticKey("COSPROXY_ACTIONS=GetObject"), []string{"GET", local}, `unknown action "GetObject"`},
+		{"wrong action", "", staticKey("COSPROXY_ALLOW_ACTIONS=GetObject"), []string{"GET", local}, `unknown action "GetObject"`},
 		{"wrong endpoint", "", staticKey("COSPROXY_ENDPOINT=ftp://h"), []string{"GET", local}, "must begin with https://"},
 		{"not XML", "hello " + hidden, nil, []string{"GET", local}, "not an error document of COS"},
 		{"other XML", "<html/>", nil, []string{"GET", local}, "not an error document of COS"},

@@ -101,7 +101,7 @@ func start(t *testing.T, environ ...string) *process {
 		noSecrets(t, p.logs.all())
 	})
 	line := p.logs.wait(t, "serving")
-	p.app, p.admin = line["listen"].(string), line["admin"].(string)
+	p.app, p.admin = line["cosproxy.listen"].(string), line["cosproxy.admin_listen"].(string)
 	return p
 }
 

@@ -24,7 +24,7 @@ Usage:
 
 Example:
   COSPROXY_BUCKET=examplebucket-1250000000 COSPROXY_REGION=ap-guangzhou \
-  COSPROXY_PREFIXES='uploads/*' COSPROXY_ACTIONS=read,upload \
+  COSPROXY_ALLOW_PREFIXES='uploads/*' COSPROXY_ALLOW_ACTIONS=read,upload \
   TENCENTCLOUD_SECRET_ID_FILE=id TENCENTCLOUD_SECRET_KEY_FILE=key cosproxy &
   curl -T photo.jpg http://127.0.0.1:4360/uploads/photo.jpg
 

@@ -121,10 +121,10 @@ func newCredentialCollector(keys *keyring) *credentialCollector {
 	}
 	return &credentialCollector{
 		keys:     keys,
-		ready:    desc("cosproxy_key_ready", "1 if there is a valid key, else 0."),
-		expiry:   desc("cosproxy_key_expiry_timestamp_seconds", "Unix time at which the key expires; absent without a key or an expiry."),
-		fetches:  desc("cosproxy_key_fetches_total", "Attempts to get a key from the source."),
-		failures: desc("cosproxy_key_fetch_failures_total", "Attempts that brought no new key."),
+		ready:    desc("cosproxy_credentials_ready", "1 if there is a valid key, else 0."),
+		expiry:   desc("cosproxy_credentials_expiry_timestamp_seconds", "Unix time at which the key expires; absent without a key or an expiry."),
+		fetches:  desc("cosproxy_credentials_fetches_total", "Attempts to get a key from the source."),
+		failures: desc("cosproxy_credentials_fetch_failures_total", "Attempts that brought no new key."),
 	}
 }
 

@@ -56,11 +56,11 @@ func (l libraryLog) Write(p []byte) (int, error) {
 		case m.detail:
 			l.Warn(m.beginning + harmless(rest))
 		default:
-			l.Warn(m.beginning, "bytes", len(text))
+			l.Warn(m.beginning, "cosproxy.message_size", len(text))
 		}
 		return len(p), nil
 	}
-	l.Warn("a library logged a message that is not shown, since it may quote data", "bytes", len(text))
+	l.Warn("a library logged a message that is not shown, since it may quote data", "cosproxy.message_size", len(text))
 	return len(p), nil
 }
 
@@ -74,7 +74,8 @@ func (l libraryLog) logPanic(text string) {
 			shown = harmless(value)
 		}
 	}
-	l.Error("a handler panicked; please report this line", "client", harmless(address), "panic", shown, "at", panicFrames(text))
+	l.Error("a handler panicked; please report this line",
+		"client.address", harmless(address), "exception.message", shown, "exception.stacktrace", panicFrames(text))
 }
 
 // harmless is the first line of text, up to anything quoted.

@@ -25,11 +25,11 @@ func TestLibraryLog_Messages(t *testing.T) {
 	for _, tt := range []struct{ name, message, want string }{
 		{
 			"unsolicited response", `Unsolicited response received on idle HTTP channel starting with "` + long + `"; err=<nil>`,
-			`level=WARN msg="Unsolicited response received on idle HTTP channel" bytes=4578`,
+			`level=WARN msg="Unsolicited response received on idle HTTP channel" cosproxy.message_size=4578`,
 		},
 		{
 			"unsolicited response in lines", "Unsolicited response received on idle HTTP channel starting with\n" + long,
-			`level=WARN msg="Unsolicited response received on idle HTTP channel" bytes=4565`,
+			`level=WARN msg="Unsolicited response received on idle HTTP channel" cosproxy.message_size=4565`,
 		},
 		{
 			"handshake", "http: TLS handshake error from 127.0.0.1:9: remote error: tls: bad certificate\n",
@@ -49,26 +49,26 @@ func TestLibraryLog_Messages(t *testing.T) {
 		},
 		{
 			"header", `http: invalid Content-Length of "` + secret + `"`,
-			`level=WARN msg="http: invalid Content-Length of" bytes=43`,
+			`level=WARN msg="http: invalid Content-Length of" cosproxy.message_size=43`,
 		},
 		{
 			"unknown", "http2: header " + secret + ": " + secret,
-			`level=WARN msg="a library logged a message that is not shown, since it may quote data" bytes=34`,
+			`level=WARN msg="a library logged a message that is not shown, since it may quote data" cosproxy.message_size=34`,
 		},
 		{
 			"panic of the runtime",
 			"http: panic serving 127.0.0.1:9: runtime error: index out of range [5] with length 3\ngoroutine 7 [running]:\n" +
 				"net/http.(*conn).serve.func1()\n\t/go/src/net/http/server.go:1943 +0xd3\npanic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" +
 				"cosproxy/proxy.(*Proxy).serve(0x5)\n\t/src/cosproxy/proxy/proxy.go:17 +0x1d\ncreated by x\n\t/src/cosproxy/proxy/server.go:9 +0x1d\n",
-			`level=ERROR msg="a handler panicked; please report this line" client=127.0.0.1:9 ` +
-				`panic="runtime error: index out of range [5] with length 3" at="proxy.go:17 server.go:9"`,
+			`level=ERROR msg="a handler panicked; please report this line" client.address=127.0.0.1:9 ` +
+				`exception.message="runtime error: index out of range [5] with length 3" exception.stacktrace="proxy.go:17 server.go:9"`,
 		},
 		{
 			"panic with data",
 			"http: panic serving 127.0.0.1:9: bad header " + secret + "\n\t/" + secret + ".go:1\ngoroutine 7 [running]:\n" +
 				"panic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" + strings.Repeat("f()\n\t/src/a.go:1 +0x1\n", 1000),
-			`level=ERROR msg="a handler panicked; please report this line" client=127.0.0.1:9 ` +
-				`panic="not shown, since it may quote data" at="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
+			`level=ERROR msg="a handler panicked; please report this line" client.address=127.0.0.1:9 ` +
+				`exception.message="not shown, since it may quote data" exception.stacktrace="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -17,17 +17,17 @@ func TestLimitsFromTheEnvironment(t *testing.T) {
 	}{
 		{
 			"defaults", nil,
-			proxy.Limits{Requests: 1024, Queued: 1024, QueueTimeout: 10 * time.Second, RequestLine: 16 << 10, Headers: 100, HeaderBytes: 64 << 10, StallTimeout: time.Minute},
+			proxy.Limits{Requests: 1024, Queued: 1024, QueueTimeout: 10 * time.Second, HeaderBytes: 64 << 10, StallTimeout: time.Minute},
 			proxy.ServerOptions{HeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute},
 		},
 		{
 			"all set",
 			[]string{
-				"COSPROXY_MAX_REQUESTS=2", "COSPROXY_MAX_QUEUED=0", "COSPROXY_QUEUE_TIMEOUT=3s", "COSPROXY_MAX_BODY=5GiB",
-				"COSPROXY_MAX_REQUEST_LINE=2048", "COSPROXY_MAX_HEADERS=20", "COSPROXY_MAX_HEADER_BYTES=1MiB",
+				"COSPROXY_MAX_REQUESTS=2", "COSPROXY_MAX_QUEUED=0", "COSPROXY_QUEUE_TIMEOUT=3s", "COSPROXY_MAX_BODY_BYTES=5GiB",
+				"COSPROXY_MAX_HEADER_BYTES=1MiB",
 				"COSPROXY_HEADER_TIMEOUT=4s", "COSPROXY_IDLE_TIMEOUT=5s", "COSPROXY_STALL_TIMEOUT=6s",
 			},
-			proxy.Limits{Requests: 2, Queued: -1, QueueTimeout: 3 * time.Second, RequestLine: 2048, Headers: 20, HeaderBytes: 1 << 20, Body: 5 << 30, StallTimeout: 6 * time.Second},
+			proxy.Limits{Requests: 2, Queued: -1, QueueTimeout: 3 * time.Second, HeaderBytes: 1 << 20, BodyBytes: 5 << 30, StallTimeout: 6 * time.Second},
 			proxy.ServerOptions{HeaderTimeout: 4 * time.Second, IdleTimeout: 5 * time.Second},
 		},
 	} {

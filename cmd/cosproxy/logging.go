@@ -166,7 +166,7 @@ func (q *logQueue) writeLines(lines []byte) (flowing bool) {
 func (q *logQueue) reportMissing(report slog.Handler, missing int) {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped because standard error was not read in time; "+
 		"check what collects the log", 0)
-	r.Add("lines", missing)
+	r.Add("cosproxy.log_lines_dropped", missing)
 	if report.Handle(context.Background(), r) != nil {
 		return
 	}

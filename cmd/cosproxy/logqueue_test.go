@@ -65,7 +65,7 @@ func TestLogQueue_FullDropsAndReports(t *testing.T) {
 		if before != want.String() {
 			t.Errorf("before the report are %d bytes, want %d", len(before), want.Len())
 		}
-		if !strings.Contains(report, "level=WARN") || !strings.HasSuffix(report, " lines=10\nflows again\n") || strings.Contains(report, "time=") {
+		if !strings.Contains(report, "level=WARN") || !strings.HasSuffix(report, " cosproxy.log_lines_dropped=10\nflows again\n") || strings.Contains(report, "time=") {
 			t.Errorf("the report is %q", report)
 		}
 		if q.dropped != more {
@@ -89,7 +89,7 @@ func TestLogQueue_WriterFails(t *testing.T) {
 		synctest.Wait()
 		fmt.Fprint(q, "last\n")
 		q.close()
-		if got := strings.Join(w.writes, ""); !strings.HasPrefix(got, "kept\ntime=") || !strings.HasSuffix(got, " lines=3\nlast\n") {
+		if got := strings.Join(w.writes, ""); !strings.HasPrefix(got, "kept\ntime=") || !strings.HasSuffix(got, " cosproxy.log_lines_dropped=3\nlast\n") {
 			t.Errorf("written: %q", got)
 		}
 		if q.dropped != 3 || q.missing != 0 {
@@ -155,7 +155,7 @@ func TestLogQueue_ReportFormat(t *testing.T) {
 		q.logger(&config{LogFormat: "json", LogLevel: slog.LevelError})
 		fmt.Fprint(q, strings.Repeat("x", logQueueBytes)+"\n") // too long
 		q.close()
-		if got := strings.Join(w.writes, ""); !strings.HasPrefix(got, `{"time":`) || !strings.HasSuffix(got, `"lines":1}`+"\n") {
+		if got := strings.Join(w.writes, ""); !strings.HasPrefix(got, `{"time":`) || !strings.HasSuffix(got, `"cosproxy.log_lines_dropped":1}`+"\n") {
 			t.Errorf("written: %q", got)
 		}
 	})

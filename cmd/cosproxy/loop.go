@@ -56,10 +56,10 @@ func (c *resolved) waysOut() []wayOut {
 		switch r.Source {
 		case "sts", "role", "oidc":
 			field, address = "STSEndpoint", c.Source.STSEndpoint
-		case "endpoint":
-			field, address = "KeyEndpoint", c.Source.KeyEndpoint
+		case "http":
+			field, address = "CredentialsURL", c.Source.CredentialsURL
 		case "cvm":
-			field, address, proxied = "CVMMetadata", c.Source.CVMMetadata, false
+			field, address, proxied = "CVMMetadataEndpoint", c.Source.CVMMetadataEndpoint, false
 		}
 		if u, err := url.Parse(address); err == nil && u.Host != "" {
 			ways = append(ways, wayOut{variable(field), u, proxied})

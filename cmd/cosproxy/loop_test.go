@@ -83,11 +83,11 @@ func TestCheckLoops(t *testing.T) {
 		{"connect to", []string{"COSPROXY_CONNECT_TO=[::1]:4360", "COSPROXY_LISTEN=localhost:4360"}, []string{"COSPROXY_CONNECT_TO leads to [::1]:4360"}},
 		{"connect to a wildcard", []string{"COSPROXY_CONNECT_TO=127.0.0.9:4360", "COSPROXY_LISTEN=:4360", "COSPROXY_UNSAFE_LISTEN=true"}, []string{"COSPROXY_CONNECT_TO"}},
 		{"STS", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1:4360"}, []string{"COSPROXY_STS_ENDPOINT leads to"}},
-		{"key server", []string{"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=http://127.0.0.1:4360/keys"}, []string{"COSPROXY_KEY_ENDPOINT leads to"}},
-		{"metadata", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA=http://127.0.0.1:4360"}, []string{"COSPROXY_CVM_METADATA leads to"}},
+		{"key server", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://127.0.0.1:4360/keys"}, []string{"COSPROXY_CREDENTIALS_URL leads to"}},
+		{"metadata", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT=http://127.0.0.1:4360"}, []string{"COSPROXY_CVM_METADATA_ENDPOINT leads to"}},
 		{"several routes", []string{
-			"COSPROXY_BUCKET=", "COSPROXY_PREFIXES=", "COSPROXY_ACTIONS=", "COSPROXY_CONNECT_TO=127.0.0.1:4360",
-			"COSPROXY_ROUTES_0_BUCKET=a-1250000000", "COSPROXY_ROUTES_0_PREFIXES=*", "COSPROXY_ROUTES_0_ACTIONS=read",
+			"COSPROXY_BUCKET=", "COSPROXY_ALLOW_PREFIXES=", "COSPROXY_ALLOW_ACTIONS=", "COSPROXY_CONNECT_TO=127.0.0.1:4360",
+			"COSPROXY_ROUTES_0_BUCKET=a-1250000000", "COSPROXY_ROUTES_0_ALLOW_PREFIXES=*", "COSPROXY_ROUTES_0_ALLOW_ACTIONS=read",
 		}, []string{"COSPROXY_CONNECT_TO leads to"}},
 
 		{"another port", []string{"COSPROXY_ENDPOINT=http://127.0.0.1:4362"}, nil},
@@ -95,7 +95,7 @@ func TestCheckLoops(t *testing.T) {
 		{"admin off", []string{"COSPROXY_ENDPOINT=http://127.0.0.1:4361", "COSPROXY_ADMIN_LISTEN=off"}, nil},
 		{"endpoint that is not dialed", []string{endpoint, "COSPROXY_CONNECT_TO=127.0.0.1:9"}, nil},
 		{"Unix socket", []string{endpoint, "COSPROXY_LISTEN=unix:///run/cosproxy.sock"}, nil},
-		{"key server that is not used", []string{"COSPROXY_SOURCE=sts", "COSPROXY_KEY_ENDPOINT=http://127.0.0.1:4360/keys"}, nil},
+		{"key server that is not used", []string{"COSPROXY_SOURCE=sts", "COSPROXY_CREDENTIALS_URL=http://127.0.0.1:4360/keys"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := loadConfig(settingsFor(tt.settings...))

@@ -84,7 +84,7 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		log.Warn(warning)
 	}
 	if err := serve(ctx, cfg, log, lines); err != nil {
-		log.Error("cosproxy failed", "error", err)
+		log.Error("cosproxy failed", "error.message", err)
 		return exitFailure
 	}
 	return exitOK

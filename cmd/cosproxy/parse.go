@@ -31,6 +31,7 @@ func parse(vars map[string]string, p *problems) *config {
 	c.parseRoutes(vars, p)
 	c.Source.trim()
 	c.parseProxies(vars, p)
+	rejectRenamed(vars, p)
 	warnUnknown(vars, p)
 	return c
 }
@@ -152,7 +153,7 @@ func warnUnknown(vars map[string]string, p *problems) {
 		}
 		rest, ok := strings.CutPrefix(name, envPrefix)
 		isKnown := slices.ContainsFunc(known, func(s setting) bool { return s.variable == name })
-		if !ok || isKnown || isServiceLink(rest) {
+		if !ok || isKnown || isServiceLink(rest) || presentName(name) != "" {
 			continue
 		}
 		nearest := slices.MinFunc(known, func(a, b setting) int {

@@ -66,7 +66,7 @@ func (w *watched[T]) reload(done chan struct{}) {
 	w.hangs = errors.Is(err, smallfile.ErrTimeout)
 	w.mu.Unlock()
 	if err != nil && (known == nil || known.Error() != err.Error()) {
-		w.log.Error("a file cannot be used", "error", err)
+		w.log.Error("a file cannot be used", "error.message", err)
 	}
 	w.mu.Lock()
 	w.loading = nil
@@ -135,7 +135,7 @@ func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 			return nil, fmt.Errorf("%s and %s: %w; the last good pair stays in use", variable("TLSCertFile"), variable("TLSKeyFile"), err)
 		}
 		if len(current.Certificate) == 0 || !bytes.Equal(current.Certificate[0], pair.Certificate[0]) {
-			log.Info("TLS certificate", "file", c.TLSCertFile, "expires", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+			log.Info("TLS certificate", "file.path", c.TLSCertFile, "tls.server.not_after", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
 		}
 		current = &pair
 		return current, nil

@@ -41,7 +41,7 @@ func loadConfig(environ []string) (*resolved, error) {
 func resolve(c config, p *problems) *resolved {
 	r := &resolved{config: c}
 	for _, rc := range c.routeConfigs {
-		actions, _ := credcache.ExpandActions(rc.Actions) // validate has reported the error
+		actions, _ := credcache.ExpandActions(rc.AllowActions) // validate has reported the error
 		r.routes = append(r.routes, &route{routeConfig: rc, endpoint: rc.bucketURL(c.Endpoint), actions: actions})
 	}
 	r.resolveSources(p)

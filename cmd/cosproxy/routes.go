@@ -15,15 +15,15 @@ import (
 // What is inherited falls back to the short name. A default has a tag of
 // its own, since env would fill it in first.
 type routeConfig struct {
-	Bucket     string        `env:"BUCKET" required:"true" example:"examplebucket-1250000000" desc:"The bucket, with its APPID."`
-	Region     string        `env:"REGION" required:"true" inherited:"true" example:"ap-guangzhou" desc:"The region of the bucket."`
-	Prefixes   list          `env:"PREFIXES" required:"true" example:"uploads/*,a.txt" desc:"The object keys that may be touched, comma-separated: 'uploads/*' is all that begins with 'uploads/', 'a.txt' is that one key, '*' is the whole bucket."`
-	Actions    list          `env:"ACTIONS" required:"true" example:"read,upload" desc:"What may be done with them, comma-separated: 'read', 'list', 'upload', 'write', 'delete', 'acl', COS actions such as 'name/cos:GetObject', or '*' for all."`
-	PathPrefix string        `env:"PATH_PREFIX" default:"/" desc:"What the path of a request begins with to come here; it is not part of the object key. The longest that fits wins."`
-	Hosts      list          `env:"HOSTS" example:"photos.internal" desc:"Names in Host that come here, comma-separated, without ports; by default all that no other route has."`
-	KeyPrefix  string        `env:"KEY_PREFIX" desc:"What is put before the path to make the object key, such as 'photos/'. 'PREFIXES' has to include it."`
-	Source     string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Where keys come from: 'static', 'sts', 'role', 'oidc', 'cvm', 'endpoint', 'file'; or 'auto' for the first of 'role', 'static', 'sts', 'file', 'endpoint', 'cvm', 'oidc' that is configured, which is pinned."`
-	Duration   time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Life of the keys to ask of STS: at most 36h with 'sts', or 2h with the pair of a root account, and 12h with 'role' and 'oidc'."`
+	Bucket        string        `env:"BUCKET" required:"true" example:"examplebucket-1250000000" desc:"The bucket, with its APPID."`
+	Region        string        `env:"REGION" required:"true" inherited:"true" example:"ap-guangzhou" desc:"The region of the bucket."`
+	AllowPrefixes list          `env:"ALLOW_PREFIXES" required:"true" example:"uploads/*,a.txt" desc:"The object keys that may be touched, comma-separated: 'uploads/*' is all that begins with 'uploads/', 'a.txt' is that one key, '*' is the whole bucket."`
+	AllowActions  list          `env:"ALLOW_ACTIONS" required:"true" example:"read,upload" desc:"What may be done with them, comma-separated: 'read', 'list', 'upload', 'write', 'delete', 'acl', COS actions such as 'name/cos:GetObject', or '*' for all."`
+	PathPrefix    string        `env:"PATH_PREFIX" default:"/" desc:"What the path of a request begins with to come here; it is not part of the object key. The longest that fits wins."`
+	Hosts         list          `env:"HOSTS" example:"photos.internal" desc:"Names in Host that come here, comma-separated, without ports; by default all that no other route has."`
+	ObjectPrefix  string        `env:"OBJECT_PREFIX" desc:"What is put before the path to make the object key, such as 'photos/'. 'ALLOW_PREFIXES' has to include it."`
+	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Where keys come from: 'static', 'sts', 'role', 'oidc', 'cvm', 'http', 'file'; or 'auto' for the first of 'role', 'static', 'sts', 'file', 'http', 'cvm', 'oidc' that is configured, which is pinned."`
+	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Life of the keys to ask of STS: at most 36h with 'sts', or 2h with the pair of a root account, and 12h with 'role' and 'oidc'."`
 
 	name     string            // in log, metrics and messages
 	settings string            // what the names of its variables begin with
@@ -34,7 +34,7 @@ type routeConfig struct {
 
 // scope is what the credentials of r are asked for.
 func (r *routeConfig) scope() credcache.Scope {
-	return credcache.Scope{Bucket: r.Bucket, Region: r.Region, Prefixes: r.Prefixes, Actions: r.Actions}
+	return credcache.Scope{Bucket: r.Bucket, Region: r.Region, AllowPrefixes: r.AllowPrefixes, AllowActions: r.AllowActions}
 }
 
 // validate checks one route by itself.
@@ -42,25 +42,25 @@ func (r *routeConfig) validate(p *problems) {
 	r.validateRequired(p)
 	p.addOptions(r.scope().Validate(), r.names)
 	validateHosts(p, r.names["Hosts"], r.Hosts)
-	if strings.HasPrefix(r.KeyPrefix, "/") {
-		p.add(r.names["KeyPrefix"], "begins with a slash, which object keys do not: write %s", strings.TrimLeft(r.KeyPrefix, "/"))
-	} else if len(r.Prefixes) > 0 && !r.reachable() {
-		p.add(r.names["Prefixes"], "has no key that begins with %s, which %s puts before every key: write for example %[1]s*", r.KeyPrefix, r.names["KeyPrefix"])
+	if strings.HasPrefix(r.ObjectPrefix, "/") {
+		p.add(r.names["ObjectPrefix"], "begins with a slash, which object keys do not: write %s", strings.TrimLeft(r.ObjectPrefix, "/"))
+	} else if len(r.AllowPrefixes) > 0 && !r.reachable() {
+		p.add(r.names["AllowPrefixes"], "has no key that begins with %s, which %s puts before every key: write for example %[1]s*", r.ObjectPrefix, r.names["ObjectPrefix"])
 	}
-	if slices.Contains(r.Prefixes, "*") {
-		p.warn("%s has *: applications can touch every object in the bucket", r.names["Prefixes"])
+	if slices.Contains(r.AllowPrefixes, "*") {
+		p.warn("%s has *: applications can touch every object in the bucket", r.names["AllowPrefixes"])
 	}
-	if slices.Contains(r.Actions, "*") || slices.Contains(r.Actions, "name/cos:*") {
-		p.warn("%s has *: applications can do all that COS offers, such as deleting objects and changing ACLs", r.names["Actions"])
+	if slices.Contains(r.AllowActions, "*") || slices.Contains(r.AllowActions, "name/cos:*") {
+		p.warn("%s has *: applications can do all that COS offers, such as deleting objects and changing ACLs", r.names["AllowActions"])
 	}
-	if slices.Contains(r.Actions, "name/cos:GetService") {
-		p.warn("%s has name/cos:GetService: applications can list every bucket of the account", r.names["Actions"])
+	if slices.Contains(r.AllowActions, "name/cos:GetService") {
+		p.warn("%s has name/cos:GetService: applications can list every bucket of the account", r.names["AllowActions"])
 	}
 }
 
 func (r *routeConfig) validateRequired(p *problems) {
 	missing := map[string]bool{
-		"Bucket": r.Bucket == "", "Region": r.Region == "", "Prefixes": len(r.Prefixes) == 0, "Actions": len(r.Actions) == 0,
+		"Bucket": r.Bucket == "", "Region": r.Region == "", "AllowPrefixes": len(r.AllowPrefixes) == 0, "AllowActions": len(r.AllowActions) == 0,
 	}
 	for _, s := range routeSettings(r.settings) {
 		from := r.names[s.field]
@@ -76,11 +76,11 @@ func (r *routeConfig) validateRequired(p *problems) {
 	}
 }
 
-// reachable reports whether a key that begins with KeyPrefix is allowed.
+// reachable reports whether a key that begins with ObjectPrefix is allowed.
 func (r *routeConfig) reachable() bool {
-	return slices.ContainsFunc(r.Prefixes, func(prefix string) bool {
+	return slices.ContainsFunc(r.AllowPrefixes, func(prefix string) bool {
 		stem, wild := strings.CutSuffix(prefix, "*")
-		return strings.HasPrefix(stem, r.KeyPrefix) || wild && strings.HasPrefix(r.KeyPrefix, stem)
+		return strings.HasPrefix(stem, r.ObjectPrefix) || wild && strings.HasPrefix(r.ObjectPrefix, stem)
 	})
 }
 
@@ -120,7 +120,7 @@ func (r *routeConfig) bucketURL(endpoint string) *url.URL {
 func (r *route) proxyRoute(endpoint string) proxy.Route {
 	return proxy.Route{
 		Name: r.name, PathPrefix: r.PathPrefix, Hosts: r.Hosts,
-		Bucket: r.Bucket, Region: r.Region, Endpoint: endpoint, KeyPrefix: r.KeyPrefix,
-		Actions: r.actions, Prefixes: r.Prefixes,
+		Bucket: r.Bucket, Region: r.Region, Endpoint: endpoint, ObjectPrefix: r.ObjectPrefix,
+		AllowActions: r.actions, AllowPrefixes: r.AllowPrefixes,
 	}
 }

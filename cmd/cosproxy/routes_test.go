@@ -11,7 +11,7 @@ import (
 // startRoutes runs cosproxy with two routes: /photos/ reads, /logs/ uploads.
 func startRoutes(t *testing.T, changes ...string) *process {
 	t.Helper()
-	return start(t, append([]string{"COSPROXY_BUCKET=", "COSPROXY_PREFIXES=", "COSPROXY_ACTIONS=",
+	return start(t, append([]string{"COSPROXY_BUCKET=", "COSPROXY_ALLOW_PREFIXES=", "COSPROXY_ALLOW_ACTIONS=",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com"}, routesFor(changes...)...)...)
 }
 
@@ -45,18 +45,18 @@ func (p *process) send(t *testing.T, method, path string) string {
 func TestRoutesHoldDifferentKeys(t *testing.T) {
 	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
 	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
-		"COSPROXY_ROUTES_0_KEY_PREFIX=2026/", "COSPROXY_SPLAY=24h") // the requests fetch the keys, in their order
+		"COSPROXY_ROUTES_0_OBJECT_PREFIX=2026/", "COSPROXY_SPLAY=24h") // the requests fetch the keys, in their order
 	contains(t, p.send(t, "GET", "/photos/a.jpg"), "GET photos-1250000000.cos.ap-guangzhou.myqcloud.com /2026/a.jpg with AKIDtmp\n")
 	contains(t, p.send(t, "PUT", "/logs/app/1"), "PUT logs-1250000000.cos.ap-guangzhou.myqcloud.com /app/1 with AKIDtmp2\n")
-	contains(t, p.send(t, "PUT", "/photos/a.jpg"), "403 Forbidden", "COSPROXY_ROUTES_0_ACTIONS")
-	contains(t, p.send(t, "PUT", "/logs/web/1"), "403 Forbidden", "COSPROXY_ROUTES_1_PREFIXES")
+	contains(t, p.send(t, "PUT", "/photos/a.jpg"), "403 Forbidden", "COSPROXY_ROUTES_0_ALLOW_ACTIONS")
+	contains(t, p.send(t, "PUT", "/logs/web/1"), "403 Forbidden", "COSPROXY_ROUTES_1_ALLOW_PREFIXES")
 
 	_, body := p.get(t, p.admin, "/status")
-	contains(t, body, "\nroute       /photos/\nbucket      photos-1250000000 in ap-guangzhou\n", "\nkey prefix  2026/\n", "\nkey         AKIDtmp, ",
-		"\nroute       /logs/\nbucket      logs-1250000000 in ap-guangzhou\n", "\nkey         AKIDtmp2, ")
+	contains(t, body, "\nroute           /photos/\nbucket          photos-1250000000 in ap-guangzhou\n", "\nobject prefix   2026/\n", "\ncredentials     AKIDtmp, ",
+		"\nroute           /logs/\nbucket          logs-1250000000 in ap-guangzhou\n", "\ncredentials     AKIDtmp2, ")
 	_, body = p.get(t, p.admin, "/metrics")
-	contains(t, body, `cosproxy_key_ready{bucket="photos-1250000000",route="/photos/"} 1`,
-		`cosproxy_key_ready{bucket="logs-1250000000",route="/logs/"} 1`, `cosproxy_requests_total{action="GetObject",code="200",route="/photos/"} 1`)
+	contains(t, body, `cosproxy_credentials_ready{bucket="photos-1250000000",route="/photos/"} 1`,
+		`cosproxy_credentials_ready{bucket="logs-1250000000",route="/logs/"} 1`, `cosproxy_requests_total{action="GetObject",code="200",route="/photos/"} 1`)
 	p.end(t, exitOK)
 	if n := sts.calls.Load(); n != 2 {
 		t.Errorf("%d calls to STS, want 2", n)
@@ -67,7 +67,7 @@ func TestRoutesHoldDifferentKeys(t *testing.T) {
 }
 
 func TestEqualScopesShareAKey(t *testing.T) {
-	same := []string{"COSPROXY_ROUTES_1_BUCKET=photos-1250000000", "COSPROXY_ROUTES_1_PREFIXES=a/*,*", "COSPROXY_ROUTES_1_ACTIONS=read,name/cos:GetObject"}
+	same := []string{"COSPROXY_ROUTES_1_BUCKET=photos-1250000000", "COSPROXY_ROUTES_1_ALLOW_PREFIXES=a/*,*", "COSPROXY_ROUTES_1_ALLOW_ACTIONS=read,name/cos:GetObject"}
 	tests := []struct {
 		name    string
 		changes []string
@@ -87,8 +87,8 @@ func TestEqualScopesShareAKey(t *testing.T) {
 			_, status := p.get(t, p.admin, "/status")
 			_, metrics := p.get(t, p.admin, "/metrics")
 			if tt.keys == 1 {
-				contains(t, status, "\nshared by   /photos/, /logs/\n")
-				contains(t, metrics, `cosproxy_key_fetches_total{bucket="photos-1250000000",route="/photos/,/logs/"} 1`)
+				contains(t, status, "\nshared by       /photos/, /logs/\n")
+				contains(t, metrics, `cosproxy_credentials_fetches_total{bucket="photos-1250000000",route="/photos/,/logs/"} 1`)
 			}
 			p.end(t, exitOK)
 			if n := sts.calls.Load(); n != tt.keys {
@@ -104,11 +104,11 @@ func TestSourcesStandAlone(t *testing.T) {
 	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
 	refusing := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
 	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
-		"COSPROXY_ROUTES_1_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT="+refusing.URL)
+		"COSPROXY_ROUTES_1_SOURCE=http", "COSPROXY_CREDENTIALS_URL="+refusing.URL)
 	contains(t, p.send(t, "GET", "/photos/a"), "200 OK", "with AKIDtmp\n")
 	contains(t, p.send(t, "PUT", "/logs/app/1"), "503 Service Unavailable")
 	status, body := p.get(t, p.admin, "/readyz")
-	if status != http.StatusServiceUnavailable || !strings.HasPrefix(body, "route /logs/: no valid key: endpoint: ") {
+	if status != http.StatusServiceUnavailable || !strings.HasPrefix(body, "route /logs/: no valid credentials: http: ") {
 		t.Errorf("/readyz is %d %q", status, body)
 	}
 	p.end(t, exitOK)

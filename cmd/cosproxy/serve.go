@@ -72,7 +72,7 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 	options := proxy.Options{
 		AllowedHosts:   cfg.AllowedHosts,
 		AllowedOrigins: cfg.AllowedOrigins,
-		Token:          cfg.clientToken(log),
+		ClientToken:    cfg.clientToken(log),
 		Upstream:       cfg.upstream(),
 		Logger:         log,
 		Registerer:     registry,
@@ -91,7 +91,7 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 	}
 	return &sidecar{
 		cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry,
-		proxy: p, token: options.Token,
+		proxy: p, token: options.ClientToken,
 	}, nil
 }
 
@@ -99,18 +99,19 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 func (s *sidecar) logStart(app, admin []net.Listener) {
 	for _, r := range s.cfg.routes {
 		s.log.Info("route",
-			"route", r.name,
-			"bucket", r.Bucket,
-			"region", r.Region,
-			"endpoint", r.endpoint.String(),
-			"source", r.Source,
-			"auto", r.auto,
-			"prefixes", r.Prefixes.String(),
-			"actions", r.Actions.String(),
+			"cosproxy.route", r.name,
+			"cos.bucket", r.Bucket,
+			"cloud.region", r.Region,
+			"cosproxy.endpoint", r.endpoint.String(),
+			"cosproxy.source", r.Source,
+			"cosproxy.source_auto", r.auto,
+			"cosproxy.allow_prefixes", r.AllowPrefixes.String(),
+			"cosproxy.allow_actions", r.AllowActions.String(),
 		)
 	}
 	s.cfg.warnDescriptors(s.log, descriptorLimit())
-	s.log.Info("serving", "listen", display(app), "admin", display(admin), "tls", s.cfg.TLSCertFile != "", "routes", len(s.cfg.routes), "version", version())
+	s.log.Info("serving", "cosproxy.listen", display(app), "cosproxy.admin_listen", display(admin),
+		"cosproxy.tls", s.cfg.TLSCertFile != "", "cosproxy.routes", len(s.cfg.routes), "service.version", version())
 }
 
 // display is the address of ls as it would be set, with the port that they got.
@@ -178,10 +179,8 @@ func (c *config) limits() proxy.Limits {
 		Requests:     c.MaxRequests,
 		Queued:       cmp.Or(c.MaxQueued, -1),
 		QueueTimeout: c.QueueTimeout,
-		RequestLine:  int(c.MaxRequestLine),
-		Headers:      c.MaxHeaders,
 		HeaderBytes:  int(c.MaxHeaderBytes),
-		Body:         int64(c.MaxBody),
+		BodyBytes:    int64(c.MaxBodyBytes),
 		StallTimeout: c.StallTimeout,
 	}
 }

@@ -85,18 +85,18 @@ func TestServe(t *testing.T) {
 
 	line := p.logs.wait(t, "route")
 	for name, want := range map[string]any{
-		"route": "default", "bucket": "examplebucket-1250000000", "region": "ap-guangzhou", "endpoint": cos.URL,
-		"source": "sts", "auto": true, "prefixes": "uploads/*", "actions": "read,upload",
+		"cosproxy.route": "default", "cos.bucket": "examplebucket-1250000000", "cloud.region": "ap-guangzhou", "cosproxy.endpoint": cos.URL,
+		"cosproxy.source": "sts", "cosproxy.source_auto": true, "cosproxy.allow_prefixes": "uploads/*", "cosproxy.allow_actions": "read,upload",
 	} {
 		if line[name] != want {
 			t.Errorf("the line of the route has %s=%v, want %v", name, line[name], want)
 		}
 	}
-	if line = p.logs.wait(t, "serving"); line["routes"] != 1.0 || line["version"] != version() {
+	if line = p.logs.wait(t, "serving"); line["cosproxy.routes"] != 1.0 || line["service.version"] != version() {
 		t.Errorf("the start line is %v", line)
 	}
 	line = p.logs.wait(t, "request")
-	if line["method"] != "PUT" || line["key"] != "uploads/a b" || line["status"] != 200.0 {
+	if line["http.request.method"] != "PUT" || line["cos.object_key"] != "uploads/a b" || line["http.response.status_code"] != 200.0 {
 		t.Errorf("the access line is %v", line)
 	}
 	if n := sts.calls.Load(); n != 1 {
@@ -124,7 +124,7 @@ func TestStaticKey(t *testing.T) {
 	_, body := p.get(t, p.app, "/uploads/a")
 	contains(t, body, "q-ak=AKIDexample", "true")
 	p.end(t, exitOK)
-	if source := p.logs.wait(t, "route")["source"]; source != "static" {
+	if source := p.logs.wait(t, "route")["cosproxy.source"]; source != "static" {
 		t.Errorf("source %v, want static", source)
 	}
 }
@@ -143,7 +143,7 @@ func TestSTSDownAtStart(t *testing.T) {
 	if status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz is %d, want 503", status)
 	}
-	contains(t, body, "no valid key", "AuthFailure.SecretIdNotFound")
+	contains(t, body, "no valid credentials", "AuthFailure.SecretIdNotFound")
 	if status, _ := p.get(t, p.admin, "/livez"); status != http.StatusOK {
 		t.Errorf("/livez is %d, want 200: a restart would not help", status)
 	}
@@ -160,7 +160,7 @@ func TestSTSSilentAtStart(t *testing.T) {
 	if status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz is %d, want 503", status)
 	}
-	contains(t, body, "no valid key yet")
+	contains(t, body, "no valid credentials yet")
 	p.end(t, exitOK)
 }
 
@@ -170,7 +170,7 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 	done := p.getInBackground("http://" + p.app + "/uploads/a")
 	<-entered
 	p.stop()
-	if n := p.logs.wait(t, "draining")["in_flight"]; n != 1.0 {
+	if n := p.logs.wait(t, "draining")["cosproxy.requests_in_flight"]; n != 1.0 {
 		t.Errorf("%v requests in flight, want 1", n)
 	}
 	status, body := p.get(t, p.admin, "/readyz")
@@ -200,10 +200,10 @@ func TestDrainTimeoutCutsOff(t *testing.T) {
 	if got := <-done; got.err != nil || !strings.Contains(got.body, "<Code>ServiceUnavailable</Code>") {
 		t.Errorf("a request that was cut off got %q, %v", got.body, got.err)
 	}
-	if line := p.logs.wait(t, "request"); line["key"] != "uploads/a" || line["status"] != 503.0 {
+	if line := p.logs.wait(t, "request"); line["cos.object_key"] != "uploads/a" || line["http.response.status_code"] != 503.0 {
 		t.Errorf("the access line is %v", line)
 	}
-	text, _ := p.logs.wait(t, "cosproxy failed")["error"].(string)
+	text, _ := p.logs.wait(t, "cosproxy failed")["error.message"].(string)
 	contains(t, text, "cut off: 1;", "longer than 1ms", "COSPROXY_DRAIN_TIMEOUT")
 }
 
@@ -312,10 +312,10 @@ func TestSignals(t *testing.T) {
 				_ = w.Close() // always nil
 			}()
 			line := p.logs.wait(t, "serving")
-			if line["admin"] != "off" {
-				t.Errorf("admin pages at %v, want off", line["admin"])
+			if line["cosproxy.admin_listen"] != "off" {
+				t.Errorf("admin pages at %v, want off", line["cosproxy.admin_listen"])
 			}
-			done := p.getInBackground(fmt.Sprintf("http://%v/uploads/a", line["listen"]))
+			done := p.getInBackground(fmt.Sprintf("http://%v/uploads/a", line["cosproxy.listen"]))
 			<-entered
 			for _, s := range tt.signals {
 				if err := cmd.Process.Signal(s); err != nil {

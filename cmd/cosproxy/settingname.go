@@ -6,13 +6,11 @@ import "cosproxy/proxy"
 var optionFields = map[string]string{
 	"AllowedHosts":       "AllowedHosts",
 	"AllowedOrigins":     "AllowedOrigins",
-	"Token":              "ClientTokenFile",
+	"ClientToken":        "ClientTokenFile",
 	"Limits.Requests":    "MaxRequests",
 	"Limits.Queued":      "MaxQueued",
-	"Limits.RequestLine": "MaxRequestLine",
-	"Limits.Headers":     "MaxHeaders",
 	"Limits.HeaderBytes": "MaxHeaderBytes",
-	"Limits.Body":        "MaxBody",
+	"Limits.BodyBytes":   "MaxBodyBytes",
 	"Upstream.ConnectTo": "ConnectTo",
 	"Route.Endpoint":     "Endpoint",
 }

@@ -16,16 +16,16 @@ import (
 func fileSettings(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	all := map[string][]string{
-		"TENCENTCLOUD_SECRET_ID_FILE":      {"TENCENTCLOUD_SECRET_ID="},
-		"TENCENTCLOUD_SECRET_KEY_FILE":     {"TENCENTCLOUD_SECRET_KEY="},
-		"TENCENTCLOUD_TOKEN_FILE":          nil,
-		"TKE_WEB_IDENTITY_TOKEN_FILE":      {"COSPROXY_SOURCE=oidc", "TKE_PROVIDER_ID=cls-a", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a"},
-		"COSPROXY_KEY_ENDPOINT_TOKEN_FILE": {"COSPROXY_SOURCE=endpoint", "COSPROXY_KEY_ENDPOINT=http://127.0.0.1:1/"},
-		"COSPROXY_KEY_FILE":                {"COSPROXY_SOURCE=file"},
-		"COSPROXY_TOKEN_FILE":              nil,
-		"COSPROXY_CA_FILE":                 nil,
-		"COSPROXY_TLS_CERT_FILE":           {"COSPROXY_TLS_KEY_FILE=" + newPair(t, "a").key},
-		"COSPROXY_TLS_KEY_FILE":            {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},
+		"TENCENTCLOUD_SECRET_ID_FILE":         {"TENCENTCLOUD_SECRET_ID="},
+		"TENCENTCLOUD_SECRET_KEY_FILE":        {"TENCENTCLOUD_SECRET_KEY="},
+		"TENCENTCLOUD_TOKEN_FILE":             nil,
+		"TKE_WEB_IDENTITY_TOKEN_FILE":         {"COSPROXY_SOURCE=oidc", "TKE_PROVIDER_ID=cls-a", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a"},
+		"COSPROXY_CREDENTIALS_URL_TOKEN_FILE": {"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://127.0.0.1:1/"},
+		"COSPROXY_CREDENTIALS_FILE":           {"COSPROXY_SOURCE=file"},
+		"COSPROXY_CLIENT_TOKEN_FILE":          nil,
+		"COSPROXY_CA_FILE":                    nil,
+		"COSPROXY_TLS_CERT_FILE":              {"COSPROXY_TLS_KEY_FILE=" + newPair(t, "a").key},
+		"COSPROXY_TLS_KEY_FILE":               {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},
 	}
 	for _, s := range settings() {
 		if _, known := all[s.variable]; !known && strings.HasSuffix(s.variable, "_FILE") {
@@ -96,7 +96,7 @@ func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
 // is a file again.
 func TestTokenFileBecomesAPipe(t *testing.T) {
 	path := file(t, testToken)
-	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+path)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+path)
 	becomes := func(want int) {
 		t.Helper()
 		for range 600 {
@@ -132,12 +132,12 @@ func TestTokenFileBecomesAPipe(t *testing.T) {
 
 func TestShortTokenWarning_WhenItIsReplaced(t *testing.T) {
 	path := file(t, testToken)
-	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_TOKEN_FILE="+path)
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+path)
 	p.ask(t, "http://"+p.app+"/outside")
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; !strings.Contains(p.logs.all(), "COSPROXY_TOKEN_FILE holds a token of 5 bytes"); i++ {
+	for i := 0; !strings.Contains(p.logs.all(), "COSPROXY_CLIENT_TOKEN_FILE holds a token of 5 bytes"); i++ {
 		if i == 300 {
 			t.Fatal("there is no warning")
 		}
@@ -152,14 +152,14 @@ func TestShortTokenWarning_WhenItIsReplaced(t *testing.T) {
 func TestPasswordsInAddresses(t *testing.T) {
 	for _, name := range []string{
 		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
-		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_KEY_ENDPOINT", "COSPROXY_CVM_METADATA", "HTTP_PROXY",
+		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_CREDENTIALS_URL", "COSPROXY_CVM_METADATA_ENDPOINT", "HTTP_PROXY",
 	} {
 		for _, url := range []string{"http://user:%s@proxy.internal:3128", "user:%s@proxy.internal:1", "ftp://user:%s@h/a", "http://user:%s/x@h"} {
 			environ := []string{name + "=" + fmt.Sprintf(url, testKey), "COSPROXY_SOURCE=sts"}
 			switch name {
-			case "COSPROXY_KEY_ENDPOINT":
-				environ[1] = "COSPROXY_SOURCE=endpoint"
-			case "COSPROXY_CVM_METADATA":
+			case "COSPROXY_CREDENTIALS_URL":
+				environ[1] = "COSPROXY_SOURCE=http"
+			case "COSPROXY_CVM_METADATA_ENDPOINT":
 				environ[1] = "COSPROXY_SOURCE=cvm"
 			}
 			cfg, err := loadConfig(settingsFor(environ...))

@@ -30,15 +30,15 @@ type sourceConfig struct {
 	TKETokenFile  string `env:"TKE_WEB_IDENTITY_TOKEN_FILE" example:"/var/run/secrets/cloud.tencent.com/serviceaccount/token" desc:"For 'oidc': the file with the token of the service account, read anew for every key."`
 	TKERoleARN    string `env:"TKE_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'oidc': the role to take on."`
 
-	CVMRole     string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance; by default the one that the metadata service names."`
-	CVMMetadata string `env:"COSPROXY_CVM_METADATA" desc:"For 'cvm': URL of the metadata service; by default 'http://metadata.tencentyun.com'."`
+	CVMRole             string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance; by default the one that the metadata service names."`
+	CVMMetadataEndpoint string `env:"COSPROXY_CVM_METADATA_ENDPOINT" desc:"For 'cvm': URL of the metadata service; by default 'http://metadata.tencentyun.com'."`
 
-	KeyEndpoint          string `env:"COSPROXY_KEY_ENDPOINT" example:"https://keys.internal/cos" desc:"For 'endpoint': URL of a server that answers with keys in the JSON form of the STS SDKs."`
-	KeyEndpointToken     secret `env:"COSPROXY_KEY_ENDPOINT_TOKEN" desc:"Bearer token for that server, if it wants one."`
-	KeyEndpointTokenFile string `env:"COSPROXY_KEY_ENDPOINT_TOKEN_FILE" desc:"File that holds the bearer token instead, read anew for every key."`
+	CredentialsURL          string `env:"COSPROXY_CREDENTIALS_URL" example:"https://keys.internal/cos" desc:"For 'http': URL of a server that answers with keys in the JSON form of the STS SDKs."`
+	CredentialsURLToken     secret `env:"COSPROXY_CREDENTIALS_URL_TOKEN" desc:"Bearer token for that server, if it wants one."`
+	CredentialsURLTokenFile string `env:"COSPROXY_CREDENTIALS_URL_TOKEN_FILE" desc:"File that holds the bearer token instead, read anew for every key."`
 
-	KeyFile        string `env:"COSPROXY_KEY_FILE" example:"/run/secrets/cos-key.json" desc:"For 'file': a file with a key, as JSON or as the tools of Tencent Cloud keep it, read anew every minute."`
-	KeyFileProfile string `env:"COSPROXY_KEY_FILE_PROFILE" desc:"The profile to take in that file, where it has several; by default 'default'."`
+	CredentialsFile    string `env:"COSPROXY_CREDENTIALS_FILE" example:"/run/secrets/cos-key.json" desc:"For 'file': a file with a key, as JSON or as the tools of Tencent Cloud keep it, read anew every minute."`
+	CredentialsProfile string `env:"COSPROXY_CREDENTIALS_PROFILE" desc:"The profile to take in that file, where it has several; by default 'default'."`
 
 	STSEndpoint string `env:"COSPROXY_STS_ENDPOINT" envDefault:"https://sts.tencentcloudapi.com" desc:"URL of STS, for 'sts', 'role' and 'oidc'."`
 }
@@ -98,27 +98,27 @@ var sourceKinds = map[string]sourceKind{
 	},
 	"cvm": {
 		unscoped: "the key of an instance can do all that its role may",
-		names:    map[string]string{"Role": "CVMRole", "Endpoint": "CVMMetadata"},
+		names:    map[string]string{"Role": "CVMRole", "Endpoint": "CVMMetadataEndpoint"},
 		new: func(c *sourceConfig, _ time.Duration, _ *transports) (credcache.Source, error) {
-			return credcache.NewCVM(credcache.CVMOptions{Role: c.CVMRole, Endpoint: c.CVMMetadata})
+			return credcache.NewCVM(credcache.CVMOptions{Role: c.CVMRole, Endpoint: c.CVMMetadataEndpoint})
 		},
 	},
-	"endpoint": {
-		needs:    []string{"KeyEndpoint"},
+	"http": {
+		needs:    []string{"CredentialsURL"},
 		unscoped: "the key server is told the scope and decides by itself what its keys can do",
-		names:    map[string]string{"URL": "KeyEndpoint", "Token": "KeyEndpointToken", "TokenFile": "KeyEndpointTokenFile"},
+		names:    map[string]string{"URL": "CredentialsURL", "Token": "CredentialsURLToken", "TokenFile": "CredentialsURLTokenFile"},
 		new: func(c *sourceConfig, _ time.Duration, t *transports) (credcache.Source, error) {
-			return credcache.NewEndpoint(credcache.EndpointOptions{
-				URL: c.KeyEndpoint, Token: string(c.KeyEndpointToken), TokenFile: c.KeyEndpointTokenFile, Transport: t.toKeys,
+			return credcache.NewHTTP(credcache.HTTPOptions{
+				URL: c.CredentialsURL, Token: string(c.CredentialsURLToken), TokenFile: c.CredentialsURLTokenFile, Transport: t.toKeys,
 			})
 		},
 	},
 	"file": {
-		needs:    []string{"KeyFile"},
+		needs:    []string{"CredentialsFile"},
 		unscoped: "a key in a file can do all that its issuer allowed",
-		names:    map[string]string{"Path": "KeyFile", "Profile": "KeyFileProfile"},
+		names:    map[string]string{"Path": "CredentialsFile", "Profile": "CredentialsProfile"},
 		new: func(c *sourceConfig, _ time.Duration, _ *transports) (credcache.Source, error) {
-			return credcache.NewFile(credcache.FileOptions{Path: c.KeyFile, Profile: c.KeyFileProfile})
+			return credcache.NewFile(credcache.FileOptions{Path: c.CredentialsFile, Profile: c.CredentialsProfile})
 		},
 	},
 }
@@ -146,8 +146,8 @@ func (c *sourceConfig) available() []string {
 		{"role", c.RoleARN != ""},
 		{"static", c.Token != "" || c.TokenFile != ""},
 		{"sts", pair && c.RoleARN == "" && c.Token == "" && c.TokenFile == ""},
-		{"file", c.KeyFile != ""},
-		{"endpoint", c.KeyEndpoint != ""},
+		{"file", c.CredentialsFile != ""},
+		{"http", c.CredentialsURL != ""},
 		{"cvm", c.CVMRole != ""},
 		{"oidc", c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != ""},
 	} {
@@ -170,9 +170,11 @@ func (c *config) validateSources(p *problems) {
 			c.validateSource(p, &r, kind)
 		case r.auto:
 			p.add(r.names["Source"], "is auto, and no source is configured: set %s and %s for STS; or %s, %s, or the TKE_ variables; or write cvm for the role of the instance",
-				variable("SecretID"), variable("SecretKey"), variable("KeyFile"), variable("KeyEndpoint"))
+				variable("SecretID"), variable("SecretKey"), variable("CredentialsFile"), variable("CredentialsURL"))
+		case r.Source == renamedSource:
+			p.add(r.names["Source"], "is %s, which was renamed: write http", renamedSource)
 		default:
-			p.add(r.names["Source"], "is %q: write auto, static, sts, role, oidc, cvm, endpoint or file", r.Source)
+			p.add(r.names["Source"], "is %q: write auto, static, sts, role, oidc, cvm, http or file", r.Source)
 		}
 	}
 }

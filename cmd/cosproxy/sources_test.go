@@ -83,14 +83,14 @@ func TestSources(t *testing.T) {
 			[]string{"AssumeRole AKIDexample " + role + " pod-1 ext 1800 policy true"}},
 		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken+"\n")),
 			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " cosproxy cls-1 token true"}},
-		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA="+keys.URL),
+		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT="+keys.URL),
 			[]string{"GET /latest/meta-data/cam/security-credentials/", "GET /latest/meta-data/cam/security-credentials/instance-role"}},
-		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA="+keys.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
-		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
-		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys", "COSPROXY_KEY_ENDPOINT_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
-		{"endpoint", append(noPair, "COSPROXY_KEY_ENDPOINT="+keys.URL+"/keys", "COSPROXY_KEY_ENDPOINT_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
-		{"file", append(noPair, "COSPROXY_KEY_FILE="+file(t, fmt.Sprintf(`{"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q}`, tmpID, tmpKey, tmpToken))), nil},
-		{"file", append(noPair, "COSPROXY_KEY_FILE_PROFILE=other", "COSPROXY_KEY_FILE="+file(t, "[other]\nsecret_id = "+tmpID+"\nsecret_key = "+tmpKey+"\n")), nil},
+		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+keys.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
+		{"file", append(noPair, "COSPROXY_CREDENTIALS_FILE="+file(t, fmt.Sprintf(`{"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q}`, tmpID, tmpKey, tmpToken))), nil},
+		{"file", append(noPair, "COSPROXY_CREDENTIALS_PROFILE=other", "COSPROXY_CREDENTIALS_FILE="+file(t, "[other]\nsecret_id = "+tmpID+"\nsecret_key = "+tmpKey+"\n")), nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.source, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestSources(t *testing.T) {
 			if got := keys.requests()[before:]; !slices.Equal(got, tt.asked) {
 				t.Errorf("the issuer was asked\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.asked, "\n"))
 			}
-			if source := p.logs.wait(t, "route")["source"]; source != tt.source {
+			if source := p.logs.wait(t, "route")["cosproxy.source"]; source != tt.source {
 				t.Errorf("source %v, want %s", source, tt.source)
 			}
 		})

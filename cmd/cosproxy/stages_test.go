@@ -18,7 +18,7 @@ func TestStages_OnlyResolveDoesIO(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	p := newProblems()
 	c := parse(env.ToMap(settingsFor("TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_ID_FILE="+none, "COSPROXY_SOCKET_OWNER=no-such-user",
-		"COSPROXY_TOKEN_FILE="+none, "COSPROXY_TLS_CERT_FILE="+none, "COSPROXY_TLS_KEY_FILE="+none, "COSPROXY_CA_FILE="+none)), p)
+		"COSPROXY_CLIENT_TOKEN_FILE="+none, "COSPROXY_TLS_CERT_FILE="+none, "COSPROXY_TLS_KEY_FILE="+none, "COSPROXY_CA_FILE="+none)), p)
 	wantProblems(t, p.err(), nil)
 	validate(c, p)
 	wantProblems(t, p.err(), nil)
@@ -26,7 +26,7 @@ func TestStages_OnlyResolveDoesIO(t *testing.T) {
 	wantProblems(t, p.err(), []string{
 		"TENCENTCLOUD_SECRET_ID_FILE names a file that cannot be read",
 		"COSPROXY_SOCKET_OWNER cannot be read: there is no user",
-		"COSPROXY_TOKEN_FILE cannot be used",
+		"COSPROXY_CLIENT_TOKEN_FILE cannot be used",
 		"COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE cannot be used",
 		"COSPROXY_CA_FILE names a file that cannot be read",
 	})

@@ -148,16 +148,8 @@ func (c *config) validateLimits(p *problems) {
 	if c.MaxQueued < 0 {
 		p.add(variable("MaxQueued"), "is negative: write for example 200, or 0 to let none wait")
 	}
-	for _, limit := range []struct {
-		field string
-		bytes size
-	}{
-		{"MaxRequestLine", c.MaxRequestLine},
-		{"MaxHeaderBytes", c.MaxHeaderBytes},
-	} {
-		if limit.bytes > 1<<20 {
-			p.add(variable(limit.field), "is more than 1MiB, which every connection could take: write for example 64KiB")
-		}
+	if c.MaxHeaderBytes > 1<<20 {
+		p.add(variable("MaxHeaderBytes"), "is more than 1MiB, which every connection could take: write for example 64KiB")
 	}
 	for _, limit := range []struct {
 		field    string
@@ -165,7 +157,6 @@ func (c *config) validateLimits(p *problems) {
 	}{
 		{"MaxRequests", c.MaxRequests > 0},
 		{"QueueTimeout", c.QueueTimeout > 0},
-		{"MaxHeaders", c.MaxHeaders > 0},
 		{"HeaderTimeout", c.HeaderTimeout > 0},
 		{"IdleTimeout", c.IdleTimeout > 0},
 		{"StallTimeout", c.StallTimeout > 0},

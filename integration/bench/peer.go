@@ -102,8 +102,7 @@ func cosproxyEnv(b *testbed, t transport, addr string) []string {
 	return []string{
 		"COSPROXY_LISTEN=" + addr, "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_LOG_LEVEL=warn",
 		"COSPROXY_BUCKET=" + bucket, "COSPROXY_REGION=" + region,
-		"COSPROXY_PREFIXES=bench/*", "COSPROXY_ACTIONS=read,upload",
-		"COSPROXY_ALLOW_PREFIXES=bench/*", "COSPROXY_ALLOW_ACTIONS=read,upload", // a baseline may know other names
+		"COSPROXY_ALLOW_PREFIXES=bench/*", "COSPROXY_ALLOW_ACTIONS=read,upload",
 		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=" + secretID, "TENCENTCLOUD_SECRET_KEY=" + secretKey, "TENCENTCLOUD_TOKEN=" + sessionToken,
 		"COSPROXY_ENDPOINT=" + scheme + "://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO=" + b.upstream[t],
 		"COSPROXY_CA_FILE=" + b.cert,

@@ -40,13 +40,13 @@ let address;
 
 before(async () => {
   proxy = spawn(process.argv[2], [], {
-    env: { ...process.env, COSPROXY_ACTIONS: '*', COSPROXY_PREFIXES: '*', COSPROXY_LISTEN: '127.0.0.1:0', COSPROXY_ADMIN_LISTEN: '127.0.0.1:0', COSPROXY_LOG_FORMAT: 'json' },
+    env: { ...process.env, COSPROXY_ALLOW_ACTIONS: '*', COSPROXY_ALLOW_PREFIXES: '*', COSPROXY_LISTEN: '127.0.0.1:0', COSPROXY_ADMIN_LISTEN: '127.0.0.1:0', COSPROXY_LOG_FORMAT: 'json' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   for await (const line of createInterface({ input: proxy.stderr })) {
     const entry = JSON.parse(line);
-    if (entry.listen) {
-      address = entry.listen;
+    if (entry['cosproxy.listen']) {
+      address = entry['cosproxy.listen'];
       break;
     }
   }

@@ -77,7 +77,7 @@ func TestHandler_Refusal(t *testing.T) {
 	if !ok || doc.Code != "AccessDenied" || doc.Message == "" || len(id) != 1 || doc.RequestID != id[0] || w.Header().Get("WWW-Authenticate") == "" {
 		t.Errorf("document %+v, header %v", doc, w.Header())
 	}
-	if want := "VARIABLE_Token."; len(doc.Message) < len(want) || doc.Message[len(doc.Message)-len(want):] != want {
+	if want := "VARIABLE_ClientToken."; len(doc.Message) < len(want) || doc.Message[len(doc.Message)-len(want):] != want {
 		t.Errorf("message %q", doc.Message)
 	}
 }

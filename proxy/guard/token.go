@@ -26,7 +26,7 @@ func (g *Guard) checkToken(r *Request) error {
 	if err != nil || want == "" {
 		e := coserr.New(http.StatusServiceUnavailable, "ServiceUnavailable",
 			"cosproxy cannot read its client token and rejects all requests; its log says why.").
-			Try("Check", coserr.Setting{Name: "Token"})
+			Try("Check", coserr.Setting{Name: "ClientToken"})
 		e.RetryAfter, e.Err = time.Second, err
 		return e
 	}
@@ -44,7 +44,7 @@ func (g *Guard) checkToken(r *Request) error {
 	}
 	return coserr.New(status, "AccessDenied",
 		"The client token is missing or wrong. Send it as Authorization: Bearer or Proxy-Authorization: Bearer.").
-		Try("It is the content of", coserr.Setting{Name: "Token"})
+		Try("It is the content of", coserr.Setting{Name: "ClientToken"})
 }
 
 // isPreflight reports whether a request is the CORS preflight of an allowed site.

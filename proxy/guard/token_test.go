@@ -62,7 +62,7 @@ func TestCheck_Token(t *testing.T) {
 			if got := statusOf(t, err); got != want {
 				t.Errorf("%s, scheme %q: %d, want %d", tt.name, scheme, got, want)
 			}
-			if err != nil && (strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), "Token.")) {
+			if err != nil && (strings.Contains(err.Error(), token) || !strings.Contains(err.Error(), "ClientToken.")) {
 				t.Errorf("%s: message %v", tt.name, err)
 			}
 		}
@@ -86,7 +86,7 @@ func TestCheck_TokenUnreadable(t *testing.T) {
 			if !errors.As(err, &refusal) || refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter != time.Second {
 				t.Fatalf("%s, %v: %v", name, fields, err)
 			}
-			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Check Token.") {
+			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Check ClientToken.") {
 				t.Errorf("%s: message %q", name, text)
 			}
 			if name != "empty" && !errors.Is(err, gone) {

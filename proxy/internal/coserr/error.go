@@ -33,7 +33,7 @@ type Error struct {
 // Limits, or of the Route that Route names.
 type Setting struct{ Route, Name string }
 
-// String returns the setting as packages call it, such as Limits.Body.
+// String returns the setting as packages call it, such as Limits.BodyBytes.
 func (s Setting) String() string { return s.Name }
 
 // New returns an error with a formatted message.

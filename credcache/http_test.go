@@ -13,13 +13,13 @@ import (
 	"cosproxy/signer"
 )
 
-func keyServerSource(t *testing.T, url string, change func(*credcache.EndpointOptions)) credcache.Source {
+func keyServerSource(t *testing.T, url string, change func(*credcache.HTTPOptions)) credcache.Source {
 	t.Helper()
-	opts := credcache.EndpointOptions{URL: url, Token: secret}
+	opts := credcache.HTTPOptions{URL: url, Token: secret}
 	if change != nil {
 		change(&opts)
 	}
-	src, err := credcache.NewEndpoint(opts)
+	src, err := credcache.NewHTTP(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func keyServerKey(key string, expires int64) string {
 func TestEndpointRequest(t *testing.T) {
 	asked := credcache.Scope{
 		Bucket: "examplebucket-1250000000", Region: "ap-beijing",
-		Prefixes: []string{"b&c/*", "a/*", "a/b"}, Actions: []string{"list", "name/cos:HeadBucket"},
+		AllowPrefixes: []string{"b&c/*", "a/*", "a/b"}, AllowActions: []string{"list", "name/cos:HeadBucket"},
 	}
 	expires := time.Now().Add(time.Hour).Unix()
 	for _, tt := range []struct {
@@ -56,7 +56,7 @@ func TestEndpointRequest(t *testing.T) {
 				}
 				fmt.Fprint(w, keyServerKey(secret, expires))
 			})
-			src := keyServerSource(t, server.URL+tt.path, func(o *credcache.EndpointOptions) { o.Token = tt.token })
+			src := keyServerSource(t, server.URL+tt.path, func(o *credcache.HTTPOptions) { o.Token = tt.token })
 			creds, err := src.Fetch(t.Context(), asked)
 			want := signer.Credentials{SecretID: "AKID-1", SecretKey: secret, Token: secret, Expires: time.Unix(expires, 0)}
 			if err != nil || creds != want {
@@ -110,7 +110,7 @@ func TestEndpointErrors(t *testing.T) {
 			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrBadAnswer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.want.Source = "endpoint"
+			tt.want.Source = "http"
 			wantSourceError(t.Context(), t, keyServerSource(t, stsServer(t, tt.answer).URL, nil), tt.want, tt.cause)
 		})
 	}
@@ -123,7 +123,7 @@ func TestEndpointReadsARotatedToken(t *testing.T) {
 		sent = append(sent, r.Header.Get("Authorization"))
 		fmt.Fprint(w, keyServerKey(secret, 4_000_000_000))
 	})
-	src := keyServerSource(t, server.URL, func(o *credcache.EndpointOptions) { o.Token, o.TokenFile = "", mounted.path("token") })
+	src := keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Token, o.TokenFile = "", mounted.path("token") })
 	for _, token := range []string{"second", ""} {
 		if _, err := src.Fetch(t.Context(), uploads); err != nil {
 			t.Fatal(err)
@@ -131,7 +131,7 @@ func TestEndpointReadsARotatedToken(t *testing.T) {
 		mounted.swap(map[string]string{"token": token})
 	}
 	wantSourceError(t.Context(), t, src, credcache.SourceError{
-		Source: "endpoint", Code: "Unreadable", Message: "is empty", Retryable: true}, nil)
+		Source: "http", Code: "Unreadable", Message: "is empty", Retryable: true}, nil)
 	if got := fmt.Sprint(sent); got != "[Bearer first Bearer second]" {
 		t.Errorf("sent %s; an empty file must not become a request without a token", got)
 	}
@@ -144,37 +144,37 @@ func TestEndpointWithACertificateOfItsOwn(t *testing.T) {
 	transport.DisableKeepAlives = true
 	transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
-	src := keyServerSource(t, server.URL, func(o *credcache.EndpointOptions) { o.Transport = transport })
+	src := keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport })
 	if _, err := src.Fetch(t.Context(), uploads); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestEndpointOptions(t *testing.T) {
+func TestHTTPOptions(t *testing.T) {
 	for _, tt := range []struct {
-		opts  credcache.EndpointOptions
+		opts  credcache.HTTPOptions
 		field string
 	}{
-		{credcache.EndpointOptions{URL: "https://keys.example.com"}, ""},
-		{credcache.EndpointOptions{URL: "https://keys.example.com/sts?team=a", Token: secret}, ""},
-		{credcache.EndpointOptions{URL: "http://localhost:8080/sts", TokenFile: "token"}, ""},
-		{credcache.EndpointOptions{URL: "http://127.0.0.2/"}, ""},
-		{credcache.EndpointOptions{URL: "http://[::1]:1/"}, ""},
-		{credcache.EndpointOptions{}, "URL"},
-		{credcache.EndpointOptions{URL: "keys.example.com"}, "URL"},
-		{credcache.EndpointOptions{URL: "ftp://keys.example.com"}, "URL"},
-		{credcache.EndpointOptions{URL: "https://"}, "URL"},
-		{credcache.EndpointOptions{URL: "https://a:" + secret + "@keys.example.com"}, "URL"},
-		{credcache.EndpointOptions{URL: "https://keys.example.com/#" + secret}, "URL"},
-		{credcache.EndpointOptions{URL: "https://%zz" + secret}, "URL"},
-		{credcache.EndpointOptions{URL: "http://keys.example.com/?key=" + secret}, "URL"},
-		{credcache.EndpointOptions{URL: "http://10.0.0.1/"}, "URL"},
-		{credcache.EndpointOptions{URL: "http://127.0.0.1.example.com/"}, "URL"},
-		{credcache.EndpointOptions{URL: "https://keys.example.com/?bucket=" + secret}, "URL"},
-		{credcache.EndpointOptions{URL: "https://keys.example.com/", Token: secret + "\n"}, "Token"},
-		{credcache.EndpointOptions{URL: "https://keys.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
+		{credcache.HTTPOptions{URL: "https://keys.example.com"}, ""},
+		{credcache.HTTPOptions{URL: "https://keys.example.com/sts?team=a", Token: secret}, ""},
+		{credcache.HTTPOptions{URL: "http://localhost:8080/sts", TokenFile: "token"}, ""},
+		{credcache.HTTPOptions{URL: "http://127.0.0.2/"}, ""},
+		{credcache.HTTPOptions{URL: "http://[::1]:1/"}, ""},
+		{credcache.HTTPOptions{}, "URL"},
+		{credcache.HTTPOptions{URL: "keys.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "ftp://keys.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "https://"}, "URL"},
+		{credcache.HTTPOptions{URL: "https://a:" + secret + "@keys.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "https://keys.example.com/#" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "https://%zz" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "http://keys.example.com/?key=" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "http://10.0.0.1/"}, "URL"},
+		{credcache.HTTPOptions{URL: "http://127.0.0.1.example.com/"}, "URL"},
+		{credcache.HTTPOptions{URL: "https://keys.example.com/?bucket=" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "https://keys.example.com/", Token: secret + "\n"}, "Token"},
+		{credcache.HTTPOptions{URL: "https://keys.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
 	} {
-		_, err := credcache.NewEndpoint(tt.opts)
+		_, err := credcache.NewHTTP(tt.opts)
 		wantMistake(t, err, tt.field)
 	}
 }

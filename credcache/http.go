@@ -11,9 +11,9 @@ import (
 	"cosproxy/signer"
 )
 
-// EndpointOptions configure NewEndpoint. Printing them shows neither Token nor
+// HTTPOptions configure NewHTTP. Printing them shows neither Token nor
 // URL, whose query may hold a secret.
-type EndpointOptions struct {
+type HTTPOptions struct {
 	// URL of the key server, with path and query as it wants them. Required. An
 	// answer is a key in the clear, so http is only taken to loopback; a
 	// certificate of one's own goes into Transport.
@@ -28,9 +28,9 @@ type EndpointOptions struct {
 }
 
 // Format makes every fmt verb leave out what may be secret.
-func (o EndpointOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key server options") }
+func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key server options") }
 
-// NewEndpoint returns a Source that takes keys from an HTTP server in the JSON
+// NewHTTP returns a Source that takes keys from an HTTP server in the JSON
 // shape of the STS SDK's demos, so that many processes share one issuer, and the
 // long-lived key stays there:
 //
@@ -45,7 +45,7 @@ func (o EndpointOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key server
 //
 // A key without token or expiry is refused. Status 401, 403 and other refusals
 // are permanent; 408, 429 and 5xx are retryable. Errors are as those of NewSTS.
-func NewEndpoint(opts EndpointOptions) (Source, error) {
+func NewHTTP(opts HTTPOptions) (Source, error) {
 	if opts.Transport == nil {
 		opts.Transport = newTransport(dialTimeout)
 	}
@@ -59,8 +59,8 @@ func NewEndpoint(opts EndpointOptions) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &endpointSource{url: u, token: opts.Token, tokenFile: opts.TokenFile, service: service{
-		source: "endpoint", what: "a key server", host: u.Host, next: opts.Transport, refused: keyServerRefused,
+	s := &httpSource{url: u, token: opts.Token, tokenFile: opts.TokenFile, service: service{
+		source: "http", what: "a key server", host: u.Host, next: opts.Transport, refused: keyServerRefused,
 		check: "check the URL of the key server and any HTTP proxy before it",
 	}}
 	return SourceFunc(s.fetch), nil
@@ -104,13 +104,13 @@ func keyServerRefused(status int) (message, hint string) {
 	return "the key server does not answer with a key", "check the URL, and see the log of the key server"
 }
 
-type endpointSource struct {
+type httpSource struct {
 	service
 	url              *url.URL
 	token, tokenFile string
 }
 
-func (s *endpointSource) fetch(ctx context.Context, scope Scope) (signer.Credentials, error) {
+func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials, error) {
 	token := s.token
 	header := http.Header{"Accept": {"application/json"}}
 	if s.tokenFile != "" {
@@ -135,12 +135,12 @@ func (s *endpointSource) fetch(ctx context.Context, scope Scope) (signer.Credent
 }
 
 // ask is the URL that asks for a key of scope.
-func (s *endpointSource) ask(scope Scope) string {
+func (s *httpSource) ask(scope Scope) string {
 	scope = scope.canonical()
 	u, query := *s.url, s.url.Query()
 	query.Set("bucket", scope.Bucket)
 	query.Set("region", scope.Region)
-	query["prefix"], query["action"] = scope.Prefixes, scope.Actions
+	query["prefix"], query["action"] = scope.AllowPrefixes, scope.AllowActions
 	u.RawQuery = query.Encode()
 	return u.String()
 }
