@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
+	"os"
 	"time"
 )
 
@@ -133,7 +133,7 @@ func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 // failedUnheard reports whether a used connection failed before a byte of the
 // response came, for a reason of its own.
 func (cc *clientConn) failedUnheard(err error) bool {
-	if !cc.used || cc.reader.buffered() > 0 || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
+	if !cc.used || cc.heard || cc.reader.buffered() > 0 || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
 		return false
 	}
 	var broken Error
@@ -146,6 +146,7 @@ func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
 		ResponseHead: ResponseHead{Head: Head{Fields: cc.resp.Fields[:0], raw: cc.resp.raw}},
 		Reused:       cc.used, conn: cc, canceler: canceler,
 	}
+	cc.heard = false
 	err := canceler.attach(cc.stream)
 	if err == nil {
 		if err = cc.exchange(call); err == nil {
@@ -165,11 +166,15 @@ func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
 }
 
 func (cc *clientConn) exchange(call *Call) error {
-	first := call.Body
-	if err := cc.stream.writeBoth(call.Head, first); err != nil {
+	first, source, length := call.Body, call.Stream, call.Length
+	if source == nil && len(first) > firstWrite {
+		source, length = &memorySource{rest: first[firstWrite:]}, int64(len(first)-firstWrite)
+		first = first[:firstWrite]
+	}
+	if err := cc.stream.writeParts(call.Head, first); err != nil {
 		return cc.earlyResponse(call, err)
 	}
-	if call.Stream == nil {
+	if source == nil {
 		cc.resp.sent = true
 		return cc.awaitResponse(call)
 	}
@@ -179,8 +184,12 @@ func (cc *clientConn) exchange(call *Call) error {
 			return err
 		}
 	}
-	return cc.sendStream(call)
+	return cc.sendStream(call, source, length)
 }
+
+// firstWrite is how much of a body in memory is sent without a look at the response.
+// Socket buffers hold as much, so that the write does not block.
+const firstWrite = 64 << 10
 
 // beginBody makes the body of the response ready.
 func (cc *clientConn) beginBody() {
@@ -217,6 +226,7 @@ func (cc *clientConn) anyHead(call *Call) error {
 		}
 		return err
 	}
+	cc.heard = true
 	if err := r.parse(cc.client.o.Limits, call.Method); err != nil {
 		return err
 	}
@@ -228,11 +238,7 @@ func (cc *clientConn) anyHead(call *Call) error {
 
 // isDeadline reports whether a read deadline passed that nobody interrupted.
 func isDeadline(err error) bool {
-	if err == nil {
-		return false
-	}
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
+	return errors.Is(err, os.ErrDeadlineExceeded) // ETIMEDOUT, of the kernel, is another timeout
 }
 
 // slowAfter is when a response is so slow that it is worth seeing whether its

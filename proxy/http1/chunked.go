@@ -133,4 +133,6 @@ func appendChunkSize(dst []byte, n int) []byte {
 	return append(strconv.AppendInt(dst, int64(n), 16), "\r\n"...)
 }
 
+var crlf = []byte("\r\n")
+
 const lastChunk = "0\r\n\r\n"

@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -776,5 +778,24 @@ func TestClient_DialFails(t *testing.T) {
 	var op *net.OpError
 	if err := c.fails(c.call("GET", "/", "")); !errors.As(err, &op) || op.Op != "dial" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Only a deadline of ours is one: what the kernel gives up is a broken connection.
+func TestIsDeadline(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{&net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, true},
+		{os.ErrDeadlineExceeded, true},
+		{&net.OpError{Op: "read", Err: os.NewSyscallError("read", syscall.ETIMEDOUT)}, false},
+		{context.DeadlineExceeded, false},
+		{io.EOF, false},
+	} {
+		if got := isDeadline(tt.err); got != tt.want {
+			t.Errorf("isDeadline(%v) = %v", tt.err, got)
+		}
 	}
 }

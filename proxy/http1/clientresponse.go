@@ -58,7 +58,7 @@ func (r *Response) Discard(limit int64, timeout time.Duration) {
 	if !r.Body.Ended() {
 		piece := BorrowPiece(0)
 		for read := int64(0); read < limit; {
-			n, err := r.Body.Read(piece.Bytes)
+			n, err := r.Body.Read(piece.Bytes[:min(int64(len(piece.Bytes)), limit-read)])
 			if read += int64(n); err != nil {
 				break
 			}

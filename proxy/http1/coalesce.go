@@ -19,6 +19,7 @@ const bulk = 32 << 10
 type records struct {
 	net.Conn
 
+	heard    bool // the peer has sent something
 	dry      bool // reads fail instead of waiting: only what crypto/tls has read already is wanted
 	bulkRead bool
 	in       Piece // holds in.Bytes[r:w]; empty between large reads
@@ -37,13 +38,13 @@ func (c *records) Read(p []byte) (int, error) {
 			return 0, os.ErrDeadlineExceeded // crypto/tls goes on after it
 		}
 		if !c.bulkRead {
-			return c.Conn.Read(p)
+			return c.read(p)
 		}
 		piece, ok := borrowLarge()
 		if !ok {
-			return c.Conn.Read(p)
+			return c.read(p)
 		}
-		n, err := c.Conn.Read(piece.Bytes)
+		n, err := c.read(piece.Bytes)
 		if n == 0 {
 			piece.Return()
 			return 0, err
@@ -56,6 +57,12 @@ func (c *records) Read(p []byte) (int, error) {
 		c.r, c.w = 0, 0
 	}
 	return n, nil
+}
+
+func (c *records) read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.heard = c.heard || n > 0
+	return n, err
 }
 
 // hasRecord reports whether the next record can be read without waiting.

@@ -8,19 +8,25 @@ import (
 // idle: a client that has only just connected is about to send a request.
 const firstRequestGrace = time.Second
 
-// makeRoom returns when one more connection is within MaxConns. It reports false if
-// the server was stopped.
+// makeRoom returns when one more connection is within MaxConns, and reserves its place
+// for start. It reports false if the server was stopped.
 func (s *Server) makeRoom() bool {
 	for s.o.MaxConns > 0 {
 		s.mu.Lock()
-		stopped, full := s.stopped, len(s.conns) >= s.o.MaxConns
+		stopped, full := s.stopped, len(s.conns)+s.reserved >= s.o.MaxConns
+		if !stopped && !full {
+			s.reserved++
+		}
 		s.mu.Unlock()
 		if stopped {
 			s.signal() // another listener may wait too
 			return false
 		}
-		if !full || s.closeLongestIdle() {
+		if !full {
 			break
+		}
+		if s.closeLongestIdle() {
+			continue
 		}
 		retry := time.NewTimer(firstRequestGrace)
 		select {

@@ -3,11 +3,13 @@ package http1
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/url"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,6 +231,99 @@ func TestConnLimit_SeveralListeners(t *testing.T) {
 			t.Errorf("all were served after %v", took)
 		}
 	})
+}
+
+// Listeners that accept at the same time keep to the limit together.
+func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
+	const limit = 2
+	var open, most atomic.Int64
+	listeners := make([]net.Listener, 8)
+	for i := range listeners {
+		listeners[i] = newPipeListener()
+	}
+	s, _ := serveInMemory(t, ServerOptions{MaxConns: limit, Handler: func(x *Exchange) {
+		now := open.Add(1)
+		for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+		}
+		runtime.Gosched()
+		open.Add(-1)
+		x.Response.closeAfter()
+		noContent(x)
+	}}, listeners...)
+	var clients sync.WaitGroup
+	for range 300 {
+		for _, l := range listeners {
+			clients.Go(func() {
+				c := l.(*pipeListener).peer(t)
+				_, _ = io.WriteString(c, anyRequest)
+				_, _ = io.Copy(io.Discard, c)
+			})
+		}
+	}
+	clients.Wait()
+	if most.Load() > limit {
+		t.Errorf("%d connections were served at once, the limit is %d", most.Load(), limit)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reserved != 0 {
+		t.Errorf("%d places are reserved after all connections have ended", s.reserved)
+	}
+}
+
+// A client that says nothing in place of a TLS handshake does not keep its place.
+func TestConnLimit_SilentHandshake(t *testing.T) {
+	config, pool := certificate()
+	now := time.Now()
+	synctest.Test(t, func(t *testing.T) {
+		l := newPipeListener()
+		serveInMemory(t, ServerOptions{Handler: noContent, MaxConns: 1, TLS: config, HeaderTimeout: time.Hour,
+			HandshakeFailed: func(_ net.Addr, err error) { t.Errorf("a failed handshake is reported: %v", err) }}, l)
+		silent := l.peer(t)
+		began := time.Now()
+		c := l.peer(t)
+		c.Conn = tls.Client(c.Conn, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", Time: func() time.Time { return now }})
+		c.r.Reset(c.Conn)
+		c.get()
+		if took := time.Since(began); took > 2*firstRequestGrace {
+			t.Errorf("the new client was served after %v", took)
+		}
+		silent.ended()
+	})
+}
+
+// An accept that fails for another reason than the number of descriptors closes no
+// connection.
+func TestServer_TemporaryAcceptErrorKeepsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &unlucky{pipeListener: newPipeListener(), fail: make(chan struct{})}
+		serveInMemory(t, ServerOptions{Handler: noContent}, l)
+		first := l.peer(t)
+		first.get()
+		synctest.Wait()
+		l.fail <- struct{}{}
+		time.Sleep(time.Minute / 2)
+		first.get()
+		l.peer(t).get()
+	})
+}
+
+// unlucky is a listener whose Accept fails for each value of fail.
+type unlucky struct {
+	*pipeListener
+	fail chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *unlucky) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.fail:
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: syscall.ECONNABORTED}
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
 }
 
 // Shutdown does not wait for what waits for room.

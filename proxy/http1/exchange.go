@@ -111,15 +111,36 @@ func (c *serverConn) handshake() bool {
 	c.stream.secure(func(raw net.Conn) *tls.Conn { return tls.Server(raw, c.server.o.TLS) })
 	ctx, cancel := context.WithTimeout(c.canceler.ctx, c.server.o.HeaderTimeout)
 	defer cancel()
+	c.beginIdle(time.Now()) // a silent client must not keep its place
 	err := c.stream.tls.HandshakeContext(ctx)
+	closed := c.endIdle(err) && err != nil
 	var record tls.RecordHeaderError
-	if errors.As(err, &record) && record.Conn != nil && isHTTP(record.RecordHeader[:]) {
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &record) && record.Conn != nil && isHTTP(record.RecordHeader[:]):
 		c.stream.conn, c.stream.tls = c.stream.raw, nil
 		c.refuse(Error{RulePlain, "the request is plain HTTP, and this address speaks TLS"})
-	} else if err != nil && !isEOF(err) && c.server.o.HandshakeFailed != nil {
+	case closed || c.canceler.ctx.Err() != nil || !c.stream.records.heard:
+		// The server has ended the connection, or the client never spoke, as probes do.
+	case c.server.o.HandshakeFailed != nil:
 		c.server.o.HandshakeFailed(c.stream.raw.RemoteAddr(), err)
 	}
-	return err == nil
+	return false
+}
+
+// beginIdle makes the connection one that may be closed for a new one.
+func (c *serverConn) beginIdle(now time.Time) { c.idleSince.Store(now.UnixNano()) }
+
+// endIdle ends that, after a read with the result err. It reports whether the server has
+// begun to close the connection. If the read came first, the connection goes on.
+func (c *serverConn) endIdle(err error) (claimed bool) {
+	claimed = c.idleSince.Swap(0) == idleClaimed
+	if claimed && err == nil {
+		c.server.awaitClaim()
+		c.stream.resume()
+	}
+	return claimed
 }
 
 // isHTTP reports whether a connection begins as requests do.
@@ -165,17 +186,14 @@ func (c *serverConn) readHead() error {
 // awaitRequest waits on an idle connection.
 func (c *serverConn) awaitRequest() error {
 	now := time.Now()
-	c.idleSince.Store(now.UnixNano())
+	c.beginIdle(now)
 	if c.server.closing.Load() && c.server.isStopped() {
 		return ErrServerClosed
 	}
 	c.stream.awaitAt(forNext, c.server.o.IdleTimeout, now)
 	c.server.signal()
 	err := c.reader.fill()
-	if c.idleSince.Swap(0) == idleClaimed && err == nil {
-		c.server.awaitClaim() // the request came first
-		c.stream.resume()
-	}
+	c.endIdle(err)
 	return err
 }
 
@@ -195,8 +213,7 @@ func (h *headSource) Read(p []byte) (int, error) {
 		s.setRead(forHead, h.conn.server.o.HeaderTimeout, time.Now())
 	}
 	n, err := s.Read(p)
-	var timeout net.Error
-	if n == 0 && errors.As(err, &timeout) && timeout.Timeout() {
+	if n == 0 && isDeadline(err) {
 		err = errHeadTimeout
 	}
 	return n, err

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type clientConn struct {
 	slow   slowSource
 
 	used    bool      // it has carried a request before
+	heard   bool      // a head has come in this exchange
 	retire  time.Time // when it is too old
 	idleFor time.Time // since when it is idle
 }
@@ -64,48 +66,65 @@ func (c *Client) pop() *clientConn {
 func (c *Client) put(cc *clientConn) {
 	now := time.Now()
 	cc.used, cc.idleFor = true, now
+	if !c.keep(cc, now) {
+		cc.stream.close()
+	}
+}
+
+// keep makes cc an idle connection, unless it is too old or there are too many. Closing
+// a TLS connection can block, so that is done without the lock, here and below.
+func (c *Client) keep(cc *clientConn, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retire) {
-		cc.stream.close()
-		return
+		return false
 	}
 	c.idle = append(c.idle, cc)
 	if c.sweep == nil {
 		c.sweep = time.AfterFunc(c.o.IdleTimeout, c.sweepIdle)
 	}
+	return true
+}
+
+func closeAll(conns []*clientConn) {
+	for _, cc := range conns {
+		cc.stream.close()
+	}
 }
 
 // sweepIdle closes what has been idle for IdleTimeout, and comes again.
-func (c *Client) sweepIdle() {
+func (c *Client) sweepIdle() { closeAll(c.takeExpired()) }
+
+func (c *Client) takeExpired() []*clientConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, n := time.Now(), 0
 	for n < len(c.idle) && now.Sub(c.idle[n].idleFor) >= c.o.IdleTimeout {
-		c.idle[n].stream.close()
 		n++
 	}
-	c.idle = append(c.idle[:0], c.idle[n:]...)
+	expired := slices.Clone(c.idle[:n])
+	c.idle = slices.Delete(c.idle, 0, n)
 	if len(c.idle) == 0 {
 		c.sweep = nil
-		return
+	} else {
+		c.sweep.Reset(max(c.o.IdleTimeout-now.Sub(c.idle[0].idleFor), time.Millisecond))
 	}
-	c.sweep.Reset(max(c.o.IdleTimeout-now.Sub(c.idle[0].idleFor), time.Millisecond))
+	return expired
 }
 
 // CloseIdle closes the connections that are not in use.
-func (c *Client) CloseIdle() {
+func (c *Client) CloseIdle() { closeAll(c.takeIdle()) }
+
+func (c *Client) takeIdle() []*clientConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, cc := range c.idle {
-		cc.stream.close()
-	}
-	clear(c.idle)
-	c.idle = c.idle[:0]
+	idle := c.idle
+	c.idle = nil
 	if c.sweep != nil {
 		c.sweep.Stop()
 		c.sweep = nil
 	}
+	return idle
 }
 
 // Close closes the connections that are not in use, and the others as soon as

@@ -68,16 +68,20 @@ func (w *ResponseWriter) Send(length int64, first []byte) error {
 	w.sent = true
 	switch {
 	case w.bodyless():
-		return w.note(w.conn.stream.writeBoth(head, nil))
-	case len(first) > 0 && w.length == LengthChunked, w.length >= 0 && int64(len(first)) > w.length:
-		if err := w.note(w.conn.stream.writeBoth(head, nil)); err != nil {
+		return w.note(w.conn.stream.writeParts(head))
+	case len(first) > 0 && w.length == LengthChunked:
+		w.count = int64(len(first))
+		var size [chunkHead]byte
+		return w.note(w.conn.stream.writeParts(head, appendChunkSize(size[:0], len(first)), first, crlf))
+	case w.length >= 0 && int64(len(first)) > w.length:
+		if err := w.note(w.conn.stream.writeParts(head)); err != nil {
 			return err
 		}
-		_, err := w.Write(first)
-		return err
+		w.err = ErrBodyLength
+		return w.err
 	}
 	w.count = int64(len(first))
-	return w.note(w.conn.stream.writeBoth(head, first))
+	return w.note(w.conn.stream.writeParts(head, first))
 }
 
 // frame decides how the body and the connection end, and says so.
@@ -152,11 +156,7 @@ func (w *ResponseWriter) Write(p []byte) (int, error) {
 
 func (w *ResponseWriter) writeChunk(p []byte) error {
 	w.buf = appendChunkSize(w.buf[:0], len(p))
-	if err := w.note(w.conn.stream.writeBoth(w.buf, p)); err != nil {
-		return err
-	}
-	_, err := w.conn.stream.Write([]byte("\r\n"))
-	return w.note(err)
+	return w.note(w.conn.stream.writeParts(w.buf, p, crlf))
 }
 
 // note keeps the first error of the connection. A client that cannot be written to

@@ -51,6 +51,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]bool
 	conns     map[*serverConn]bool
+	reserved  int  // places of connections that were accepted and not started; with MaxConns alone
 	stopped   bool // no listener is served any more
 	done      sync.WaitGroup
 	changed   chan struct{} // has a value after a connection has ended or become idle
@@ -96,11 +97,8 @@ func (s *Server) Serve(l net.Listener) error {
 			return ErrServerClosed
 		case s.isStopped():
 			return ErrServerClosed
+		case isOutOfDescriptors(err) && s.closeLongestIdle(): // a new connection is worth more
 		case isTemporary(err):
-			// Out of descriptors: an idle connection is worth less than a new one.
-			if s.closeLongestIdle() {
-				continue
-			}
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			time.Sleep(pause)
 		default:
@@ -141,6 +139,9 @@ func (s *Server) isStopped() bool {
 func (s *Server) start(raw net.Conn) {
 	c := newServerConn(s, raw)
 	s.mu.Lock()
+	if s.o.MaxConns > 0 {
+		s.reserved--
+	}
 	if s.stopped {
 		s.mu.Unlock()
 		raw.Close()

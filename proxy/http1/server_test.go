@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -485,4 +487,68 @@ func TestServer_TLS(t *testing.T) {
 	plain := dial(t, address)
 	plain.send(get)
 	plain.status("GET", 400, string(RulePlain))
+}
+
+// Probes connect and leave. That is no failed handshake; what is sent and is not TLS is.
+func TestServer_HandshakeFailed(t *testing.T) {
+	config, _ := certificate()
+	failed := make(chan error, 9)
+	_, address := serve(t, ServerOptions{Handler: echo, TLS: config, HandshakeFailed: func(_ net.Addr, err error) { failed <- err }})
+	for _, linger := range []int{-1, 0} {
+		c := dial(t, address)
+		_ = c.Conn.(*net.TCPConn).SetLinger(linger)
+		c.Close()
+	}
+	c := dial(t, address)
+	c.send("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00") // a ClientHello of one byte
+	if err := within(t, "the report", failed); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a client that only left is reported: %v", err)
+	}
+	if len(failed) > 0 {
+		t.Errorf("one more failure is reported: %v", <-failed)
+	}
+}
+
+// A chunk takes one write, and the first leaves with the head.
+func TestServer_ChunkIsOneWrite(t *testing.T) {
+	l := &countingListener{Listener: listen(t)}
+	large := strings.Repeat("x", 2*smallPiece)
+	serveInMemory(t, ServerOptions{Handler: func(x *Exchange) {
+		x.Response.Start(200, "OK")
+		_ = x.Response.Send(-1, []byte("first"))
+		for _, part := range []string{"second", large} {
+			_, _ = x.Response.Write([]byte(part))
+		}
+	}}, l)
+	c := dial(t, l.Addr().String())
+	c.send(get)
+	c.status("GET", 200, "firstsecond"+large)
+	// The head with "first"; "second"; the large one in three, since the counter hides
+	// that the connection is a socket; the last chunk.
+	if n := l.writes.Load(); n > 6 {
+		t.Errorf("%d writes", n)
+	}
+}
+
+// countingListener counts the writes to its connections.
+type countingListener struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+// Accept implements net.Listener.
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &countingConn{c, &l.writes}, err
+}
+
+type countingConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+// Write implements net.Conn.
+func (c *countingConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
 }

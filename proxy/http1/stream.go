@@ -143,32 +143,39 @@ func (s *stream) writePiece(p []byte) (n int, err error) {
 	return n, err
 }
 
-// writeBoth writes two buffers, with one system call where that can be had.
-func (s *stream) writeBoth(a, b []byte) error {
+// writeParts writes the parts of a message, with one system call where that can be had.
+func (s *stream) writeParts(parts ...[]byte) error {
+	total := 0
+	for _, part := range parts {
+		total += len(part)
+	}
 	switch {
-	case len(b) == 0:
-		_, err := s.Write(a)
+	case total == len(parts[0]):
+		_, err := s.Write(parts[0])
 		return err
-	case len(a)+len(b) <= smallPiece:
+	case total <= smallPiece:
 		piece := BorrowPiece(0)
 		defer piece.Return()
-		n := copy(piece.Bytes, a)
-		n += copy(piece.Bytes[n:], b)
+		n := 0
+		for _, part := range parts {
+			n += copy(piece.Bytes[n:], part)
+		}
 		_, err := s.Write(piece.Bytes[:n])
 		return err
-	case s.tls == nil:
+	case s.tls == nil && total <= stallPiece:
 		s.armWrite()
-		both := net.Buffers{a, b}
-		if _, err := both.WriteTo(s.raw); err != nil {
+		buffers := append(net.Buffers(nil), parts...)
+		if _, err := buffers.WriteTo(s.raw); err != nil {
 			return s.explain(err, true)
 		}
 		return nil
 	}
-	if _, err := s.Write(a); err != nil {
-		return err
+	for _, part := range parts {
+		if _, err := s.Write(part); err != nil {
+			return err
+		}
 	}
-	_, err := s.Write(b)
-	return err
+	return nil
 }
 
 func (s *stream) armWrite() {

@@ -1,0 +1,126 @@
+package http1
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// An origin may refuse a body in memory early, too, and not read the rest of it.
+func TestClient_EarlyResponseToBodyInMemory(t *testing.T) {
+	released := make(chan struct{})
+	u, _ := startOrigin(t, nil, func(o *originConn) {
+		o.request()
+		o.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+		<-released
+	})
+	c := newTestClient(t, ClientOptions{Origin: u})
+	c.want(c.call("POST", "/", strings.Repeat("x", 64<<20)), 413, "no")
+	close(released)
+}
+
+func TestClient_LongBodyInMemory(t *testing.T) {
+	u, _ := startOrigin(t, nil, (*originConn).ok)
+	c := newTestClient(t, ClientOptions{Origin: u})
+	long := strings.Repeat("0123456789", 400<<10/10)
+	for range 2 {
+		call := c.call("PUT", "/", long)
+		c.want(call, 200, "PUT / "+long)
+		if call.Taken {
+			t.Error("a body in memory counts as taken from its source")
+		}
+	}
+}
+
+func TestClient_MalformedResponseToUpload(t *testing.T) {
+	u, _ := startOrigin(t, nil, func(o *originConn) {
+		o.request()
+		_, _ = io.CopyN(io.Discard, o.r, 100)
+		o.send("HTTP/1.1 2x0 OK\r\n\r\n")
+		_, _ = io.Copy(io.Discard, o.r)
+	})
+	c := newTestClient(t, ClientOptions{Origin: u})
+	err := c.fails(c.stream(pausing(strings.Repeat("x", 200)), 1000, false))
+	var broken Error
+	if !errors.As(err, &broken) || errors.Is(err, ErrOriginClosed) {
+		t.Errorf("got %v, want the rule that the response breaks", err)
+	}
+}
+
+// A source that panics leaves no goroutine behind, which goleak would find, and no
+// connection.
+func TestClient_SourcePanics(t *testing.T) {
+	ended := make(chan error, 1)
+	u, _ := startOrigin(t, nil, func(o *originConn) {
+		_, err := io.Copy(io.Discard, o.Conn)
+		ended <- err
+	})
+	c := newTestClient(t, ClientOptions{Origin: u})
+	source := newSource("")
+	source.Reader = io.MultiReader(strings.NewReader("some"), panicking{})
+	value := func() (value any) {
+		defer func() { value = recover() }()
+		_, _ = c.Do(c.canceler, c.stream(source, 1000, false))
+		return nil
+	}()
+	if fmt.Sprint(value) != "source" {
+		t.Fatalf("recovered %v", value)
+	}
+	if err := within(t, "the end of the connection", ended); err == nil {
+		t.Error("the connection was closed and not reset")
+	}
+}
+
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("source") }
+
+// An origin that has sent an interim response has the request. It must not get it twice.
+func TestClient_FailureAfterInterimResponseIsNotRepeated(t *testing.T) {
+	for name, interim := range map[string]string{
+		"102": "HTTP/1.1 102 Processing\r\n\r\n",
+		"101": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			u, conns := startOrigin(t, nil, func(o *originConn) {
+				for n := 0; o.request() != nil; n++ {
+					if n == 1 {
+						o.send(interim)
+						return
+					}
+					o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+				}
+			})
+			c := newTestClient(t, ClientOptions{Origin: u})
+			c.want(c.call("GET", "/", ""), 200, "")
+			call := c.call("GET", "/", "")
+			call.Repeat = func() bool {
+				t.Error("Repeat is asked")
+				return true
+			}
+			_ = c.fails(call)
+			if n := conns.Load(); n != 1 {
+				t.Errorf("%d connections, want 1", n)
+			}
+		})
+	}
+}
+
+func TestResponse_DiscardKeepsToItsLimit(t *testing.T) {
+	u, _ := startOrigin(t, nil, func(o *originConn) {
+		o.request()
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat("x", 1000))
+	})
+	c := newTestClient(t, ClientOptions{Origin: u})
+	resp, err := c.Do(c.canceler, c.call(http.MethodGet, "/", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Discard(100, testTimeout)
+	if n := resp.Body.Count(); n > 100 {
+		t.Errorf("%d bytes were read, the limit is 100", n)
+	}
+}
