@@ -81,14 +81,14 @@ func (s *site) visit(t *testing.T, url string) string {
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--user-data-dir="+profile, "--host-resolver-rules=MAP "+evil+" 127.0.0.1", url)
 	cmd.Env = cleanEnv()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that its helpers end with it
+	inOwnGroup(cmd) // so that its helpers end with it
 	var noise syncBuffer
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &noise, &noise, time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		signalGroup(cmd, syscall.SIGKILL)
 		_ = cmd.Wait() // killed
 	}()
 	select {

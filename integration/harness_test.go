@@ -128,7 +128,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 	t.Helper()
 	s := &sidecar{cmd: cmd, exited: make(chan struct{})}
 	s.cmd.Env = append(cleanEnv(), env...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // so that cosemu's child is killed too
+	inOwnGroup(s.cmd) // so that cosemu's child is killed too
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +157,11 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 
 // kill ends the program and what it has started, and lets cosemu clean up first.
 func (s *sidecar) kill() {
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
+	signalGroup(s.cmd, syscall.SIGTERM)
 	select {
 	case <-s.exited:
 	case <-time.After(3 * time.Second):
-		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+		signalGroup(s.cmd, syscall.SIGKILL)
 		<-s.exited
 	}
 }

@@ -60,7 +60,7 @@ func startLogging(t *testing.T) (*sidecar, *logReader) {
 	t.Cleanup(func() { r.Close() })
 	s := &sidecar{cmd: exec.Command(program()), exited: make(chan struct{})}
 	s.cmd.Env = append(cleanEnv(), sidecarEnv(emu)...)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	inOwnGroup(s.cmd)
 	s.cmd.Stderr = w
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ const (
 )
 
 // runCommand runs command to its end, passes signals on meanwhile, and returns
-// its exit code. When ctx ends, command gets SIGTERM.
+// its exit code. When ctx ends, command gets SIGTERM, or is killed on Windows.
 func runCommand(ctx context.Context, command []string, env environment, signals <-chan os.Signal, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = env.all
@@ -40,12 +40,9 @@ func runCommand(ctx context.Context, command []string, env environment, signals 
 	for {
 		select {
 		case sig := <-signals:
-			if sig == os.Interrupt && inForeground() {
-				continue // the terminal has told CMD too, and twice would mean "at once"
-			}
-			_ = cmd.Process.Signal(sig) // it may have ended just now
+			forward(sig, cmd.Process)
 		case <-done:
-			_ = cmd.Process.Signal(syscall.SIGTERM)
+			terminate(cmd.Process)
 			done = nil
 		case err := <-ended:
 			return exitCode(err, cmd.ProcessState, stderr)
