@@ -7,6 +7,9 @@ FUZZTIME      ?= 30s
 BENCHTIME     ?= 1s
 # Flags of the comparison with the peers: see integration/BENCHMARKS.md.
 BENCHFLAGS    ?=
+# Where make install puts the programs; DESTDIR goes in front, for packages.
+PREFIX        ?= /usr/local
+DESTDIR       ?=
 
 # The race detector is built with cgo. Without a C compiler the tests still
 # run, and say what they lack.
@@ -19,10 +22,20 @@ RUN_ENV := COSPROXY_LISTEN=127.0.0.1:4360 COSPROXY_ADMIN_LISTEN=127.0.0.1:4361 C
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 build: ## Build bin/cosproxy and bin/cosemu
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+install: build ## Install cosproxy and cosemu into DESTDIR/PREFIX/bin (/usr/local/bin)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 0755 bin/cosproxy bin/cosemu '$(DESTDIR)$(PREFIX)/bin'
+
+release: ## Build archives for every platform, SBOM and checksums of the last commit into dist/
+	$(GO) run ./integration/release -out dist
+
+release-check: release ## Build the release twice and compare the bytes (minutes)
+	$(GO) run ./integration/release -compare dist
 
 run: build ## Run the sidecar against an embedded local COS and STS
 	@printf '%s\n' \
@@ -46,12 +59,18 @@ test-node: build ## Run the official Node SDK through the sidecar (needs npm)
 test-browser: ## Attack the sidecar from a real browser (needs chromium)
 	$(GO) test -tags browser -run Browser ./integration
 
+test-arm64: ## Test the arm64 assembly (needs qemu-user on other machines)
+	GO='$(GO)' .ci/test-arm64
+
 race: ## Run the concurrent packages many times under the race detector
 	$(GO) test -race -count=5 ./signer ./credcache ./proxy
 
 lint: ## Run go vet and golangci-lint
 	$(GO) vet -tags browser ./...
 	$(GOLANGCI_LINT) run ./...
+
+vuln: ## Look for known vulnerabilities that the code can reach (needs network)
+	GO='$(GO)' .ci/vuln
 
 fuzz: ## Run every fuzz target for FUZZTIME (30s)
 	@for pkg in $$($(GO) list ./...); do \
@@ -75,6 +94,6 @@ cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
 	$(GO) tool cover -func cover.out | tail -1
 
-check: lint test test-node test-browser ## Everything that CI runs
+check: lint vuln test test-node test-browser test-arm64 ## Everything that CI runs
 
-.PHONY: help build run test test-node test-browser race lint fuzz bench pgo cover check
+.PHONY: help build install release release-check run test test-node test-browser test-arm64 race lint vuln fuzz bench pgo cover check

@@ -31,6 +31,7 @@ func TestDependencies(t *testing.T) {
 		"integration":             "",
 		"integration/bench":       "",
 		"integration/cosemu":      "",
+		"integration/release":     "",
 	}
 	for _, pkg := range listPackages(t) {
 		name := strings.TrimPrefix(pkg.ImportPath, "cosproxy/")
