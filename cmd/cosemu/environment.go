@@ -52,7 +52,7 @@ func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) en
 		e.drop(begin + "SOURCE")
 	}
 	e.keep("COSPROXY_REGION", o.Region)
-	if len(routes) == 0 { // beside numbered routes, cosproxy takes these for a mistake
+	if len(routes) == 0 { // cosproxy rejects these if there are numbered routes
 		e.keep("COSPROXY_BUCKET", o.Buckets[0])
 		e.keep("COSPROXY_ALLOW_PREFIXES", "*")
 		e.keep("COSPROXY_ALLOW_ACTIONS", "read,write,upload,list,delete")
