@@ -21,7 +21,7 @@ const (
 // runCommand runs command to its end, passes signals on meanwhile, and returns
 // its exit code. When ctx ends, command gets SIGTERM, or is killed on Windows.
 func runCommand(ctx context.Context, command []string, env environment, signals <-chan os.Signal, stdin io.Reader, stdout, stderr io.Writer) int {
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // running the caller's command is the purpose
 	cmd.Env = env.all
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
 	runtime.LockOSThread() // tied to a thread of the pool, cmd would end with it

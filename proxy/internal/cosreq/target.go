@@ -149,7 +149,7 @@ func unescape(raw string) (path string, ok bool) {
 			if high < 0 || low < 0 {
 				return "", false
 			}
-			c = byte(high<<4 | low)
+			c = byte(high<<4 | low) //nolint:gosec // both are below 16
 			i += 2
 		}
 		out = append(out, c)
