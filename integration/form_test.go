@@ -20,7 +20,7 @@ import (
 // write under uploads/ alone.
 func TestCurlForm(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: 5 * time.Second})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: 5 * time.Second})
 	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_PREFIXES=uploads/*", "COSPROXY_ALLOW_ACTIONS=upload")...)
 	body := make([]byte, 20<<20)
 	_, _ = io.ReadFull(&pattern{}, body)
@@ -72,7 +72,7 @@ func TestCurlForm(t *testing.T) {
 // TestFormsOutliveTheirKeys uploads forms for longer than three keys live.
 func TestFormsOutliveTheirKeys(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{KeyLife: 5 * time.Second})
+	emu := startEmulator(t, cosemu.Options{CredentialsDuration: 5 * time.Second})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	ids := map[string]bool{}
 	for end, i := time.Now().Add(16*time.Second), 0; time.Now().Before(end); i++ {

@@ -27,17 +27,17 @@ type sample struct {
 
 // halfDown runs the load. It returns the requests, and when keys were issued.
 func halfDown(t testing.TB) (samples []sample, issued []time.Time) {
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: halfDownLife})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: halfDownLife})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
-	emu.SetSTSFault(cosemu.STSFault{Percent: 50, Code: "InternalError.SystemError", Message: "half of the calls fail"})
+	emu.SetSTSFault(cosemu.SourceFault{Percent: 50, Code: "InternalError.SystemError", Message: "half of the calls fail"})
 
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	end := time.Now().Add(halfDownSpan)
 	wg.Go(func() {
 		for time.Now().Before(end) {
-			if n := emu.Stats().KeysIssued; n > len(issued) {
+			if n := emu.Stats().CredentialsIssued; n > len(issued) {
 				issued = append(issued, time.Now())
 			}
 			time.Sleep(time.Millisecond)

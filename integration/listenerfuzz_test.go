@@ -26,7 +26,7 @@ const (
 func aKey(t testing.TB, emu *cosemu.Server, name, policy string) oneKey {
 	t.Helper()
 	k := signer.Credentials{SecretID: "AKID" + name, SecretKey: "secret-of-" + name, Token: "token-of-" + name}
-	if err := emu.AddKey(cosemu.Key{SecretID: k.SecretID, SecretKey: k.SecretKey, Token: k.Token, Policy: policy}); err != nil {
+	if err := emu.AddCredentials(cosemu.Credentials{SecretID: k.SecretID, SecretKey: k.SecretKey, Token: k.Token, Policy: policy}); err != nil {
 		t.Fatal(err)
 	}
 	return oneKey{k}

@@ -19,7 +19,7 @@ var garbage = "<html><body>captive portal</body></html>"
 // ready, answers 503 in COS's form, and works as soon as STS does.
 func TestSTSOutageAtStart(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]cosemu.STSFault{
+	for name, fault := range map[string]cosemu.SourceFault{
 		"down":    {Drop: true},
 		"failing": {Status: http.StatusInternalServerError},
 		"limited": {Code: "RequestLimitExceeded", Message: "slow down"},
@@ -54,7 +54,7 @@ func TestSTSOutageAtStart(t *testing.T) {
 				t.Errorf("%d requests reached COS unsigned", n)
 			}
 
-			emu.SetSTSFault(cosemu.STSFault{})
+			emu.SetSTSFault(cosemu.SourceFault{})
 			s.waitReady(t)
 			if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
 				t.Errorf("after the outage: %d %s", status, body)
@@ -71,7 +71,7 @@ func TestSTSOutageAtStart(t *testing.T) {
 func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 	t.Parallel()
 	const life = 6 * time.Second
-	for name, fault := range map[string]cosemu.STSFault{
+	for name, fault := range map[string]cosemu.SourceFault{
 		"down":    {Drop: true},
 		"hanging": {Delay: time.Hour},
 		"slow":    {Delay: 2 * time.Second, Drop: true},
@@ -79,7 +79,7 @@ func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
+			emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: life})
 			s := startSidecar(t, program(), sidecarEnv(emu)...)
 			s.waitReady(t)
 			emu.SetSTSFault(fault)
@@ -91,7 +91,7 @@ func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 				}
 			}
 			waitStatus(t, s.url+"/?prefix=key", http.StatusServiceUnavailable)
-			emu.SetSTSFault(cosemu.STSFault{})
+			emu.SetSTSFault(cosemu.SourceFault{})
 			waitStatus(t, s.url+"/?prefix=key", http.StatusOK)
 		})
 	}
@@ -102,8 +102,8 @@ func TestSTSOutageWhileKeyIsValid(t *testing.T) {
 func TestSlowSTS(t *testing.T) {
 	t.Parallel()
 	const life = 10 * time.Second
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
-	emu.SetSTSFault(cosemu.STSFault{Delay: 2 * time.Second})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: life})
+	emu.SetSTSFault(cosemu.SourceFault{Delay: 2 * time.Second})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for end := time.Now().Add(2 * life); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {

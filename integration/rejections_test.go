@@ -36,8 +36,8 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 		ProviderID: "provider", WebIdentityToken: func() string { return identity },
 	}
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true, Roles: []cosemu.Role{role}})
-	key := cosemu.Key{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
-	if err := emu.AddKey(key); err != nil {
+	key := cosemu.Credentials{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
+	if err := emu.AddCredentials(key); err != nil {
 		t.Fatal(err)
 	}
 	write := func(name, text string) string {
@@ -57,7 +57,7 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 	case "cvm":
 		env = append(env, "COSPROXY_CVM_METADATA_ENDPOINT="+emu.MetadataURL())
 	case "http":
-		env = append(env, "COSPROXY_CREDENTIALS_URL="+emu.KeyServerURL())
+		env = append(env, "COSPROXY_CREDENTIALS_URL="+emu.CredentialsServerURL())
 	case "file":
 		env = append(env, "COSPROXY_CREDENTIALS_FILE="+write("key.json",
 			fmt.Sprintf(`{"secretId":%q,"secretKey":%q,"token":%q}`, key.SecretID, key.SecretKey, key.Token)))

@@ -23,7 +23,7 @@ func TestRotationUnderLoad(t *testing.T) {
 		workers = 8
 		pause   = 5 * time.Millisecond
 	)
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: life})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
 

@@ -73,11 +73,11 @@ func (s *keySource) swapKey(ctx context.Context) (time.Duration, error) {
 // newKey asks the key server for a key to everything in the first bucket. Its
 // JSON is what goes into the file.
 func (s *keySource) newKey(ctx context.Context) (text []byte, life time.Duration, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.srv.KeyServerURL(), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.srv.CredentialsServerURL(), nil)
 	if err != nil {
 		return nil, 0, err
 	}
-	r.Header.Set("Authorization", "Bearer "+s.options.KeyServerToken)
+	r.Header.Set("Authorization", "Bearer "+s.options.CredentialsServerToken)
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(r)
 	if err != nil {
 		return nil, 0, err

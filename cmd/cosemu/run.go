@@ -132,8 +132,8 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 	return config{
 		options: cosemu.Options{
 			Buckets: names, Region: where, COSListen: *cosListen, STSListen: *stsListen,
-			KeyLife: *keyLife, StrictSignature: *strict,
-			Roles: []cosemu.Role{newRole()}, KeyServerToken: rand.Text(),
+			CredentialsDuration: *keyLife, StrictSignature: *strict,
+			Roles: []cosemu.Role{newRole()}, CredentialsServerToken: rand.Text(),
 		},
 		source:  *source,
 		command: flags.Args(),

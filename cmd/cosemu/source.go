@@ -109,8 +109,8 @@ func (s *keySource) offer(ctx context.Context, name string, e *environment) erro
 	case "cvm":
 		e.set("COSPROXY_CVM_METADATA_ENDPOINT", s.srv.MetadataURL())
 	case "http":
-		e.set("COSPROXY_CREDENTIALS_URL", s.srv.KeyServerURL())
-		e.set("COSPROXY_CREDENTIALS_URL_TOKEN", s.options.KeyServerToken)
+		e.set("COSPROXY_CREDENTIALS_URL", s.srv.CredentialsServerURL())
+		e.set("COSPROXY_CREDENTIALS_URL_TOKEN", s.options.CredentialsServerToken)
 	case "file":
 		e.set("COSPROXY_CREDENTIALS_FILE", filepath.Join(s.dir, keyFileName))
 		return s.keepKeyFile(ctx)
@@ -129,9 +129,9 @@ func (s *keySource) offerPair(e *environment) {
 // offerTriple sets a key with a token. It does not expire, since the program has
 // no way to a second one.
 func (s *keySource) offerTriple(e *environment) error {
-	key := cosemu.Key{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
+	key := cosemu.Credentials{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
 	e.set("TENCENTCLOUD_SECRET_ID", key.SecretID)
 	e.set("TENCENTCLOUD_SECRET_KEY", key.SecretKey)
 	e.set("TENCENTCLOUD_TOKEN", key.Token)
-	return s.srv.AddKey(key)
+	return s.srv.AddCredentials(key)
 }

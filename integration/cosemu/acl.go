@@ -26,9 +26,9 @@ type granteeXML struct {
 // getACL answers for a bucket, and for an object with the x-cos-acl it was
 // stored with or what has been put since. Anonymous requests are refused all the same.
 func (x *exchange) getACL() error {
-	me := owner(x.bucket.name)
-	result := aclXML{Owner: me, AccessControlList: []grantXML{
-		{Grantee: granteeXML{ID: me.ID, DisplayName: me.DisplayName}, Permission: "FULL_CONTROL"},
+	own := owner(x.bucket.name)
+	result := aclXML{Owner: own, AccessControlList: []grantXML{
+		{Grantee: granteeXML{ID: own.ID, DisplayName: own.DisplayName}, Permission: "FULL_CONTROL"},
 	}}
 	if !x.onBucket() {
 		o := x.bucket.stat(x.key())
@@ -37,7 +37,7 @@ func (x *exchange) getACL() error {
 		}
 		result.AccessControlList = slices.Concat(result.AccessControlList, o.meta.grants(), o.grants)
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
 // putACL takes the ACL of an object from x-cos-acl or from a body, not from
@@ -55,7 +55,7 @@ func (x *exchange) putACL() error {
 		return invalidArgument("an ACL is in x-cos-acl or in the body, not in both")
 	case acl == "":
 		var document aclXML
-		if err := x.receiveXML(&document); err != nil {
+		if err := x.readXML(&document); err != nil {
 			return err
 		}
 		acl, grants = "private", document.AccessControlList
@@ -63,12 +63,12 @@ func (x *exchange) putACL() error {
 		grants = slices.DeleteFunc(grants, mine)
 	}
 	err := x.bucket.change(x.key(), func(o *object) error {
-		o.meta = append(o.meta.underACL(nil), metaField{"x-cos-acl", acl})
+		o.meta = append(o.meta.withACL(nil), metaField{"x-cos-acl", acl})
 		o.grants = grants
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return x.empty(http.StatusOK)
+	return x.writeEmpty(http.StatusOK)
 }

@@ -82,7 +82,7 @@ var settingVerbs = map[string]string{
 }
 
 // namelessSubresources are those for whose actions the documents give no name.
-var namelessSubresources = []string{
+var unnamedSubresources = []string{
 	"domaincertificate", "guetzli", "hdr-image-processing", "hotlink", "image-slim", "image_process",
 	"intelligent-tiering", "legal-hold", "live", "origin-protect", "rename", "style", "unbind", "vod",
 }
@@ -98,7 +98,7 @@ var subresources = func() map[string]bool {
 	for name := range bucketSettings {
 		names[name] = true
 	}
-	for _, name := range namelessSubresources {
+	for _, name := range unnamedSubresources {
 		names[name] = true
 	}
 	delete(names, "")
@@ -120,7 +120,7 @@ func (ps params) selector() string {
 // "" when there is none.
 func actionOf(method string, t target) string {
 	selector := t.query.selector()
-	listsBucket := method == http.MethodGet && t.cleansToRoot()
+	listsBucket := method == http.MethodGet && t.isCleanedToRoot()
 	if t.path != "/" && !listsBucket {
 		return findRule(objectRules, method, selector)
 	}

@@ -14,7 +14,7 @@ var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 
 // assumeRole makes a key that has those of the role's rights that the session
 // policy, when there is one, names.
-func (s *Server) assumeRole(call stsCall) (*Key, *stsError) {
+func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	role, err := s.roleOf(call)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func (s *Server) assumeRole(call stsCall) (*Key, *stsError) {
 	if session != nil {
 		rights = rights.and(session)
 	}
-	return s.issue(s.life(seconds), rights), nil
+	return s.issue(s.lifetime(seconds), rights), nil
 }
 
 // roleOf returns the role that a call wants, having checked the name of the

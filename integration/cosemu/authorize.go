@@ -8,19 +8,19 @@ func (x *exchange) authorize() error {
 	if x.action == "DeleteMultipleObjects" {
 		return nil
 	}
-	return x.demand(x.policyAction(), x.bucket.name, x.resourcePath())
+	return x.requireAllowed(x.policyAction(), x.bucket.name, x.resourcePath())
 }
 
 // demand fails unless the rights of the key allow action on bucket/path.
-func (x *exchange) demand(action, bucket, path string) error {
+func (x *exchange) requireAllowed(action, bucket, path string) error {
 	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}
 	if x.rights.hasConditions() {
 		header := x.r.Header
 		if x.conditionHeader != nil {
 			header = x.conditionHeader
 		}
-		a.facts = gatherFacts(header, x.query, x.s.options.PlainConditions)
-		a.facts["qcs:ip"], _, _ = net.SplitHostPort(x.r.RemoteAddr)
+		a.conditions = collectConditionValues(header, x.query, x.s.options.PlainConditions)
+		a.conditions["qcs:ip"], _, _ = net.SplitHostPort(x.r.RemoteAddr)
 	}
 	if !x.rights.allows(a) {
 		return accessDenied("Access Denied.")

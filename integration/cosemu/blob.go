@@ -144,17 +144,17 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 
 // hasher computes MD5 on a goroutine of its own.
 type hasher struct {
-	in  chan filled
+	in  chan hashInput
 	out chan [md5.Size]byte
 }
 
-type filled struct {
+type hashInput struct {
 	chunk *[chunkSize]byte
 	n     int
 }
 
 func startHasher() hasher {
-	h := hasher{in: make(chan filled, 2), out: make(chan [md5.Size]byte, 1)}
+	h := hasher{in: make(chan hashInput, 2), out: make(chan [md5.Size]byte, 1)}
 	go func() {
 		sum := md5.New()
 		for f := range h.in {
@@ -166,7 +166,7 @@ func startHasher() hasher {
 	return h
 }
 
-func (h hasher) add(chunk *[chunkSize]byte, n int) { h.in <- filled{chunk, n} }
+func (h hasher) add(chunk *[chunkSize]byte, n int) { h.in <- hashInput{chunk, n} }
 
 // sum ends the hasher.
 func (h hasher) sum() [md5.Size]byte {

@@ -33,19 +33,19 @@ type exchange struct {
 
 // serveCOS is the story of one request: who asks, for what, may they, do it.
 func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{s: s, w: w, r: r, now: s.options.Now()}
-	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCounter.Add(1))
+	x := &exchange{s: s, w: w, r: r, now: s.options.now()}
+	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCount.Add(1))
 	defer func() {
 		if x.status == 0 { // the connection is being dropped
 			s.record.cosRequest(x)
 		}
 	}()
 
-	x.set("Server", "tencent-cos")
-	x.set("Date", x.now.UTC().Format(http.TimeFormat))
-	x.set("x-cos-request-id", x.requestID)
+	x.setHeader("Server", "tencent-cos")
+	x.setHeader("Date", x.now.UTC().Format(http.TimeFormat))
+	x.setHeader("x-cos-request-id", x.requestID)
 	if err := x.run(); err != nil {
-		x.fail(err)
+		x.writeError(err)
 	}
 }
 
@@ -59,7 +59,7 @@ func (x *exchange) run() error {
 	if onService {
 		x.action = serviceAction(x.r.Method, x.target)
 	}
-	if err := x.suffer(); err != nil {
+	if err := x.applyFault(); err != nil {
 		return err
 	}
 	name := x.s.bucketHosts.bucket(x.r.Host)
@@ -91,7 +91,7 @@ func (x *exchange) run() error {
 	if handler == nil {
 		return notImplemented(x.action)
 	}
-	if err := x.checkUnderstood(); err != nil {
+	if err := x.rejectUnsupported(); err != nil {
 		return err
 	}
 	if err := x.checkLength(); err != nil {
@@ -102,7 +102,7 @@ func (x *exchange) run() error {
 
 // checkUnderstood refuses what gives a request another meaning and is not here.
 // Were it passed over, the answer would be that to another request.
-func (x *exchange) checkUnderstood() error {
+func (x *exchange) rejectUnsupported() error {
 	switch {
 	case x.query.get("versionId") != "": // the Go SDK's download sends an empty one
 		return notImplemented("versionId")
@@ -162,45 +162,45 @@ func (x *exchange) checkLength() error {
 
 // set sets a response header with the casing given: COS writes ETag and
 // x-cos-request-id, and case-sensitive clients rely on it.
-func (x *exchange) set(name, value string) { x.w.Header()[name] = []string{value} }
+func (x *exchange) setHeader(name, value string) { x.w.Header()[name] = []string{value} }
 
 // answer sends the status. The request is on record before the client can know
 // that it has been answered, so that a test may look at once.
-func (x *exchange) answer(status int) {
+func (x *exchange) writeStatus(status int) {
 	x.status = status
 	x.s.record.cosRequest(x)
 	x.w.WriteHeader(status)
 }
 
 // empty answers without a body.
-func (x *exchange) empty(status int) error {
+func (x *exchange) writeEmpty(status int) error {
 	if status != http.StatusNoContent && status != http.StatusNotModified {
-		x.set("Content-Length", "0")
+		x.setHeader("Content-Length", "0")
 	}
-	x.answer(status)
+	x.writeStatus(status)
 	return nil
 }
 
 // xml answers 200 with v as XML.
-func (x *exchange) xml(v any) error {
+func (x *exchange) writeXML(v any) error {
 	body, err := xml.Marshal(v)
 	if err != nil {
 		return err
 	}
-	x.set("Content-Type", "application/xml")
-	x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(body)))
-	x.answer(http.StatusOK)
-	x.body(xmlHeader)
-	x.body(string(body))
+	x.setHeader("Content-Type", "application/xml")
+	x.setHeader("Content-Length", strconv.Itoa(len(xmlHeader)+len(body)))
+	x.writeStatus(http.StatusOK)
+	x.writeBody(xmlHeader)
+	x.writeBody(string(body))
 	return nil
 }
 
 // body sends a piece of the answer. A client that has gone needs no report.
-func (x *exchange) body(s string) { _, _ = io.WriteString(x.w, s) }
+func (x *exchange) writeBody(s string) { _, _ = io.WriteString(x.w, s) }
 
 // fail answers err in COS's form. When the answer has begun, all that is left is
 // to break the connection.
-func (x *exchange) fail(err error) {
+func (x *exchange) writeError(err error) {
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -209,17 +209,17 @@ func (x *exchange) fail(err error) {
 		e = cosErrorf(http.StatusInternalServerError, "InternalError", "%s", err)
 	}
 	x.code = e.code
-	x.set("x-cos-trace-id", "trace-"+x.requestID)
+	x.setHeader("x-cos-trace-id", "trace-"+x.requestID)
 	body := x.errorXML(e)
-	x.set("Content-Type", "application/xml")
+	x.setHeader("Content-Type", "application/xml")
 	if e.status == http.StatusNotModified {
-		x.answer(e.status)
+		x.writeStatus(e.status)
 		return
 	}
-	x.set("Content-Length", strconv.Itoa(len(body)))
-	x.answer(e.status)
+	x.setHeader("Content-Length", strconv.Itoa(len(body)))
+	x.writeStatus(e.status)
 	if x.r.Method != http.MethodHead {
-		x.body(body)
+		x.writeBody(body)
 	}
 }
 

@@ -31,10 +31,10 @@ type COSFault struct {
 	// CutAfter, when positive, breaks a download's connection after so many
 	// bytes of its body.
 	CutAfter int64
-	// Slow makes CompleteMultipartUpload and copies answer 200 at once, send a
+	// slow makes CompleteMultipartUpload and copies answer 200 at once, send a
 	// space every 10 ms for so long, and only then the XML, as COS does while it
 	// is still working. An error then comes inside the 200.
-	Slow time.Duration
+	slow time.Duration
 }
 
 // faults are those in force.
@@ -43,7 +43,7 @@ type faults struct {
 	cos    COSFault
 	random *rand.Rand // for cos.OneIn
 
-	sts, metadata, keyServer keyFaults
+	sts, metadata, credentialsServer sourceFaults
 
 	closing context.Context // done when the server closes
 }
@@ -56,12 +56,12 @@ func (s *Server) SetCOSFault(f COSFault) {
 }
 
 // happens reports whether f does anything.
-func (f COSFault) happens() bool {
-	return f.Delay > 0 || f.Status != 0 || f.Drop || f.CutAfter > 0 || f.Slow > 0
+func (f COSFault) active() bool {
+	return f.Delay > 0 || f.Status != 0 || f.Drop || f.CutAfter > 0 || f.slow > 0
 }
 
 // takeCOS returns the fault that r suffers.
-func (f *faults) takeCOS(r *http.Request) COSFault {
+func (f *faults) nextCOS(r *http.Request) COSFault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fault := f.cos
@@ -97,8 +97,8 @@ func (f *faults) wait(r *http.Request, d time.Duration) bool {
 }
 
 // suffer lets the fault in force happen to x.
-func (x *exchange) suffer() error {
-	if x.fault = x.s.faults.takeCOS(x.r); x.fault.happens() {
+func (x *exchange) applyFault() error {
+	if x.fault = x.s.faults.nextCOS(x.r); x.fault.active() {
 		x.s.record.cosFault()
 	}
 	if !x.s.faults.wait(x.r, x.fault.Delay) || x.fault.Drop {

@@ -21,22 +21,22 @@ var federationName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // federationToken makes a key that has those of its caller's rights that the
 // policy names.
-func (s *Server) federationToken(call stsCall, caller *Key) (*Key, *stsError) {
+func (s *Server) federationToken(call stsCall, caller *Credentials) (*Credentials, *stsError) {
 	if !federationName.MatchString(call.Params.Get("Name")) {
 		return nil, stsErrorf("InvalidParameter.ParamError", "Name must be letters")
 	}
-	asked, err := call.policy()
+	session, err := call.policy()
 	if err != nil {
 		return nil, err
 	}
-	if asked == nil {
+	if session == nil {
 		return nil, missingParameter("Policy")
 	}
 	seconds, err := call.duration(federationDuration, maxFederationDuration)
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.life(seconds), caller.rights.and(asked)), nil
+	return s.issue(s.lifetime(seconds), caller.rights.and(session)), nil
 }
 
 // policy decodes Policy, which callers URL-encode once more than the form does.

@@ -14,9 +14,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// FuzzAgreesWithSDK signs arbitrary requests with the official SDK: the emulator
+// FuzzSignature signs arbitrary requests with the official SDK: the emulator
 // must find the signature right, and wrong once the path has one byte more.
-func FuzzAgreesWithSDK(f *testing.F) {
+func FuzzSignature(f *testing.F) {
 	f.Add("GET", "dir/a b+c%2F", "prefix", "a b+c/中", "v 1")
 	f.Add("PUT", "/lead//x/../y", "X/Y Z", "", "a,b;c=d")
 	f.Add("DELETE", "", "uploadId", "~*'()!&=?", "")
@@ -54,9 +54,9 @@ func FuzzPolicy(f *testing.F) {
 	f.Add(`{"version":"2.0","statement":[{"effect":"deny","action":"*","resource":"*","condition":{"numeric_equal":{"cos:max-keys":[1,2]}}}]}`)
 	srv := start(f, cosemu.Options{})
 	client := httpClient(f, srv)
-	key := triple{id: "AKIDfuzz", key: "secret"}
+	key := clientCredentials{id: "AKIDfuzz", secretKey: "secret"}
 	f.Fuzz(func(t *testing.T, policy string) {
-		if policy == "" || srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Policy: policy}) != nil {
+		if policy == "" || srv.AddCredentials(cosemu.Credentials{SecretID: key.id, SecretKey: key.secretKey, Policy: policy}) != nil {
 			return
 		}
 		a := do(t, client, request(t, key, http.MethodGet, "/?prefix=a&max-keys=1", nil))
@@ -66,9 +66,9 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// FuzzKeyServer asks for arbitrary keys: whatever the words, a key for uploads
+// FuzzCredentialsServer asks for arbitrary keys: whatever the words, a key for uploads
 // to one bucket opens neither another bucket nor the keys beside the prefix.
-func FuzzKeyServer(f *testing.F) {
+func FuzzCredentialsServer(f *testing.F) {
 	f.Add("up/*", "name/cos:PutObject")
 	f.Add("*", "name/cos:*")
 	f.Add("a:b/../", "name/cos:Put*")
@@ -79,7 +79,7 @@ func FuzzKeyServer(f *testing.F) {
 	keys, objects := &http.Client{Transport: transport}, httpClient(f, srv)
 	f.Fuzz(func(t *testing.T, prefix, action string) {
 		query := url.Values{"bucket": {bucket2}, "prefix": {"up/" + prefix}, "action": {action}}.Encode()
-		r, err := http.NewRequest(http.MethodGet, srv.KeyServerURL()+"?"+query, nil)
+		r, err := http.NewRequest(http.MethodGet, srv.CredentialsServerURL()+"?"+query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,14 +87,14 @@ func FuzzKeyServer(f *testing.F) {
 		if a.status != http.StatusOK {
 			return
 		}
-		_, key := a.serverKey(t)
+		_, key := a.decodeServerResponse(t)
 		if a := do(t, objects, request(t, key, http.MethodPut, "/up/a", nil)); a.code() != "AccessDenied" {
 			t.Errorf("opens another bucket: %+v", a)
 		}
 		beside := request(t, key, http.MethodPut, "/down", nil)
 		beside.Host = strings.Replace(host1, bucket1, bucket2, 1)
 		beside.Header.Del("Authorization")
-		cos.AddAuthorizationHeader(key.id, key.key, key.token, beside, cos.NewAuthTime(time.Hour))
+		cos.AddAuthorizationHeader(key.id, key.secretKey, key.token, beside, cos.NewAuthTime(time.Hour))
 		if a := do(t, objects, beside); a.code() != "AccessDenied" {
 			t.Errorf("opens keys beside its prefix: %+v", a)
 		}

@@ -12,7 +12,7 @@ type metadata []metaField
 type metaField struct{ name, value string }
 
 // keptHeaders are the standard headers that COS keeps with an object.
-var keptHeaders = []string{
+var storedHeaders = []string{
 	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Type", "Expires",
 }
@@ -23,7 +23,7 @@ func metadataFrom(h http.Header) metadata {
 	for name, values := range h {
 		lower := strings.ToLower(name)
 		switch {
-		case slices.Contains(keptHeaders, name):
+		case slices.Contains(storedHeaders, name):
 			m = append(m, metaField{name, values[0]})
 		case lower == "x-cos-storage-class", isACLField(lower), strings.HasPrefix(lower, "x-cos-meta-"):
 			m = append(m, metaField{lower, strings.Join(values, ",")})

@@ -40,7 +40,7 @@ func (x *exchange) deleteMultipleObjects() error {
 		return cosErrorf(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: Content-MD5")
 	}
 	var request deleteXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	if len(request.Object) == 0 || len(request.Object) > maxDeleted {
@@ -54,7 +54,7 @@ func (x *exchange) deleteMultipleObjects() error {
 	var result deleteResultXML
 	for _, o := range request.Object {
 		var denied *cosError
-		if errors.As(x.demand("DeleteObject", x.bucket.name, o.Key), &denied) {
+		if errors.As(x.requireAllowed("DeleteObject", x.bucket.name, o.Key), &denied) {
 			result.Error = append(result.Error, deleteErrorXML{o.Key, denied.code, denied.message})
 			continue
 		}
@@ -63,13 +63,13 @@ func (x *exchange) deleteMultipleObjects() error {
 			result.Deleted = append(result.Deleted, deletedXML{o.Key})
 		}
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
 // receiveXML reads the request's body into v, after checking its Content-MD5.
-func (x *exchange) receiveXML(v any) error {
+func (x *exchange) readXML(v any) error {
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxXMLBody)
-	body, err := x.receive()
+	body, err := x.readBody()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

@@ -46,7 +46,7 @@ func (x *exchange) initiateMultipartUpload() error {
 	x.bucket.mu.Lock()
 	x.bucket.uploads[u.id] = u
 	x.bucket.mu.Unlock()
-	return x.xml(initiateResultXML{Bucket: x.bucket.name, Key: u.key, UploadID: u.id})
+	return x.writeXML(initiateResultXML{Bucket: x.bucket.name, Key: u.key, UploadID: u.id})
 }
 
 // upload returns the upload that x names, with the bucket's lock held by the
@@ -67,7 +67,7 @@ func (x *exchange) uploadPart() error {
 	if x.r.Header["X-Cos-Copy-Source"] != nil {
 		return x.copyPart(number)
 	}
-	body, err := x.receive()
+	body, err := x.readBody()
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (x *exchange) uploadPart() error {
 		return err
 	}
 	x.setDigests(p.etag, body)
-	return x.empty(http.StatusOK)
+	return x.writeEmpty(http.StatusOK)
 }
 
 // addPart makes body a part of x's upload, in place of one with its number. When
@@ -106,7 +106,7 @@ func (x *exchange) abortMultipartUpload() error {
 	}
 	delete(x.bucket.uploads, u.id)
 	u.remove()
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 func (u *upload) remove() {
@@ -133,14 +133,14 @@ type completeResultXML struct {
 
 func (x *exchange) completeMultipartUpload() error {
 	var wanted completeXML
-	if err := x.receiveXML(&wanted); err != nil {
+	if err := x.readXML(&wanted); err != nil {
 		return err
 	}
-	u, parts, err := x.claim(wanted)
+	u, parts, err := x.takeUpload(wanted)
 	if err != nil {
 		return err
 	}
-	return x.slowly(func() (any, error) {
+	return x.writeSlowly(func() (any, error) {
 		o, err := x.assemble(u, parts)
 		if err != nil {
 			x.bucket.mu.Lock()
@@ -159,7 +159,7 @@ func (x *exchange) completeMultipartUpload() error {
 
 // claim takes the upload out of the bucket, so that it is completed once only,
 // when the parts are those that were uploaded.
-func (x *exchange) claim(wanted completeXML) (*upload, []*part, error) {
+func (x *exchange) takeUpload(wanted completeXML) (*upload, []*part, error) {
 	x.bucket.mu.Lock()
 	defer x.bucket.mu.Unlock()
 	u, err := x.upload()

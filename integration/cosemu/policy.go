@@ -114,7 +114,7 @@ type access struct {
 	// prefix, or nothing.
 	path string
 	// facts are the request's values that conditions can ask for.
-	facts facts
+	conditions conditionValues
 }
 
 // allows reports whether p lets a happen: an allow statement matches and no deny
@@ -126,7 +126,7 @@ func (p *policy) allows(a access) bool {
 			continue
 		}
 		deny := st.Effect == "deny"
-		if holds, known := st.conditionHolds(a.facts); !holds && (known || !deny) {
+		if holds, known := st.conditionHolds(a.conditions); !holds && (known || !deny) {
 			continue
 		}
 		if deny {

@@ -12,9 +12,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestKeyForUploadsToOneBucket is the case that the emulator is for: a key for
+// TestPolicy_UploadsToOneBucket is the case that the emulator is for: a key for
 // uploads to one bucket can neither upload to another nor download.
-func TestKeyForUploadsToOneBucket(t *testing.T) {
+func TestPolicy_UploadsToOneBucket(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	key := issue(t, srv, policyOf(
 		[]string{
@@ -44,7 +44,7 @@ func TestKeyForUploadsToOneBucket(t *testing.T) {
 	}
 }
 
-func TestPolicyEvaluation(t *testing.T) {
+func TestPolicy_Evaluation(t *testing.T) {
 	const all = "qcs::cos:ap-guangzhou:uid/1250000000:examplebucket-1250000000/*"
 	one := func(effect, action, resource, condition string) string {
 		if condition != "" {
@@ -135,9 +135,9 @@ func TestPolicyEvaluation(t *testing.T) {
 	client := httpClient(t, srv)
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			key := triple{fmt.Sprint("AKID", i), "secret", "token"}
+			key := clientCredentials{fmt.Sprint("AKID", i), "secret", "token"}
 			policy := `{"version":"2.0","statement":[` + tt.statements + `]}`
-			if err := srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Token: key.token, Policy: policy}); err != nil {
+			if err := srv.AddCredentials(cosemu.Credentials{SecretID: key.id, SecretKey: key.secretKey, Token: key.token, Policy: policy}); err != nil {
 				t.Fatal(err)
 			}
 			a := do(t, client, request(t, key, tt.method, tt.target, nil, tt.fields...))
@@ -148,7 +148,7 @@ func TestPolicyEvaluation(t *testing.T) {
 	}
 }
 
-func TestAddKeyRefusesBadPolicies(t *testing.T) {
+func TestAddCredentials_InvalidPolicy(t *testing.T) {
 	const ok = `{"version":"2.0","statement":[{"effect":"allow","action":"*","resource":"*"}]}`
 	tests := map[string]string{
 		"no JSON":          `{`,
@@ -163,21 +163,21 @@ func TestAddKeyRefusesBadPolicies(t *testing.T) {
 		"nested condition": strings.Replace(ok, `"effect"`, `"condition":{"string_equal":{"cos:prefix":{}}},"effect"`, 1),
 	}
 	srv := start(t, cosemu.Options{})
-	if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: ok}); err != nil {
+	if err := srv.AddCredentials(cosemu.Credentials{SecretID: "a", SecretKey: "b", Policy: ok}); err != nil {
 		t.Fatal(err)
 	}
 	for name, policy := range tests {
 		t.Run(name, func(t *testing.T) {
-			if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: policy}); err == nil {
+			if err := srv.AddCredentials(cosemu.Credentials{SecretID: "a", SecretKey: "b", Policy: policy}); err == nil {
 				t.Errorf("took %s", policy)
 			}
 		})
 	}
 }
 
-func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
+func TestPolicy_DeleteMultiplePerKey(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	all := sdk(t, srv, bucket1, account(srv))
+	all := sdk(t, srv, bucket1, longLived(srv))
 	put(t, all, "mine/a", "1")
 	put(t, all, "other/a", "1")
 	key := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
@@ -198,18 +198,18 @@ func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
 	}
 }
 
-// TestACLOfUpload: the ACL that comes with an upload is judged under the upload's
+// TestPolicy_UploadACL: the ACL that comes with an upload is judged under the upload's
 // own action, and by conditions alone.
-func TestACLOfUpload(t *testing.T) {
+func TestPolicy_UploadACL(t *testing.T) {
 	now := time.Now()
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
-	put(t, sdk(t, srv, bucket1, account(srv)), "dir/source", "x")
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "dir/source", "x")
 	client := httpClient(t, srv)
-	key := func(name, deny string) triple {
-		k := triple{"AKID" + name, "secret", "token"}
+	key := func(name, deny string) clientCredentials {
+		k := clientCredentials{"AKID" + name, "secret", "token"}
 		policy := `{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:PutObject","name/cos:PostObject","name/cos:AppendObject",` +
 			`"name/cos:GetObject","name/cos:InitiateMultipartUpload"],"resource":"*"}` + deny + `]}`
-		if err := srv.AddKey(cosemu.Key{SecretID: k.id, SecretKey: k.key, Token: k.token, Policy: policy}); err != nil {
+		if err := srv.AddCredentials(cosemu.Credentials{SecretID: k.id, SecretKey: k.secretKey, Token: k.token, Policy: policy}); err != nil {
 			t.Fatal(err)
 		}
 		return k
@@ -225,7 +225,7 @@ func TestACLOfUpload(t *testing.T) {
 		{"copy", "PUT", "/dir/copy", []string{"x-cos-copy-source: " + host1 + "/dir/source"}},
 		{"initiate", "POST", "/dir/initiate?uploads", nil},
 	} {
-		send := func(k triple, acl string) answer {
+		send := func(k clientCredentials, acl string) httpResponse {
 			fields := append([]string{"Content-Length: 0", "x-cos-acl: " + acl}, c.fields...)
 			return do(t, client, request(t, k, c.method, c.target, strings.NewReader(""), fields...))
 		}
@@ -237,13 +237,13 @@ func TestACLOfUpload(t *testing.T) {
 		}
 		if a := send(open, "public-read"); a.status != http.StatusOK {
 			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
-		} else if o, ok := srv.Object(bucket1, "dir/"+c.name); ok && kept(o, "x-cos-acl") != "public-read" {
+		} else if o, ok := srv.Object(bucket1, "dir/"+c.name); ok && storedHeader(o, "x-cos-acl") != "public-read" {
 			t.Errorf("%s is stored with %v", c.name, o.Header)
 		}
 	}
 	for _, c := range []struct {
 		field  string
-		key    triple
+		key    clientCredentials
 		status int
 	}{
 		{"x-cos-acl", open, http.StatusNoContent}, {"x-cos-acl", held, http.StatusForbidden}, {"X-COS-Acl", held, http.StatusForbidden},
@@ -257,14 +257,14 @@ func TestACLOfUpload(t *testing.T) {
 	}
 }
 
-// TestCopyLeavesTheACL: a copy has the ACL that it asks for, not that of its source.
-func TestCopyLeavesTheACL(t *testing.T) {
+// TestCopy_ACL: a copy has the ACL that it asks for, not that of its source.
+func TestCopy_ACL(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	send := func(target string, fields ...string) {
 		t.Helper()
 		fields = append(fields, "Content-Length: 0")
-		if a := do(t, client, request(t, account(srv), "PUT", target, strings.NewReader(""), fields...)); a.status != http.StatusOK {
+		if a := do(t, client, request(t, longLived(srv), "PUT", target, strings.NewReader(""), fields...)); a.status != http.StatusOK {
 			t.Fatalf("%s: %d\n%s", target, a.status, a.body)
 		}
 	}
@@ -274,7 +274,7 @@ func TestCopyLeavesTheACL(t *testing.T) {
 	if got := fmt.Sprint(o.Header); got != "map[x-cos-meta-a:[1]]" {
 		t.Errorf("the copy is stored with %s", got)
 	}
-	a := do(t, client, request(t, account(srv), "GET", "/a?acl", nil))
+	a := do(t, client, request(t, longLived(srv), "GET", "/a?acl", nil))
 	if !strings.Contains(a.body, "<ID>2</ID>") || !strings.Contains(a.body, "AllUsers") {
 		t.Errorf("%s", a.body)
 	}

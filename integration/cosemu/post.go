@@ -17,9 +17,9 @@ const maxPostHead = 1 << 20
 
 // postForm is a POST Object form whose file is still to be read.
 type postForm struct {
-	fields  params     // in the order of the form
-	lengths [][2]int64 // that the policy allows
-	file    *multipart.Part
+	fields       params     // in the order of the form
+	lengthRanges [][2]int64 // that the policy allows
+	file         *multipart.Part
 }
 
 // get returns the field of that name, or "".
@@ -47,7 +47,7 @@ func (x *exchange) postObject(bucket string) error {
 		return err
 	}
 	x.conditionHeader = f.conditionHeader()
-	if err := x.demand(x.action, bucket, key); err != nil {
+	if err := x.requireAllowed(x.action, bucket, key); err != nil {
 		return err
 	}
 	if err := checkCannedACL(f.header()["X-Cos-Acl"]); err != nil {
@@ -56,13 +56,13 @@ func (x *exchange) postObject(bucket string) error {
 	if f.fields.has("x-cos-forbid-overwrite") {
 		return notImplemented("x-cos-forbid-overwrite")
 	}
-	body, err := x.receiveForm(f)
+	body, err := x.readFormFile(f)
 	if err != nil {
 		return err
 	}
 	o := &object{key: key, etag: contentETag(body), modified: x.now, meta: metadataFrom(f.header()), body: body}
 	x.bucket.put(o)
-	return x.answerForm(f, o)
+	return x.respondToForm(f, o)
 }
 
 // readPostForm reads the fields of a form up to its file, which must be the last
@@ -140,7 +140,7 @@ func (f *postForm) conditionHeader() http.Header {
 
 // receiveForm reads the file, and the form to its announced end. A form that
 // breaks off leaves nothing behind.
-func (x *exchange) receiveForm(f *postForm) (*blob, error) {
+func (x *exchange) readFormFile(f *postForm) (*blob, error) {
 	want, err := contentMD5(f.header())
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (x *exchange) receiveForm(f *postForm) (*blob, error) {
 	case want != nil && *want != body.md5:
 		err = cosErrorf(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
 	default:
-		err = f.checkLength(body.size)
+		err = f.checkFileLength(body.size)
 	}
 	if err != nil {
 		body.remove()
@@ -170,7 +170,7 @@ func (x *exchange) receiveForm(f *postForm) (*blob, error) {
 }
 
 // answerForm answers as success_action_redirect or success_action_status asks.
-func (x *exchange) answerForm(f *postForm, o *object) error {
+func (x *exchange) respondToForm(f *postForm, o *object) error {
 	x.setDigests(o.etag, o.body)
 	if redirect, err := url.Parse(f.get("success_action_redirect")); err == nil && redirect.IsAbs() {
 		added := url.Values{"bucket": {x.bucket.name}, "key": {o.key}, "etag": {o.etag}}.Encode()
@@ -178,26 +178,26 @@ func (x *exchange) answerForm(f *postForm, o *object) error {
 			added = redirect.RawQuery + "&" + added
 		}
 		redirect.RawQuery = added
-		x.set("Location", redirect.String())
-		return x.empty(http.StatusSeeOther)
+		x.setHeader("Location", redirect.String())
+		return x.writeEmpty(http.StatusSeeOther)
 	}
 	location := (&url.URL{Scheme: "http", Host: x.r.Host, Path: "/" + o.key}).String()
-	x.set("Location", location)
+	x.setHeader("Location", location)
 	switch f.get("success_action_status") {
 	case "200":
-		return x.empty(http.StatusOK)
+		return x.writeEmpty(http.StatusOK)
 	case "201":
 		text, err := xml.Marshal(postResponseXML{Location: location, Bucket: x.bucket.name, Key: o.key, ETag: o.etag})
 		if err != nil {
 			return err
 		}
-		x.set("Content-Type", "application/xml")
-		x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(text)))
-		x.answer(http.StatusCreated)
-		x.body(xmlHeader + string(text))
+		x.setHeader("Content-Type", "application/xml")
+		x.setHeader("Content-Length", strconv.Itoa(len(xmlHeader)+len(text)))
+		x.writeStatus(http.StatusCreated)
+		x.writeBody(xmlHeader + string(text))
 		return nil
 	}
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 type postResponseXML struct {

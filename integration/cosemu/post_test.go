@@ -20,7 +20,7 @@ import (
 
 // formUpload is a POST Object form made by hand.
 type formUpload struct {
-	key        triple
+	key        clientCredentials
 	fields     [][2]string // besides those of the signature
 	conditions []any       // besides the mandatory ones
 	expiration string
@@ -32,7 +32,7 @@ type formUpload struct {
 	change     func(fields [][2]string) [][2]string // once signed
 }
 
-func newForm(key triple, now time.Time) formUpload {
+func newForm(key clientCredentials, now time.Time) formUpload {
 	return formUpload{
 		key:        key,
 		fields:     [][2]string{{"key", "dir/a"}},
@@ -65,7 +65,7 @@ func (f formUpload) text(t testing.TB) string {
 func (f formUpload) body(t testing.TB) (body, contentType string) {
 	t.Helper()
 	policy := f.text(t)
-	signature := hmacHex(hmacHex(f.key.key, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
+	signature := hmacHex(hmacHex(f.key.secretKey, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
 	fields := slices.Concat(f.fields, [][2]string{{"policy", base64.StdEncoding.EncodeToString([]byte(policy))},
 		{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-key-time", f.window},
 		{"q-signature", signature}, {"x-cos-security-token", f.key.token}})
@@ -99,7 +99,7 @@ func (f formUpload) body(t testing.TB) (body, contentType string) {
 	return b.String(), w.FormDataContentType()
 }
 
-func (f formUpload) send(t testing.TB, srv *cosemu.Server) answer {
+func (f formUpload) send(t testing.TB, srv *cosemu.Server) httpResponse {
 	t.Helper()
 	body, contentType := f.body(t)
 	r, err := http.NewRequest(http.MethodPost, "http://"+host1+"/", strings.NewReader(body))
@@ -110,12 +110,12 @@ func (f formUpload) send(t testing.TB, srv *cosemu.Server) answer {
 	return do(t, httpClient(t, srv), r)
 }
 
-// TestFormOfTheDocument has the shape of the worked example in the document "POST
+// TestForm_DocumentExample has the shape of the worked example in the document "POST
 // Object", with a key and a window of its own.
-func TestFormOfTheDocument(t *testing.T) {
+func TestForm_DocumentExample(t *testing.T) {
 	now := time.Now()
-	srv := start(t, cosemu.Options{StrictSignature: true, Now: func() time.Time { return now }})
-	f := newForm(account(srv), now)
+	srv := start(t, cosemu.Options{StrictSignature: true}.WithClock(func() time.Time { return now }))
+	f := newForm(longLived(srv), now)
 	f.fields = [][2]string{
 		{"key", "folder/subfolder/${filename}"}, {"acl", "default"}, {"Content-Type", "image/jpeg"},
 		{"success_action_redirect", "https://my.website/index.html?a=1"}, {"x-cos-server-side-encryption", "AES256"},
@@ -139,18 +139,18 @@ func TestFormOfTheDocument(t *testing.T) {
 	if want := "https://my.website/index.html?a=1&bucket=" + bucket1 + "&etag=%22" + strings.Trim(o.ETag, `"`) + "%22&key=folder%2Fsubfolder%2Fname.txt"; a.header.Get("Location") != want {
 		t.Errorf("Location %s, want %s", a.header.Get("Location"), want)
 	}
-	if o.Header.Get("Content-Type") != "image/jpeg" || kept(o, "x-cos-acl") != "default" || o.Size != 5 {
+	if o.Header.Get("Content-Type") != "image/jpeg" || storedHeader(o, "x-cos-acl") != "default" || o.Size != 5 {
 		t.Errorf("object %+v", o)
 	}
 }
 
 // kept is what is stored with an object under a lower-case name.
-func kept(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
+func storedHeader(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
 
-func TestFormAnswers(t *testing.T) {
+func TestForm_Responses(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for wish, want := range map[string]int{"": 204, "200": 200, "201": 201, "204": 204, "418": 204} {
-		f := newForm(account(srv), time.Now())
+		f := newForm(longLived(srv), time.Now())
 		f.fields = append(f.fields, [2]string{"success_action_status", wish}, [2]string{"x-cos-meta-a", "1"})
 		a := f.send(t, srv)
 		if a.status != want || a.header["Etag"][0] == "" || a.header.Get("x-cos-hash-crc64ecma") == "" {
@@ -160,13 +160,13 @@ func TestFormAnswers(t *testing.T) {
 			t.Errorf("success_action_status %q: body %s", wish, a.body)
 		}
 		o, _ := srv.Object(bucket1, "dir/a")
-		if kept(o, "x-cos-meta-a") != "1" || o.Header.Get("Content-Type") != "application/octet-stream" {
+		if storedHeader(o, "x-cos-meta-a") != "1" || o.Header.Get("Content-Type") != "application/octet-stream" {
 			t.Errorf("metadata %v", o.Header)
 		}
 	}
 }
 
-func TestFormRefusals(t *testing.T) {
+func TestForm_Errors(t *testing.T) {
 	now := time.Now()
 	set := func(name, value string) func([][2]string) [][2]string {
 		return func(fields [][2]string) [][2]string {
@@ -193,7 +193,7 @@ func TestFormRefusals(t *testing.T) {
 		{"no signature", func(f *formUpload) { f.without = "q-signature" }, 403, "AccessDenied", ""},
 		{"no algorithm", func(f *formUpload) { f.change = set("q-sign-algorithm", "md5") }, 403, "AccessDenied", "sha1"},
 		{"unknown key", func(f *formUpload) { f.key.id += "x" }, 403, "InvalidAccessKeyId", ""},
-		{"wrong secret", func(f *formUpload) { f.key.key += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
+		{"wrong secret", func(f *formUpload) { f.key.secretKey += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
 		{"wrong token", func(f *formUpload) { f.key.token += "x" }, 403, "AccessDenied", "token"},
 		{"no token", func(f *formUpload) { f.without = "x-cos-security-token" }, 403, "AccessDenied", "token"},
 		{"policy changed", func(f *formUpload) { f.change = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, 403, "SignatureDoesNotMatch", ""},
@@ -228,7 +228,7 @@ func TestFormRefusals(t *testing.T) {
 		{"large fields", func(f *formUpload) { f.fields = append(f.fields, [2]string{"x", strings.Repeat("x", 1<<20)}) }, 400, "MaxPostPreDataLengthExceeded", ""},
 		{"not there", func(f *formUpload) { f.fields = append(f.fields, [2]string{"x-cos-forbid-overwrite", "true"}) }, 501, "NotImplemented", ""},
 	}
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
 	key := issue(t, srv, policyOf([]string{"name/cos:PostObject"}, []string{resource(bucket1 + "/dir/*")}))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -254,13 +254,13 @@ func TestFormRefusals(t *testing.T) {
 
 func sdkDelete(t *testing.T, srv *cosemu.Server) error {
 	t.Helper()
-	_, err := sdk(t, srv, bucket1, account(srv)).Object.Delete(t.Context(), "dir/a")
+	_, err := sdk(t, srv, bucket1, longLived(srv)).Object.Delete(t.Context(), "dir/a")
 	return err
 }
 
-func TestFormWithAnExpiredKey(t *testing.T) {
+func TestForm_ExpiredCredentials(t *testing.T) {
 	now := &clock{time.Now()}
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now.now }, KeyLife: time.Minute})
+	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute}.WithClock(func() time.Time { return now.now }))
 	key := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
 	now.now = now.now.Add(time.Minute)
 	if a := newForm(key, now.now).send(t, srv); a.status != http.StatusBadRequest || a.code() != "ExpiredToken" {
@@ -269,12 +269,12 @@ func TestFormWithAnExpiredKey(t *testing.T) {
 }
 
 // What is no form, or not all of one, stores nothing.
-func TestBrokenForms(t *testing.T) {
+func TestForm_Malformed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	f := newForm(account(srv), time.Now())
+	f := newForm(longLived(srv), time.Now())
 	f.content = strings.Repeat("x", 100_000)
 	body, contentType := f.body(t)
-	send := func(length int, contentType, body string) (answer, error) {
+	send := func(length int, contentType, body string) (httpResponse, error) {
 		return tryRaw(srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, length, body))
 	}
 	for name, tt := range map[string]struct {
@@ -301,7 +301,7 @@ func TestBrokenForms(t *testing.T) {
 	})
 	t.Run("breaks off", func(t *testing.T) {
 		for _, missing := range []int{1, 10, 1000, 99_000} {
-			breakOff(t, srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, len(body), body[:len(body)-missing]))
+			sendTruncated(t, srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, len(body), body[:len(body)-missing]))
 		}
 	})
 	if _, ok := srv.Object(bucket1, "dir/a"); ok {
@@ -313,7 +313,7 @@ func TestBrokenForms(t *testing.T) {
 }
 
 // breakOff sends what there is of a request and waits until the server is done.
-func breakOff(t *testing.T, addr, text string) {
+func sendTruncated(t *testing.T, addr, text string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {

@@ -31,8 +31,8 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 	if f.get("q-sign-algorithm") != "sha1" {
 		return accessDenied("q-sign-algorithm must be sha1")
 	}
-	key := x.s.keys.get(x.secretID)
-	if key == nil {
+	creds := x.s.credentials.get(x.secretID)
+	if creds == nil {
 		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
 	}
 	if err := checkWindow(f.get("q-key-time"), x.now); err != nil {
@@ -43,17 +43,17 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 		return invalidPolicy("it is not base64")
 	}
 	digest := sha1.Sum(policy)
-	want := hmacSHA1(signKey(key.SecretKey, f.get("q-key-time")), hex.EncodeToString(digest[:]))
+	want := hmacSHA1(signKey(creds.SecretKey, f.get("q-key-time")), hex.EncodeToString(digest[:]))
 	if subtle.ConstantTimeCompare([]byte(want), []byte(f.get("q-signature"))) != 1 {
 		return cosErrorf(http.StatusForbidden, "SignatureDoesNotMatch", "The Signature you specified is invalid.")
 	}
-	if subtle.ConstantTimeCompare([]byte(f.get("x-cos-security-token")), []byte(key.Token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(f.get("x-cos-security-token")), []byte(creds.Token)) != 1 {
 		return accessDenied("x-cos-security-token is not the one that was issued with this SecretId")
 	}
-	if key.expired(x.now) {
+	if creds.expired(x.now) {
 		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
 	}
-	x.rights = key.rights
+	x.rights = creds.rights
 	return x.checkPostPolicy(f, policy, bucket)
 }
 
@@ -115,8 +115,8 @@ func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition,
 			}
 			continue
 		}
-		if limits, ok := lengthRange(raw); ok {
-			f.lengths = append(f.lengths, limits)
+		if limits, ok := parseLengthRange(raw); ok {
+			f.lengthRanges = append(f.lengthRanges, limits)
 			continue
 		}
 		var c []string
@@ -130,7 +130,7 @@ func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition,
 }
 
 // lengthRange reads a condition on the length of the file.
-func lengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
+func parseLengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
 	var parts []json.RawMessage
 	if json.Unmarshal(raw, &parts) != nil || len(parts) != 3 || string(parts[0]) != `"content-length-range"` {
 		return limits, false
@@ -138,8 +138,8 @@ func lengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
 	return limits, json.Unmarshal(parts[1], &limits[0]) == nil && json.Unmarshal(parts[2], &limits[1]) == nil
 }
 
-func (f *postForm) checkLength(size int64) error {
-	for _, limits := range f.lengths {
+func (f *postForm) checkFileLength(size int64) error {
+	for _, limits := range f.lengthRanges {
 		switch {
 		case size < limits[0]:
 			return cosErrorf(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")

@@ -25,8 +25,8 @@ type Request struct {
 	Code string
 }
 
-// STSRequest is one call that has arrived at STS.
-type STSRequest struct {
+// stsRequest is one call that has arrived at STS.
+type stsRequest struct {
 	// Action and Region are the common parameters: X-TC-Action and X-TC-Region
 	// with AssumeRoleWithWebIdentity, form parameters otherwise.
 	Action, Region string
@@ -43,15 +43,15 @@ type Stats struct {
 	COSFaults int
 	// STSCalls counts the calls at STS, failed ones included.
 	STSCalls int
-	// STSActions counts the same calls by the action they name.
-	STSActions map[string]int
-	// MetadataCalls counts the requests at the metadata service, failed ones
+	// stsActions counts the same calls by the action they name.
+	stsActions map[string]int
+	// metadataCalls counts the requests at the metadata service, failed ones
 	// included.
-	MetadataCalls int
+	metadataCalls int
 	// KeyServerCalls counts the requests at the key server, failed ones included.
-	KeyServerCalls int
+	credentialsServerCalls int
 	// KeysIssued counts the keys that these three have made.
-	KeysIssued int
+	CredentialsIssued int
 }
 
 // record is what the servers remember of their past.
@@ -59,17 +59,17 @@ type record struct {
 	mu    sync.Mutex
 	stats Stats
 	cos   ring[Request]
-	sts   ring[STSRequest]
+	sts   ring[stsRequest]
 }
 
-func newRecord() *record { return &record{stats: Stats{STSActions: map[string]int{}}} }
+func newRecord() *record { return &record{stats: Stats{stsActions: map[string]int{}}} }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	stats := s.record.stats
-	stats.STSActions = maps.Clone(stats.STSActions)
+	stats.stsActions = maps.Clone(stats.stsActions)
 	return stats
 }
 
@@ -80,9 +80,9 @@ func (s *Server) Requests() []Request {
 	return s.record.cos.all()
 }
 
-// STSRequests returns the last calls at STS, at most 1024, oldest first. A call
+// stsRequests returns the last calls at STS, at most 1024, oldest first. A call
 // is there before its fault, if it suffers one, begins.
-func (s *Server) STSRequests() []STSRequest {
+func (s *Server) stsRequests() []stsRequest {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	return s.record.sts.all()
@@ -104,28 +104,28 @@ func (r *record) cosFault() {
 	r.stats.COSFaults++
 }
 
-func (r *record) stsCall(call STSRequest) {
+func (r *record) stsCall(call stsRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.STSCalls++
-	r.stats.STSActions[call.Action]++
+	r.stats.stsActions[call.Action]++
 	r.sts.add(call)
 }
 
 func (r *record) metadataCall() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.MetadataCalls++
+	r.stats.metadataCalls++
 }
 
-func (r *record) keyServerCall() {
+func (r *record) credentialsServerCall() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.KeyServerCalls++
+	r.stats.credentialsServerCalls++
 }
 
-func (r *record) issued() {
+func (r *record) credentialsIssued() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.KeysIssued++
+	r.stats.CredentialsIssued++
 }

@@ -20,7 +20,7 @@ const maxRestoreDays = 365
 // at once.
 func (x *exchange) restoreObject() error {
 	var request restoreXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	switch request.Tier {
@@ -33,7 +33,7 @@ func (x *exchange) restoreObject() error {
 	}
 	status := http.StatusAccepted
 	err := x.bucket.change(x.key(), func(o *object) error {
-		if !o.archive() {
+		if !o.archiveClass() {
 			return cosErrorf(http.StatusForbidden, "InvalidObjectState", "Restore is not allowed for the object's current storage class")
 		}
 		if o.restored.After(x.now) {
@@ -45,19 +45,19 @@ func (x *exchange) restoreObject() error {
 	if err != nil {
 		return err
 	}
-	return x.empty(status)
+	return x.writeEmpty(status)
 }
 
 // archive reports whether the object's storage class is one that has to be
 // restored.
-func (o *object) archive() bool {
+func (o *object) archiveClass() bool {
 	class := o.meta.storageClass()
 	return class == "ARCHIVE" || class == "DEEP_ARCHIVE"
 }
 
 // archived reports whether the object cannot be read for now.
-func (o *object) archived(now time.Time) bool { return o.archive() && !o.restored.After(now) }
+func (o *object) needsRestore(now time.Time) bool { return o.archiveClass() && !o.restored.After(now) }
 
-func archivedState() *cosError {
+func invalidObjectState() *cosError {
 	return cosErrorf(http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class")
 }

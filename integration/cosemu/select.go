@@ -39,7 +39,7 @@ var selectAll = regexp.MustCompile(`(?i)^\s*select\s+\*\s+from\s+cosobject(?:\s+
 // of a CSV object, or the first ones. Other SQL and JSON are not here.
 func (x *exchange) selectContent() error {
 	var request selectXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	sql := selectAll.FindStringSubmatch(request.Expression)
@@ -60,8 +60,8 @@ func (x *exchange) selectContent() error {
 		return noSuchKey()
 	}
 	defer body.close()
-	if o.archived(x.now) {
-		return archivedState()
+	if o.needsRestore(x.now) {
+		return invalidObjectState()
 	}
 	records := csv.NewReader(body)
 	records.FieldsPerRecord = -1
@@ -71,8 +71,8 @@ func (x *exchange) selectContent() error {
 			return cosErrorf(http.StatusBadRequest, "InvalidTextEncoding", "The object is not CSV: %v", err)
 		}
 	}
-	x.set("Content-Type", "application/octet-stream")
-	x.answer(http.StatusOK)
+	x.setHeader("Content-Type", "application/octet-stream")
+	x.writeStatus(http.StatusOK)
 	return x.sendRecords(records, delimiter(out.FieldDelimiter), limit)
 }
 
@@ -95,7 +95,7 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 	returned := 0
 	flush := func() {
 		if out.Flush(); text.Len() > 0 {
-			x.body(frame(text.Bytes(), ":message-type", "event", ":event-type", "Records", ":content-type", "application/octet-stream"))
+			x.writeBody(frame(text.Bytes(), ":message-type", "event", ":event-type", "Records", ":content-type", "application/octet-stream"))
 			returned += text.Len()
 			text.Reset()
 		}
@@ -107,7 +107,7 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 		}
 		if err != nil {
 			flush()
-			x.body(frame(nil, ":message-type", "error", ":error-code", "CSVParsingError", ":error-message", err.Error()))
+			x.writeBody(frame(nil, ":message-type", "error", ":error-code", "CSVParsingError", ":error-message", err.Error()))
 			return nil
 		}
 		if err := out.Write(record); err != nil {
@@ -120,8 +120,8 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 	flush()
 	scanned := records.InputOffset()
 	stats := fmt.Sprintf("<Stats><BytesScanned>%d</BytesScanned><BytesProcessed>%[1]d</BytesProcessed><BytesReturned>%d</BytesReturned></Stats>", scanned, returned)
-	x.body(frame([]byte(stats), ":message-type", "event", ":event-type", "Stats", ":content-type", "text/xml"))
-	x.body(frame(nil, ":message-type", "event", ":event-type", "End"))
+	x.writeBody(frame([]byte(stats), ":message-type", "event", ":event-type", "Stats", ":content-type", "text/xml"))
+	x.writeBody(frame(nil, ":message-type", "event", ":event-type", "End"))
 	return nil
 }
 

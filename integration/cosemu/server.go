@@ -23,17 +23,17 @@ type Options struct {
 	Region string
 	// COSListen and STSListen are host:port; empty means 127.0.0.1:0.
 	COSListen, STSListen string
-	// SecretID and SecretKey are the account's long-lived pair, which STS
+	// secretID and secretKey are the account's long-lived pair, which STS
 	// accepts and which may do everything at COS. Empty fields are generated.
-	SecretID, SecretKey string
+	secretID, secretKey string
 	// Roles are the CAM roles that exist; none means that there are none.
 	Roles []Role
 	// KeyServerToken is the bearer token that the key server asks for; empty means
 	// that it asks for none.
-	KeyServerToken string
+	CredentialsServerToken string
 	// KeyLife overrides the life of all keys that are given out. Zero means as
 	// asked of STS, 2 h at the metadata service and 30 min at the key server.
-	KeyLife time.Duration
+	CredentialsDuration time.Duration
 	// StrictSignature puts every bucket in strict signature mode: host,
 	// content-length, content-type, content-md5, range, every x-cos-* header and
 	// every parameter that is present must be signed.
@@ -41,8 +41,8 @@ type Options struct {
 	// PlainConditions compares the parameters in a policy's conditions as they are.
 	// By default they are URL-encoded, for which only a document speaks.
 	PlainConditions bool
-	// Now is the servers' clock; nil means time.Now.
-	Now func() time.Time
+	// now is the servers' clock; nil means time.Now.
+	now func() time.Time
 	// TLS, when set, makes COS and the key server speak TLS with it.
 	TLS *tls.Config
 }
@@ -50,22 +50,22 @@ type Options struct {
 // Server is a running COS with the services that give out its keys. Its methods may be called from any
 // goroutine.
 type Server struct {
-	options Options
-	dir     string
-	store   *store
-	keys    *keyRing
-	account *Key
-	roles   []*role
-	record  *record
-	faults  faults
-	closing context.CancelFunc
+	options     Options
+	dir         string
+	store       *store
+	credentials *credentialSet
+	longLived   *Credentials
+	roles       []*role
+	record      *record
+	faults      faults
+	cancelWaits context.CancelFunc
 
-	started        time.Time
-	instance       instanceKeys
-	bucketHosts    hostPattern
-	requestCounter atomic.Uint64
+	started         time.Time
+	roleCredentials roleCredentials
+	bucketHosts     hostPattern
+	requestCount    atomic.Uint64
 
-	cos, sts, metadata, keyServer site
+	cos, sts, metadata, credentialsServer listener
 }
 
 // Start opens the listeners and serves until Close. It fails on a malformed
@@ -76,22 +76,22 @@ func Start(o Options) (*Server, error) {
 	if len(o.Buckets) == 0 {
 		o.Buckets = []string{"examplebucket-1250000000"}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
-	o.SecretID = cmp.Or(o.SecretID, newSecretID())
-	o.SecretKey = cmp.Or(o.SecretKey, newSecretKey())
+	o.secretID = cmp.Or(o.secretID, newSecretID())
+	o.secretKey = cmp.Or(o.secretKey, newSecretKey())
 
 	roles, err := checkRoles(o.Roles)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, keys: newKeyRing(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
-	s.started = o.Now()
-	s.instance.keys = map[*role]*Key{}
-	s.faults.closing, s.closing = context.WithCancel(context.Background())
-	s.account = &Key{SecretID: o.SecretID, SecretKey: o.SecretKey}
-	s.keys.add(s.account)
+	s := &Server{options: o, credentials: newCredentialSet(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
+	s.started = o.now()
+	s.roleCredentials.byRole = map[*role]*Credentials{}
+	s.faults.closing, s.cancelWaits = context.WithCancel(context.Background())
+	s.longLived = &Credentials{SecretID: o.secretID, SecretKey: o.secretKey}
+	s.credentials.add(s.longLived)
 	dir, err := os.MkdirTemp("", "cosemu-")
 	if err != nil {
 		return nil, fmt.Errorf("cosemu: no directory for object bodies: %w", err)
@@ -107,7 +107,7 @@ func Start(o Options) (*Server, error) {
 }
 
 // site is one listener and what serves it.
-type site struct {
+type listener struct {
 	http.Server
 	addr string // host:port
 }
@@ -115,7 +115,7 @@ type site struct {
 // open listens at addr, by default on a free loopback port, and serves until the
 // site is closed. A listener that fails of itself has no one to tell but the
 // clients, whose connections fail.
-func (t *site) open(addr string, handler http.HandlerFunc, config *tls.Config) error {
+func (t *listener) start(addr string, handler http.HandlerFunc, config *tls.Config) error {
 	l, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {
 		return err
@@ -131,16 +131,16 @@ func (t *site) open(addr string, handler http.HandlerFunc, config *tls.Config) e
 }
 
 func (s *Server) listen() error {
-	if err := s.cos.open(s.options.COSListen, s.serveCOS, s.options.TLS); err != nil {
+	if err := s.cos.start(s.options.COSListen, s.serveCOS, s.options.TLS); err != nil {
 		return fmt.Errorf("cosemu: COS: %w", err)
 	}
-	if err := s.sts.open(s.options.STSListen, s.serveSTS, nil); err != nil {
+	if err := s.sts.start(s.options.STSListen, s.serveSTS, nil); err != nil {
 		return fmt.Errorf("cosemu: STS: %w", err)
 	}
-	if err := s.metadata.open("", s.serveMetadata, nil); err != nil {
+	if err := s.metadata.start("", s.serveMetadata, nil); err != nil {
 		return fmt.Errorf("cosemu: metadata service: %w", err)
 	}
-	if err := s.keyServer.open("", s.serveKeys, s.options.TLS); err != nil {
+	if err := s.credentialsServer.start("", s.serveCredentials, s.options.TLS); err != nil {
 		return fmt.Errorf("cosemu: key server: %w", err)
 	}
 	return nil
@@ -157,23 +157,23 @@ func (s *Server) STSURL() string { return "http://" + s.sts.addr }
 func (s *Server) MetadataURL() string { return "http://" + s.metadata.addr }
 
 // KeyServerURL returns the URL to ask the key server at, without a query.
-func (s *Server) KeyServerURL() string {
+func (s *Server) CredentialsServerURL() string {
 	scheme := "http://"
 	if s.options.TLS != nil {
 		scheme = "https://"
 	}
-	return scheme + s.keyServer.addr + keyServerPath
+	return scheme + s.credentialsServer.addr + credentialsServerPath
 }
 
 // SecretID returns the SecretId of the account's long-lived pair.
-func (s *Server) SecretID() string { return s.account.SecretID }
+func (s *Server) SecretID() string { return s.longLived.SecretID }
 
 // SecretKey returns the SecretKey of the account's long-lived pair.
-func (s *Server) SecretKey() string { return s.account.SecretKey }
+func (s *Server) SecretKey() string { return s.longLived.SecretKey }
 
 // Close ends all servers and every connection at once, and removes all
 // objects.
 func (s *Server) Close() error {
-	s.closing()
-	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.keyServer.Close(), os.RemoveAll(s.dir))
+	s.cancelWaits()
+	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.credentialsServer.Close(), os.RemoveAll(s.dir))
 }

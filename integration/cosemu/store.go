@@ -47,15 +47,15 @@ type bucket struct {
 
 // object is published whole and never changed.
 type object struct {
-	key      string
-	etag     string // quoted
-	modified time.Time
-	meta     metadata
-	grants   []grantXML // beside those that x-cos-acl in meta stands for
-	tags     []tagXML
-	restored time.Time // until when an archived object can be read
-	growing  bool      // made by appending
-	body     *blob
+	key        string
+	etag       string // quoted
+	modified   time.Time
+	meta       metadata
+	grants     []grantXML // beside those that x-cos-acl in meta stands for
+	tags       []tagXML
+	restored   time.Time // until when an archived object can be read
+	appendable bool      // made by appending
+	body       *blob
 }
 
 // get returns the object and an open reader of its body, or nil. Opening under
@@ -156,9 +156,6 @@ type Object struct {
 	Size int64
 	// ETag is with its quotes, as in the header.
 	ETag string
-	// CRC64 is the CRC-64/ECMA-182 of the body.
-	CRC64    uint64
-	Modified time.Time
 	// Header is the metadata it was stored with, x-cos-acl included. The x-cos-*
 	// names are lower-case: index it, do not use Get.
 	Header http.Header
@@ -180,7 +177,7 @@ func (s *Server) Object(bucket, key string) (Object, bool) {
 	if o == nil {
 		return Object{}, false
 	}
-	return o.public(), true
+	return o.snapshot(), true
 }
 
 // Objects returns all objects of a bucket, by key in byte order.
@@ -191,14 +188,14 @@ func (s *Server) Objects(bucket string) []Object {
 	}
 	var all []Object
 	for _, o := range b.sorted(func(string) bool { return true }) {
-		all = append(all, o.public())
+		all = append(all, o.snapshot())
 	}
 	return all
 }
 
-func (o *object) public() Object {
+func (o *object) snapshot() Object {
 	return Object{
-		Key: o.key, Size: o.body.size, ETag: o.etag, CRC64: o.body.crc,
-		Modified: o.modified, Header: o.meta.header(), open: o.body.open,
+		Key: o.key, Size: o.body.size, ETag: o.etag,
+		Header: o.meta.header(), open: o.body.open,
 	}
 }

@@ -21,7 +21,7 @@ const (
 // signed form of API 3.0's v1 scheme, and JSON with X-TC headers, here always
 // unsigned.
 type stsCall struct {
-	STSRequest
+	stsRequest
 	host, version, timestamp string
 	// unsigned says that the call is in JSON and says Authorization: SKIP.
 	unsigned bool

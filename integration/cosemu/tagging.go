@@ -50,7 +50,7 @@ func tagsFrom(h http.Header) ([]tagXML, error) {
 
 func (x *exchange) putTagging() error {
 	var request taggingXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	if err := checkTags(request.Tags); err != nil {
@@ -69,7 +69,7 @@ func (x *exchange) setTags(tags []tagXML) error {
 	if err != nil {
 		return err
 	}
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 func (x *exchange) getTagging() error {
@@ -77,5 +77,5 @@ func (x *exchange) getTagging() error {
 	if o == nil {
 		return noSuchKey()
 	}
-	return x.xml(taggingXML{Tags: o.tags})
+	return x.writeXML(taggingXML{Tags: o.tags})
 }

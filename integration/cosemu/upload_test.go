@@ -16,10 +16,10 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestUploadErrors(t *testing.T) {
+func TestUpload_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	sum := md5.Sum([]byte("other"))
-	key := account(srv)
+	key := longLived(srv)
 	client := httpClient(t, srv)
 	tests := []struct {
 		name   string
@@ -54,15 +54,15 @@ func TestUploadErrors(t *testing.T) {
 	}
 }
 
-// TestBrokenOffUpload sends less than it has announced and closes its half of
+// TestUpload_Truncated sends less than it has announced and closes its half of
 // the connection, at the sizes of both kinds of body.
-func TestBrokenOffUpload(t *testing.T) {
+func TestUpload_Truncated(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
 	for _, sent := range []int{0, 10, 300 << 10} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d, chunked %t", sent, chunked), func(t *testing.T) {
-				auth := request(t, account(srv), http.MethodPut, "/o", nil).Header.Get("Authorization")
+				auth := request(t, longLived(srv), http.MethodPut, "/o", nil).Header.Get("Authorization")
 				conn, err := net.Dial("tcp", srv.COSAddr())
 				if err != nil {
 					t.Fatal(err)
@@ -95,14 +95,14 @@ func TestBrokenOffUpload(t *testing.T) {
 	}
 }
 
-// TestExpectContinue is what lets a client keep a large body until COS has
+// TestUpload_ExpectContinue is what lets a client keep a large body until COS has
 // judged the header.
-func TestExpectContinue(t *testing.T) {
+func TestUpload_ExpectContinue(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, tt := range []struct{ secret, want string }{
 		{srv.SecretKey(), "HTTP/1.1 100 Continue"}, {"wrong", "HTTP/1.1 403 Forbidden"},
 	} {
-		auth := request(t, triple{id: srv.SecretID(), key: tt.secret}, http.MethodPut, "/o", nil).Header.Get("Authorization")
+		auth := request(t, clientCredentials{id: srv.SecretID(), secretKey: tt.secret}, http.MethodPut, "/o", nil).Header.Get("Authorization")
 		conn, err := net.Dial("tcp", srv.COSAddr())
 		if err != nil {
 			t.Fatal(err)
@@ -127,13 +127,13 @@ func bodyFiles(t *testing.T) []string {
 	return files
 }
 
-func TestFilesGoWithTheirObjects(t *testing.T) {
+func TestUpload_RemovesFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv, err := cosemu.Start(cosemu.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	large := string(pattern(1 << 20))
 	put(t, c, "o", large)
 	o, _ := srv.Object(bucket1, "o")

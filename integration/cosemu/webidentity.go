@@ -4,7 +4,7 @@ import "crypto/subtle"
 
 // webIdentity makes a key with the role's rights for whoever shows the token of
 // the provider that the role trusts. The call proves itself by that alone.
-func (s *Server) webIdentity(call stsCall) (*Key, *stsError) {
+func (s *Server) webIdentity(call stsCall) (*Credentials, *stsError) {
 	if err := s.checkTimestamp(call); err != nil {
 		return nil, err
 	}
@@ -32,5 +32,5 @@ func (s *Server) webIdentity(call stsCall) (*Key, *stsError) {
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.life(seconds), role.rights), nil
+	return s.issue(s.lifetime(seconds), role.rights), nil
 }

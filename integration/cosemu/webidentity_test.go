@@ -15,21 +15,20 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestWebIdentity is a pod's day: a key by its token, a rotated token, a token
+// TestWebIdentity_Rotation is a pod's day: a key by its token, a rotated token, a token
 // that was read with its newline.
-func TestWebIdentity(t *testing.T) {
+func TestWebIdentity_Rotation(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	var token atomic.Value
 	token.Store("eyJ.one")
 	srv := start(t, cosemu.Options{
-		Now: func() time.Time { return now },
 		Roles: []cosemu.Role{{
 			ARN: sidecarARN, Policy: jsonPolicy("name/cos:PutObject", bucket1+"/*"),
 			ProviderID: "tke", WebIdentityToken: func() string { return token.Load().(string) },
 		}},
-	})
+	}.WithClock(func() time.Time { return now }))
 	ask := func(shown string) (*sts.CredentialResult, error) {
-		return stsClient(t, srv, triple{}).AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
+		return stsClient(t, srv, clientCredentials{}).AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
 			Region: "ap-beijing", ProviderId: "tke", WebIdentityToken: shown, RoleArn: sidecarARN, RoleSessionName: "pod", DurationSeconds: 7200,
 		})
 	}
@@ -37,7 +36,7 @@ func TestWebIdentity(t *testing.T) {
 	if err != nil || int64(result.ExpiredTime) != now.Unix()+7200 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	c := sdk(t, srv, bucket1, triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
+	c := sdk(t, srv, bucket1, clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
 	put(t, c, "a", "body")
 	_, err = c.Object.Get(t.Context(), "a", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
@@ -62,7 +61,7 @@ func TestWebIdentity(t *testing.T) {
 	}
 }
 
-func TestWebIdentityRefusals(t *testing.T) {
+func TestWebIdentity_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{
 		{ARN: sidecarARN, ProviderID: "tke", WebIdentityToken: func() string { return "eyJ" }},
 		{ARN: "qcs::cam::uin/100000000001:roleName/other"},
@@ -125,7 +124,7 @@ func TestWebIdentityRefusals(t *testing.T) {
 			t.Errorf("body %q: got %q", body, got)
 		}
 	}
-	if got := srv.Stats().KeysIssued; got != issued {
+	if got := srv.Stats().CredentialsIssued; got != issued {
 		t.Errorf("%d keys issued, want %d", got, issued)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // KeyFault is something that goes wrong where keys come from: at STS, the
 // metadata service or the key server. The zero value does nothing.
-type KeyFault struct {
+type SourceFault struct {
 	// Times is how many calls suffer the fault; zero means every one until the
 	// fault is replaced.
 	Times int
@@ -32,64 +32,61 @@ type KeyFault struct {
 	Body *string
 }
 
-// STSFault is a KeyFault for SetSTSFault.
-type STSFault = KeyFault
-
 // SetSTSFault replaces the fault at STS; the zero KeyFault ends it.
-func (s *Server) SetSTSFault(f KeyFault) { s.faults.sts.set(f) }
+func (s *Server) SetSTSFault(f SourceFault) { s.faults.sts.set(f) }
 
-// SetMetadataFault replaces the fault at the metadata service; the zero KeyFault
+// setMetadataFault replaces the fault at the metadata service; the zero KeyFault
 // ends it.
-func (s *Server) SetMetadataFault(f KeyFault) { s.faults.metadata.set(f) }
+func (s *Server) setMetadataFault(f SourceFault) { s.faults.metadata.set(f) }
 
 // SetKeyServerFault replaces the fault at the key server; the zero KeyFault ends
 // it.
-func (s *Server) SetKeyServerFault(f KeyFault) { s.faults.keyServer.set(f) }
+func (s *Server) setCredentialsServerFault(f SourceFault) { s.faults.credentialsServer.set(f) }
 
 // keyFaults holds the fault in force at one service.
-type keyFaults struct {
+type sourceFaults struct {
 	mu     sync.Mutex
-	fault  KeyFault
+	fault  SourceFault
 	random *rand.Rand
 }
 
-func (k *keyFaults) set(f KeyFault) {
+func (k *sourceFaults) set(f SourceFault) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.fault, k.random = f, rand.New(rand.NewPCG(0, 0))
 }
 
 // take returns the fault that the next call suffers.
-func (k *keyFaults) take() KeyFault {
+func (k *sourceFaults) next() SourceFault {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	fault := k.fault
 	if fault.Percent > 0 && k.random.IntN(100) >= fault.Percent {
-		return KeyFault{}
+		return SourceFault{}
 	}
 	if fault.Times > 0 {
 		if k.fault.Times--; k.fault.Times == 0 {
-			k.fault = KeyFault{}
+			k.fault = SourceFault{}
 		}
 	}
 	return fault
 }
 
 // answers reports whether the fault takes the place of the answer.
-func (f KeyFault) answers() bool { return f.Code != "" || f.Status != 0 || f.Body != nil }
+func (f SourceFault) replacesResponse() bool { return f.Code != "" || f.Status != 0 || f.Body != nil }
 
 // errorForm answers an error as a service does. Status 0 means its usual one.
-type errorForm func(w http.ResponseWriter, status int, code, message string)
+type errorWriter func(w http.ResponseWriter, status int, code, message string)
 
 // keyFault lets the fault in force happen to r. It reports whether that was the
 // answer.
-func (s *Server) keyFault(w http.ResponseWriter, r *http.Request, in *keyFaults, fail errorForm) bool {
-	fault := in.take()
+func (s *Server) applySourceFault(w http.ResponseWriter, r *http.Request, in *sourceFaults, fail errorWriter) bool {
+	fault := in.next()
 	if !s.faults.wait(r, fault.Delay) || fault.Drop {
 		panic(http.ErrAbortHandler)
 	}
 	switch {
-	case !fault.answers():
+	case !fault.replacesResponse():
 		return false
 	case fault.Body == nil:
 		fail(w, fault.Status, fault.Code, fault.Message)

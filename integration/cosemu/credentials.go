@@ -10,14 +10,14 @@ import (
 )
 
 // Key is a key that the COS side knows.
-type Key struct {
+type Credentials struct {
 	SecretID  string
 	SecretKey string
 	// Token is the session token that must come with the key; empty for a
 	// long-lived key, which must come without one.
 	Token string
-	// Expires is the instant from which COS refuses the key; zero means never.
-	Expires time.Time
+	// expires is the time from which COS rejects the credentials; zero means never.
+	expires time.Time
 	// Policy is the CAM policy, in JSON, that limits the key; empty means that
 	// it may do everything.
 	Policy string
@@ -26,28 +26,28 @@ type Key struct {
 }
 
 // issue makes a key that has a life and rights, and makes COS accept it.
-func (s *Server) issue(life time.Duration, rs rights) *Key {
-	k := &Key{
+func (s *Server) issue(lifetime time.Duration, rs rights) *Credentials {
+	k := &Credentials{
 		SecretID: newSecretID(), SecretKey: newSecretKey(), Token: newToken(),
-		Expires: s.options.Now().Add(life), rights: rs,
+		expires: s.options.now().Add(lifetime), rights: rs,
 	}
-	s.keys.add(k)
-	s.record.issued()
+	s.credentials.add(k)
+	s.record.credentialsIssued()
 	return k
 }
 
 // life is how long a key is to live of which the caller has asked for seconds.
-func (s *Server) life(seconds int) time.Duration {
-	return cmp.Or(s.options.KeyLife, time.Duration(seconds)*time.Second)
+func (s *Server) lifetime(seconds int) time.Duration {
+	return cmp.Or(s.options.CredentialsDuration, time.Duration(seconds)*time.Second)
 }
 
-func (k *Key) expired(now time.Time) bool {
-	return !k.Expires.IsZero() && !now.Before(k.Expires)
+func (k *Credentials) expired(now time.Time) bool {
+	return !k.expires.IsZero() && !now.Before(k.expires)
 }
 
 // AddKey makes COS accept a key that the STS has not issued: a triple for
 // programs that are given their key. It fails on a policy that does not parse.
-func (s *Server) AddKey(k Key) error {
+func (s *Server) AddCredentials(k Credentials) error {
 	if k.SecretID == "" || k.SecretKey == "" {
 		return fmt.Errorf("cosemu: a key needs SecretID and SecretKey")
 	}
@@ -55,39 +55,39 @@ func (s *Server) AddKey(k Key) error {
 	if k.rights, err = parseRights(k.Policy); err != nil {
 		return fmt.Errorf("cosemu: policy of %s: %w", k.SecretID, err)
 	}
-	s.keys.add(&k)
+	s.credentials.add(&k)
 	return nil
 }
 
 // Revoke makes COS forget the key, which it then refuses with
 // InvalidAccessKeyId. It reports whether the key was known.
-func (s *Server) Revoke(secretID string) bool { return s.keys.remove(secretID) }
+func (s *Server) Revoke(secretID string) bool { return s.credentials.remove(secretID) }
 
 // keyRing holds the keys by SecretId. A Key in it is never changed.
-type keyRing struct {
-	mu   sync.RWMutex
-	keys map[string]*Key
+type credentialSet struct {
+	mu         sync.RWMutex
+	bySecretID map[string]*Credentials
 }
 
-func newKeyRing() *keyRing { return &keyRing{keys: map[string]*Key{}} }
+func newCredentialSet() *credentialSet { return &credentialSet{bySecretID: map[string]*Credentials{}} }
 
-func (r *keyRing) add(k *Key) {
+func (r *credentialSet) add(k *Credentials) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keys[k.SecretID] = k
+	r.bySecretID[k.SecretID] = k
 }
 
-func (r *keyRing) get(secretID string) *Key {
+func (r *credentialSet) get(secretID string) *Credentials {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return r.keys[secretID]
+	return r.bySecretID[secretID]
 }
 
-func (r *keyRing) remove(secretID string) bool {
+func (r *credentialSet) remove(secretID string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, known := r.keys[secretID]
-	delete(r.keys, secretID)
+	_, known := r.bySecretID[secretID]
+	delete(r.bySecretID, secretID)
 	return known
 }
 

@@ -15,9 +15,9 @@ import (
 )
 
 // fetchKey asks the key server with a bearer token, which "" leaves out.
-func fetchKey(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) answer {
+func fetchFromServer(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) httpResponse {
 	t.Helper()
-	r, err := http.NewRequest(method, srv.KeyServerURL()+query, nil)
+	r, err := http.NewRequest(method, srv.CredentialsServerURL()+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func fetchKey(t *testing.T, srv *cosemu.Server, method, query string, authorizat
 }
 
 // serverKey is a key as the demos of the STS SDK write it.
-type serverKey struct {
+type serverResponse struct {
 	Credentials struct{ TmpSecretID, TmpSecretKey, SessionToken string }
 	StartTime   int64
 	ExpiredTime int64
@@ -38,25 +38,25 @@ type serverKey struct {
 	RequestID   string
 }
 
-func (a answer) serverKey(t *testing.T) (serverKey, triple) {
+func (a httpResponse) decodeServerResponse(t *testing.T) (serverResponse, clientCredentials) {
 	t.Helper()
-	var key serverKey
+	var key serverResponse
 	if err := json.Unmarshal([]byte(a.body), &key); err != nil || a.status != http.StatusOK || key.RequestID == "" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	return key, triple{key.Credentials.TmpSecretID, key.Credentials.TmpSecretKey, key.Credentials.SessionToken}
+	return key, clientCredentials{key.Credentials.TmpSecretID, key.Credentials.TmpSecretKey, key.Credentials.SessionToken}
 }
 
-func TestKeyServer(t *testing.T) {
+func TestCredentialsServer_Scope(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
 	query := "?" + url.Values{
 		"bucket": {bucket2}, "region": {region}, "prefix": {"up/*", "one.txt"},
 		"action": {"name/cos:PutObject", "name/cos:HeadBucket", "name/cos:GetBucket"},
 	}.Encode()
-	answer, key := fetchKey(t, srv, http.MethodGet, query).serverKey(t)
-	if answer.StartTime != now.Unix() || answer.ExpiredTime != now.Unix()+1800 || answer.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
-		t.Errorf("%+v", answer)
+	response, key := fetchFromServer(t, srv, http.MethodGet, query).decodeServerResponse(t)
+	if response.StartTime != now.Unix() || response.ExpiredTime != now.Unix()+1800 || response.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
+		t.Errorf("%+v", response)
 	}
 	c := sdk(t, srv, bucket2, key)
 	put(t, c, "up/a", "x")
@@ -77,13 +77,13 @@ func TestKeyServer(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-// TestKeyServerByDefault: asked for nothing in particular, it opens the first
+// TestCredentialsServer_DefaultScope: asked for nothing in particular, it opens the first
 // bucket and no other.
-func TestKeyServerByDefault(t *testing.T) {
-	srv := start(t, cosemu.Options{KeyLife: time.Minute})
-	answer, key := fetchKey(t, srv, http.MethodGet, "").serverKey(t)
-	if answer.ExpiredTime-answer.StartTime != 60 {
-		t.Errorf("%+v", answer)
+func TestCredentialsServer_DefaultScope(t *testing.T) {
+	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute})
+	response, key := fetchFromServer(t, srv, http.MethodGet, "").decodeServerResponse(t)
+	if response.ExpiredTime-response.StartTime != 60 {
+		t.Errorf("%+v", response)
 	}
 	c := sdk(t, srv, bucket1, key)
 	put(t, c, "a", "x")
@@ -94,8 +94,8 @@ func TestKeyServerByDefault(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-func TestKeyServerRefusals(t *testing.T) {
-	srv := start(t, cosemu.Options{KeyServerToken: "open-sesame"})
+func TestCredentialsServer_Errors(t *testing.T) {
+	srv := start(t, cosemu.Options{CredentialsServerToken: "open-sesame"})
 	const bearer = "Bearer open-sesame"
 	tests := []struct {
 		name, method, query string
@@ -121,24 +121,24 @@ func TestKeyServerRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := fetchKey(t, srv, tt.method, tt.query, tt.authorization...)
+			a := fetchFromServer(t, srv, tt.method, tt.query, tt.authorization...)
 			var e struct{ Code, Message string }
 			if err := json.Unmarshal([]byte(a.body), &e); a.status != tt.status || err != nil || (e.Code == "") != (tt.status == 200) {
 				t.Errorf("%+v, %v", a, err)
 			}
 		})
 	}
-	if stats := srv.Stats(); stats.KeyServerCalls != len(tests) || stats.KeysIssued != 1 {
+	if stats := srv.Stats(); stats.CredentialsServerCalls() != len(tests) || stats.CredentialsIssued != 1 {
 		t.Errorf("%+v", stats)
 	}
 }
 
-func TestKeyServerTLS(t *testing.T) {
+func TestCredentialsServer_TLS(t *testing.T) {
 	// httptest has a certificate for 127.0.0.1, and a client that trusts it.
 	ours := httptest.NewTLSServer(http.NotFoundHandler())
 	defer ours.Close()
 	srv := start(t, cosemu.Options{TLS: &tls.Config{Certificates: ours.TLS.Certificates}})
-	resp, err := ours.Client().Get(srv.KeyServerURL())
+	resp, err := ours.Client().Get(srv.CredentialsServerURL())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	keyServerPath = "/sts"
+	credentialsServerPath = "/sts"
 	// keyServerDuration is the life of the key server's keys in seconds, as in the
 	// demos of the STS SDK.
-	keyServerDuration = 1800
+	credentialsServerDuration = 1800
 )
 
 // keyServerAnswer has the shape of the STS SDK's demos.
-type keyServerAnswer struct {
+type credentialsServerResponse struct {
 	Credentials struct {
 		TmpSecretID  string `json:"tmpSecretId"`
 		TmpSecretKey string `json:"tmpSecretKey"`
@@ -31,7 +31,7 @@ type keyServerAnswer struct {
 }
 
 // keyServerError is the key server's answer to what it refuses.
-type keyServerError struct {
+type credentialsServerError struct {
 	Code      string `json:"code"`
 	Message   string `json:"message"`
 	RequestID string `json:"requestId"`
@@ -39,66 +39,66 @@ type keyServerError struct {
 
 // serveKeys is the key server: GET /sts with the query parameters bucket and
 // region, and prefix and action as often as needed.
-func (s *Server) serveKeys(w http.ResponseWriter, r *http.Request) {
-	s.record.keyServerCall()
-	if s.keyFault(w, r, &s.faults.keyServer, failKeyServer) {
+func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
+	s.record.credentialsServerCall()
+	if s.applySourceFault(w, r, &s.faults.credentialsServer, writeCredentialsServerError) {
 		return
 	}
 	switch {
-	case r.URL.Path != keyServerPath:
-		failKeyServer(w, http.StatusNotFound, "NotFound", "keys are at "+keyServerPath)
+	case r.URL.Path != credentialsServerPath:
+		writeCredentialsServerError(w, http.StatusNotFound, "NotFound", "keys are at "+credentialsServerPath)
 		return
 	case r.Method != http.MethodGet:
-		failKeyServer(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
+		writeCredentialsServerError(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
 		return
-	case !s.knowsBearer(r):
+	case !s.hasBearerToken(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		failKeyServer(w, http.StatusUnauthorized, "Unauthorized", "the bearer token is not the right one")
+		writeCredentialsServerError(w, http.StatusUnauthorized, "Unauthorized", "the bearer token is not the right one")
 		return
 	}
-	asked, mistake := s.readKeyScope(r.URL.RawQuery)
-	if mistake != "" {
-		failKeyServer(w, http.StatusBadRequest, "InvalidParameter", mistake)
+	scope, problem := s.readScope(r.URL.RawQuery)
+	if problem != "" {
+		writeCredentialsServerError(w, http.StatusBadRequest, "InvalidParameter", problem)
 		return
 	}
-	life := s.life(keyServerDuration)
-	key := s.issue(life, rights{asked.policy()})
-	answer := keyServerAnswer{
-		StartTime: key.Expires.Add(-life).Unix(), ExpiredTime: key.Expires.Unix(),
-		Expiration: key.Expires.UTC().Format(time.RFC3339), RequestID: newRequestID(),
+	lifetime := s.lifetime(credentialsServerDuration)
+	creds := s.issue(lifetime, rights{scope.policy()})
+	answer := credentialsServerResponse{
+		StartTime: creds.expires.Add(-lifetime).Unix(), ExpiredTime: creds.expires.Unix(),
+		Expiration: creds.expires.UTC().Format(time.RFC3339), RequestID: newRequestID(),
 	}
-	answer.Credentials.TmpSecretID, answer.Credentials.TmpSecretKey = key.SecretID, key.SecretKey
-	answer.Credentials.SessionToken = key.Token
+	answer.Credentials.TmpSecretID, answer.Credentials.TmpSecretKey = creds.SecretID, creds.SecretKey
+	answer.Credentials.SessionToken = creds.Token
 	writeJSON(w, http.StatusOK, answer)
 }
 
-func failKeyServer(w http.ResponseWriter, status int, code, message string) {
+func writeCredentialsServerError(w http.ResponseWriter, status int, code, message string) {
 	if status == 0 {
 		status = http.StatusInternalServerError
 	}
-	writeJSON(w, status, keyServerError{code, message, newRequestID()})
+	writeJSON(w, status, credentialsServerError{code, message, newRequestID()})
 }
 
-func (s *Server) knowsBearer(r *http.Request) bool {
-	if s.options.KeyServerToken == "" {
+func (s *Server) hasBearerToken(r *http.Request) bool {
+	if s.options.CredentialsServerToken == "" {
 		return true
 	}
 	fields := r.Header["Authorization"]
-	return len(fields) == 1 && subtle.ConstantTimeCompare([]byte(fields[0]), []byte("Bearer "+s.options.KeyServerToken)) == 1
+	return len(fields) == 1 && subtle.ConstantTimeCompare([]byte(fields[0]), []byte("Bearer "+s.options.CredentialsServerToken)) == 1
 }
 
 // keyScope is what a key of the key server is asked to open.
-type keyScope struct {
+type requestedScope struct {
 	bucket, region    string
 	prefixes, actions []string
 }
 
 // keyAction is a COS action as policies write it.
-var keyAction = regexp.MustCompile(`^name/cos:([A-Za-z]+|[A-Za-z]*\*)$`)
+var actionPattern = regexp.MustCompile(`^name/cos:([A-Za-z]+|[A-Za-z]*\*)$`)
 
 // readKeyScope reads the query; what it leaves out is everything, in the first
 // bucket. The mistake is "" when there is none.
-func (s *Server) readKeyScope(query string) (scope keyScope, mistake string) {
+func (s *Server) readScope(query string) (scope requestedScope, problem string) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
 		return scope, "the query cannot be read"
@@ -113,12 +113,12 @@ func (s *Server) readKeyScope(query string) (scope keyScope, mistake string) {
 			return scope, name + " is given more than once"
 		}
 	}
-	scope = keyScope{values.Get("bucket"), values.Get("region"), values["prefix"], values["action"]}
-	scope.fillIn(s.options)
-	return scope, s.checkKeyScope(scope)
+	scope = requestedScope{values.Get("bucket"), values.Get("region"), values["prefix"], values["action"]}
+	scope.setDefaults(s.options)
+	return scope, s.checkScope(scope)
 }
 
-func (k *keyScope) fillIn(o Options) {
+func (k *requestedScope) setDefaults(o Options) {
 	if k.bucket == "" {
 		k.bucket = o.Buckets[0]
 	}
@@ -133,7 +133,7 @@ func (k *keyScope) fillIn(o Options) {
 	}
 }
 
-func (s *Server) checkKeyScope(k keyScope) (mistake string) {
+func (s *Server) checkScope(k requestedScope) (problem string) {
 	if !slices.Contains(s.options.Buckets, k.bucket) || k.region != s.options.Region {
 		return "no bucket " + k.bucket + " in " + k.region
 	}
@@ -143,7 +143,7 @@ func (s *Server) checkKeyScope(k keyScope) (mistake string) {
 		}
 	}
 	for _, action := range k.actions {
-		if !keyAction.MatchString(action) {
+		if !actionPattern.MatchString(action) {
 			return "action " + action + " is not name/cos:<Action>"
 		}
 	}
@@ -153,7 +153,7 @@ func (s *Server) checkKeyScope(k keyScope) (mistake string) {
 // policy grants the actions on the prefixes, and those that are about the bucket
 // as such on the bucket. Listings are not among these: they are judged by the
 // prefix they ask for, and one without would show every key.
-func (k keyScope) policy() *policy {
+func (k requestedScope) policy() *policy {
 	bucket := "qcs::cos:" + k.region + ":uid/" + k.bucket[strings.LastIndexByte(k.bucket, '-')+1:] + ":" + k.bucket + "/"
 	var resources stringList
 	for _, prefix := range k.prefixes {

@@ -48,10 +48,10 @@ func (x *exchange) listParts() error {
 	if err != nil {
 		return err
 	}
-	me := owner(x.bucket.name)
+	own := owner(x.bucket.name)
 	result := partListXML{
-		EncodingType: l.encoding, Bucket: x.bucket.name, Key: l.text(u.key), UploadID: u.id,
-		Owner: me, Initiator: me, PartNumberMarker: marker, MaxParts: l.max, StorageClass: u.meta.storageClass(),
+		EncodingType: l.encoding, Bucket: x.bucket.name, Key: l.encode(u.key), UploadID: u.id,
+		Owner: own, Initiator: own, PartNumberMarker: marker, MaxParts: l.max, StorageClass: u.meta.storageClass(),
 	}
 	for _, p := range u.after(marker) {
 		if len(result.Part) == l.max {
@@ -64,7 +64,7 @@ func (x *exchange) listParts() error {
 	if !result.IsTruncated {
 		result.NextPartNumberMarker = 0
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
 // after returns the parts with numbers above marker, in order.
@@ -112,13 +112,13 @@ func (x *exchange) listMultipartUploads() error {
 	}
 	idMarker := x.query.get("upload-id-marker")
 	result := uploadListXML{
-		Bucket: x.bucket.name, EncodingType: l.encoding, KeyMarker: l.text(l.marker), UploadIDMarker: idMarker,
-		MaxUploads: l.max, Prefix: l.text(l.prefix), Delimiter: l.text(l.delimiter),
+		Bucket: x.bucket.name, EncodingType: l.encoding, KeyMarker: l.encode(l.marker), UploadIDMarker: idMarker,
+		MaxUploads: l.max, Prefix: l.encode(l.prefix), Delimiter: l.encode(l.delimiter),
 	}
-	me := owner(x.bucket.name)
+	own := owner(x.bucket.name)
 	lastKey, lastID := "", ""
 	for _, u := range x.bucket.uploadsAfter(l.prefix, l.marker, idMarker) {
-		group := l.group(u.key)
+		group := l.commonPrefix(u.key)
 		if group != "" && (group == lastKey || group == l.marker) {
 			continue
 		}
@@ -128,19 +128,19 @@ func (x *exchange) listMultipartUploads() error {
 		}
 		if group != "" {
 			lastKey, lastID = group, ""
-			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.encode(group)})
 			continue
 		}
 		lastKey, lastID = u.key, u.id
 		result.Upload = append(result.Upload, uploadXML{
-			Key: l.text(u.key), UploadID: u.id, Initiator: me, Owner: me,
+			Key: l.encode(u.key), UploadID: u.id, Initiator: own, Owner: own,
 			StorageClass: u.meta.storageClass(), Initiated: xmlTime(u.initiated),
 		})
 	}
 	if result.IsTruncated {
-		result.NextKeyMarker, result.NextUploadIDMarker = l.text(lastKey), lastID
+		result.NextKeyMarker, result.NextUploadIDMarker = l.encode(lastKey), lastID
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
 // uploadsAfter returns the uploads under prefix that come after the markers, by

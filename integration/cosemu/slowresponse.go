@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// slowly answers with the result of work. Under COSFault.Slow it answers 200
+// slowly answers with the result of work. Under COSFault.slow it answers 200
 // first and keeps the connection alive with spaces, and an error of work comes
 // inside the 200, as COS does with Complete and Copy.
-func (x *exchange) slowly(work func() (any, error)) error {
-	if x.fault.Slow == 0 {
+func (x *exchange) writeSlowly(work func() (any, error)) error {
+	if x.fault.slow == 0 {
 		result, err := work()
 		if err != nil {
 			return err
 		}
-		return x.xml(result)
+		return x.writeXML(result)
 	}
-	x.set("Content-Type", "application/xml")
-	x.answer(http.StatusOK)
+	x.setHeader("Content-Type", "application/xml")
+	x.writeStatus(http.StatusOK)
 	flush := http.NewResponseController(x.w).Flush
-	for waited := time.Duration(0); waited < x.fault.Slow; waited += keepAliveEvery {
-		x.body(" ")
+	for waited := time.Duration(0); waited < x.fault.slow; waited += keepAliveEvery {
+		x.writeBody(" ")
 		if flush() != nil || !x.s.faults.wait(x.r, keepAliveEvery) {
 			panic(http.ErrAbortHandler)
 		}
@@ -33,14 +33,14 @@ func (x *exchange) slowly(work func() (any, error)) error {
 		if !errors.As(err, &e) {
 			e = cosErrorf(http.StatusInternalServerError, "InternalError", "%s", err)
 		}
-		x.body(x.errorXML(e))
+		x.writeBody(x.errorXML(e))
 		return nil
 	}
 	text, err := xml.Marshal(result)
 	if err != nil {
 		return err
 	}
-	x.body(xmlHeader + string(text))
+	x.writeBody(xmlHeader + string(text))
 	return nil
 }
 

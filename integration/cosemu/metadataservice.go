@@ -9,17 +9,17 @@ import (
 
 // instanceKeysPath is where the metadata service of a CVM instance has the names
 // of its roles and, below, their keys.
-const instanceKeysPath = "/latest/meta-data/cam/security-credentials/"
+const roleCredentialsPath = "/latest/meta-data/cam/security-credentials/"
 
 // instanceKeys are the keys that the metadata service is giving out, by role.
-type instanceKeys struct {
-	mu   sync.Mutex
-	keys map[*role]*Key
+type roleCredentials struct {
+	mu     sync.Mutex
+	byRole map[*role]*Credentials
 }
 
 // instanceAnswer is the metadata service's answer with a key or, in Code, an
 // error.
-type instanceAnswer struct {
+type metadataResponse struct {
 	TmpSecretID  string `json:"TmpSecretId,omitempty"`
 	TmpSecretKey string `json:",omitempty"`
 	ExpiredTime  int64  `json:",omitempty"`
@@ -32,10 +32,10 @@ type instanceAnswer struct {
 // serveMetadata is the metadata service, as far as it is about keys.
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	s.record.metadataCall()
-	if s.keyFault(w, r, &s.faults.metadata, failMetadata) {
+	if s.applySourceFault(w, r, &s.faults.metadata, writeMetadataError) {
 		return
 	}
-	name, ok := strings.CutPrefix(r.RequestURI, instanceKeysPath)
+	name, ok := strings.CutPrefix(r.RequestURI, roleCredentialsPath)
 	switch {
 	case r.Method != http.MethodGet:
 		http.Error(w, "the metadata service takes GET", http.StatusMethodNotAllowed)
@@ -43,21 +43,21 @@ func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain")
 		_, _ = w.Write([]byte(strings.Join(s.instanceRoles(), "\n")))
 	case ok && s.instanceRole(name) != nil:
-		key := s.instanceKey(s.instanceRole(name))
-		writeJSON(w, http.StatusOK, instanceAnswer{
-			TmpSecretID: key.SecretID, TmpSecretKey: key.SecretKey, Token: key.Token,
-			ExpiredTime: key.Expires.Unix(), Expiration: key.Expires.UTC().Format(time.RFC3339), Code: "Success",
+		creds := s.credentialsOf(s.instanceRole(name))
+		writeJSON(w, http.StatusOK, metadataResponse{
+			TmpSecretID: creds.SecretID, TmpSecretKey: creds.SecretKey, Token: creds.Token,
+			ExpiredTime: creds.expires.Unix(), Expiration: creds.expires.UTC().Format(time.RFC3339), Code: "Success",
 		})
 	default:
 		http.NotFound(w, r)
 	}
 }
 
-func failMetadata(w http.ResponseWriter, status int, code, message string) {
+func writeMetadataError(w http.ResponseWriter, status int, code, message string) {
 	if status == 0 {
 		status = http.StatusOK
 	}
-	writeJSON(w, status, instanceAnswer{Code: code, Message: message})
+	writeJSON(w, status, metadataResponse{Code: code, Message: message})
 }
 
 func (s *Server) instanceRoles() []string {
@@ -82,14 +82,14 @@ func (s *Server) instanceRole(name string) *role {
 // instanceKey returns the key that the role has now. It is renewed when a tenth
 // of its life is left, and until then the same for every caller, as on an
 // instance: asking again is no way to a newer key.
-func (s *Server) instanceKey(r *role) *Key {
-	s.instance.mu.Lock()
-	defer s.instance.mu.Unlock()
-	life := s.life(roleDuration)
-	key := s.instance.keys[r]
-	if key == nil || key.Expires.Sub(s.options.Now()) <= life/10 {
-		key = s.issue(life, r.rights)
-		s.instance.keys[r] = key
+func (s *Server) credentialsOf(r *role) *Credentials {
+	s.roleCredentials.mu.Lock()
+	defer s.roleCredentials.mu.Unlock()
+	lifetime := s.lifetime(roleDuration)
+	creds := s.roleCredentials.byRole[r]
+	if creds == nil || creds.expires.Sub(s.options.now()) <= lifetime/10 {
+		creds = s.issue(lifetime, r.rights)
+		s.roleCredentials.byRole[r] = creds
 	}
-	return key
+	return creds
 }

@@ -11,8 +11,8 @@ var cannedACLs = []string{"default", "private", "public-read", "authenticated-re
 
 // The groups to which a canned ACL can grant something.
 const (
-	everyone = "http://cam.qcloud.com/groups/global/AllUsers"
-	known    = "http://cam.qcloud.com/groups/global/AuthenticatedUsers"
+	allUsers           = "http://cam.qcloud.com/groups/global/AllUsers"
+	authenticatedUsers = "http://cam.qcloud.com/groups/global/AuthenticatedUsers"
 )
 
 // grantHeaders are the permissions that single headers grant.
@@ -35,7 +35,7 @@ func isACLField(name string) bool { return name == "x-cos-acl" || grantHeaders[n
 
 // underACL returns m with the ACL that h asks for in place of its own: a copy does
 // not take over that of its source.
-func (m metadata) underACL(h http.Header) metadata {
+func (m metadata) withACL(h http.Header) metadata {
 	kept := slices.DeleteFunc(slices.Clone(m), func(f metaField) bool { return isACLField(f.name) })
 	for _, f := range metadataFrom(h) {
 		if isACLField(f.name) {
@@ -50,9 +50,9 @@ func (m metadata) grants() []grantXML {
 	var grants []grantXML
 	switch m.get("x-cos-acl") {
 	case "public-read":
-		grants = append(grants, grantXML{Grantee: granteeXML{URI: everyone}, Permission: "READ"})
+		grants = append(grants, grantXML{Grantee: granteeXML{URI: allUsers}, Permission: "READ"})
 	case "authenticated-read":
-		grants = append(grants, grantXML{Grantee: granteeXML{URI: known}, Permission: "READ"})
+		grants = append(grants, grantXML{Grantee: granteeXML{URI: authenticatedUsers}, Permission: "READ"})
 	}
 	for _, f := range m {
 		if permission := grantHeaders[f.name]; permission != "" {

@@ -10,11 +10,11 @@ import (
 
 // facts are what a condition can ask about a request: the values present, by
 // condition key. A key in knownFacts that is absent here was not in the request.
-type facts map[string]string
+type conditionValues map[string]string
 
 // knownFacts are the condition keys that the emulator understands, with the
 // parameter or header each stands for.
-var knownFacts = map[string]struct{ param, header string }{
+var conditionKeys = map[string]struct{ param, header string }{
 	"cos:prefix":                {param: "prefix"},
 	"cos:delimiter":             {param: "delimiter"},
 	"cos:max-keys":              {param: "max-keys"},
@@ -33,9 +33,9 @@ func (p *policy) hasConditions() bool {
 
 // gatherFacts takes parameters URL-encoded, as the document of the condition keys
 // asks for those of policies, unless plain is set; headers as they are.
-func gatherFacts(header http.Header, query params, plain bool) facts {
-	f := facts{}
-	for key, from := range knownFacts {
+func collectConditionValues(header http.Header, query params, plain bool) conditionValues {
+	f := conditionValues{}
+	for key, from := range conditionKeys {
 		if from.param != "" && query.has(from.param) {
 			f[key] = query.get(from.param)
 			if !plain {
@@ -53,13 +53,13 @@ func gatherFacts(header http.Header, query params, plain bool) facts {
 // were understood. One that is not understood does not hold. Where the request
 // lacks the key, an operator with _if_exist is true and one without is false, also a
 // negated one ("Conditions", 436/46205).
-func (st statement) conditionHolds(f facts) (holds, known bool) {
+func (st statement) conditionHolds(f conditionValues) (holds, known bool) {
 	holds, known = true, true
 	for operator, operands := range st.Condition {
 		operator, ifExist := strings.CutSuffix(operator, "_if_exist")
 		test := conditionTests[operator]
 		for key, wanted := range operands {
-			if _, knownKey := knownFacts[key]; test == nil || !knownKey {
+			if _, knownKey := conditionKeys[key]; test == nil || !knownKey {
 				holds, known = false, false
 				continue
 			}

@@ -23,7 +23,7 @@ func (t target) key() string { return t.path[1:] }
 
 // cleansToRoot reports whether the path names no object once dot segments and
 // doubled slashes are resolved. COS answers GET of such a key with a listing.
-func (t target) cleansToRoot() bool { return path.Clean(t.path) == "/" }
+func (t target) isCleanedToRoot() bool { return path.Clean(t.path) == "/" }
 
 type param struct{ name, value string }
 

@@ -89,31 +89,31 @@ func (c capture) startTime(t *testing.T) time.Time {
 type clock struct{ now time.Time }
 
 func startForCaptures(t *testing.T, c captures, now *clock, token string) *cosemu.Server {
-	srv := start(t, cosemu.Options{Region: "ap-beijing", Now: func() time.Time { return now.now }})
-	if err := srv.AddKey(cosemu.Key{SecretID: c.SecretID, SecretKey: c.SecretKey, Token: token}); err != nil {
+	srv := start(t, cosemu.Options{Region: "ap-beijing"}.WithClock(func() time.Time { return now.now }))
+	if err := srv.AddCredentials(cosemu.Credentials{SecretID: c.SecretID, SecretKey: c.SecretKey, Token: token}); err != nil {
 		t.Fatal(err)
 	}
 	return srv
 }
 
 // denials are the codes with which a request is refused before it is looked at.
-var denials = []string{
+var authErrorCodes = []string{
 	"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "RequestTimeTooSkewed",
 }
 
-func TestAcceptsWhatSDKsSend(t *testing.T) {
+func TestSignature_SDKCaptures(t *testing.T) {
 	c := readCaptures(t)
 	for _, v := range c.Requests {
 		t.Run(v.ID, func(t *testing.T) {
 			srv := startForCaptures(t, c, &clock{v.startTime(t)}, c.Token)
-			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(denials, a.code()) || a.status == http.StatusForbidden {
+			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(authErrorCodes, a.code()) || a.status == http.StatusForbidden {
 				t.Errorf("%s: %d\n%s", v.Generator, a.status, a.body)
 			}
 		})
 	}
 }
 
-func TestAcceptsPresignedURLs(t *testing.T) {
+func TestSignature_PresignedCaptures(t *testing.T) {
 	c := readCaptures(t)
 	for _, v := range c.Presigned {
 		t.Run(v.ID, func(t *testing.T) {
@@ -125,16 +125,16 @@ func TestAcceptsPresignedURLs(t *testing.T) {
 				token = strings.ReplaceAll(c.Token, "+", " ")
 			}
 			srv := startForCaptures(t, c, &clock{v.startTime(t)}, token)
-			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(denials, a.code()) || a.status == http.StatusForbidden {
+			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(authErrorCodes, a.code()) || a.status == http.StatusForbidden {
 				t.Errorf("%s: %d\n%s", v.Generator, a.status, a.body)
 			}
 		})
 	}
 }
 
-// TestRejectsEveryFlippedBit changes one bit of one byte after another in all
+// TestSignature_FlippedBit changes one bit of one byte after another in all
 // that is signed, and in the signature.
-func TestRejectsEveryFlippedBit(t *testing.T) {
+func TestSignature_FlippedBit(t *testing.T) {
 	c := readCaptures(t)
 	v := c.Requests[slices.IndexFunc(c.Requests, func(v capture) bool { return v.ID == "wire-go-002" })]
 	now := &clock{v.startTime(t)}

@@ -1,0 +1,35 @@
+package cosemu
+
+import "time"
+
+// WithClock returns o with now as the clock of the servers.
+func (o Options) WithClock(now func() time.Time) Options {
+	o.now = now
+	return o
+}
+
+// WithAccount returns o with these long-lived credentials of the account.
+func (o Options) WithAccount(secretID, secretKey string) Options {
+	o.secretID, o.secretKey = secretID, secretKey
+	return o
+}
+
+// WithSlow returns f as a fault that delays the XML of slow operations by d.
+func (f COSFault) WithSlow(d time.Duration) COSFault {
+	f.slow = d
+	return f
+}
+
+// STSRequests, SetMetadataFault and SetCredentialsServerFault are for the tests of
+// the emulator alone, as are the counters.
+func (s *Server) STSRequests() []stsRequest { return s.stsRequests() }
+
+func (s *Server) SetMetadataFault(f SourceFault) { s.setMetadataFault(f) }
+
+func (s *Server) SetCredentialsServerFault(f SourceFault) { s.setCredentialsServerFault(f) }
+
+func (s Stats) STSActions() map[string]int { return s.stsActions }
+
+func (s Stats) MetadataCalls() int { return s.metadataCalls }
+
+func (s Stats) CredentialsServerCalls() int { return s.credentialsServerCalls }
