@@ -36,8 +36,8 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 		ProviderID: "provider", WebIdentityToken: func() string { return identity },
 	}
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true, Roles: []cosemu.Role{role}})
-	key := cosemu.Credentials{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
-	if err := emu.AddCredentials(key); err != nil {
+	creds := cosemu.Credentials{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
+	if err := emu.AddCredentials(creds); err != nil {
 		t.Fatal(err)
 	}
 	write := func(name, text string) string {
@@ -60,9 +60,9 @@ func startFrom(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 		env = append(env, "COSPROXY_CREDENTIALS_URL="+emu.CredentialsServerURL())
 	case "file":
 		env = append(env, "COSPROXY_CREDENTIALS_FILE="+write("key.json",
-			fmt.Sprintf(`{"secretId":%q,"secretKey":%q,"token":%q}`, key.SecretID, key.SecretKey, key.Token)))
+			fmt.Sprintf(`{"secretId":%q,"secretKey":%q,"token":%q}`, creds.SecretID, creds.SecretKey, creds.Token)))
 	case "static":
-		env = append(env, "TENCENTCLOUD_SECRET_ID="+key.SecretID, "TENCENTCLOUD_SECRET_KEY="+key.SecretKey, "TENCENTCLOUD_TOKEN="+key.Token)
+		env = append(env, "TENCENTCLOUD_SECRET_ID="+creds.SecretID, "TENCENTCLOUD_SECRET_KEY="+creds.SecretKey, "TENCENTCLOUD_TOKEN="+creds.Token)
 	}
 	s := startSidecar(t, program(), env...)
 	s.waitReady(t)

@@ -23,8 +23,9 @@ type granteeXML struct {
 	URI         string `xml:",omitempty"`
 }
 
-// getACL answers for a bucket, and for an object with the x-cos-acl it was
-// stored with or what has been put since. Anonymous requests are refused all the same.
+// getACL returns the ACL of the bucket, or that of an object: the x-cos-acl that it
+// was stored with, or the ACL that was set later. Anonymous requests are rejected in
+// any case.
 func (x *exchange) getACL() error {
 	own := owner(x.bucket.name)
 	result := aclXML{Owner: own, AccessControlList: []grantXML{
@@ -40,8 +41,8 @@ func (x *exchange) getACL() error {
 	return x.writeXML(result)
 }
 
-// putACL takes the ACL of an object from x-cos-acl or from a body, not from
-// both. Headers with single grants are not understood.
+// putACL sets the ACL of an object from x-cos-acl or from a body, but not from both.
+// It does not implement headers with single grants.
 func (x *exchange) putACL() error {
 	acl := x.r.Header.Get("x-cos-acl")
 	for _, name := range []string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {

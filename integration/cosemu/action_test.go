@@ -8,8 +8,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestAction_FirstSubresourceWins is about requests that select two things: COS
-// takes them for the first, whatever its place among the other parameters.
+// TestAction_FirstSubresourceWins sends requests that select two sub-resources. COS
+// uses the first one, at any place among the other parameters.
 func TestAction_FirstSubresourceWins(t *testing.T) {
 	tests := []struct{ request, action string }{
 		{"GET /a?acl&uploadId=1", "GetObjectACL"},
@@ -44,8 +44,8 @@ func TestAction_FirstSubresourceWins(t *testing.T) {
 	}
 }
 
-// TestRequest_Unsupported is about what would change the meaning of a request: it must
-// neither be passed over nor leave a trace.
+// TestRequest_Unsupported sends fields that change the meaning of a request. The
+// emulator must reject the request and must not change the object.
 func TestRequest_Unsupported(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	put(t, sdk(t, srv, bucket1, longLived(srv)), "o", "body")

@@ -7,8 +7,7 @@ import (
 	"strconv"
 )
 
-// appendObject is APPEND Object: it makes an object or adds to one that has been
-// made so, at its end.
+// appendObject is APPEND Object: it creates an appendable object or extends one.
 func (x *exchange) appendObject() error {
 	position, err := strconv.ParseInt(x.query.get("position"), 10, 64)
 	if err != nil || position < 0 {
@@ -25,13 +24,13 @@ func (x *exchange) appendObject() error {
 	}
 	x.setDigests(o.etag, o.body)
 	x.setHeader("x-cos-next-append-position", strconv.FormatInt(o.body.size, 10))
-	// The Go SDK compares the MD5 of what it has sent with this header.
+	// The Go SDK compares this header with the MD5 of the bytes it sent.
 	x.setHeader("x-cos-content-sha1", hex.EncodeToString(piece.md5[:]))
 	return x.writeEmpty(http.StatusOK)
 }
 
-// grow publishes the object with piece at its end. piece belongs to it if that
-// is all of the object.
+// appendTo publishes the object with piece at its end. The object keeps piece itself
+// if it has no other bytes.
 func (x *exchange) appendTo(position int64, piece *blob) (*object, error) {
 	old, body, err := x.bucket.get(x.key())
 	if err != nil {

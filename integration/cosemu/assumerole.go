@@ -9,11 +9,11 @@ const (
 	maxRoleDuration = 43200
 )
 
-// roleSessionName is what RoleSessionName may be (API reference of AssumeRole).
+// roleSessionName is the syntax of RoleSessionName (API reference of AssumeRole).
 var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 
-// assumeRole makes a key that has those of the role's rights that the session
-// policy, when there is one, names.
+// assumeRole issues credentials with the rights of the role, restricted by the session
+// policy if there is one.
 func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	role, err := s.roleOf(call)
 	if err != nil {
@@ -37,8 +37,7 @@ func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	return s.issue(s.lifetime(seconds), rights), nil
 }
 
-// roleOf returns the role that a call wants, having checked the name of the
-// session.
+// roleOf returns the role that a call names. It checks the name of the session too.
 func (s *Server) roleOf(call stsCall) (*role, *stsError) {
 	arn, session := call.Params.Get("RoleArn"), call.Params.Get("RoleSessionName")
 	switch {

@@ -14,12 +14,13 @@ import (
 
 const sidecarARN = "qcs::cam::uin/100000000001:roleName/sidecar"
 
-// jsonPolicy is a policy of one allow statement.
+// jsonPolicy returns a policy with one allow statement.
 func jsonPolicy(action, path string) string {
 	return `{"version":"2.0","statement":[{"effect":"allow","action":"` + action + `","resource":"` + resource(path) + `"}]}`
 }
 
-// TestAssumeRole_SessionPolicy: a role's key may do what both policies allow.
+// TestAssumeRole_SessionPolicy checks that the credentials of a role have the rights
+// that both policies allow.
 func TestAssumeRole_SessionPolicy(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{
 		{ARN: sidecarARN, Policy: jsonPolicy("name/cos:*", bucket1+"/shared/*")},
@@ -65,7 +66,7 @@ func TestAssumeRole_SessionPolicy(t *testing.T) {
 	}
 }
 
-// TestAssumeRole_NoSessionPolicy: the SDK then sends an empty Policy.
+// TestAssumeRole_NoSessionPolicy uses the empty Policy that the SDK sends.
 func TestAssumeRole_NoSessionPolicy(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	srv := start(t, cosemu.Options{
@@ -102,7 +103,7 @@ func TestAssumeRole_Errors(t *testing.T) {
 		{"unknown role", map[string]string{"RoleArn": sidecarARN + "2"}, "ResourceNotFound.RoleNotFound"},
 		{"role of another account", map[string]string{"RoleArn": "qcs::cam::uin/100000000002:roleName/sidecar"}, "ResourceNotFound.RoleNotFound"},
 		{"role's bare name", map[string]string{"RoleArn": "sidecar"}, "InvalidParameter.ParamError"},
-		{"role id that is none", map[string]string{"RoleArn": "qcs::cam::uin/100000000001:role/sidecar"}, "InvalidParameter.ParamError"},
+		{"invalid role id", map[string]string{"RoleArn": "qcs::cam::uin/100000000001:role/sidecar"}, "InvalidParameter.ParamError"},
 		{"no session name", map[string]string{"RoleSessionName": ""}, "MissingParameter"},
 		{"short session name", map[string]string{"RoleSessionName": "x"}, "InvalidParameter.ParamError"},
 		{"long session name", map[string]string{"RoleSessionName": strings.Repeat("x", 129)}, "InvalidParameter.ParamError"},
@@ -150,7 +151,8 @@ func TestStart_InvalidRole(t *testing.T) {
 	}
 }
 
-// TestFederationToken_LimitedCaller: a key cannot hand on what it has not.
+// TestFederationToken_LimitedCaller checks that credentials cannot grant rights that
+// they lack.
 func TestFederationToken_LimitedCaller(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	caller := cosemu.Credentials{SecretID: "AKIDlimited", SecretKey: "secret", Policy: jsonPolicy("name/cos:GetObject", bucket1+"/*")}

@@ -9,7 +9,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// zeros is n bytes that cost the client nothing to make.
+// zeros reads as left zero bytes, which cost the client no time.
 type zeros struct{ left int64 }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -21,7 +21,7 @@ func (z *zeros) Read(p []byte) (int, error) {
 	return int(n), nil
 }
 
-// The emulator must not be what limits a benchmark of the proxy before it.
+// The emulator must be fast enough for benchmarks of the proxy.
 
 func BenchmarkPut_Large(b *testing.B) {
 	const size = 256 << 20

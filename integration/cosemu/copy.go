@@ -85,8 +85,8 @@ func (x *exchange) copyPart(number int) error {
 	})
 }
 
-// copySource opens the object that x-cos-copy-source names, if the key may read
-// it and the x-cos-copy-source-If-* conditions hold.
+// copySource opens the object that x-cos-copy-source names. It checks that the
+// credentials allow reading it and that the x-cos-copy-source-If-* conditions hold.
 func (x *exchange) copySource() (*object, blobReader, error) {
 	host, path, _ := strings.Cut(x.r.Header.Get("x-cos-copy-source"), "/")
 	escaped, _, versioned := strings.Cut(path, "?")
@@ -127,7 +127,7 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 	return o, body, nil
 }
 
-// partNumber reads the parameter of that name.
+// partNumber parses the parameter partNumber.
 func (x *exchange) partNumber() (int, error) {
 	n, err := strconv.Atoi(x.query.get("partNumber"))
 	if err != nil || n < 1 || n > 10000 {

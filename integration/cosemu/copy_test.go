@@ -63,12 +63,12 @@ func TestCopy_Errors(t *testing.T) {
 	}
 	a := do(t, httpClient(t, srv), request(t, longLived(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1, "Content-Length: 0"))
 	if a.code() != "InvalidArgument" {
-		t.Errorf("source without a key: %d %s", a.status, a.code())
+		t.Errorf("source without an object key: %d %s", a.status, a.code())
 	}
 }
 
-// TestCopy_SourceNotAllowed is about policies: a key that may write must not read
-// by way of a copy.
+// TestCopy_SourceNotAllowed checks that credentials for writing cannot read through a
+// copy.
 func TestCopy_SourceNotAllowed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	put(t, sdk(t, srv, bucket1, longLived(srv)), "secret", "body")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// exchange is one COS request on its way to an answer.
+// exchange is the state of one COS request.
 type exchange struct {
 	s   *Server
 	w   http.ResponseWriter
@@ -24,14 +24,14 @@ type exchange struct {
 	rights    rights
 	bucket    *bucket
 	fault     COSFault
-	// conditionHeader is what conditions see of a form, instead of the headers.
+	// conditionHeader replaces the headers for policy conditions on a form.
 	conditionHeader http.Header
 
-	status int    // answered
-	code   string // COS error code answered
+	status int    // of the response
+	code   string // COS error code of the response
 }
 
-// serveCOS is the story of one request: who asks, for what, may they, do it.
+// serveCOS handles one request: it authenticates, authorizes and executes it.
 func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{s: s, w: w, r: r, now: s.options.now()}
 	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCount.Add(1))
@@ -100,8 +100,8 @@ func (x *exchange) run() error {
 	return handler(x)
 }
 
-// checkUnderstood refuses what gives a request another meaning and is not here.
-// Were it passed over, the answer would be that to another request.
+// rejectUnsupported fails on fields that change the meaning of a request and are not
+// implemented. If it ignored them, the response would be to another request.
 func (x *exchange) rejectUnsupported() error {
 	switch {
 	case x.query.get("versionId") != "": // the Go SDK's download sends an empty one
@@ -115,7 +115,7 @@ func (x *exchange) rejectUnsupported() error {
 // maxKey is the longest object key in bytes (COS specifications and limits).
 const maxKey = 850
 
-// handlers are the actions that the emulator carries out.
+// handlers maps the implemented actions to their functions.
 var handlers = map[string]func(*exchange) error{
 	"AbortMultipartUpload":    (*exchange).abortMultipartUpload,
 	"AppendObject":            (*exchange).appendObject,
@@ -142,13 +142,13 @@ var handlers = map[string]func(*exchange) error{
 	"UploadPart":              (*exchange).uploadPart,
 }
 
-// onBucket reports whether the request is about the bucket and not an object.
+// onBucket reports whether the request is about the bucket itself.
 func (x *exchange) onBucket() bool {
 	return x.path == "/" || x.action == "GetBucket"
 }
 
-// checkLength demands the Content-Length that every PUT and POST must have; only
-// PUT Object may be chunked instead.
+// checkLength requires the Content-Length of PUT and POST. Only PUT Object may be
+// chunked instead.
 func (x *exchange) checkLength() error {
 	if x.r.Method != http.MethodPut && x.r.Method != http.MethodPost {
 		return nil
@@ -160,19 +160,19 @@ func (x *exchange) checkLength() error {
 	return nil
 }
 
-// set sets a response header with the casing given: COS writes ETag and
+// setHeader sets a response header with the given case: COS writes ETag and
 // x-cos-request-id, and case-sensitive clients rely on it.
 func (x *exchange) setHeader(name, value string) { x.w.Header()[name] = []string{value} }
 
-// answer sends the status. The request is on record before the client can know
-// that it has been answered, so that a test may look at once.
+// writeStatus sends the status. It records the request first, so that a test that has
+// the response finds it in Requests.
 func (x *exchange) writeStatus(status int) {
 	x.status = status
 	x.s.record.cosRequest(x)
 	x.w.WriteHeader(status)
 }
 
-// empty answers without a body.
+// writeEmpty sends a response without a body.
 func (x *exchange) writeEmpty(status int) error {
 	if status != http.StatusNoContent && status != http.StatusNotModified {
 		x.setHeader("Content-Length", "0")
@@ -181,7 +181,7 @@ func (x *exchange) writeEmpty(status int) error {
 	return nil
 }
 
-// xml answers 200 with v as XML.
+// writeXML responds with 200 and v as XML.
 func (x *exchange) writeXML(v any) error {
 	body, err := xml.Marshal(v)
 	if err != nil {
@@ -195,11 +195,11 @@ func (x *exchange) writeXML(v any) error {
 	return nil
 }
 
-// body sends a piece of the answer. A client that has gone needs no report.
+// writeBody sends a piece of the body. It ignores errors: then the client has gone.
 func (x *exchange) writeBody(s string) { _, _ = io.WriteString(x.w, s) }
 
-// fail answers err in COS's form. When the answer has begun, all that is left is
-// to break the connection.
+// writeError sends err in COS's form. If the response has started, it breaks the
+// connection.
 func (x *exchange) writeError(err error) {
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)

@@ -9,61 +9,65 @@ import (
 	"time"
 )
 
-// Key is a key that the COS side knows.
+// Credentials are a SecretId and its SecretKey that COS accepts: long-lived, or
+// temporary with a session token.
 type Credentials struct {
 	SecretID  string
 	SecretKey string
-	// Token is the session token that must come with the key; empty for a
-	// long-lived key, which must come without one.
+	// Token is the session token of temporary credentials; empty for long-lived ones.
+	// A request must carry exactly this token.
 	Token string
 	// expires is the time from which COS rejects the credentials; zero means never.
 	expires time.Time
-	// Policy is the CAM policy, in JSON, that limits the key; empty means that
-	// it may do everything.
+	// Policy is the CAM policy, in JSON, that restricts the credentials; empty allows
+	// everything.
 	Policy string
 
 	rights rights
 }
 
-// issue makes a key that has a life and rights, and makes COS accept it.
+// issue creates temporary credentials that COS accepts.
 func (s *Server) issue(lifetime time.Duration, rs rights) *Credentials {
-	k := &Credentials{
+	c := &Credentials{
 		SecretID: newSecretID(), SecretKey: newSecretKey(), Token: newToken(),
 		expires: s.options.now().Add(lifetime), rights: rs,
 	}
-	s.credentials.add(k)
+	s.credentials.add(c)
 	s.record.credentialsIssued()
-	return k
+	return c
 }
 
-// life is how long a key is to live of which the caller has asked for seconds.
+// lifetime is Options.CredentialsDuration or, if that is zero, the requested number of
+// seconds.
 func (s *Server) lifetime(seconds int) time.Duration {
 	return cmp.Or(s.options.CredentialsDuration, time.Duration(seconds)*time.Second)
 }
 
-func (k *Credentials) expired(now time.Time) bool {
-	return !k.expires.IsZero() && !now.Before(k.expires)
+func (c *Credentials) expired(now time.Time) bool {
+	return !c.expires.IsZero() && !now.Before(c.expires)
 }
 
-// AddKey makes COS accept a key that the STS has not issued: a triple for
-// programs that are given their key. It fails on a policy that does not parse.
-func (s *Server) AddCredentials(k Credentials) error {
-	if k.SecretID == "" || k.SecretKey == "" {
-		return fmt.Errorf("cosemu: a key needs SecretID and SecretKey")
+// AddCredentials makes COS accept credentials that no source has issued, such as the
+// triple of a program with static credentials. They do not expire. It fails if
+// SecretID or SecretKey is empty or the policy is invalid.
+func (s *Server) AddCredentials(c Credentials) error {
+	if c.SecretID == "" || c.SecretKey == "" {
+		return fmt.Errorf("cosemu: credentials need SecretID and SecretKey")
 	}
 	var err error
-	if k.rights, err = parseRights(k.Policy); err != nil {
-		return fmt.Errorf("cosemu: policy of %s: %w", k.SecretID, err)
+	if c.rights, err = parseRights(c.Policy); err != nil {
+		return fmt.Errorf("cosemu: policy of %s: %w", c.SecretID, err)
 	}
-	s.credentials.add(&k)
+	s.credentials.add(&c)
 	return nil
 }
 
-// Revoke makes COS forget the key, which it then refuses with
-// InvalidAccessKeyId. It reports whether the key was known.
+// Revoke makes COS reject the credentials with InvalidAccessKeyId. It reports whether
+// COS knew them.
 func (s *Server) Revoke(secretID string) bool { return s.credentials.remove(secretID) }
 
-// keyRing holds the keys by SecretId. A Key in it is never changed.
+// credentialSet holds the credentials by SecretId. Stored Credentials are never
+// changed.
 type credentialSet struct {
 	mu         sync.RWMutex
 	bySecretID map[string]*Credentials
@@ -71,10 +75,10 @@ type credentialSet struct {
 
 func newCredentialSet() *credentialSet { return &credentialSet{bySecretID: map[string]*Credentials{}} }
 
-func (r *credentialSet) add(k *Credentials) {
+func (r *credentialSet) add(c *Credentials) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.bySecretID[k.SecretID] = k
+	r.bySecretID[c.SecretID] = c
 }
 
 func (r *credentialSet) get(secretID string) *Credentials {
@@ -91,9 +95,9 @@ func (r *credentialSet) remove(secretID string) bool {
 	return known
 }
 
-// The shapes of generated keys are those seen in Tencent's samples: about 68
-// characters of URL-safe text with the prefix AKID, 44 of base64 with its
-// "/ + =", and a long URL-safe token.
+// Generated credentials look like those in Tencent's samples: a SecretId of about
+// 68 URL-safe characters with the prefix AKID, a SecretKey of 44 base64 characters
+// with their "/ + =", and a long URL-safe token.
 
 func newSecretID() string { return "AKID" + base64.RawURLEncoding.EncodeToString(randomBytes(48)) }
 

@@ -12,12 +12,12 @@ import (
 
 const (
 	credentialsServerPath = "/sts"
-	// keyServerDuration is the life of the key server's keys in seconds, as in the
-	// demos of the STS SDK.
+	// credentialsServerDuration is the lifetime of the issued credentials in seconds,
+	// as in the demos of the STS SDK.
 	credentialsServerDuration = 1800
 )
 
-// keyServerAnswer has the shape of the STS SDK's demos.
+// credentialsServerResponse has the shape of the STS SDK's demos.
 type credentialsServerResponse struct {
 	Credentials struct {
 		TmpSecretID  string `json:"tmpSecretId"`
@@ -30,15 +30,15 @@ type credentialsServerResponse struct {
 	RequestID   string `json:"requestId"`
 }
 
-// keyServerError is the key server's answer to what it refuses.
+// credentialsServerError is the body of an error response.
 type credentialsServerError struct {
 	Code      string `json:"code"`
 	Message   string `json:"message"`
 	RequestID string `json:"requestId"`
 }
 
-// serveKeys is the key server: GET /sts with the query parameters bucket and
-// region, and prefix and action as often as needed.
+// serveCredentials is the credentials server: GET /sts with the query parameters
+// bucket and region, each at most once, and any number of prefix and action.
 func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	s.record.credentialsServerCall()
 	if s.applySourceFault(w, r, &s.faults.credentialsServer, writeCredentialsServerError) {
@@ -46,14 +46,14 @@ func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.URL.Path != credentialsServerPath:
-		writeCredentialsServerError(w, http.StatusNotFound, "NotFound", "keys are at "+credentialsServerPath)
+		writeCredentialsServerError(w, http.StatusNotFound, "NotFound", "credentials are at "+credentialsServerPath)
 		return
 	case r.Method != http.MethodGet:
-		writeCredentialsServerError(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "ask with GET")
+		writeCredentialsServerError(w, http.StatusMethodNotAllowed, "MethodNotAllowed", "use GET")
 		return
 	case !s.hasBearerToken(r):
 		w.Header().Set("WWW-Authenticate", "Bearer")
-		writeCredentialsServerError(w, http.StatusUnauthorized, "Unauthorized", "the bearer token is not the right one")
+		writeCredentialsServerError(w, http.StatusUnauthorized, "Unauthorized", "the bearer token is missing or wrong")
 		return
 	}
 	scope, problem := s.readScope(r.URL.RawQuery)
@@ -63,13 +63,13 @@ func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	}
 	lifetime := s.lifetime(credentialsServerDuration)
 	creds := s.issue(lifetime, rights{scope.policy()})
-	answer := credentialsServerResponse{
+	response := credentialsServerResponse{
 		StartTime: creds.expires.Add(-lifetime).Unix(), ExpiredTime: creds.expires.Unix(),
 		Expiration: creds.expires.UTC().Format(time.RFC3339), RequestID: newRequestID(),
 	}
-	answer.Credentials.TmpSecretID, answer.Credentials.TmpSecretKey = creds.SecretID, creds.SecretKey
-	answer.Credentials.SessionToken = creds.Token
-	writeJSON(w, http.StatusOK, answer)
+	response.Credentials.TmpSecretID, response.Credentials.TmpSecretKey = creds.SecretID, creds.SecretKey
+	response.Credentials.SessionToken = creds.Token
+	writeJSON(w, http.StatusOK, response)
 }
 
 func writeCredentialsServerError(w http.ResponseWriter, status int, code, message string) {
@@ -87,17 +87,17 @@ func (s *Server) hasBearerToken(r *http.Request) bool {
 	return len(fields) == 1 && subtle.ConstantTimeCompare([]byte(fields[0]), []byte("Bearer "+s.options.CredentialsServerToken)) == 1
 }
 
-// keyScope is what a key of the key server is asked to open.
+// requestedScope is the scope of the credentials that a request asks for.
 type requestedScope struct {
 	bucket, region    string
 	prefixes, actions []string
 }
 
-// keyAction is a COS action as policies write it.
+// actionPattern is the syntax of a COS action in policies.
 var actionPattern = regexp.MustCompile(`^name/cos:([A-Za-z]+|[A-Za-z]*\*)$`)
 
-// readKeyScope reads the query; what it leaves out is everything, in the first
-// bucket. The mistake is "" when there is none.
+// readScope parses the query. The defaults are all keys and actions of the first
+// bucket. problem is empty if the query is valid.
 func (s *Server) readScope(query string) (scope requestedScope, problem string) {
 	values, err := url.ParseQuery(query)
 	if err != nil {
@@ -150,9 +150,9 @@ func (s *Server) checkScope(k requestedScope) (problem string) {
 	return ""
 }
 
-// policy grants the actions on the prefixes, and those that are about the bucket
-// as such on the bucket. Listings are not among these: they are judged by the
-// prefix they ask for, and one without would show every key.
+// policy allows the actions on the prefixes. Actions on the bucket itself are allowed
+// on the bucket, except listings: they are judged by the prefix that they ask for, and
+// without one they would show every key.
 func (k requestedScope) policy() *policy {
 	bucket := "qcs::cos:" + k.region + ":uid/" + k.bucket[strings.LastIndexByte(k.bucket, '-')+1:] + ":" + k.bucket + "/"
 	var resources stringList

@@ -14,7 +14,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// fetchKey asks the key server with a bearer token, which "" leaves out.
+// fetchFromServer calls the credentials server. It sends no Authorization header if
+// authorization is missing or "".
 func fetchFromServer(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) httpResponse {
 	t.Helper()
 	r, err := http.NewRequest(method, srv.CredentialsServerURL()+query, nil)
@@ -29,7 +30,7 @@ func fetchFromServer(t *testing.T, srv *cosemu.Server, method, query string, aut
 	return a
 }
 
-// serverKey is a key as the demos of the STS SDK write it.
+// serverResponse is the response in the JSON of the STS SDK's demos.
 type serverResponse struct {
 	Credentials struct{ TmpSecretID, TmpSecretKey, SessionToken string }
 	StartTime   int64
@@ -40,11 +41,11 @@ type serverResponse struct {
 
 func (a httpResponse) decodeServerResponse(t *testing.T) (serverResponse, clientCredentials) {
 	t.Helper()
-	var key serverResponse
-	if err := json.Unmarshal([]byte(a.body), &key); err != nil || a.status != http.StatusOK || key.RequestID == "" {
+	var response serverResponse
+	if err := json.Unmarshal([]byte(a.body), &response); err != nil || a.status != http.StatusOK || response.RequestID == "" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	return key, clientCredentials{key.Credentials.TmpSecretID, key.Credentials.TmpSecretKey, key.Credentials.SessionToken}
+	return response, clientCredentials{response.Credentials.TmpSecretID, response.Credentials.TmpSecretKey, response.Credentials.SessionToken}
 }
 
 func TestCredentialsServer_Scope(t *testing.T) {
@@ -54,11 +55,11 @@ func TestCredentialsServer_Scope(t *testing.T) {
 		"bucket": {bucket2}, "region": {region}, "prefix": {"up/*", "one.txt"},
 		"action": {"name/cos:PutObject", "name/cos:HeadBucket", "name/cos:GetBucket"},
 	}.Encode()
-	response, key := fetchFromServer(t, srv, http.MethodGet, query).decodeServerResponse(t)
+	response, creds := fetchFromServer(t, srv, http.MethodGet, query).decodeServerResponse(t)
 	if response.StartTime != now.Unix() || response.ExpiredTime != now.Unix()+1800 || response.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
 		t.Errorf("%+v", response)
 	}
-	c := sdk(t, srv, bucket2, key)
+	c := sdk(t, srv, bucket2, creds)
 	put(t, c, "up/a", "x")
 	put(t, c, "one.txt", "x")
 	if _, err := c.Bucket.Head(t.Context()); err != nil {
@@ -73,24 +74,24 @@ func TestCredentialsServer_Scope(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 	_, err = c.Object.Get(t.Context(), "up/a", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
-	_, err = sdk(t, srv, bucket1, key).Object.Put(t.Context(), "up/a", http.NoBody, nil)
+	_, err = sdk(t, srv, bucket1, creds).Object.Put(t.Context(), "up/a", http.NoBody, nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-// TestCredentialsServer_DefaultScope: asked for nothing in particular, it opens the first
-// bucket and no other.
+// TestCredentialsServer_DefaultScope checks that credentials for the default scope
+// allow everything in the first bucket and nothing in others.
 func TestCredentialsServer_DefaultScope(t *testing.T) {
 	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute})
-	response, key := fetchFromServer(t, srv, http.MethodGet, "").decodeServerResponse(t)
+	response, creds := fetchFromServer(t, srv, http.MethodGet, "").decodeServerResponse(t)
 	if response.ExpiredTime-response.StartTime != 60 {
 		t.Errorf("%+v", response)
 	}
-	c := sdk(t, srv, bucket1, key)
+	c := sdk(t, srv, bucket1, creds)
 	put(t, c, "a", "x")
 	if _, _, err := c.Bucket.Get(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
-	_, err := sdk(t, srv, bucket2, key).Object.Put(t.Context(), "a", http.NoBody, nil)
+	_, err := sdk(t, srv, bucket2, creds).Object.Put(t.Context(), "a", http.NoBody, nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
@@ -134,7 +135,7 @@ func TestCredentialsServer_Errors(t *testing.T) {
 }
 
 func TestCredentialsServer_TLS(t *testing.T) {
-	// httptest has a certificate for 127.0.0.1, and a client that trusts it.
+	// httptest has a certificate for 127.0.0.1 and a client that trusts it.
 	ours := httptest.NewTLSServer(http.NotFoundHandler())
 	defer ours.Close()
 	srv := start(t, cosemu.Options{TLS: &tls.Config{Certificates: ours.TLS.Certificates}})

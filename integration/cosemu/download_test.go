@@ -111,11 +111,11 @@ func TestDownload_ResponseOverrides(t *testing.T) {
 
 func TestDownload_PresignedURL(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf([]string{"name/cos:GetObject"}, []string{"*"}))
+	creds := issue(t, srv, policyOf([]string{"name/cos:GetObject"}, []string{"*"}))
 	put(t, sdk(t, srv, bucket1, longLived(srv)), "dir/a b+c", "signed")
 	client := httpClient(t, srv)
 	presign := func(method string) *http.Request {
-		u, err := sdk(t, srv, bucket1, key).Object.GetPresignedURL2(t.Context(), method, "dir/a b+c", time.Hour, &cos.PresignedURLOptions{})
+		u, err := sdk(t, srv, bucket1, creds).Object.GetPresignedURL2(t.Context(), method, "dir/a b+c", time.Hour, &cos.PresignedURLOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -20,16 +20,20 @@ func (f COSFault) WithSlow(d time.Duration) COSFault {
 	return f
 }
 
-// STSRequests, SetMetadataFault and SetCredentialsServerFault are for the tests of
-// the emulator alone, as are the counters.
+// STSRequests returns the last calls at STS.
 func (s *Server) STSRequests() []stsRequest { return s.stsRequests() }
 
+// SetMetadataFault replaces the fault at the metadata service.
 func (s *Server) SetMetadataFault(f SourceFault) { s.setMetadataFault(f) }
 
+// SetCredentialsServerFault replaces the fault at the credentials server.
 func (s *Server) SetCredentialsServerFault(f SourceFault) { s.setCredentialsServerFault(f) }
 
+// STSActions counts the calls at STS by action.
 func (s Stats) STSActions() map[string]int { return s.stsActions }
 
+// MetadataCalls counts the requests at the metadata service.
 func (s Stats) MetadataCalls() int { return s.metadataCalls }
 
+// CredentialsServerCalls counts the requests at the credentials server.
 func (s Stats) CredentialsServerCalls() int { return s.credentialsServerCalls }

@@ -35,7 +35,8 @@ func TestCOSFault_Status(t *testing.T) {
 	get(t, c, "o", nil)
 }
 
-// The response to a fault is COS's in all but the reason.
+// TestCOSFault_OneIn also checks that the response to a fault looks like any other
+// response of COS.
 func TestCOSFault_OneIn(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
@@ -103,7 +104,7 @@ func TestCOSFault_DropAndDelay(t *testing.T) {
 		t.Errorf("got %s", resp.Status)
 	}
 	if requests := srv.Requests(); len(requests) != 1 || requests[0].URI != "/o" || requests[0].Status != 0 || srv.Stats().COSRequests != 1 {
-		t.Errorf("on record: %+v", requests)
+		t.Errorf("recorded: %+v", requests)
 	}
 	srv.SetCOSFault(cosemu.COSFault{Delay: time.Hour})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
@@ -114,8 +115,8 @@ func TestCOSFault_DropAndDelay(t *testing.T) {
 	}
 }
 
-// TestCOSFault_Slow is COS at work: 200 and spaces first, then the result
-// or an error.
+// TestCOSFault_Slow checks the response of a slow operation: 200 and spaces first,
+// then the result or an error.
 func TestCOSFault_Slow(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, longLived(srv))
@@ -162,32 +163,32 @@ func TestClose_DuringDelay(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-done; err == nil {
-		t.Error("answered after Close")
+		t.Error("response after Close")
 	}
 }
 
 func TestRequests_RecordsInOrder(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf([]string{"name/cos:PutObject"}, []string{"*"}))
+	creds := issue(t, srv, policyOf([]string{"name/cos:PutObject"}, []string{"*"}))
 	client := httpClient(t, srv)
-	do(t, client, request(t, key, http.MethodPut, "/a%2Fb?x=1", strings.NewReader("x"), "x-cos-meta-a: 1"))
-	do(t, client, request(t, key, http.MethodGet, "/a", nil))
+	do(t, client, request(t, creds, http.MethodPut, "/a%2Fb?x=1", strings.NewReader("x"), "x-cos-meta-a: 1"))
+	do(t, client, request(t, creds, http.MethodGet, "/a", nil))
 	requests := srv.Requests()
 	if len(requests) != 2 || srv.Stats().COSRequests != 2 {
 		t.Fatalf("%+v", requests)
 	}
 	first, second := requests[0], requests[1]
 	if first.Method != http.MethodPut || first.URI != "/a%2Fb?x=1" || first.Host != host1 || first.Action != "PutObject" ||
-		first.SecretID != key.id || first.Status != 200 || first.Code != "" || first.Header.Get("x-cos-meta-a") != "1" {
+		first.SecretID != creds.id || first.Status != 200 || first.Code != "" || first.Header.Get("x-cos-meta-a") != "1" {
 		t.Errorf("%+v", first)
 	}
 	if second.Action != "GetObject" || second.Status != 403 || second.Code != "AccessDenied" {
 		t.Errorf("%+v", second)
 	}
 	for range 1100 {
-		do(t, client, request(t, key, http.MethodPut, "/many", nil, "Content-Length: 0"))
+		do(t, client, request(t, creds, http.MethodPut, "/many", nil, "Content-Length: 0"))
 	}
-	do(t, client, request(t, key, http.MethodPut, "/last", nil, "Content-Length: 0"))
+	do(t, client, request(t, creds, http.MethodPut, "/last", nil, "Content-Length: 0"))
 	requests = srv.Requests()
 	if len(requests) != 1024 || requests[1023].URI != "/last" || requests[0].URI != "/many" {
 		t.Errorf("%d requests, last %s", len(requests), requests[len(requests)-1].URI)

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// getObject serves GET and HEAD.
+// getObject handles GET and HEAD.
 func (x *exchange) getObject() error {
 	o, body, err := x.bucket.get(x.key())
 	switch {
@@ -45,8 +45,8 @@ func (x *exchange) getObject() error {
 	return x.send(body.ReadSeeker, length)
 }
 
-// send copies length bytes of body to the client. http.ResponseWriter hands an
-// *os.File to sendfile, so a large download costs next to no CPU here.
+// send copies length bytes of body to the client. http.ResponseWriter passes an
+// *os.File to sendfile, so large downloads cost little CPU.
 func (x *exchange) send(body io.Reader, length int64) error {
 	if cut := x.fault.CutAfter; cut > 0 && cut < length {
 		if _, err := io.CopyN(x.w, body, cut); err != nil {
@@ -61,7 +61,7 @@ func (x *exchange) send(body io.Reader, length int64) error {
 	return err
 }
 
-// describe sets the headers that tell about an object.
+// setObjectHeaders sets the response headers that describe an object.
 func (x *exchange) setObjectHeaders(o *object) {
 	x.setHeader("Content-Type", "application/octet-stream")
 	for _, f := range o.meta {
@@ -88,8 +88,8 @@ func (x *exchange) setObjectHeaders(o *object) {
 	}
 }
 
-// responseOverrides are the parameters with which a signed GET chooses its
-// answer's headers.
+// responseOverrides maps parameters of a signed GET to the response header that each
+// sets.
 var responseOverrides = map[string]string{
 	"response-cache-control":       "Cache-Control",
 	"response-content-disposition": "Content-Disposition",

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// maxListed is the most entries of one page, and the default.
+// maxListed is the maximum and default number of entries of a page.
 const maxListed = 1000
 
-// timeFormat is that of times in COS's XML.
+// timeFormat is the format of times in COS's XML.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func xmlTime(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// listing is what GET Bucket and the list of uploads have in common.
+// listing holds the parameters that GET Bucket and the list of uploads share.
 type listing struct {
 	prefix, delimiter, marker string
 	max                       int
@@ -41,7 +41,7 @@ func (x *exchange) parseListing(markerName, maxName string) (listing, error) {
 	return l, nil
 }
 
-// text gives s as the client wants keys written.
+// encode writes a key or prefix in the encoding that the client asked for.
 func (l listing) encode(s string) string {
 	if l.encoding == "url" {
 		return escape(s)
@@ -49,8 +49,8 @@ func (l listing) encode(s string) string {
 	return s
 }
 
-// group returns the common prefix under which key is listed, or "" when the key
-// is listed itself.
+// commonPrefix returns the common prefix under which key is listed, or "" if the list
+// contains the key itself.
 func (l listing) commonPrefix(key string) string {
 	if l.delimiter == "" {
 		return ""
@@ -62,7 +62,7 @@ func (l listing) commonPrefix(key string) string {
 	return key[:len(l.prefix)+i+len(l.delimiter)]
 }
 
-// ownerXML is the account: its APPID is the bucket's.
+// ownerXML is the account. Its ID is the APPID of the bucket.
 type ownerXML struct {
 	ID, DisplayName string
 }

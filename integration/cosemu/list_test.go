@@ -69,7 +69,7 @@ func TestList_Parameters(t *testing.T) {
 	}
 }
 
-// TestList_PageSizes walks through a bucket with every page size.
+// TestList_PageSizes lists a bucket with every page size.
 func TestList_PageSizes(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, longLived(srv))

@@ -6,18 +6,18 @@ import (
 	"strings"
 )
 
-// metadata is what is stored with an object and given back with it.
+// metadata is stored with an object, and downloads return it.
 type metadata []metaField
 
 type metaField struct{ name, value string }
 
-// keptHeaders are the standard headers that COS keeps with an object.
+// storedHeaders are the standard headers that COS stores with an object.
 var storedHeaders = []string{
 	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Type", "Expires",
 }
 
-// metadataFrom takes the metadata out of the headers of an upload.
+// metadataFrom extracts the metadata from the headers of an upload.
 func metadataFrom(h http.Header) metadata {
 	var m metadata
 	for name, values := range h {

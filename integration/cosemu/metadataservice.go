@@ -7,18 +7,18 @@ import (
 	"time"
 )
 
-// instanceKeysPath is where the metadata service of a CVM instance has the names
-// of its roles and, below, their keys.
+// roleCredentialsPath is the path of the role names at the metadata service of a CVM
+// instance. The credentials of a role are below it.
 const roleCredentialsPath = "/latest/meta-data/cam/security-credentials/"
 
-// instanceKeys are the keys that the metadata service is giving out, by role.
+// roleCredentials holds the credentials that the metadata service returns for each
+// role.
 type roleCredentials struct {
 	mu     sync.Mutex
 	byRole map[*role]*Credentials
 }
 
-// instanceAnswer is the metadata service's answer with a key or, in Code, an
-// error.
+// metadataResponse holds credentials or, in Code, an error.
 type metadataResponse struct {
 	TmpSecretID  string `json:"TmpSecretId,omitempty"`
 	TmpSecretKey string `json:",omitempty"`
@@ -29,7 +29,7 @@ type metadataResponse struct {
 	Message      string `json:",omitempty"`
 }
 
-// serveMetadata is the metadata service, as far as it is about keys.
+// serveMetadata is the part of the metadata service that returns credentials.
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	s.record.metadataCall()
 	if s.applySourceFault(w, r, &s.faults.metadata, writeMetadataError) {
@@ -79,9 +79,9 @@ func (s *Server) instanceRole(name string) *role {
 	return nil
 }
 
-// instanceKey returns the key that the role has now. It is renewed when a tenth
-// of its life is left, and until then the same for every caller, as on an
-// instance: asking again is no way to a newer key.
+// credentialsOf returns the current credentials of the role. As on an instance, they
+// are the same for every caller until a tenth of their lifetime is left, so a repeated
+// call does not yield newer ones.
 func (s *Server) credentialsOf(r *role) *Credentials {
 	s.roleCredentials.mu.Lock()
 	defer s.roleCredentials.mu.Unlock()

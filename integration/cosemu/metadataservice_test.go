@@ -15,7 +15,7 @@ func instanceURL(srv *cosemu.Server, role string) string {
 	return srv.MetadataURL() + "/latest/meta-data/cam/security-credentials/" + role
 }
 
-// instanceKey is a key as the metadata service writes it.
+// metadataCredentials are credentials in the JSON of the metadata service.
 type metadataCredentials struct {
 	TmpSecretID       string `json:"TmpSecretId"`
 	TmpSecretKey      string
@@ -30,11 +30,11 @@ func fetchMetadataCredentials(t *testing.T, srv *cosemu.Server, role string) met
 	if err != nil {
 		t.Fatal(err)
 	}
-	var key metadataCredentials
-	if err := json.Unmarshal([]byte(a.body), &key); err != nil || a.status != http.StatusOK || key.Code != "Success" {
+	var creds metadataCredentials
+	if err := json.Unmarshal([]byte(a.body), &creds); err != nil || a.status != http.StatusOK || creds.Code != "Success" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	return key
+	return creds
 }
 
 func TestMetadata_Roles(t *testing.T) {
@@ -47,13 +47,13 @@ func TestMetadata_Roles(t *testing.T) {
 	if err != nil || a.status != http.StatusOK || strings.Join(strings.Fields(a.body), " ") != "sidecar second" {
 		t.Errorf("%+v, %v", a, err)
 	}
-	key := fetchMetadataCredentials(t, srv, "sidecar")
-	c := sdk(t, srv, bucket1, clientCredentials{key.TmpSecretID, key.TmpSecretKey, key.Token})
+	creds := fetchMetadataCredentials(t, srv, "sidecar")
+	c := sdk(t, srv, bucket1, clientCredentials{creds.TmpSecretID, creds.TmpSecretKey, creds.Token})
 	put(t, c, "a", "body")
 	_, err = c.Object.Get(t.Context(), "a", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
-	if second := fetchMetadataCredentials(t, srv, "second"); second.TmpSecretID == key.TmpSecretID {
-		t.Error("two roles with one key")
+	if second := fetchMetadataCredentials(t, srv, "second"); second.TmpSecretID == creds.TmpSecretID {
+		t.Error("two roles have the same credentials")
 	}
 
 	for path, status := range map[string]int{
@@ -87,8 +87,8 @@ func TestMetadata_NoRoles(t *testing.T) {
 	}
 }
 
-// TestMetadata_Renewal: the same key until a tenth of its life is left, then a
-// new one while the old one is still good.
+// TestMetadata_Renewal checks that the credentials stay the same until a tenth of
+// their lifetime is left. Then there are new ones, and the old ones stay valid.
 func TestMetadata_Renewal(t *testing.T) {
 	var clock atomic.Int64
 	clock.Store(time.Now().Unix())
@@ -109,6 +109,6 @@ func TestMetadata_Renewal(t *testing.T) {
 		t.Errorf("not renewed with 10 s left: %+v", second)
 	}
 	if got := srv.Stats().CredentialsIssued; got != 2 {
-		t.Errorf("%d keys issued, want 2", got)
+		t.Errorf("%d credentials issued, want 2", got)
 	}
 }

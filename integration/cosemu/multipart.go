@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// minPart is the least size in bytes of every part but the last.
+// minPart is the minimum size in bytes of every part but the last.
 const minPart = 1 << 20
 
-// upload is a multipart upload in progress, guarded by its bucket's lock.
+// upload is a multipart upload in progress. The lock of its bucket guards it.
 type upload struct {
 	id        string
 	key       string
@@ -49,8 +49,7 @@ func (x *exchange) initiateMultipartUpload() error {
 	return x.writeXML(initiateResultXML{Bucket: x.bucket.name, Key: u.key, UploadID: u.id})
 }
 
-// upload returns the upload that x names, with the bucket's lock held by the
-// caller.
+// upload returns the upload of x. The caller must hold the lock of the bucket.
 func (x *exchange) upload() (*upload, error) {
 	u := x.bucket.uploads[x.query.get("uploadId")]
 	if u == nil || u.key != x.key() {
@@ -79,8 +78,8 @@ func (x *exchange) uploadPart() error {
 	return x.writeEmpty(http.StatusOK)
 }
 
-// addPart makes body a part of x's upload, in place of one with its number. When
-// there is no such upload, nothing of body stays.
+// addPart adds body to the upload of x and replaces a part with the same number. It
+// removes body if there is no such upload.
 func (x *exchange) addPart(number int, body *blob) (*part, error) {
 	p := &part{number: number, etag: contentETag(body), modified: x.now, body: body}
 	x.bucket.mu.Lock()
@@ -157,8 +156,8 @@ func (x *exchange) completeMultipartUpload() error {
 	})
 }
 
-// claim takes the upload out of the bucket, so that it is completed once only,
-// when the parts are those that were uploaded.
+// takeUpload removes the upload from the bucket, so that only one request can complete
+// it. It fails if the listed parts are not the uploaded ones.
 func (x *exchange) takeUpload(wanted completeXML) (*upload, []*part, error) {
 	x.bucket.mu.Lock()
 	defer x.bucket.mu.Unlock()
@@ -189,7 +188,7 @@ func (x *exchange) takeUpload(wanted completeXML) (*upload, []*part, error) {
 	return u, parts, nil
 }
 
-// assemble makes an object of the parts, whose ETag is the MD5 of their MD5s.
+// assemble creates an object from the parts. Its ETag is the MD5 of their MD5s.
 func (x *exchange) assemble(u *upload, parts []*part) (*object, error) {
 	sums := md5.New()
 	readers := make([]io.Reader, len(parts))

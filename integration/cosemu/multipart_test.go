@@ -104,7 +104,7 @@ func TestMultipart_Errors(t *testing.T) {
 			wantCOS(t, err, status, tt.code)
 		})
 	}
-	// None of that has ended the upload.
+	// The upload still exists.
 	if _, _, err := c.Object.CompleteMultipartUpload(t.Context(), "o", id, &cos.CompleteMultipartUploadOptions{Parts: []cos.Object{large, last}}); err != nil {
 		t.Fatal(err)
 	}
@@ -199,8 +199,8 @@ func TestMultipart_ListUploads(t *testing.T) {
 	}
 }
 
-// TestMultipart_SDKUpload is the SDK's own multipart upload, from a file and with its CRC
-// check.
+// TestMultipart_SDKUpload runs the SDK's own multipart upload, from a file and with
+// its CRC check.
 func TestMultipart_SDKUpload(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, longLived(srv))

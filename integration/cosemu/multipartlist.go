@@ -67,7 +67,7 @@ func (x *exchange) listParts() error {
 	return x.writeXML(result)
 }
 
-// after returns the parts with numbers above marker, in order.
+// after returns the parts with numbers above marker, by number.
 func (u *upload) after(marker int) []*part {
 	var parts []*part
 	for number, p := range u.parts {
@@ -92,7 +92,7 @@ type uploadListXML struct {
 	Prefix             string
 	Delimiter          string `xml:",omitempty"`
 	Upload             []uploadXML
-	// The Go SDK's Bucket.ListMultipartUploads has this spelling from COS.
+	// Bucket.ListMultipartUploads of the Go SDK expects this spelling from COS.
 	CommonPrefixes []prefixXML `xml:"CommonPrefixs"`
 }
 
@@ -143,9 +143,8 @@ func (x *exchange) listMultipartUploads() error {
 	return x.writeXML(result)
 }
 
-// uploadsAfter returns the uploads under prefix that come after the markers, by
-// key and then by id. Without an id marker, all uploads of the key marker itself
-// are skipped.
+// uploadsAfter returns the uploads with prefix after the markers, by key and ID.
+// Without an ID marker it skips all uploads of the key marker itself.
 func (b *bucket) uploadsAfter(prefix, keyMarker, idMarker string) []*upload {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

@@ -22,7 +22,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// pattern is n bytes that no shift or swap of blocks leaves as they are.
+// pattern returns n bytes in which every shift or swap of blocks shows.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{1})
@@ -33,8 +33,7 @@ func pattern(n int) []byte {
 func TestObject_RoundTrip(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, issue(t, srv, policyOf([]string{"*"}, []string{"*"})))
-	// Around the sizes at which a body moves to a file, and at which a file has
-	// more than one chunk.
+	// Sizes around the limit of bodies in memory and around one chunk.
 	for _, size := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 256 << 10, 256<<10 + 1, 3<<20 + 7} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d bytes, chunked %t", size, chunked), func(t *testing.T) {
@@ -81,8 +80,8 @@ func headOf(t *testing.T, c *cos.Client, key string) http.Header {
 	return resp.Header
 }
 
-// TestObject_UnusualKeys uploads with the SDK's own encoding of the key and with the
-// plainest possible, and looks at the bytes that arrived.
+// TestObject_UnusualKeys uploads with the SDK's encoding of the key and with full
+// percent-encoding, and checks the raw requests.
 func TestObject_UnusualKeys(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, longLived(srv))
@@ -118,7 +117,8 @@ func TestObject_UnusualKeys(t *testing.T) {
 	wantCOS(t, err, http.StatusBadRequest, "KeyTooLong")
 }
 
-// TestObject_KeyCleansToRoot is the trap behind ObjectKeySimplifyCheck of the SDKs.
+// TestObject_KeyCleansToRoot covers the keys that ObjectKeySimplifyCheck of the SDKs
+// rejects.
 func TestObject_KeyCleansToRoot(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, target := range []string{"/.", "/..", "//", "/a/..", "/%2F", "/a%2F%2E%2E"} {

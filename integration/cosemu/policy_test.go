@@ -12,18 +12,18 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestPolicy_UploadsToOneBucket is the case that the emulator is for: a key for
-// uploads to one bucket can neither upload to another nor download.
+// TestPolicy_UploadsToOneBucket checks that credentials for uploads to one bucket
+// allow neither uploads to another nor downloads.
 func TestPolicy_UploadsToOneBucket(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf(
+	creds := issue(t, srv, policyOf(
 		[]string{
 			"name/cos:PutObject", "name/cos:InitiateMultipartUpload", "name/cos:UploadPart",
 			"name/cos:CompleteMultipartUpload", "name/cos:ListParts", "name/cos:AbortMultipartUpload",
 		},
 		[]string{resource(bucket1 + "/*")},
 	))
-	own, other := sdk(t, srv, bucket1, key), sdk(t, srv, bucket2, key)
+	own, other := sdk(t, srv, bucket1, creds), sdk(t, srv, bucket2, creds)
 	put(t, own, "a", "mine")
 	if _, err := other.Object.Put(t.Context(), "a", strings.NewReader("not mine"), nil); err == nil {
 		t.Error("uploaded to the other bucket")
@@ -67,7 +67,7 @@ func TestPolicy_Evaluation(t *testing.T) {
 		{"all of cos", allow("name/cos:*", all), "GET", "/a", nil, true},
 		{"everything", allow("*", "*"), "GET", "/a", nil, true},
 		{"case matters", allow("name/cos:getObject", all), "GET", "/a", nil, false},
-		{"prefix is no wildcard", allow("name/cos:Get", all), "GET", "/a", nil, false},
+		{"prefix without a wildcard", allow("name/cos:Get", all), "GET", "/a", nil, false},
 		{"other service", allow("name/ci:GetObject", all), "GET", "/a", nil, false},
 		{"HEAD has its own action", allow("name/cos:GetObject", all), "HEAD", "/a", nil, false},
 		{"HEAD", allow("name/cos:HeadObject", all), "HEAD", "/a", nil, true},
@@ -101,7 +101,7 @@ func TestPolicy_Evaluation(t *testing.T) {
 		{"GET that COS takes for a list", allow("name/cos:GetObject", all), "GET", "/a/..", nil, false},
 		{"condition holds", one("allow", "*", "*", `{"string_like":{"cos:prefix":["x","up%2F*"]}}`), "GET", "/?prefix=up/a", nil, true},
 		{"condition does not", one("allow", "*", "*", `{"string_like":{"cos:prefix":"up%2F*"}}`), "GET", "/?prefix=down/", nil, false},
-		{"condition on what is absent", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*"}}`), "GET", "/", nil, false},
+		{"condition on a missing value", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*"}}`), "GET", "/", nil, false},
 		{"absent, if it exists", one("allow", "*", "*", `{"string_equal_if_exist":{"cos:prefix":"up"}}`), "GET", "/", nil, true},
 		{"equal", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
 		{"not equal", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, false},
@@ -110,11 +110,11 @@ func TestPolicy_Evaluation(t *testing.T) {
 		{"parameter value is encoded", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up%2Fa"}}`), "GET", "/?prefix=up/a", nil, true},
 		{"plain parameter value", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up/a"}}`), "GET", "/?prefix=up/a", nil, false},
 		{"case of a value", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: Private"}, false},
-		{"not equal on what is absent", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, false},
-		{"not equal on what is absent, if it exists", one("allow", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, true},
-		{"deny of not equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, true},
-		{"deny of not equal, if it exists, on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, false},
-		{"deny of equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", nil, true},
+		{"not equal on a missing value", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, false},
+		{"not equal if it exists, on a missing value", one("allow", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, true},
+		{"deny of not equal on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, true},
+		{"deny of not equal if it exists, on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, false},
+		{"deny of equal on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", nil, true},
 		{"deny of equal", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: authenticated-read"}, false},
 		{"deny of equal on another value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
 		{"star in front", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*a"}}`), "GET", "/?prefix=up/a", nil, true},
@@ -135,12 +135,12 @@ func TestPolicy_Evaluation(t *testing.T) {
 	client := httpClient(t, srv)
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			key := clientCredentials{fmt.Sprint("AKID", i), "secret", "token"}
+			creds := clientCredentials{fmt.Sprint("AKID", i), "secret", "token"}
 			policy := `{"version":"2.0","statement":[` + tt.statements + `]}`
-			if err := srv.AddCredentials(cosemu.Credentials{SecretID: key.id, SecretKey: key.secretKey, Token: key.token, Policy: policy}); err != nil {
+			if err := srv.AddCredentials(cosemu.Credentials{SecretID: creds.id, SecretKey: creds.secretKey, Token: creds.token, Policy: policy}); err != nil {
 				t.Fatal(err)
 			}
-			a := do(t, client, request(t, key, tt.method, tt.target, nil, tt.fields...))
+			a := do(t, client, request(t, creds, tt.method, tt.target, nil, tt.fields...))
 			if denied := a.status == http.StatusForbidden; denied == tt.allowed || denied && tt.method != "HEAD" && a.code() != "AccessDenied" {
 				t.Errorf("%d %s, want allowed %t\n%s", a.status, a.code(), tt.allowed, a.body)
 			}
@@ -180,8 +180,8 @@ func TestPolicy_DeleteMultiplePerKey(t *testing.T) {
 	all := sdk(t, srv, bucket1, longLived(srv))
 	put(t, all, "mine/a", "1")
 	put(t, all, "other/a", "1")
-	key := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
-	result, _, err := sdk(t, srv, bucket1, key).Object.DeleteMulti(t.Context(), &cos.ObjectDeleteMultiOptions{
+	creds := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
+	result, _, err := sdk(t, srv, bucket1, creds).Object.DeleteMulti(t.Context(), &cos.ObjectDeleteMultiOptions{
 		Objects: []cos.Object{{Key: "mine/a"}, {Key: "other/a"}},
 	})
 	if err != nil {
@@ -198,24 +198,24 @@ func TestPolicy_DeleteMultiplePerKey(t *testing.T) {
 	}
 }
 
-// TestPolicy_UploadACL: the ACL that comes with an upload is judged under the upload's
+// TestPolicy_UploadACL checks that the ACL of an upload is judged under the upload's
 // own action, and by conditions alone.
 func TestPolicy_UploadACL(t *testing.T) {
 	now := time.Now()
 	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
 	put(t, sdk(t, srv, bucket1, longLived(srv)), "dir/source", "x")
 	client := httpClient(t, srv)
-	key := func(name, deny string) clientCredentials {
-		k := clientCredentials{"AKID" + name, "secret", "token"}
+	creds := func(name, deny string) clientCredentials {
+		creds := clientCredentials{"AKID" + name, "secret", "token"}
 		policy := `{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:PutObject","name/cos:PostObject","name/cos:AppendObject",` +
 			`"name/cos:GetObject","name/cos:InitiateMultipartUpload"],"resource":"*"}` + deny + `]}`
-		if err := srv.AddCredentials(cosemu.Credentials{SecretID: k.id, SecretKey: k.secretKey, Token: k.token, Policy: policy}); err != nil {
+		if err := srv.AddCredentials(cosemu.Credentials{SecretID: creds.id, SecretKey: creds.secretKey, Token: creds.token, Policy: policy}); err != nil {
 			t.Fatal(err)
 		}
-		return k
+		return creds
 	}
-	open := key("open", "")
-	held := key("held", `,{"effect":"deny","action":"name/cos:*","resource":"*","condition":{"string_equal":{"cos:x-cos-acl":"public-read"}}}`)
+	open := creds("open", "")
+	held := creds("held", `,{"effect":"deny","action":"name/cos:*","resource":"*","condition":{"string_equal":{"cos:x-cos-acl":"public-read"}}}`)
 	for _, c := range []struct {
 		name, method, target string
 		fields               []string
@@ -225,9 +225,9 @@ func TestPolicy_UploadACL(t *testing.T) {
 		{"copy", "PUT", "/dir/copy", []string{"x-cos-copy-source: " + host1 + "/dir/source"}},
 		{"initiate", "POST", "/dir/initiate?uploads", nil},
 	} {
-		send := func(k clientCredentials, acl string) httpResponse {
+		send := func(creds clientCredentials, acl string) httpResponse {
 			fields := append([]string{"Content-Length: 0", "x-cos-acl: " + acl}, c.fields...)
-			return do(t, client, request(t, k, c.method, c.target, strings.NewReader(""), fields...))
+			return do(t, client, request(t, creds, c.method, c.target, strings.NewReader(""), fields...))
 		}
 		if a := send(held, "public-read"); a.status != http.StatusForbidden {
 			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
@@ -243,13 +243,13 @@ func TestPolicy_UploadACL(t *testing.T) {
 	}
 	for _, c := range []struct {
 		field  string
-		key    clientCredentials
+		creds    clientCredentials
 		status int
 	}{
 		{"x-cos-acl", open, http.StatusNoContent}, {"x-cos-acl", held, http.StatusForbidden}, {"X-COS-Acl", held, http.StatusForbidden},
-		{"acl", held, http.StatusNoContent}, // not documented as a condition's key
+		{"acl", held, http.StatusNoContent}, // not documented as a condition key
 	} {
-		f := newForm(c.key, now)
+		f := newForm(c.creds, now)
 		f.fields = append(f.fields, [2]string{c.field, "public-read"})
 		if a := f.send(t, srv); a.status != c.status {
 			t.Errorf("form with %s: %d, want %d\n%s", c.field, a.status, c.status, a.body)
@@ -257,7 +257,7 @@ func TestPolicy_UploadACL(t *testing.T) {
 	}
 }
 
-// TestCopy_ACL: a copy has the ACL that it asks for, not that of its source.
+// TestCopy_ACL checks that a copy has the requested ACL and not that of its source.
 func TestCopy_ACL(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)

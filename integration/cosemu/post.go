@@ -12,21 +12,21 @@ import (
 	"strings"
 )
 
-// maxPostHead bounds what stands in front of a form's file.
+// maxPostHead is the maximum size in bytes of the fields before a form's file.
 const maxPostHead = 1 << 20
 
-// postForm is a POST Object form whose file is still to be read.
+// postForm is a POST Object form whose file has not been read yet.
 type postForm struct {
 	fields       params     // in the order of the form
-	lengthRanges [][2]int64 // that the policy allows
+	lengthRanges [][2]int64 // allowed by the policy
 	file         *multipart.Part
 }
 
-// get returns the field of that name, or "".
+// get returns the value of a field, or "".
 func (f *postForm) get(name string) string { return f.fields.get(name) }
 
-// postObject is the story of a form upload, which is signed in its fields: strict
-// signature mode does not apply, and an Authorization header means nothing.
+// postObject handles a form upload. The signature is in the fields of the form: strict
+// signature mode does not apply, and an Authorization header has no meaning.
 func (x *exchange) postObject(bucket string) error {
 	if err := x.checkLength(); err != nil {
 		return err
@@ -65,8 +65,8 @@ func (x *exchange) postObject(bucket string) error {
 	return x.respondToForm(f, o)
 }
 
-// readPostForm reads the fields of a form up to its file, which must be the last
-// part: what follows it has no meaning.
+// readPostForm reads the fields of a form up to its file. It ignores parts after the
+// file.
 func readPostForm(r *http.Request) (*postForm, error) {
 	malformed := cosErrorf(http.StatusBadRequest, "MalformedPOSTRequest",
 		"The body of your POST request is not well-formed multipart/form-data.")
@@ -100,7 +100,7 @@ func readPostForm(r *http.Request) (*postForm, error) {
 	}
 }
 
-// key returns the object key that the form asks for.
+// key returns the object key of the form.
 func (f *postForm) key() (string, error) {
 	key := strings.ReplaceAll(f.get("key"), "${filename}", f.file.FileName())
 	switch {
@@ -112,7 +112,7 @@ func (f *postForm) key() (string, error) {
 	return key, nil
 }
 
-// header returns the fields as the headers of a PUT Object that says the same.
+// header returns the fields as the headers of an equivalent PUT Object.
 func (f *postForm) header() http.Header {
 	h := http.Header{}
 	if kind := f.file.Header.Get("Content-Type"); kind != "" {
@@ -128,8 +128,8 @@ func (f *postForm) header() http.Header {
 	return h
 }
 
-// conditionHeader is what a policy's conditions see of the fields. That acl counts
-// as cos:x-cos-acl is not documented.
+// conditionHeader returns the fields for the conditions of a policy. No document says
+// that the field acl counts as cos:x-cos-acl.
 func (f *postForm) conditionHeader() http.Header {
 	h := http.Header{}
 	for _, field := range f.fields {
@@ -138,8 +138,8 @@ func (f *postForm) conditionHeader() http.Header {
 	return h
 }
 
-// receiveForm reads the file, and the form to its announced end. A form that
-// breaks off leaves nothing behind.
+// readFormFile reads the file, and the form to its announced end. It stores nothing of
+// a truncated form.
 func (x *exchange) readFormFile(f *postForm) (*blob, error) {
 	want, err := contentMD5(f.header())
 	if err != nil {
@@ -169,7 +169,8 @@ func (x *exchange) readFormFile(f *postForm) (*blob, error) {
 	return body, nil
 }
 
-// answerForm answers as success_action_redirect or success_action_status asks.
+// respondToForm sends the response that success_action_redirect or
+// success_action_status asks for.
 func (x *exchange) respondToForm(f *postForm, o *object) error {
 	x.setDigests(o.etag, o.body)
 	if redirect, err := url.Parse(f.get("success_action_redirect")); err == nil && redirect.IsAbs() {

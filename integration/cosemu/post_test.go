@@ -18,23 +18,23 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// formUpload is a POST Object form made by hand.
+// formUpload is a hand-made POST Object form.
 type formUpload struct {
-	key        clientCredentials
-	fields     [][2]string // besides those of the signature
-	conditions []any       // besides the mandatory ones
+	creds        clientCredentials
+	fields     [][2]string // in addition to those of the signature
+	conditions []any       // in addition to the mandatory ones
 	expiration string
 	window     string
-	without    string // a field or mandatory condition to leave out
-	policy     string // in place of the one made of the above
+	without    string // omitted field or mandatory condition
+	policy     string // replaces the generated one
 	content    string
 	behind     [][2]string
-	change     func(fields [][2]string) [][2]string // once signed
+	change     func(fields [][2]string) [][2]string // after signing
 }
 
-func newForm(key clientCredentials, now time.Time) formUpload {
+func newForm(creds clientCredentials, now time.Time) formUpload {
 	return formUpload{
-		key:        key,
+		creds:        creds,
 		fields:     [][2]string{{"key", "dir/a"}},
 		conditions: []any{[]any{"starts-with", "$key", "dir/"}},
 		expiration: now.Add(time.Minute).UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -49,7 +49,7 @@ func (f formUpload) text(t testing.TB) string {
 		return f.policy
 	}
 	conditions := f.conditions
-	for _, pair := range [][2]string{{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-sign-time", f.window}} {
+	for _, pair := range [][2]string{{"q-sign-algorithm", "sha1"}, {"q-ak", f.creds.id}, {"q-sign-time", f.window}} {
 		if pair[0] != f.without {
 			conditions = append(conditions, map[string]string{pair[0]: pair[1]})
 		}
@@ -65,10 +65,10 @@ func (f formUpload) text(t testing.TB) string {
 func (f formUpload) body(t testing.TB) (body, contentType string) {
 	t.Helper()
 	policy := f.text(t)
-	signature := hmacHex(hmacHex(f.key.secretKey, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
+	signature := hmacHex(hmacHex(f.creds.secretKey, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
 	fields := slices.Concat(f.fields, [][2]string{{"policy", base64.StdEncoding.EncodeToString([]byte(policy))},
-		{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-key-time", f.window},
-		{"q-signature", signature}, {"x-cos-security-token", f.key.token}})
+		{"q-sign-algorithm", "sha1"}, {"q-ak", f.creds.id}, {"q-key-time", f.window},
+		{"q-signature", signature}, {"x-cos-security-token", f.creds.token}})
 	if f.change != nil {
 		fields = f.change(fields)
 	}
@@ -111,7 +111,7 @@ func (f formUpload) send(t testing.TB, srv *cosemu.Server) httpResponse {
 }
 
 // TestForm_DocumentExample has the shape of the worked example in the document "POST
-// Object", with a key and a window of its own.
+// Object", with other credentials and another window.
 func TestForm_DocumentExample(t *testing.T) {
 	now := time.Now()
 	srv := start(t, cosemu.Options{StrictSignature: true}.WithClock(func() time.Time { return now }))
@@ -144,7 +144,7 @@ func TestForm_DocumentExample(t *testing.T) {
 	}
 }
 
-// kept is what is stored with an object under a lower-case name.
+// storedHeader returns a lower-case metadata field of an object.
 func storedHeader(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
 
 func TestForm_Responses(t *testing.T) {
@@ -192,9 +192,9 @@ func TestForm_Errors(t *testing.T) {
 		{"no policy", func(f *formUpload) { f.without = "policy" }, 403, "AccessDenied", ""},
 		{"no signature", func(f *formUpload) { f.without = "q-signature" }, 403, "AccessDenied", ""},
 		{"no algorithm", func(f *formUpload) { f.change = set("q-sign-algorithm", "md5") }, 403, "AccessDenied", "sha1"},
-		{"unknown key", func(f *formUpload) { f.key.id += "x" }, 403, "InvalidAccessKeyId", ""},
-		{"wrong secret", func(f *formUpload) { f.key.secretKey += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
-		{"wrong token", func(f *formUpload) { f.key.token += "x" }, 403, "AccessDenied", "token"},
+		{"unknown key", func(f *formUpload) { f.creds.id += "x" }, 403, "InvalidAccessKeyId", ""},
+		{"wrong secret", func(f *formUpload) { f.creds.secretKey += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
+		{"wrong token", func(f *formUpload) { f.creds.token += "x" }, 403, "AccessDenied", "token"},
 		{"no token", func(f *formUpload) { f.without = "x-cos-security-token" }, 403, "AccessDenied", "token"},
 		{"policy changed", func(f *formUpload) { f.change = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, 403, "SignatureDoesNotMatch", ""},
 		{"policy not base64", func(f *formUpload) { f.change = set("policy", "?") }, 400, "InvalidPolicyDocument", ""},
@@ -229,10 +229,10 @@ func TestForm_Errors(t *testing.T) {
 		{"not there", func(f *formUpload) { f.fields = append(f.fields, [2]string{"x-cos-forbid-overwrite", "true"}) }, 501, "NotImplemented", ""},
 	}
 	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
-	key := issue(t, srv, policyOf([]string{"name/cos:PostObject"}, []string{resource(bucket1 + "/dir/*")}))
+	creds := issue(t, srv, policyOf([]string{"name/cos:PostObject"}, []string{resource(bucket1 + "/dir/*")}))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newForm(key, now)
+			f := newForm(creds, now)
 			tt.change(&f)
 			a := f.send(t, srv)
 			if a.status != tt.status || a.code() != tt.code || !strings.Contains(a.body, strings.ReplaceAll(tt.message, "'", "&#39;")) {
@@ -261,14 +261,14 @@ func sdkDelete(t *testing.T, srv *cosemu.Server) error {
 func TestForm_ExpiredCredentials(t *testing.T) {
 	now := &clock{time.Now()}
 	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute}.WithClock(func() time.Time { return now.now }))
-	key := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
+	creds := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
 	now.now = now.now.Add(time.Minute)
-	if a := newForm(key, now.now).send(t, srv); a.status != http.StatusBadRequest || a.code() != "ExpiredToken" {
+	if a := newForm(creds, now.now).send(t, srv); a.status != http.StatusBadRequest || a.code() != "ExpiredToken" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 
-// What is no form, or not all of one, stores nothing.
+// TestForm_Malformed checks that malformed and truncated forms store nothing.
 func TestForm_Malformed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	f := newForm(longLived(srv), time.Now())
@@ -312,7 +312,7 @@ func TestForm_Malformed(t *testing.T) {
 	}
 }
 
-// breakOff sends what there is of a request and waits until the server is done.
+// sendTruncated sends a part of a request and waits until the server has handled it.
 func sendTruncated(t *testing.T, addr, text string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// postPolicy is what a form's signature allows.
+// postPolicy is the signed policy of a form.
 type postPolicy struct {
 	Expiration *time.Time        `json:"expiration"`
 	Conditions []json.RawMessage `json:"conditions"`
@@ -22,7 +22,8 @@ type postPolicy struct {
 // postCondition is one condition on a field; name has no "$".
 type postCondition struct{ operator, name, value string }
 
-// authenticateForm finds out whose form it is, and holds it to its policy.
+// authenticateForm verifies the signature of a form and checks the form against its
+// policy.
 func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 	x.secretID = f.get("q-ak")
 	if f.get("policy") == "" || f.get("q-signature") == "" || x.secretID == "" {
@@ -61,8 +62,8 @@ func invalidPolicy(why string) *cosError {
 	return cosErrorf(http.StatusBadRequest, "InvalidPolicyDocument", "The content of the form does not meet the conditions specified in the policy document: %s.", why)
 }
 
-// checkPostPolicy wants every condition to hold, and those to be there that bind
-// the policy to its signature.
+// checkPostPolicy requires that every condition holds, and that the policy has the
+// conditions that bind it to its signature.
 func (x *exchange) checkPostPolicy(f *postForm, text []byte, bucket string) error {
 	conditions, err := f.parsePostPolicy(text, x.now)
 	if err != nil {
@@ -93,8 +94,8 @@ func (x *exchange) checkPostPolicy(f *postForm, text []byte, bucket string) erro
 	return nil
 }
 
-// parsePostPolicy returns the conditions on fields, and keeps those on the length
-// of the file for later.
+// parsePostPolicy returns the conditions on fields, and stores those on the length of
+// the file in f.
 func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition, error) {
 	var p postPolicy
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -129,7 +130,7 @@ func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition,
 	return list, nil
 }
 
-// lengthRange reads a condition on the length of the file.
+// parseLengthRange parses a condition on the length of the file.
 func parseLengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
 	var parts []json.RawMessage
 	if json.Unmarshal(raw, &parts) != nil || len(parts) != 3 || string(parts[0]) != `"content-length-range"` {

@@ -27,8 +27,8 @@ func (x *exchange) putObject() error {
 	return x.writeEmpty(http.StatusOK)
 }
 
-// receive reads the request's body to its announced end and checks it against
-// Content-MD5. A body that breaks off is an error, and nothing of it stays.
+// readBody reads the body of the request to its announced end and checks Content-MD5.
+// It stores nothing of a truncated body.
 func (x *exchange) readBody() (*blob, error) {
 	want, err := contentMD5(x.r.Header)
 	if err != nil {
@@ -48,7 +48,7 @@ func (x *exchange) readBody() (*blob, error) {
 	return body, nil
 }
 
-// contentMD5 returns the digest that the client promised, or nil.
+// contentMD5 returns the digest of Content-MD5, or nil.
 func contentMD5(h http.Header) (*[md5.Size]byte, error) {
 	header := h.Get("Content-MD5")
 	if header == "" {
@@ -66,12 +66,12 @@ func (x *exchange) setDigests(etag string, body *blob) {
 	x.setCRC(body)
 }
 
-// setCRC has no effect on an answer that has begun.
+// setCRC has no effect after the response has started.
 func (x *exchange) setCRC(body *blob) {
 	x.setHeader("x-cos-hash-crc64ecma", strconv.FormatUint(body.crc, 10))
 }
 
-// deleteObject answers the same whether the object was there or not.
+// deleteObject sends the same response for existing and missing objects.
 func (x *exchange) deleteObject() error {
 	x.bucket.remove(x.key())
 	return x.writeEmpty(http.StatusNoContent)

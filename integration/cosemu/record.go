@@ -7,54 +7,55 @@ import (
 	"sync"
 )
 
-// Request is one request that COS has answered, or dropped.
+// Request is one request at COS that has a response or was dropped.
 type Request struct {
 	Method string
-	// URI is the request target as it stood on the wire.
+	// URI is the raw request target.
 	URI  string
 	Host string
-	// Header is what arrived; not to be changed.
+	// Header holds the header fields of the request. Do not modify it.
 	Header http.Header
-	// Action is the COS action without "name/cos:", "" when there is none.
+	// Action is the COS action without "name/cos:", or "" if COS has no such action.
 	Action string
-	// SecretID is the key that the request claims to be signed with.
+	// SecretID is the SecretId that the request claims to be signed with.
 	SecretID string
-	// Status is what was answered; 0 when the connection was dropped.
+	// Status is the status of the response; 0 if the connection was dropped.
 	Status int
-	// Code is the COS error code that was answered, or "".
+	// Code is the COS error code of the response, or "".
 	Code string
 }
 
-// stsRequest is one call that has arrived at STS.
+// stsRequest is one call at STS.
 type stsRequest struct {
 	// Action and Region are the common parameters: X-TC-Action and X-TC-Region
 	// with AssumeRoleWithWebIdentity, form parameters otherwise.
 	Action, Region string
-	// Params are all that the body says, numbers as their text; not to be
-	// changed.
+	// Params are the parameters in the body, with numbers as text. Do not modify them.
 	Params url.Values
 }
 
-// Stats counts what the servers have seen since Start.
+// Stats counts requests since Start.
 type Stats struct {
-	// COSRequests counts the requests at COS, failed ones included.
+	// COSRequests counts the requests at COS, including failed ones.
 	COSRequests int
-	// COSFaults counts those of them that suffered a COSFault.
+	// COSFaults counts the requests with an active COSFault.
 	COSFaults int
-	// STSCalls counts the calls at STS, failed ones included.
+	// STSCalls counts the calls at STS, including failed ones.
 	STSCalls int
-	// stsActions counts the same calls by the action they name.
+	// stsActions counts the same calls by action.
 	stsActions map[string]int
-	// metadataCalls counts the requests at the metadata service, failed ones
-	// included.
+	// metadataCalls counts the requests at the metadata service, including failed
+	// ones.
 	metadataCalls int
-	// KeyServerCalls counts the requests at the key server, failed ones included.
+	// credentialsServerCalls counts the requests at the credentials server, including
+	// failed ones.
 	credentialsServerCalls int
-	// KeysIssued counts the keys that these three have made.
+	// CredentialsIssued counts the credentials that STS, the metadata service and the
+	// credentials server have issued.
 	CredentialsIssued int
 }
 
-// record is what the servers remember of their past.
+// record holds the recent requests and the counters.
 type record struct {
 	mu    sync.Mutex
 	stats Stats
@@ -80,8 +81,8 @@ func (s *Server) Requests() []Request {
 	return s.record.cos.all()
 }
 
-// stsRequests returns the last calls at STS, at most 1024, oldest first. A call
-// is there before its fault, if it suffers one, begins.
+// stsRequests returns the last calls at STS, at most 1024, oldest first. A call is
+// recorded before its fault starts.
 func (s *Server) stsRequests() []stsRequest {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()

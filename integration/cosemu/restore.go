@@ -12,12 +12,11 @@ type restoreXML struct {
 	Tier    string `xml:"CASJobParameters>Tier"`
 }
 
-// maxRestoreDays is the longest that a restored copy is kept (POST Object
-// restore).
+// maxRestoreDays is the maximum lifetime of a restored copy (POST Object restore).
 const maxRestoreDays = 365
 
-// restoreObject is POST Object restore. What takes COS minutes or hours is done
-// at once.
+// restoreObject is POST Object restore. COS takes minutes or hours, the emulator no
+// time.
 func (x *exchange) restoreObject() error {
 	var request restoreXML
 	if err := x.readXML(&request); err != nil {
@@ -48,14 +47,14 @@ func (x *exchange) restoreObject() error {
 	return x.writeEmpty(status)
 }
 
-// archive reports whether the object's storage class is one that has to be
-// restored.
+// archiveClass reports whether objects of this storage class must be restored before
+// they can be read.
 func (o *object) archiveClass() bool {
 	class := o.meta.storageClass()
 	return class == "ARCHIVE" || class == "DEEP_ARCHIVE"
 }
 
-// archived reports whether the object cannot be read for now.
+// needsRestore reports whether the object cannot be read at now.
 func (o *object) needsRestore(now time.Time) bool { return o.archiveClass() && !o.restored.After(now) }
 
 func invalidObjectState() *cosError {

@@ -32,11 +32,11 @@ type selectXML struct {
 	} `xml:"OutputSerialization"`
 }
 
-// selectAll is the SQL that is understood here.
+// selectAll matches the supported SQL.
 var selectAll = regexp.MustCompile(`(?i)^\s*select\s+\*\s+from\s+cosobject(?:\s+limit\s+([0-9]{1,9}))?\s*;?\s*$`)
 
-// selectContent is SELECT Object Content, in the framing of COS, for every record
-// of a CSV object, or the first ones. Other SQL and JSON are not here.
+// selectContent is SELECT Object Content, in the framing of COS, for all or the first
+// records of a CSV object. It does not implement other SQL and JSON.
 func (x *exchange) selectContent() error {
 	var request selectXML
 	if err := x.readXML(&request); err != nil {
@@ -84,10 +84,11 @@ func delimiter(text string) rune {
 	return r
 }
 
-// maxRecords is the size at which a frame of records is sent.
+// maxRecords is the size in bytes at which sendRecords sends a frame of records.
 const maxRecords = 64 << 10
 
-// sendRecords sends at most limit records, all if it is negative, and the end.
+// sendRecords sends at most limit records, or all if limit is negative, and then the
+// end.
 func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error {
 	var text bytes.Buffer
 	out := csv.NewWriter(&text)
@@ -125,8 +126,8 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 	return nil
 }
 
-// frame is a message of the answer to SELECT: both lengths and their CRC-32, the
-// headers by name and value, the payload, and the CRC-32 of all (COS document
+// frame encodes a message of the response to SELECT: both lengths and their CRC-32,
+// the headers by name and value, the payload, and the CRC-32 of all (COS document
 // "SELECT Object Content", response body).
 func frame(payload []byte, headers ...string) string {
 	const text = 7 // the type of header values

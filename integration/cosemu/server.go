@@ -13,42 +13,43 @@ import (
 	"time"
 )
 
-// Options says what Start serves. The zero value serves one bucket,
-// examplebucket-1250000000 in ap-guangzhou, on free loopback ports.
+// Options configures Start. The zero value serves one bucket, examplebucket-1250000000
+// in ap-guangzhou, on free loopback ports.
 type Options struct {
-	// Buckets are the buckets that exist, each with its APPID
+	// Buckets are the names of the buckets, each with its APPID
 	// (examplebucket-1250000000). Empty means examplebucket-1250000000.
 	Buckets []string
-	// Region is where the buckets are; empty means ap-guangzhou.
+	// Region is the region of the buckets; empty means ap-guangzhou.
 	Region string
 	// COSListen and STSListen are host:port; empty means 127.0.0.1:0.
 	COSListen, STSListen string
-	// secretID and secretKey are the account's long-lived pair, which STS
-	// accepts and which may do everything at COS. Empty fields are generated.
+	// secretID and secretKey are the long-lived pair of the account. STS accepts it,
+	// and COS allows it everything. Empty fields are generated.
 	secretID, secretKey string
-	// Roles are the CAM roles that exist; none means that there are none.
+	// Roles are the CAM roles of the account; empty means none.
 	Roles []Role
-	// KeyServerToken is the bearer token that the key server asks for; empty means
-	// that it asks for none.
+	// CredentialsServerToken is the bearer token that the credentials server requires;
+	// empty means none.
 	CredentialsServerToken string
-	// KeyLife overrides the life of all keys that are given out. Zero means as
-	// asked of STS, 2 h at the metadata service and 30 min at the key server.
+	// CredentialsDuration is the lifetime of all issued credentials. Zero means the
+	// requested one at STS, 2 h at the metadata service and 30 min at the credentials
+	// server.
 	CredentialsDuration time.Duration
 	// StrictSignature puts every bucket in strict signature mode: host,
-	// content-length, content-type, content-md5, range, every x-cos-* header and
-	// every parameter that is present must be signed.
+	// content-length, content-type, content-md5, range, every x-cos-* header and every
+	// parameter of a request must be signed.
 	StrictSignature bool
-	// PlainConditions compares the parameters in a policy's conditions as they are.
-	// By default they are URL-encoded, for which only a document speaks.
+	// PlainConditions makes policy conditions compare raw parameters. By default they
+	// compare URL-encoded ones, as a single document says.
 	PlainConditions bool
-	// now is the servers' clock; nil means time.Now.
+	// now is the clock of the servers; nil means time.Now.
 	now func() time.Time
-	// TLS, when set, makes COS and the key server speak TLS with it.
+	// TLS, if not nil, makes COS and the credentials server use TLS.
 	TLS *tls.Config
 }
 
-// Server is a running COS with the services that give out its keys. Its methods may be called from any
-// goroutine.
+// Server is a running COS with its sources of credentials. Its methods are safe for
+// concurrent use.
 type Server struct {
 	options     Options
 	dir         string
@@ -68,9 +69,9 @@ type Server struct {
 	cos, sts, metadata, credentialsServer listener
 }
 
-// Start opens the listeners and serves until Close. It fails on a malformed
-// bucket name, on a role that is not in order, and when it cannot listen or make
-// its temporary directory.
+// Start opens the listeners and serves until Close. It fails on a malformed bucket
+// name (ErrBucketName) or an invalid role, and if it cannot listen or create its
+// temporary directory.
 func Start(o Options) (*Server, error) {
 	o.Region = cmp.Or(o.Region, "ap-guangzhou")
 	if len(o.Buckets) == 0 {
@@ -94,7 +95,7 @@ func Start(o Options) (*Server, error) {
 	s.credentials.add(s.longLived)
 	dir, err := os.MkdirTemp("", "cosemu-")
 	if err != nil {
-		return nil, fmt.Errorf("cosemu: no directory for object bodies: %w", err)
+		return nil, fmt.Errorf("cosemu: create the directory for object bodies: %w", err)
 	}
 	s.dir = dir
 	if s.store, err = newStore(dir, o.Buckets); err == nil {
@@ -106,15 +107,14 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// site is one listener and what serves it.
+// listener is one listener with its HTTP server.
 type listener struct {
 	http.Server
 	addr string // host:port
 }
 
-// open listens at addr, by default on a free loopback port, and serves until the
-// site is closed. A listener that fails of itself has no one to tell but the
-// clients, whose connections fail.
+// start listens on addr, by default on a free loopback port, and serves until Close.
+// If the listener fails later, clients get connection errors.
 func (t *listener) start(addr string, handler http.HandlerFunc, config *tls.Config) error {
 	l, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {
@@ -141,22 +141,22 @@ func (s *Server) listen() error {
 		return fmt.Errorf("cosemu: metadata service: %w", err)
 	}
 	if err := s.credentialsServer.start("", s.serveCredentials, s.options.TLS); err != nil {
-		return fmt.Errorf("cosemu: key server: %w", err)
+		return fmt.Errorf("cosemu: credentials server: %w", err)
 	}
 	return nil
 }
 
-// COSAddr returns the host:port to dial for every bucket's host name.
+// COSAddr returns the host:port to dial for the host name of every bucket.
 func (s *Server) COSAddr() string { return s.cos.addr }
 
 // STSURL returns the URL of the STS, without a path.
 func (s *Server) STSURL() string { return "http://" + s.sts.addr }
 
-// MetadataURL returns the URL that stands for http://metadata.tencentyun.com,
-// without a path.
+// MetadataURL returns the URL that replaces http://metadata.tencentyun.com, without a
+// path.
 func (s *Server) MetadataURL() string { return "http://" + s.metadata.addr }
 
-// KeyServerURL returns the URL to ask the key server at, without a query.
+// CredentialsServerURL returns the URL of the credentials server, without a query.
 func (s *Server) CredentialsServerURL() string {
 	scheme := "http://"
 	if s.options.TLS != nil {
@@ -171,8 +171,7 @@ func (s *Server) SecretID() string { return s.longLived.SecretID }
 // SecretKey returns the SecretKey of the account's long-lived pair.
 func (s *Server) SecretKey() string { return s.longLived.SecretKey }
 
-// Close ends all servers and every connection at once, and removes all
-// objects.
+// Close closes all servers and connections at once and removes all objects.
 func (s *Server) Close() error {
 	s.cancelWaits()
 	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.credentialsServer.Close(), os.RemoveAll(s.dir))

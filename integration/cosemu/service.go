@@ -19,7 +19,7 @@ type bucketsXML struct {
 
 type bucketXML struct{ Name, Location, CreationDate string }
 
-// serviceAction is the one that the service has.
+// serviceAction returns the action of a request at the service, or "".
 func serviceAction(method string, t target) string {
 	if method == http.MethodGet && t.path == "/" {
 		return "GetService"
@@ -27,8 +27,8 @@ func serviceAction(method string, t target) string {
 	return ""
 }
 
-// service serves the hosts that belong to no bucket. Buckets in the path, as COS
-// has them no more for new buckets, are not here.
+// service handles the hosts without a bucket. It does not support buckets in the path,
+// as COS does not for new buckets.
 func (x *exchange) service() error {
 	if x.action == "" {
 		return notImplemented(x.r.Method + " at the service, other than GET /")

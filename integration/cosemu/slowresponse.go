@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// slowly answers with the result of work. Under COSFault.slow it answers 200
-// first and keeps the connection alive with spaces, and an error of work comes
-// inside the 200, as COS does with Complete and Copy.
+// writeSlowly responds with the result of work. With COSFault.slow it sends 200 first
+// and keeps the connection alive with spaces; an error of work then comes inside the
+// 200, as with Complete and Copy at COS.
 func (x *exchange) writeSlowly(work func() (any, error)) error {
 	if x.fault.slow == 0 {
 		result, err := work()
@@ -44,5 +44,5 @@ func (x *exchange) writeSlowly(work func() (any, error)) error {
 	return nil
 }
 
-// keepAliveEvery is short, since tests wait for it.
+// keepAliveEvery is short, so that tests are fast.
 const keepAliveEvery = 10 * time.Millisecond

@@ -8,42 +8,40 @@ import (
 	"time"
 )
 
-// KeyFault is something that goes wrong where keys come from: at STS, the
-// metadata service or the key server. The zero value does nothing.
+// SourceFault makes calls at a source of credentials fail: STS, the metadata service
+// or the credentials server. The zero value does nothing.
 type SourceFault struct {
-	// Times is how many calls suffer the fault; zero means every one until the
-	// fault is replaced.
+	// Times is the number of calls that fail; zero means all until the fault is
+	// replaced.
 	Times int
-	// Percent of the calls suffer the fault, picked at random but in the same
-	// order each time that a fault is set; zero means all of them.
+	// Percent of the calls fail, selected at random but in the same order each time
+	// that a fault is set; zero means all.
 	Percent int
-	// Delay passes before the answer. It ends early when the client leaves or
-	// the server closes.
+	// Delay is the time before the response. It ends early if the client disconnects
+	// or the server closes.
 	Delay time.Duration
-	// Drop breaks the connection instead of answering.
+	// Drop closes the connection without a response.
 	Drop bool
-	// Code and Message, when Code is set, are answered in the error form of the
+	// Code and Message, if Code is set, are the response, in the error form of the
 	// service.
 	Code, Message string
-	// Status is the HTTP status; zero means the one that the service gives with
-	// errors: 200 at STS and the metadata service, 500 at the key server.
+	// Status is the HTTP status; zero means the usual one for errors of the service:
+	// 200 at STS and the metadata service, 500 at the credentials server.
 	Status int
-	// Body, when not nil, is answered as it is, with 200 unless Status is set.
+	// Body, if not nil, is the response as it is, with 200 unless Status is set.
 	Body *string
 }
 
-// SetSTSFault replaces the fault at STS; the zero KeyFault ends it.
+// SetSTSFault replaces the fault at STS; the zero SourceFault removes it.
 func (s *Server) SetSTSFault(f SourceFault) { s.faults.sts.set(f) }
 
-// setMetadataFault replaces the fault at the metadata service; the zero KeyFault
-// ends it.
+// setMetadataFault replaces the fault at the metadata service.
 func (s *Server) setMetadataFault(f SourceFault) { s.faults.metadata.set(f) }
 
-// SetKeyServerFault replaces the fault at the key server; the zero KeyFault ends
-// it.
+// setCredentialsServerFault replaces the fault at the credentials server.
 func (s *Server) setCredentialsServerFault(f SourceFault) { s.faults.credentialsServer.set(f) }
 
-// keyFaults holds the fault in force at one service.
+// sourceFaults holds the active fault of one service.
 type sourceFaults struct {
 	mu     sync.Mutex
 	fault  SourceFault
@@ -56,7 +54,7 @@ func (k *sourceFaults) set(f SourceFault) {
 	k.fault, k.random = f, rand.New(rand.NewPCG(0, 0))
 }
 
-// take returns the fault that the next call suffers.
+// next returns the fault of the next call.
 func (k *sourceFaults) next() SourceFault {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -72,14 +70,14 @@ func (k *sourceFaults) next() SourceFault {
 	return fault
 }
 
-// answers reports whether the fault takes the place of the answer.
+// replacesResponse reports whether the fault is a response.
 func (f SourceFault) replacesResponse() bool { return f.Code != "" || f.Status != 0 || f.Body != nil }
 
-// errorForm answers an error as a service does. Status 0 means its usual one.
+// errorWriter writes an error in the form of a service. Status 0 means the usual one.
 type errorWriter func(w http.ResponseWriter, status int, code, message string)
 
-// keyFault lets the fault in force happen to r. It reports whether that was the
-// answer.
+// applySourceFault applies the active fault to r. It reports whether it has sent the
+// response.
 func (s *Server) applySourceFault(w http.ResponseWriter, r *http.Request, in *sourceFaults, fail errorWriter) bool {
 	fault := in.next()
 	if !s.faults.wait(r, fault.Delay) || fault.Drop {

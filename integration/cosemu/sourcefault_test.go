@@ -15,7 +15,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// faultCases are faults of every kind, each for one call.
+// faultCases returns faults of every kind, each for one call.
 func faultCases() map[string]cosemu.SourceFault {
 	garbage, empty := "<html>", ""
 	return map[string]cosemu.SourceFault{
@@ -53,7 +53,7 @@ func TestSourceFault_STS(t *testing.T) {
 	}
 }
 
-// TestSourceFault_HTTP is about the services that have no client in an SDK.
+// TestSourceFault_HTTP covers the services that have no client in an SDK.
 func TestSourceFault_HTTP(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{{ARN: sidecarARN, Instance: true}}})
 	services := []struct {
@@ -69,7 +69,7 @@ func TestSourceFault_HTTP(t *testing.T) {
 			func(s cosemu.Stats) int { return s.MetadataCalls() }, http.StatusOK, `"Code":"InternalError.SystemError"`,
 		},
 		{
-			"key server", srv.SetCredentialsServerFault, srv.CredentialsServerURL(),
+			"credentials server", srv.SetCredentialsServerFault, srv.CredentialsServerURL(),
 			func(s cosemu.Stats) int { return s.CredentialsServerCalls() }, http.StatusInternalServerError, `"code":"InternalError.SystemError"`,
 		},
 	}
@@ -82,7 +82,7 @@ func TestSourceFault_HTTP(t *testing.T) {
 				switch {
 				case fault.Drop:
 					if err == nil {
-						t.Errorf("answered %+v", a)
+						t.Errorf("response %+v", a)
 					}
 				case err != nil:
 					t.Error(err)
@@ -91,7 +91,7 @@ func TestSourceFault_HTTP(t *testing.T) {
 					fault.Code != "" && (a.status != service.codeStatus || !strings.Contains(a.body, service.codeBody)):
 					t.Errorf("%+v", a)
 				}
-				// net/http repeats a GET whose connection was dropped before the response.
+				// net/http repeats a GET if the connection is dropped before the response.
 				if after := srv.Stats(); service.calls(after) == service.calls(before) {
 					t.Errorf("%+v, before %+v", after, before)
 				}
@@ -104,7 +104,7 @@ func TestSourceFault_HTTP(t *testing.T) {
 	}
 }
 
-// fetch GETs url on a connection of its own.
+// fetch sends a GET on a new connection.
 func fetch(url string) (httpResponse, error) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
@@ -124,7 +124,7 @@ func send(r *http.Request) (httpResponse, error) {
 	return httpResponse{resp.StatusCode, resp.Header, string(body)}, err
 }
 
-// count is how many of the calls failed.
+// count returns the number of failed calls.
 func count(failed []bool) (n int) {
 	for _, f := range failed {
 		if f {
@@ -154,7 +154,7 @@ func TestSourceFault_Percent(t *testing.T) {
 		t.Errorf("%d of %d calls failed", n, calls)
 	}
 	if !slices.Equal(first, run(half)) {
-		t.Error("other calls failed the second time")
+		t.Error("different calls failed the second time")
 	}
 	half.Times = 3
 	if n := count(run(half)); n != 3 {
@@ -162,8 +162,8 @@ func TestSourceFault_Percent(t *testing.T) {
 	}
 }
 
-// TestSourceFault_Delay: a client need not wait longer than it likes, and no key is
-// made for it.
+// TestSourceFault_Delay checks that a client can give up during the delay, and that no
+// credentials are issued then.
 func TestSourceFault_Delay(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	srv.SetCredentialsServerFault(cosemu.SourceFault{Delay: time.Hour})
@@ -177,6 +177,6 @@ func TestSourceFault_Delay(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	if n := srv.Stats().CredentialsIssued; n != 0 {
-		t.Errorf("%d keys issued", n)
+		t.Errorf("%d credentials issued", n)
 	}
 }

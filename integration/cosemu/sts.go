@@ -11,7 +11,7 @@ import (
 // stsVersion is the version of the STS API.
 const stsVersion = "2018-08-13"
 
-// stsError is an answer in STS's error form, which comes with HTTP 200.
+// stsError is an error response in the form of STS, which has the status 200.
 type stsError struct{ Code, Message string }
 
 func (e *stsError) Error() string { return e.Code + ": " + e.Message }
@@ -24,7 +24,7 @@ func missingParameter(name string) *stsError {
 	return stsErrorf("MissingParameter", "The request is missing a required parameter `%s`.", name)
 }
 
-// stsAnswer is the body of every STS answer.
+// stsResponse is the body of every STS response.
 type stsResponse struct {
 	Error       *stsError       `json:",omitempty"`
 	Credentials *stsCredentials `json:",omitempty"`
@@ -60,7 +60,7 @@ func (s *Server) serveSTS(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// answerSTS makes the key that a call asks for.
+// handleSTS issues the credentials that a call asks for.
 func (s *Server) handleSTS(call stsCall) (*Credentials, *stsError) {
 	if call.unsigned {
 		return s.webIdentity(call)
@@ -82,19 +82,19 @@ func (s *Server) handleSTS(call stsCall) (*Credentials, *stsError) {
 }
 
 func writeSTSError(w http.ResponseWriter, status int, code, message string) {
-	answer := stsResponse{}
+	response := stsResponse{}
 	if code != "" {
-		answer.Error = &stsError{code, message}
+		response.Error = &stsError{code, message}
 	}
 	if status == 0 {
 		status = http.StatusOK
 	}
-	writeSTS(w, status, answer)
+	writeSTS(w, status, response)
 }
 
-func writeSTS(w http.ResponseWriter, status int, answer stsResponse) {
-	answer.RequestID = newRequestID()
-	writeJSON(w, status, map[string]stsResponse{"Response": answer})
+func writeSTS(w http.ResponseWriter, status int, response stsResponse) {
+	response.RequestID = newRequestID()
+	writeJSON(w, status, map[string]stsResponse{"Response": response})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -105,7 +105,7 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func newRequestID() string { return fmt.Sprintf("%x", randomBytes(16)) }
 
-// duration reads DurationSeconds: usual when it is not given, and at most limit.
+// duration parses DurationSeconds: fallback if it is missing, and at most limit.
 func (c stsCall) duration(fallback, limit int) (seconds int, _ *stsError) {
 	text := c.Params.Get("DurationSeconds")
 	if text == "" {

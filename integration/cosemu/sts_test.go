@@ -55,8 +55,8 @@ func TestSTS_CredentialsDuration(t *testing.T) {
 	}
 }
 
-// TestSTS_CapturedCall checks the signature of a call that the STS SDK has
-// sent to another host, with its body as it was.
+// TestSTS_CapturedCall verifies the signature of a call that the STS SDK sent to
+// another host, with its original body.
 func TestSTS_CapturedCall(t *testing.T) {
 	for _, v := range readCaptures(t).STS {
 		t.Run(v.ID, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestSTS_CapturedCall(t *testing.T) {
 					"POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", v.Host, len(body), body)).body
 			}
 			if got := send(v.Body); !strings.Contains(got, "TmpSecretId") {
-				t.Errorf("refused: %s", got)
+				t.Errorf("rejected: %s", got)
 			}
 			for _, changed := range []string{
 				strings.Replace(v.Body, "DurationSeconds=", "DurationSeconds=1", 1),
@@ -92,8 +92,8 @@ func TestSTS_CapturedCall(t *testing.T) {
 	}
 }
 
-// signedForm is a GetFederationToken call with the changes, signed for srv; an
-// empty value takes the parameter out.
+// signedForm returns a signed GetFederationToken call with the changes; an empty value
+// removes the parameter.
 func signedForm(srv *cosemu.Server, secret string, changes map[string]string) url.Values {
 	policy := `{"version":"2.0","statement":[{"effect":"allow","action":["*"],"resource":["*"]}]}`
 	all := map[string]string{
@@ -127,7 +127,7 @@ func TestSTS_Errors(t *testing.T) {
 	}{
 		{"wrong secret", "x", nil, "AuthFailure.SignatureFailure"},
 		{"unknown id", "", map[string]string{"SecretId": "x"}, "AuthFailure.SecretIdNotFound"},
-		{"temporary key", temporary.secretKey, map[string]string{"SecretId": temporary.id}, "FailedOperation.TempKeyNotAllowed"},
+		{"temporary credentials", temporary.secretKey, map[string]string{"SecretId": temporary.id}, "FailedOperation.TempKeyNotAllowed"},
 		{"late", "", map[string]string{"Timestamp": ago(6 * time.Minute)}, "AuthFailure.SignatureExpire"},
 		{"early", "", map[string]string{"Timestamp": ago(-6 * time.Minute)}, "AuthFailure.SignatureExpire"},
 		{"no time", "", map[string]string{"Timestamp": ""}, "AuthFailure.SignatureExpire"},
@@ -164,7 +164,7 @@ func TestSTS_Errors(t *testing.T) {
 		t.Errorf("the call without changes: %s", got)
 	}
 	if got := srv.Stats().CredentialsIssued; got != issued+1 {
-		t.Errorf("%d keys issued, want 1", got-issued)
+		t.Errorf("%d credentials issued, want 1", got-issued)
 	}
 }
 
@@ -183,7 +183,7 @@ func callSTS(t *testing.T, srv *cosemu.Server, form string) string {
 	return stsCode(t, a)
 }
 
-// stsCode returns the error code in an response of STS.
+// stsCode returns the error code in a response of STS.
 func stsCode(t *testing.T, a httpResponse) string {
 	t.Helper()
 	var body struct {

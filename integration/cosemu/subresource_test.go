@@ -46,11 +46,11 @@ func TestAppend_Object(t *testing.T) {
 		wantCOS(t, err, http.StatusConflict, tt.code)
 	}
 	if body, _ := get(t, c, "o", nil); body != whole {
-		t.Errorf("a refused append has left %d bytes of %d", len(body), len(whole))
+		t.Errorf("a rejected append left %d bytes of %d", len(body), len(whole))
 	}
 }
 
-// TestAppend_RemovesFiles: each append makes a new body, and the old one goes.
+// TestAppend_RemovesFiles checks that each append removes the previous body.
 func TestAppend_RemovesFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
@@ -200,7 +200,7 @@ func TestRestore_Archive(t *testing.T) {
 func TestSelect_CSV(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, longLived(srv))
-	long := strings.Repeat("1234567890,abc\n", 10_000) // more than one frame
+	long := strings.Repeat("1234567890,abc\n", 10_000) // several frames
 	put(t, c, "long", long)
 	put(t, c, "o", "name;n\n\"a \"\"b\"\"\";1\nc;2\nd;3\n")
 	put(t, c, "broken", "a,b\n\"c")
@@ -273,8 +273,8 @@ func TestListVersions_NullVersion(t *testing.T) {
 	if want := []string{"a null true 1", "b/", "c null true 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	key := issue(t, srv, policyOf([]string{"name/cos:GetBucketObjectVersions"}, []string{resource(bucket1 + "/b/*")}))
-	narrow := sdk(t, srv, bucket1, key)
+	creds := issue(t, srv, policyOf([]string{"name/cos:GetBucketObjectVersions"}, []string{resource(bucket1 + "/b/*")}))
+	narrow := sdk(t, srv, bucket1, creds)
 	if _, _, err := narrow.Bucket.GetObjectVersions(t.Context(), &cos.BucketGetObjectVersionsOptions{Prefix: "b/"}); err != nil {
 		t.Error(err)
 	}
@@ -284,11 +284,11 @@ func TestListVersions_NullVersion(t *testing.T) {
 
 func TestGetService_Buckets(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	list := func(host string, key clientCredentials, opt *cos.ServiceGetOptions) (string, error) {
+	list := func(host string, creds clientCredentials, opt *cos.ServiceGetOptions) (string, error) {
 		t.Helper()
 		u := &url.URL{Scheme: "http", Host: host}
 		c := cos.NewClient(&cos.BaseURL{ServiceURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-			SecretID: key.id, SecretKey: key.secretKey, SessionToken: key.token, Transport: httpClient(t, srv).Transport,
+			SecretID: creds.id, SecretKey: creds.secretKey, SessionToken: creds.token, Transport: httpClient(t, srv).Transport,
 		}})
 		c.Conf.RetryOpt.Count = 1
 		result, _, err := c.Service.Get(context.Background(), opt)
@@ -326,7 +326,7 @@ func TestGetService_Buckets(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-// TestHost_BucketNames: the signature is over the name that was asked for.
+// TestHost_BucketNames signs each request for the host name that it uses.
 func TestHost_BucketNames(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	put(t, sdk(t, srv, bucket1, longLived(srv)), "o", "body")

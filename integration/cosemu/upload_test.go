@@ -19,7 +19,7 @@ import (
 func TestUpload_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	sum := md5.Sum([]byte("other"))
-	key := longLived(srv)
+	creds := longLived(srv)
 	client := httpClient(t, srv)
 	tests := []struct {
 		name   string
@@ -31,13 +31,13 @@ func TestUpload_Errors(t *testing.T) {
 		{"no digest", "Content-MD5: abc", 400, "InvalidDigest"},
 	}
 	for _, tt := range tests {
-		a := do(t, client, request(t, key, http.MethodPut, "/o", strings.NewReader("body"), tt.field))
+		a := do(t, client, request(t, creds, http.MethodPut, "/o", strings.NewReader("body"), tt.field))
 		if a.status != tt.status || a.code() != tt.code {
 			t.Errorf("%s: %d %s", tt.name, a.status, a.code())
 		}
 	}
 	for _, target := range []string{"/o?uploadId=1&partNumber=1", "/o"} {
-		auth := request(t, key, http.MethodPut, target, nil).Header.Get("Authorization")
+		auth := request(t, creds, http.MethodPut, target, nil).Header.Get("Authorization")
 		text := "PUT " + target + " HTTP/1.1\r\nHost: " + host1 + "\r\nAuthorization: " + auth + "\r\n"
 		if strings.Contains(target, "?") {
 			chunked := raw(t, srv.COSAddr(), text+"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
@@ -54,8 +54,8 @@ func TestUpload_Errors(t *testing.T) {
 	}
 }
 
-// TestUpload_Truncated sends less than it has announced and closes its half of
-// the connection, at the sizes of both kinds of body.
+// TestUpload_Truncated sends fewer bytes than announced and closes its half of the
+// connection, with bodies in memory and in files.
 func TestUpload_Truncated(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
@@ -82,7 +82,7 @@ func TestUpload_Truncated(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !strings.Contains(string(reply), "<Code>IncompleteBody</Code>") {
-					t.Errorf("answered %q", reply)
+					t.Errorf("response %q", reply)
 				}
 				if _, ok := srv.Object(bucket1, "o"); ok {
 					t.Error("there is an object")
@@ -95,8 +95,8 @@ func TestUpload_Truncated(t *testing.T) {
 	}
 }
 
-// TestUpload_ExpectContinue is what lets a client keep a large body until COS has
-// judged the header.
+// TestUpload_ExpectContinue checks that a client can wait with a large body until COS
+// has judged the header.
 func TestUpload_ExpectContinue(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, tt := range []struct{ secret, want string }{
@@ -116,8 +116,8 @@ func TestUpload_ExpectContinue(t *testing.T) {
 	}
 }
 
-// bodyFiles lists the files that hold bodies, of every emulator with this
-// temporary directory: set TMPDIR first.
+// bodyFiles returns the body files of all emulators with this temporary directory. Set
+// TMPDIR first.
 func bodyFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(os.TempDir(), "cosemu-*", "*"))

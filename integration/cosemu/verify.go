@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// authenticate finds out whose request x is, from the wire alone.
+// authenticate verifies the signature and the session token of x, from the raw request
+// alone.
 func (x *exchange) authenticate() error {
 	auth, err := parseAuthorization(x.r, x.query)
 	if err != nil {
@@ -41,9 +42,8 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
-// checkSignature recomputes the signature with secretKey. The lists are
-// recomputed too: a signature over names that are not on the wire proves
-// nothing.
+// checkSignature recomputes the signature with secretKey. It recomputes the lists too:
+// a signature over names that are not in the request proves nothing.
 func (x *exchange) checkSignature(auth authorization, secretKey string) error {
 	headerNames, headers := canonicalise(wireHeaders(x.r), auth.headerList)
 	paramNames, parameters := canonicalise(wireParams(x.query, auth.presigned), auth.paramList)
@@ -69,8 +69,8 @@ func (x *exchange) checkSignature(auth authorization, secretKey string) error {
 	return e
 }
 
-// checkToken holds the session token against the one issued with the key. With
-// a presigned URL the token may be a parameter of the same name.
+// checkToken compares the session token with that of the credentials. A presigned URL
+// may have it in a parameter of the same name.
 func (x *exchange) checkToken(creds *Credentials, presigned bool) error {
 	tokens := x.r.Header["X-Cos-Security-Token"]
 	if presigned && len(tokens) == 0 {

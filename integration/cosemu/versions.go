@@ -27,8 +27,8 @@ type versionXML struct {
 	contentXML
 }
 
-// listVersions lists every object as its only version: no bucket here keeps old
-// ones, and one without versioning calls them null.
+// listVersions lists every object as its only version. The emulator keeps no old
+// versions, and in a bucket without versioning the version is "null".
 func (x *exchange) listVersions() error {
 	l, err := x.parseListing("key-marker", "max-keys")
 	if err != nil {

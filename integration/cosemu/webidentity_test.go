@@ -15,8 +15,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestWebIdentity_Rotation is a pod's day: a key by its token, a rotated token, a token
-// that was read with its newline.
+// TestWebIdentity_Rotation uses a token, then a rotated one, then one with a trailing
+// newline.
 func TestWebIdentity_Rotation(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	var token atomic.Value
@@ -27,9 +27,9 @@ func TestWebIdentity_Rotation(t *testing.T) {
 			ProviderID: "tke", WebIdentityToken: func() string { return token.Load().(string) },
 		}},
 	}.WithClock(func() time.Time { return now }))
-	ask := func(shown string) (*sts.CredentialResult, error) {
+	ask := func(token string) (*sts.CredentialResult, error) {
 		return stsClient(t, srv, clientCredentials{}).AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
-			Region: "ap-beijing", ProviderId: "tke", WebIdentityToken: shown, RoleArn: sidecarARN, RoleSessionName: "pod", DurationSeconds: 7200,
+			Region: "ap-beijing", ProviderId: "tke", WebIdentityToken: token, RoleArn: sidecarARN, RoleSessionName: "pod", DurationSeconds: 7200,
 		})
 	}
 	result, err := ask("eyJ.one")
@@ -69,8 +69,8 @@ func TestWebIdentity_Errors(t *testing.T) {
 	type fields map[string]any
 	tests := []struct {
 		name   string
-		header [2]string // "" takes the field out
-		body   fields    // nil takes the parameter out
+		header [2]string // "" removes the field
+		body   fields    // nil removes the parameter
 		code   string
 	}{
 		{code: ""},
@@ -129,7 +129,7 @@ func TestWebIdentity_Errors(t *testing.T) {
 	}
 }
 
-// callWebIdentity sends the call as the SDK does, but for one header field.
+// callWebIdentity sends the call of the SDK with one changed header field.
 func callWebIdentity(t *testing.T, srv *cosemu.Server, body string, changed [2]string) (code string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, srv.STSURL(), strings.NewReader(body))
