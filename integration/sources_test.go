@@ -24,7 +24,7 @@ func TestSources(t *testing.T) {
 				// life, and tells expiries in whole seconds.
 				life = 15 * time.Second
 			}
-			s := startCommand(t, exec.Command(filepath.Join(bin, "cosemu"), "-source", source, "-key-life", life.String(), "--", program()),
+			s := startCommand(t, exec.Command(filepath.Join(bin, "cosemu"), "-source", source, "-credentials-duration", life.String(), "--", program()),
 				"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json")
 			s.waitReady(t)
 			for end := time.Now().Add(life + 5*time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
