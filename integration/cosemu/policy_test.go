@@ -243,7 +243,7 @@ func TestPolicy_UploadACL(t *testing.T) {
 	}
 	for _, c := range []struct {
 		field  string
-		creds    clientCredentials
+		creds  clientCredentials
 		status int
 	}{
 		{"x-cos-acl", open, http.StatusNoContent}, {"x-cos-acl", held, http.StatusForbidden}, {"X-COS-Acl", held, http.StatusForbidden},

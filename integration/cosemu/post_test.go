@@ -20,7 +20,7 @@ import (
 
 // formUpload is a hand-made POST Object form.
 type formUpload struct {
-	creds        clientCredentials
+	creds      clientCredentials
 	fields     [][2]string // in addition to those of the signature
 	conditions []any       // in addition to the mandatory ones
 	expiration string
@@ -34,7 +34,7 @@ type formUpload struct {
 
 func newForm(creds clientCredentials, now time.Time) formUpload {
 	return formUpload{
-		creds:        creds,
+		creds:      creds,
 		fields:     [][2]string{{"key", "dir/a"}},
 		conditions: []any{[]any{"starts-with", "$key", "dir/"}},
 		expiration: now.Add(time.Minute).UTC().Format("2006-01-02T15:04:05.000Z"),

@@ -24,7 +24,9 @@ func TestVerify_Errors(t *testing.T) {
 	sign := func(r *http.Request, creds clientCredentials, from, to time.Time) {
 		within(r, creds, cos.AuthTime{SignStartTime: from, SignEndTime: to, KeyStartTime: from, KeyEndTime: to})
 	}
-	valid := func(r *http.Request, creds clientCredentials) { sign(r, creds, now.Add(-time.Minute), now.Add(time.Hour)) }
+	valid := func(r *http.Request, creds clientCredentials) {
+		sign(r, creds, now.Add(-time.Minute), now.Add(time.Hour))
+	}
 	tests := []struct {
 		name   string
 		change func(r *http.Request, creds clientCredentials)
@@ -39,9 +41,15 @@ func TestVerify_Errors(t *testing.T) {
 		{"two signatures", func(r *http.Request, _ clientCredentials) {
 			r.Header.Add("Authorization", r.Header.Get("Authorization"))
 		}, 403, "AccessDenied"},
-		{"window over", func(r *http.Request, creds clientCredentials) { sign(r, creds, now.Add(-2*time.Hour), now.Add(-time.Second)) }, 403, "AccessDenied"},
-		{"window far ahead", func(r *http.Request, creds clientCredentials) { sign(r, creds, now.Add(16*time.Minute), now.Add(time.Hour)) }, 403, "RequestTimeTooSkewed"},
-		{"window a little ahead", func(r *http.Request, creds clientCredentials) { sign(r, creds, now.Add(14*time.Minute), now.Add(time.Hour)) }, 404, "NoSuchKey"},
+		{"window over", func(r *http.Request, creds clientCredentials) {
+			sign(r, creds, now.Add(-2*time.Hour), now.Add(-time.Second))
+		}, 403, "AccessDenied"},
+		{"window far ahead", func(r *http.Request, creds clientCredentials) {
+			sign(r, creds, now.Add(16*time.Minute), now.Add(time.Hour))
+		}, 403, "RequestTimeTooSkewed"},
+		{"window a little ahead", func(r *http.Request, creds clientCredentials) {
+			sign(r, creds, now.Add(14*time.Minute), now.Add(time.Hour))
+		}, 404, "NoSuchKey"},
 		{"q-sign-time alone over", func(r *http.Request, creds clientCredentials) {
 			within(r, creds, cos.AuthTime{SignStartTime: now.Add(-time.Hour), SignEndTime: now, KeyStartTime: now, KeyEndTime: now.Add(time.Hour)})
 		}, 403, "AccessDenied"},
