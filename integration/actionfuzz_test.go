@@ -12,7 +12,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// fuzzedActions are those of which a route allows some.
+// fuzzedActions are the actions that the fuzzed route may allow.
 var fuzzedActions = []string{
 	"GetObject", "HeadObject", "PutObject", "DeleteObject", "PostObject", "AppendObject", "OptionsObject", "PostObjectRestore",
 	"InitiateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "ListParts",
@@ -22,13 +22,13 @@ var fuzzedActions = []string{
 	"GetService", "GetBucketPolicy",
 }
 
-// inPolicies are the names that policies have for actions which the emulator calls
-// otherwise.
-var inPolicies = map[string]string{"DeleteMultipleObjects": "DeleteObject", "SelectObjectContent": "GetObject"}
+// policyNames are the names in policies of actions that the emulator names
+// differently.
+var policyNames = map[string]string{"DeleteMultipleObjects": "DeleteObject", "SelectObjectContent": "GetObject"}
 
-// FuzzAction asks for anything on a route that allows some actions. What the
-// emulator, which finds the action out by itself, then carries out is one of these,
-// and it never has to refuse what a key for these actions may not do.
+// FuzzAction sends any request to a route that allows some actions. The emulator
+// determines the action on its own. It must execute only allowed actions, and must
+// never have to reject an action because of the credentials.
 func FuzzAction(f *testing.F) {
 	const none, all = uint32(0), ^uint32(0)
 	for i, request := range []string{
@@ -62,29 +62,29 @@ func FuzzAction(f *testing.F) {
 	f.Add("POST", "/?delete", "X-A", "", "<Delete><Object><Key>k</Key></Object></Delete>", uint32(1<<3))
 	f.Add("POST", "/k", "X-HTTP-Method-Override", "DELETE", "", none)
 	f.Add("HEAD", "/k?uploads", "Connection", "x-a", "", all)
-	w := &world{}
-	f.Cleanup(w.end)
+	w := &fuzzSetup{}
+	f.Cleanup(w.close)
 	f.Fuzz(func(t *testing.T, method, target, name, value, body string, mask uint32) {
 		if strings.ContainsAny(method+target+name, " \r\n") || strings.ContainsAny(value, "\r\n") {
-			return // another request than is meant
+			return // this would be a different request
 		}
-		w.changed = false // what is stored does not matter here
-		w.renew(t)
+		w.changed = false // this test ignores stored objects
+		w.reset(t)
 		allowed := actionsOf(mask)
 		w.routes = []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: prefixed(allowed), AllowPrefixes: []string{"*"},
-			Credentials: aKey(t, w.emu, "some", policyOf(t, prefixed(allowed))),
+			Bucket: bucket, Region: region, Endpoint: plainEndpoint, AllowActions: withServicePrefix(allowed), AllowPrefixes: []string{"*"},
+			Credentials: addCredentials(t, w.emu, "some", policyOf(t, withServicePrefix(allowed))),
 		}}
-		arrived := w.hear(t, []byte(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
+		arrived := w.send(t, []byte(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s: %s\r\nContent-Length: %d\r\n\r\n%s",
 			method, target, name, value, len(body), body)), 4096)
 		checkSigned(t, arrived)
 		for i, a := range arrived {
-			if !isProbe(arrived, i) {
+			if !isCredentialProbe(arrived, i) {
 				checkAllowed(t, a, allowed)
 			}
 		}
-		if len(arrived) > 2 || len(arrived) == 2 && !isProbe(arrived, 0) && !isProbe(arrived, 1) {
-			t.Errorf("%d requests have come of one", len(arrived))
+		if len(arrived) > 2 || len(arrived) == 2 && !isCredentialProbe(arrived, 0) && !isCredentialProbe(arrived, 1) {
+			t.Errorf("%d requests reached COS, want 1", len(arrived))
 		}
 		if t.Failed() {
 			t.Logf("%s %s, %s: %q, with %q, for %v", method, target, name, value, body, allowed)
@@ -102,7 +102,7 @@ func actionsOf(mask uint32) []string {
 	return some
 }
 
-func prefixed(actions []string) []string {
+func withServicePrefix(actions []string) []string {
 	var all []string
 	for _, action := range actions {
 		all = append(all, "name/cos:"+action)
@@ -110,8 +110,8 @@ func prefixed(actions []string) []string {
 	return all
 }
 
-// policyOf allows actions everywhere. Without any it allows one that COS does not
-// know, since a policy has to have some.
+// policyOf returns a policy that allows actions everywhere. A policy needs an action,
+// so the list always has one that COS does not know.
 func policyOf(t testing.TB, actions []string) string {
 	t.Helper()
 	text, err := json.Marshal(map[string]any{
@@ -124,16 +124,16 @@ func policyOf(t testing.TB, actions []string) string {
 	return string(text)
 }
 
-// checkAllowed wants the action that the emulator has found to be allowed, or
-// nothing to have been done for want of one.
+// checkAllowed requires that the action of the emulator is allowed, or that COS has no
+// such action and did nothing.
 func checkAllowed(t testing.TB, a cosemu.Request, allowed []string) {
 	t.Helper()
 	action := a.Action
-	if name := inPolicies[action]; name != "" {
+	if name := policyNames[action]; name != "" {
 		action = name
 	}
 	nothing := action == "" && (a.Status == http.StatusNotImplemented || a.Status == http.StatusMethodNotAllowed)
 	if !nothing && !slices.Contains(allowed, action) {
-		t.Errorf("%s %s is %s, answered %d, which the route does not allow", a.Method, a.URI, a.Action, a.Status)
+		t.Errorf("%s %s is %s with status %d, which the route does not allow", a.Method, a.URI, a.Action, a.Status)
 	}
 }

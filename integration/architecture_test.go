@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestDependencies holds the arrows between the packages of this module: what each
-// imports, tests left out.
+// TestDependencies checks which packages of this module each package imports, without
+// tests.
 func TestDependencies(t *testing.T) {
 	arrows := map[string]string{
 		"signer":                  "",
@@ -37,7 +37,7 @@ func TestDependencies(t *testing.T) {
 		name := strings.TrimPrefix(pkg.ImportPath, "cosproxy/")
 		want, known := arrows[name]
 		if !known {
-			t.Errorf("%s is a new package; say here what it imports", name)
+			t.Errorf("%s is a new package; list its imports in this test", name)
 			continue
 		}
 		var got []string
@@ -58,9 +58,9 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
-// TestEnvironmentKnownInOnePlace: packages take Options; only the programs know
-// variables and read the environment.
-func TestEnvironmentKnownInOnePlace(t *testing.T) {
+// TestDependencies_Environment checks that only the programs name variables and read
+// the environment. Packages take Options.
+func TestDependencies_Environment(t *testing.T) {
 	found := make(map[string]bool)
 	for _, pkg := range listPackages(t) {
 		program := strings.HasPrefix(pkg.ImportPath, "cosproxy/cmd/") || pkg.ImportPath == "cosproxy/integration/bench"
@@ -82,12 +82,12 @@ func TestEnvironmentKnownInOnePlace(t *testing.T) {
 	}
 	for _, program := range []string{"cosproxy/cmd/cosproxy", "cosproxy/cmd/cosemu"} {
 		if !found[program] {
-			t.Errorf("%s reads its environment, and this test does not see it", program)
+			t.Errorf("this test does not find the environment variables of %s", program)
 		}
 	}
 }
 
-// environmentUse says how a piece of code uses the environment; empty if it does not.
+// environmentUse describes how a node uses the environment; empty if it does not.
 func environmentUse(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.BasicLit:
@@ -134,7 +134,7 @@ func onlyStandardLibrary(t *testing.T, pkg goPackage) {
 	for _, dep := range pkg.Deps {
 		first, _, _ := strings.Cut(dep, "/")
 		if strings.Contains(first, ".") {
-			t.Errorf("%s uses %s; it is for the standard library only", pkg.ImportPath, dep)
+			t.Errorf("%s imports %s; it may import only the standard library", pkg.ImportPath, dep)
 		}
 	}
 }

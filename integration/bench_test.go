@@ -22,27 +22,27 @@ import (
 	"testing"
 )
 
-// The benchmarks run each proxy as a process of its own, so that its CPU time
-// and its allocations are its own, against an upstream that costs little. The
-// peer is httputil.ReverseProxy as the standard library ships it, which neither
-// signs nor logs; cosproxy does both, as users run it.
+// The benchmarks run each proxy as a separate process, to measure its CPU time and
+// allocations alone, in front of a cheap upstream. The peer is
+// httputil.ReverseProxy with its defaults, which neither signs nor logs; cosproxy
+// does both, as users run it.
 
 const smallBody = 1 << 10
 
 // BenchmarkSmallGET and BenchmarkSmallPUT send small requests on 64 connections.
-// Compare cpu-µs/req; cpu-share is cosproxy's divided by ReverseProxy's.
+// Compare cpu-µs/req; cpu-share is the ratio of cosproxy to ReverseProxy.
 func BenchmarkSmallGET(b *testing.B) { benchmarkPeers(b, http.MethodGet, 64, smallBody) }
 func BenchmarkSmallPUT(b *testing.B) { benchmarkPeers(b, http.MethodPut, 64, smallBody) }
 
-// BenchmarkLargeGET and BenchmarkLargePUT move 256 MiB bodies, one at a time.
-// Compare MB/s and cpu-s/GiB; speed-up is cosproxy's MB/s divided by
-// ReverseProxy's, which checks no CRC-64. cosproxy-unchecked does not either.
+// BenchmarkLargeGET and BenchmarkLargePUT transfer 256 MiB bodies, one at a time.
+// Compare MB/s and cpu-s/GiB; speed-up is the ratio of cosproxy's MB/s to that of
+// ReverseProxy, which checks no CRC-64. cosproxy-unchecked checks none either.
 func BenchmarkLargeGET(b *testing.B) { benchmarkPeers(b, http.MethodGet, 1, 256<<20) }
 func BenchmarkLargePUT(b *testing.B) { benchmarkPeers(b, http.MethodPut, 1, 256<<20) }
 
 func benchmarkPeers(b *testing.B, method string, conns int, size int64) {
 	upstream := newSink(b, size)
-	var stock, ours cost
+	var stock, ours requestCost
 	b.Run("reverseproxy", func(b *testing.B) { stock = measure(b, startReverseProxy(b, upstream), method, conns, size) })
 	b.Run("cosproxy", func(b *testing.B) {
 		ours = measure(b, startBenchSidecar(b, upstream), method, conns, size)
@@ -60,24 +60,24 @@ func benchmarkPeers(b *testing.B, method string, conns int, size int64) {
 	}
 }
 
-// cost is what one request took, in seconds.
-type cost struct{ cpu, elapsed float64 }
+// requestCost is the cost of one request in seconds.
+type requestCost struct{ cpu, elapsed float64 }
 
-// peer is a proxy under measurement.
-type peer struct {
+// benchPeer is a proxy to measure.
+type benchPeer struct {
 	url     string
 	pid     int
 	mallocs func() float64 // objects allocated so far
 }
 
-func measure(b *testing.B, p peer, method string, conns int, size int64) cost {
+func measure(b *testing.B, p benchPeer, method string, conns int, size int64) requestCost {
 	client := &http.Client{Transport: &http.Transport{
 		MaxIdleConnsPerHost: conns, DisableCompression: true, WriteBufferSize: 256 << 10, ReadBufferSize: 256 << 10,
 	}}
 	defer client.CloseIdleConnections()
 	body := make([]byte, size)
 	one := func() error { return exchange(client, method, p.url+"/bench/key", body) }
-	for range 2 * conns { // connections and pools are made
+	for range 2 * conns { // warm up connections and pools
 		if err := one(); err != nil {
 			b.Fatal(err)
 		}
@@ -102,7 +102,7 @@ func measure(b *testing.B, p peer, method string, conns int, size int64) cost {
 	b.StopTimer()
 
 	n := float64(b.N)
-	c := cost{cpu: (cpuSeconds(b, p.pid) - cpu) / n, elapsed: b.Elapsed().Seconds() / n}
+	c := requestCost{cpu: (cpuSeconds(b, p.pid) - cpu) / n, elapsed: b.Elapsed().Seconds() / n}
 	if size > smallBody {
 		b.SetBytes(size)
 		b.ReportMetric(c.cpu*float64(1<<30)/float64(size), "cpu-s/GiB")
@@ -133,7 +133,7 @@ func exchange(client *http.Client, method, url string, body []byte) error {
 	return err
 }
 
-// newSink is an upstream that discards uploads, which are all zeros, and serves
+// newSink starts an upstream that discards uploads, which are all zeros, and serves
 // zeros.
 func newSink(b *testing.B, size int64) string {
 	zeros := make([]byte, min(size, 1<<20))
@@ -163,13 +163,13 @@ func newSink(b *testing.B, size int64) string {
 	return s.URL
 }
 
-func startBenchSidecar(b *testing.B, upstream string, env ...string) peer {
+func startBenchSidecar(b *testing.B, upstream string, env ...string) benchPeer {
 	s := startSidecar(b, filepath.Join(bin, "cosproxy"), append(env,
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json",
 		"COSPROXY_BUCKET="+bucket, "COSPROXY_REGION="+region, "COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+strings.TrimPrefix(upstream, "http://"),
 		"COSPROXY_SOURCE=static", "TENCENTCLOUD_SECRET_ID=bench-id", "TENCENTCLOUD_SECRET_KEY=bench-key", "TENCENTCLOUD_TOKEN="+strings.Repeat("t", 600))...)
 	sample := regexp.MustCompile(`(?m)^go_memstats_mallocs_total (\S+)$`)
-	return peer{url: s.url, pid: s.cmd.Process.Pid, mallocs: func() float64 {
+	return benchPeer{url: s.url, pid: s.cmd.Process.Pid, mallocs: func() float64 {
 		_, page := do(b, http.MethodGet, s.admin+"/metrics", nil)
 		found := sample.FindSubmatch(page)
 		if found == nil {
@@ -183,10 +183,11 @@ func startBenchSidecar(b *testing.B, upstream string, env ...string) peer {
 	}}
 }
 
-// reverseProxyTo makes this test binary be the peer instead of running tests.
+// reverseProxyTo is the variable that makes this test binary run the peer instead of
+// tests.
 const reverseProxyTo = "COSPROXY_BENCH_REVERSE_PROXY_TO"
 
-func startReverseProxy(b *testing.B, upstream string) peer {
+func startReverseProxy(b *testing.B, upstream string) benchPeer {
 	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
@@ -208,7 +209,7 @@ func startReverseProxy(b *testing.B, upstream string) peer {
 	if _, err := fmt.Fscanln(stdout, &addr); err != nil {
 		b.Fatal(err)
 	}
-	return peer{url: "http://" + addr, pid: cmd.Process.Pid, mallocs: func() float64 {
+	return benchPeer{url: "http://" + addr, pid: cmd.Process.Pid, mallocs: func() float64 {
 		_, page := do(b, http.MethodGet, "http://"+addr+"/mallocs", nil)
 		n, err := strconv.ParseFloat(string(page), 64)
 		if err != nil {

@@ -23,20 +23,21 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// evil is the name of a site that an attacker owns. Browsers of these tests
-// resolve it to this machine.
-const evil = "evil.example"
+// attackerHost is the name of the attacker's site. The browsers of these tests resolve
+// it to this machine.
+const attackerHost = "evil.example"
 
-// site is a web server whose page runs in a browser and reports what it saw.
-type site struct {
+// pageServer is a web server for a page that runs in a browser and reports its result.
+type pageServer struct {
 	server  *httptest.Server
 	reports chan string
 }
 
-// newSite serves what page makes of the address to report to, under every path.
-func newSite(t *testing.T, page func(reportTo string) string) *site {
+// newPageServer serves the result of page, called with the URL for the report, under
+// every path.
+func newPageServer(t *testing.T, page func(reportTo string) string) *pageServer {
 	t.Helper()
-	s := &site{reports: make(chan string, 1)}
+	s := &pageServer{reports: make(chan string, 1)}
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/report" {
 			text, _ := io.ReadAll(r.Body)
@@ -45,19 +46,21 @@ func newSite(t *testing.T, page func(reportTo string) string) *site {
 		}
 		w.Header().Set("Connection", "close") // so that a rebound name takes effect
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, page(s.at("localhost")+"/report"))
+		fmt.Fprint(w, page(s.origin("localhost")+"/report"))
 	}))
 	t.Cleanup(s.server.Close)
 	return s
 }
 
-// at is the origin of the site under a name.
-func (s *site) at(name string) string { return "http://" + name + ":" + port(s.server.Listener.Addr()) }
+// origin returns the origin of the server under a host name.
+func (s *pageServer) origin(name string) string {
+	return "http://" + name + ":" + port(s.server.Listener.Addr())
+}
 
 func port(a net.Addr) string { return fmt.Sprint(a.(*net.TCPAddr).Port) }
 
-// script is a page that runs the body of an async function and reports what that
-// returns, or throws.
+// script returns a page that runs the body of an async function and reports its result
+// or exception.
 func script(reportTo, body string) string {
 	return `<!doctype html><meta charset=utf-8><body><script>
 (async () => {` + body + `})().catch(e => "thrown: " + e).then(text =>
@@ -65,8 +68,8 @@ func script(reportTo, body string) string {
 </script>`
 }
 
-// visit opens url in a real browser and returns what the page reported.
-func (s *site) visit(t *testing.T, url string) string {
+// visit opens url in a real browser and returns the report of the page.
+func (s *pageServer) visit(t *testing.T, url string) string {
 	t.Helper()
 	browser, err := exec.LookPath("chromium")
 	if err != nil {
@@ -79,7 +82,7 @@ func (s *site) visit(t *testing.T, url string) string {
 	defer func() { _ = os.RemoveAll(profile) }()
 	cmd := exec.Command(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+profile, "--host-resolver-rules=MAP "+evil+" 127.0.0.1", url)
+		"--user-data-dir="+profile, "--host-resolver-rules=MAP "+attackerHost+" 127.0.0.1", url)
 	cmd.Env = cleanEnv()
 	inOwnGroup(cmd) // so that its helpers end with it
 	var noise syncBuffer
@@ -95,7 +98,7 @@ func (s *site) visit(t *testing.T, url string) string {
 	case report := <-s.reports:
 		return report
 	case <-time.After(2 * time.Minute):
-		t.Fatalf("the page at %s reports nothing; the browser says:\n%s", url, tail(noise.String(), 4000))
+		t.Fatalf("no report from the page at %s; output of the browser:\n%s", url, tail(noise.String(), 4000))
 		return ""
 	}
 }
@@ -110,8 +113,8 @@ func put(t *testing.T, emu *cosemu.Server, key, contentType, content string) {
 	}
 }
 
-// arrived lists what has reached COS since the first n requests.
-func arrived(emu *cosemu.Server, n int) []string {
+// requestsSince lists the requests at COS after the first n.
+func requestsSince(emu *cosemu.Server, n int) []string {
 	var all []string
 	for _, r := range emu.Requests()[n:] {
 		all = append(all, r.Method+" "+r.URI)
@@ -120,50 +123,50 @@ func arrived(emu *cosemu.Server, n int) []string {
 	return all
 }
 
-// TestBrowserRebinding: a page loads from its own server, then its name leads to
-// the sidecar, so that to the browser the sidecar is the page's own site.
-func TestBrowserRebinding(t *testing.T) {
+// TestBrowser_Rebinding loads a page from the attacker's server. Then the host name
+// leads to the sidecar, so that the browser treats the sidecar as the page's own site.
+func TestBrowser_Rebinding(t *testing.T) {
 	for _, tt := range []struct {
 		name, setting string
 		reached       bool
 	}{
-		{"refused", "COSPROXY_LOG_LEVEL=info", false},
-		{"as it would be without the guard", "COSPROXY_ALLOWED_HOSTS=" + evil, true},
+		{"rejected", "COSPROXY_LOG_LEVEL=info", false},
+		{"host allowed", "COSPROXY_ALLOWED_HOSTS=" + attackerHost, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 			put(t, emu, "secret", "text/plain", "the secret")
 			before := len(emu.Requests())
 			s := startSidecar(t, program(), append(sidecarEnv(emu), tt.setting)...)
-			attacker := newSite(t, func(reportTo string) string {
+			attacker := newPageServer(t, func(reportTo string) string {
 				return script(reportTo, `
 					const read = await fetch("/secret");
 					const text = await read.text();
 					const write = await fetch("/planted", {method: "PUT", body: "planted"});
 					return read.type + " " + read.status + " " + write.status + " " + text;`)
 			})
-			// The name's first answer is the attacker's server, every other the sidecar.
-			front := rebound(t, attacker.server.Listener.Addr().String(), strings.TrimPrefix(s.url, "http://"))
-			report := attacker.visit(t, "http://"+evil+":"+front+"/")
+			// The name leads to the attacker's server first, then to the sidecar.
+			front := newRebindingPort(t, attacker.server.Listener.Addr().String(), strings.TrimPrefix(s.url, "http://"))
+			report := attacker.visit(t, "http://"+attackerHost+":"+front+"/")
 			if !tt.reached {
 				if !strings.HasPrefix(report, "basic 421 421 ") || !strings.Contains(report, "<Code>MisdirectedRequest</Code>") {
 					t.Errorf("the page saw %s", report)
 				}
-				if got := arrived(emu, before); len(got) != 0 {
-					t.Errorf("COS was asked %q", got)
+				if got := requestsSince(emu, before); len(got) != 0 {
+					t.Errorf("COS got %q", got)
 				}
 				return
 			}
 			if report != "basic 200 200 the secret" {
-				t.Errorf("the attack is none, since it fails without the guard too: %s", report)
+				t.Errorf("the attack fails without the guard too, so the test proves nothing: %s", report)
 			}
 		})
 	}
 }
 
-// rebound is a port that leads to first until a page was loaded from there, and
-// to second from then on.
-func rebound(t *testing.T, first, second string) string {
+// newRebindingPort returns a port that leads to first until a page was loaded from
+// there, and then to second.
+func newRebindingPort(t *testing.T, first, second string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -202,8 +205,8 @@ func rebound(t *testing.T, first, second string) string {
 	return port(l.Addr())
 }
 
-// attack asks for all that a page can ask of another site, and reports once each
-// of it has come to an end. %s is the sidecar.
+// attack sends every kind of request that a page can send to another site, and reports
+// when all have ended. %s is the sidecar.
 const attack = `
 	const target = "%s", outcomes = [];
 	const ends = async (name, promise) => outcomes.push(name + ": " + await promise.catch(() => "error"));
@@ -227,16 +230,16 @@ const attack = `
 	await ends("form", sent);
 	return outcomes.join(", ");`
 
-// TestBrowserCrossSite: no page of another site gets anything of COS, not even
-// one from another port of the same machine, unless its origin is listed.
-func TestBrowserCrossSite(t *testing.T) {
+// TestBrowser_CrossSite checks that a page of another site, or of another port of the
+// same host, reaches COS only if its origin is listed.
+func TestBrowser_CrossSite(t *testing.T) {
 	for _, tt := range []struct {
 		name, page, sidecar string
 		listed              bool
 	}{
-		{"cross-site", evil, "127.0.0.1", false},
+		{"cross-site", attackerHost, "127.0.0.1", false},
 		{"same-site", "localhost", "localhost", false},
-		{"cross-site, listed", evil, "127.0.0.1", true},
+		{"cross-site, listed", attackerHost, "127.0.0.1", true},
 		{"same-site, listed", "localhost", "localhost", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -247,18 +250,18 @@ func TestBrowserCrossSite(t *testing.T) {
 			put(t, emu, "cors", "text/plain", "read")
 			before := len(emu.Requests())
 			var target string
-			other := newSite(t, func(reportTo string) string { return script(reportTo, fmt.Sprintf(attack, target)) })
+			other := newPageServer(t, func(reportTo string) string { return script(reportTo, fmt.Sprintf(attack, target)) })
 			env := sidecarEnv(emu)
 			if tt.listed {
-				env = append(env, "COSPROXY_ALLOWED_ORIGINS="+other.at(tt.page))
+				env = append(env, "COSPROXY_ALLOWED_ORIGINS="+other.origin(tt.page))
 			} else {
-				env = append(env, "COSPROXY_ALLOWED_ORIGINS=https://app.example,"+other.at("other.example"))
+				env = append(env, "COSPROXY_ALLOWED_ORIGINS=https://app.example,"+other.origin("other.example"))
 			}
 			s := startSidecar(t, program(), env...)
 			target = strings.Replace(s.url, "127.0.0.1", tt.sidecar, 1)
-			report := other.visit(t, other.at(tt.page)+"/")
+			report := other.visit(t, other.origin(tt.page)+"/")
 
-			// The bucket has no CORS rules, so a page may not read what it is let ask.
+			// The bucket has no CORS rules, so a page cannot read the responses.
 			want, reaches := "no-cors: opaque, cors: error, post: opaque, put: error, img: error, script: error, form: load", []string(nil)
 			if tt.listed {
 				want = "no-cors: opaque, cors: error, post: opaque, put: error, img: load, script: load, form: load"
@@ -268,20 +271,20 @@ func TestBrowserCrossSite(t *testing.T) {
 			if report != want {
 				t.Errorf("the page saw\n%s\nwant\n%s", report, want)
 			}
-			if got := arrived(emu, before); !slices.Equal(got, reaches) {
-				t.Errorf("COS was asked\n%q\nwant\n%q", got, reaches)
+			if got := requestsSince(emu, before); !slices.Equal(got, reaches) {
+				t.Errorf("COS got\n%q\nwant\n%q", got, reaches)
 			}
 		})
 	}
 }
 
-// TestBrowserOwnPage: a page that stands in the bucket is the sidecar's own, and it
-// may read and write there.
-func TestBrowserOwnPage(t *testing.T) {
+// TestBrowser_SameOrigin checks that a page in the bucket has the origin of the
+// sidecar and may read and write.
+func TestBrowser_SameOrigin(t *testing.T) {
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	put(t, emu, "text", "text/plain", "read")
-	visitor := newSite(t, func(reportTo string) string { return reportTo })
-	put(t, emu, "page.html", "text/html", script(visitor.at("localhost")+"/report", `
+	visitor := newPageServer(t, func(reportTo string) string { return reportTo })
+	put(t, emu, "page.html", "text/html", script(visitor.origin("localhost")+"/report", `
 		const read = await fetch("/text");
 		const write = await fetch("/written", {method: "PUT", body: "written"});
 		return write.status + " " + await read.text();`))

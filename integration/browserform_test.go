@@ -10,7 +10,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// form is a page with a plain form, which sends a file of 3 MiB into a frame.
+// form is a page with a plain form that uploads a file of 3 MiB, with a frame for the
+// response.
 const form = `
 	document.body.innerHTML = '<form action="%s/" method="post" enctype="multipart/form-data" target="frame">' +
 		'<input name="key" value="uploads/${filename}"><input name="success_action_status" value="201">' +
@@ -23,26 +24,26 @@ const form = `
 	await done;
 	return "sent";`
 
-// TestBrowserForm: a plain HTML form of a listed site uploads a file, and that of
-// any other site does not.
-func TestBrowserForm(t *testing.T) {
+// TestBrowser_Form checks that an HTML form of a listed site can upload a file, and
+// that of another site cannot.
+func TestBrowser_Form(t *testing.T) {
 	for _, listed := range []bool{true, false} {
 		t.Run(fmt.Sprint("listed ", listed), func(t *testing.T) {
 			emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 			var target string
-			page := newSite(t, func(reportTo string) string { return script(reportTo, fmt.Sprintf(form, target)) })
+			page := newPageServer(t, func(reportTo string) string { return script(reportTo, fmt.Sprintf(form, target)) })
 			env := sidecarEnv(emu)
 			if listed {
-				env = append(env, "COSPROXY_ALLOWED_ORIGINS="+page.at("localhost"))
+				env = append(env, "COSPROXY_ALLOWED_ORIGINS="+page.origin("localhost"))
 			}
 			s := startSidecar(t, program(), env...)
 			target = s.url
-			if report := page.visit(t, page.at("localhost")+"/"); report != "sent" {
+			if report := page.visit(t, page.origin("localhost")+"/"); report != "sent" {
 				t.Errorf("the page saw %s", report)
 			}
 			if !listed {
-				if got := arrived(emu, 0); len(got) != 0 {
-					t.Errorf("COS was asked %q", got)
+				if got := requestsSince(emu, 0); len(got) != 0 {
+					t.Errorf("COS got %q", got)
 				}
 				return
 			}

@@ -16,19 +16,19 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// cosHost is what programs that know nothing of a sidecar call the bucket.
+// cosHost is the host of the bucket for programs without a sidecar.
 const cosHost = bucket + ".cos." + region + ".myqcloud.com"
 
-// startForClients is a sidecar that lets everything pass, on an emulator that
-// wants everything signed.
-func startForClients(t *testing.T) (*cosemu.Server, *sidecar) {
+// startUnrestricted starts a sidecar that allows everything, with an emulator in
+// strict signature mode.
+func startUnrestricted(t *testing.T) (*cosemu.Server, *sidecar) {
 	t.Helper()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	return emu, startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_ACTIONS=*")...)
 }
 
-// proxied is a program's transport behind http_proxy.
-func proxied(t *testing.T, s *sidecar) *http.Transport {
+// proxyTransport returns a transport with the sidecar as HTTP proxy.
+func proxyTransport(t *testing.T, s *sidecar) *http.Transport {
 	t.Helper()
 	u, err := url.Parse(s.url)
 	if err != nil {
@@ -39,8 +39,9 @@ func proxied(t *testing.T, s *sidecar) *http.Transport {
 	return transport
 }
 
-// TestReadmeClients: every client that the README tells how to point has a test.
-func TestReadmeClients(t *testing.T) {
+// TestReadme_ClientTable checks that the tests in the client table of the README
+// exist.
+func TestReadme_ClientTable(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -65,12 +66,12 @@ func TestReadmeClients(t *testing.T) {
 	}
 	for _, row := range rows {
 		if name := row[1]; !strings.Contains(tests.String(), "func "+name+"(") && !strings.Contains(tests.String(), "name: '"+name+"'") {
-			t.Errorf("no test is called %s", name)
+			t.Errorf("the README names the test %s, which does not exist", name)
 		}
 	}
 }
 
-// curl runs curl without a proxy of the developer's.
+// curl runs curl without the proxy variables of the environment.
 func curl(t *testing.T, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("curl", append([]string{"-sS", "--fail-with-body"}, args...)...)
@@ -82,9 +83,9 @@ func curl(t *testing.T, args ...string) string {
 	return string(out)
 }
 
-// curlEverything is what shell scripts do; options lead curl, and base to the
-// bucket.
-func curlEverything(t *testing.T, emu *cosemu.Server, base string, options ...string) {
+// runCurlCommands runs the commands of typical shell scripts. options come before the
+// arguments, and base is the URL of the bucket.
+func runCurlCommands(t *testing.T, emu *cosemu.Server, base string, options ...string) {
 	t.Helper()
 	run := func(args ...string) string {
 		t.Helper()
@@ -92,7 +93,7 @@ func curlEverything(t *testing.T, emu *cosemu.Server, base string, options ...st
 	}
 	dir := t.TempDir()
 	file, down := filepath.Join(dir, "up"), filepath.Join(dir, "down")
-	body := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // over curl's limit for Expect: 100-continue
+	body := bytes.Repeat([]byte("0123456789abcdef"), 200_000) // large enough for Expect: 100-continue of curl
 	if err := os.WriteFile(file, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -123,32 +124,32 @@ func curlEverything(t *testing.T, emu *cosemu.Server, base string, options ...st
 		t.Errorf("chunked upload stored %q", got)
 	}
 	run("-X", "DELETE", base+"/from/stdin")
-	if _, there := emu.Object(bucket, "from/stdin"); there {
+	if _, exists := emu.Object(bucket, "from/stdin"); exists {
 		t.Error("the object is still there")
 	}
 }
 
-// TestCurl is the README's first example.
-func TestCurl(t *testing.T) {
+// TestCurl_SidecarURL runs the first example of the README.
+func TestCurl_SidecarURL(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
-	curlEverything(t, emu, s.url)
+	emu, s := startUnrestricted(t)
+	runCurlCommands(t, emu, s.url)
 }
 
-// TestCurlByHostName has the name of the bucket lead to the sidecar.
-func TestCurlByHostName(t *testing.T) {
+// TestCurl_HostName resolves the host name of the bucket to the sidecar.
+func TestCurl_HostName(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
+	emu, s := startUnrestricted(t)
 	_, port, _ := strings.Cut(strings.TrimPrefix(s.url, "http://"), ":")
-	curlEverything(t, emu, "http://"+cosHost+":"+port, "--resolve", cosHost+":"+port+":127.0.0.1")
-	curlEverything(t, emu, s.url, "-H", "Host: "+bucket+".cos."+region+".tencentcos.cn")
+	runCurlCommands(t, emu, "http://"+cosHost+":"+port, "--resolve", cosHost+":"+port+":127.0.0.1")
+	runCurlCommands(t, emu, s.url, "-H", "Host: "+bucket+".cos."+region+".tencentcos.cn")
 }
 
-// TestCurlByHTTPProxy: an unchanged URL, and http_proxy in the environment.
-func TestCurlByHTTPProxy(t *testing.T) {
+// TestCurl_HTTPProxy uses the URL of the bucket and http_proxy.
+func TestCurl_HTTPProxy(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
-	curlEverything(t, emu, "http://"+cosHost, "-x", s.url)
+	emu, s := startUnrestricted(t)
+	runCurlCommands(t, emu, "http://"+cosHost, "-x", s.url)
 
 	cmd := exec.Command("curl", "-sS", "--fail-with-body", "http://"+cosHost+"/from/curl.bin")
 	cmd.Env = append(cleanEnv(), "http_proxy="+s.url)
@@ -156,23 +157,23 @@ func TestCurlByHTTPProxy(t *testing.T) {
 		t.Errorf("by http_proxy: %d bytes, %v", len(out), err)
 	}
 
-	// https would hide the request; the refusal says what to do.
+	// https would hide the request; the error names the next step.
 	out, err := exec.Command("curl", "-sSv", "-x", s.url, "https://"+cosHost+"/from/curl.bin").CombinedOutput()
 	if err == nil || !strings.Contains(string(out), "405 Method Not Allowed") {
 		t.Errorf("https through the proxy: %v\n%s", err, out)
 	}
-	s.stop(t) // so that the log is whole
+	s.stop(t) // so that the log is complete
 	if log := s.log.String(); !strings.Contains(log, "Send plain http:// requests") {
-		t.Errorf("the log does not say what to do: %s", log)
+		t.Errorf("the log does not name the next step: %s", log)
 	}
 }
 
-// TestHTTPProxy: any program with net/http behind http_proxy, and what it must
-// not reach.
-func TestHTTPProxy(t *testing.T) {
+// TestHTTPProxy_GoClient uses net/http with http_proxy, for URLs of the bucket and for
+// others, which must not reach COS.
+func TestHTTPProxy_GoClient(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
-	c := &http.Client{Transport: proxied(t, s), Timeout: time.Minute}
+	emu, s := startUnrestricted(t)
+	c := &http.Client{Transport: proxyTransport(t, s), Timeout: time.Minute}
 	send := func(method, target, body string) int {
 		t.Helper()
 		req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
@@ -203,13 +204,13 @@ func TestHTTPProxy(t *testing.T) {
 		}
 	}
 	if n := emu.Stats().COSRequests; n != before {
-		t.Errorf("%d of them reached COS", n-before)
+		t.Errorf("%d requests to other hosts reached COS", n-before)
 	}
 }
 
-// TestListBuckets: the key of a route that has name/cos:GetService written out can
-// list the buckets, and touches no more of them for it.
-func TestListBuckets(t *testing.T) {
+// TestListBuckets_Actions checks that a route can list the buckets only with
+// name/cos:GetService.
+func TestListBuckets_Actions(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true, Buckets: []string{bucket, "second-1250000000"}})
 	for actions, status := range map[string]int{
@@ -218,7 +219,7 @@ func TestListBuckets(t *testing.T) {
 		"*":                        http.StatusForbidden, // on some keys only
 	} {
 		s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_ACTIONS="+actions, "COSPROXY_ALLOW_PREFIXES=dir/*")...)
-		c := &http.Client{Transport: proxied(t, s)}
+		c := &http.Client{Transport: proxyTransport(t, s)}
 		for _, host := range []string{"service.cos.myqcloud.com", "cos." + region + ".myqcloud.com"} {
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)
 			if err != nil {

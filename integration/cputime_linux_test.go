@@ -7,9 +7,9 @@ import (
 	"unsafe"
 )
 
-// cpuSeconds returns the CPU time that another process has used, user and
-// system. Linux gives every process a clock of its own for that, whose id is
-// made from the process id (clock_getcpuclockid(3)).
+// cpuSeconds returns the user and system CPU time of another process. On Linux each
+// process has a clock for it, with an ID derived from the process ID
+// (clock_getcpuclockid(3)).
 func cpuSeconds(b *testing.B, pid int) float64 {
 	b.Helper()
 	const cpuClockSched = 2

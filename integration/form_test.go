@@ -16,11 +16,11 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestCurlForm is the README's form upload, with keys that live for 5 s and may
-// write under uploads/ alone.
-func TestCurlForm(t *testing.T) {
+// TestForm_Curl uploads the form of the README, with credentials that live for 5 s and
+// may write under uploads/ only.
+func TestForm_Curl(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: 5 * time.Second})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: 5 * time.Second})
 	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_PREFIXES=uploads/*", "COSPROXY_ALLOW_ACTIONS=upload")...)
 	body := make([]byte, 20<<20)
 	_, _ = io.ReadFull(&pattern{}, body)
@@ -62,22 +62,22 @@ func TestCurlForm(t *testing.T) {
 		}
 	}
 	if got := curl("-F", "key=uploads/c", "-F", "file=@"+file, "-F", "acl=public-read"); !strings.Contains(got, "must be the last") || !strings.HasSuffix(got, "400 ") {
-		t.Errorf("a field behind the file: %s", got)
+		t.Errorf("a field after the file: %s", got)
 	}
 	if _, ok := emu.Object(bucket, "uploads/c"); ok {
-		t.Error("a form with a field behind its file was stored")
+		t.Error("a form with a field after its file was stored")
 	}
 }
 
-// TestFormsOutliveTheirKeys uploads forms for longer than three keys live.
-func TestFormsOutliveTheirKeys(t *testing.T) {
+// TestForm_Rotation uploads forms for longer than the lifetime of three credentials.
+func TestForm_Rotation(t *testing.T) {
 	t.Parallel()
-	emu := startEmulator(t, cosemu.Options{KeyLife: 5 * time.Second})
+	emu := startEmulator(t, cosemu.Options{CredentialsDuration: 5 * time.Second})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	ids := map[string]bool{}
 	for end, i := time.Now().Add(16*time.Second), 0; time.Now().Before(end); i++ {
-		if status, answer := postForm(t, s, fmt.Sprint("k", i), strings.NewReader("x"), 1); status != http.StatusNoContent {
-			t.Fatalf("form %d: %d %s", i, status, answer)
+		if status, response := postForm(t, s, fmt.Sprint("k", i), strings.NewReader("x"), 1); status != http.StatusNoContent {
+			t.Fatalf("form %d: %d %s", i, status, response)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -85,25 +85,26 @@ func TestFormsOutliveTheirKeys(t *testing.T) {
 		ids[r.SecretID] = true
 	}
 	if len(ids) < 3 {
-		t.Errorf("the forms were signed with %d keys", len(ids))
+		t.Errorf("the forms were signed with %d credentials, want at least 3", len(ids))
 	}
 }
 
-// TestRevokedKeyOfAForm: the user of a form does not see it.
-func TestRevokedKeyOfAForm(t *testing.T) {
+// TestForm_RevokedCredentials checks that the client of a form does not notice revoked
+// credentials.
+func TestForm_RevokedCredentials(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int64{"small": 1, "large": 10 << 20} {
 		t.Run(name, func(t *testing.T) {
 			emu := startEmulator(t, cosemu.Options{})
 			s := startSidecar(t, program(), sidecarEnv(emu)...)
-			if status, answer := postForm(t, s, "before", &pattern{}, size); status != http.StatusNoContent {
-				t.Fatalf("%d %s", status, answer)
+			if status, response := postForm(t, s, "before", &pattern{}, size); status != http.StatusNoContent {
+				t.Fatalf("%d %s", status, response)
 			}
 			if !emu.Revoke(emu.Requests()[0].SecretID) {
-				t.Fatal("no key to revoke")
+				t.Fatal("COS does not know the credentials")
 			}
-			if status, answer := postForm(t, s, "after", &pattern{}, size); status != http.StatusNoContent {
-				t.Errorf("%d %s", status, answer)
+			if status, response := postForm(t, s, "after", &pattern{}, size); status != http.StatusNoContent {
+				t.Errorf("%d %s", status, response)
 			}
 			if o, _ := emu.Object(bucket, "after"); o.Size != size {
 				t.Errorf("stored %d bytes, want %d", o.Size, size)
@@ -112,19 +113,19 @@ func TestRevokedKeyOfAForm(t *testing.T) {
 	}
 }
 
-// TestLargeFormInFlatMemory asks the kernel what a form of 256 MiB has cost.
-func TestLargeFormInFlatMemory(t *testing.T) {
+// TestForm_Memory checks the peak memory of the sidecar after a form of 256 MiB.
+func TestForm_Memory(t *testing.T) {
 	t.Parallel()
-	const size, most = 256 << 20, 40 << 20
+	const size, limit = 256 << 20, 40 << 20
 	emu := startEmulator(t, cosemu.Options{})
 	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
-	if status, answer := postForm(t, s, "large", &pattern{}, size); status != http.StatusNoContent {
-		t.Fatalf("%d %s", status, answer)
+	if status, response := postForm(t, s, "large", &pattern{}, size); status != http.StatusNoContent {
+		t.Fatalf("%d %s", status, response)
 	}
 	if o, _ := emu.Object(bucket, "large"); o.Size != size {
 		t.Errorf("stored %d bytes, want %d", o.Size, size)
 	}
-	checkPeakRSS(t, s, most)
+	checkPeakRSS(t, s, limit)
 }
 
 // postForm uploads size bytes of content as a browser does.
@@ -146,9 +147,9 @@ func postForm(t testing.TB, s *sidecar, key string, content io.Reader, size int6
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	response, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(answer)
+	return resp.StatusCode, string(response)
 }

@@ -17,31 +17,31 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// sdkProxied is the official SDK with the URL of its bucket unchanged, behind
-// http_proxy.
-func sdkProxied(t *testing.T, s *sidecar) *cos.Client {
+// sdkByHTTPProxy returns the official SDK with the URL of the bucket and the sidecar
+// as HTTP proxy.
+func sdkByHTTPProxy(t *testing.T, s *sidecar) *cos.Client {
 	t.Helper()
 	return cos.NewClient(&cos.BaseURL{BucketURL: &url.URL{Scheme: "http", Host: cosHost}}, &http.Client{
-		Transport: &cos.AuthorizationTransport{SecretID: "dummy-id", SecretKey: "dummy-key", SessionToken: "dummy-token", Transport: proxied(t, s)},
+		Transport: &cos.AuthorizationTransport{SecretID: "dummy-id", SecretKey: "dummy-key", SessionToken: "dummy-token", Transport: proxyTransport(t, s)},
 	})
 }
 
-// TestGoSDKByBucketURL runs the official SDK with its defaults (CRC check, retries)
-// against the sidecar.
-func TestGoSDKByBucketURL(t *testing.T) {
+// TestGoSDK_BucketURL runs the official SDK with its defaults (CRC check, retries) and
+// the sidecar as BucketURL.
+func TestGoSDK_BucketURL(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
-	goSDK(t, emu, sdkThrough(t, s))
+	emu, s := startUnrestricted(t)
+	goSDK(t, emu, sdkBySidecar(t, s))
 }
 
-// TestGoSDKByHTTPProxy does the same with the bucket's own URL.
-func TestGoSDKByHTTPProxy(t *testing.T) {
+// TestGoSDK_HTTPProxy runs it with the URL of the bucket and http_proxy.
+func TestGoSDK_HTTPProxy(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
-	client := sdkProxied(t, s)
+	emu, s := startUnrestricted(t)
+	client := sdkByHTTPProxy(t, s)
 	goSDK(t, emu, client)
 
-	// The address of the service is not that of the bucket.
+	// The host of the service is not the host of the bucket.
 	list, _, err := client.Service.Get(t.Context())
 	if err != nil || len(list.Buckets) != 1 || list.Buckets[0].Name != bucket {
 		t.Errorf("list of buckets: %+v, %v", list, err)
@@ -83,8 +83,8 @@ func goSDKObject(t *testing.T, client *cos.Client) {
 	if resp, ok := cos.IsCOSError(err); !ok || resp.Response.StatusCode != http.StatusNotModified {
 		t.Errorf("conditional GET: %v, want 304", err)
 	}
-	if there, err := client.Object.IsExist(ctx, key); err != nil || !there {
-		t.Errorf("exists: %t, %v", there, err)
+	if exists, err := client.Object.IsExist(ctx, key); err != nil || !exists {
+		t.Errorf("exists: %t, %v", exists, err)
 	}
 	if _, err := client.Object.Delete(ctx, key); err != nil {
 		t.Error(err)
@@ -94,8 +94,8 @@ func goSDKObject(t *testing.T, client *cos.Client) {
 	}
 }
 
-// goSDKFiles uploads in parts, downloads in parts and copies in one piece, by the
-// SDK's high-level calls.
+// goSDKFiles runs the SDK's high-level calls: upload in parts, download in parts,
+// copy.
 func goSDKFiles(t *testing.T, emu *cosemu.Server, client *cos.Client) {
 	ctx := t.Context()
 	body := bytes.Repeat([]byte("multipart!"), 350_000)
@@ -115,7 +115,7 @@ func goSDKFiles(t *testing.T, emu *cosemu.Server, client *cos.Client) {
 	if got, err := os.ReadFile(down); err != nil || !bytes.Equal(got, body) {
 		t.Errorf("download: %d bytes, %v", len(got), err)
 	}
-	// The source is named as the examples of the SDK do it, by the client's host.
+	// As in the examples of the SDK, the source has the host of the client.
 	source := client.BaseURL.BucketURL.Host + "/sdk/large"
 	if _, _, err := client.Object.MultiCopy(ctx, "sdk/copy +1", source, &cos.MultiCopyOptions{PartSize: 1, ThreadPoolSize: 3}); err != nil {
 		t.Fatal(err)
@@ -126,7 +126,7 @@ func goSDKFiles(t *testing.T, emu *cosemu.Server, client *cos.Client) {
 	goSDKParts(t, emu, client, source)
 }
 
-// goSDKParts copies into an upload, which is listed before it is given up.
+// goSDKParts copies a part into an upload, lists the upload and aborts it.
 func goSDKParts(t *testing.T, emu *cosemu.Server, client *cos.Client, source string) {
 	ctx := t.Context()
 	upload, _, err := client.Object.InitiateMultipartUpload(ctx, "sdk/parts", nil)
@@ -147,8 +147,8 @@ func goSDKParts(t *testing.T, emu *cosemu.Server, client *cos.Client, source str
 	if _, err := client.Object.AbortMultipartUpload(ctx, "sdk/parts", upload.UploadID); err != nil {
 		t.Error(err)
 	}
-	if _, there := emu.Object(bucket, "sdk/parts"); there {
-		t.Error("an upload that was given up is an object")
+	if _, exists := emu.Object(bucket, "sdk/parts"); exists {
+		t.Error("an aborted upload became an object")
 	}
 }
 
@@ -253,8 +253,8 @@ func goSDKSubresources(t *testing.T, client *cos.Client) {
 
 func goSDKBucket(t *testing.T, client *cos.Client) {
 	ctx := t.Context()
-	if there, err := client.Bucket.IsExist(ctx); err != nil || !there {
-		t.Errorf("HEAD of the bucket: %t, %v", there, err)
+	if exists, err := client.Bucket.IsExist(ctx); err != nil || !exists {
+		t.Errorf("HEAD of the bucket: %t, %v", exists, err)
 	}
 	if _, _, err := client.Bucket.GetACL(ctx); err != nil {
 		t.Error(err)
@@ -268,20 +268,20 @@ func goSDKBucket(t *testing.T, client *cos.Client) {
 	}
 }
 
-// TestPresignedURL: what a program signs with a dummy key and hands on works as
-// a plain URL, with the sidecar's address in it or through http_proxy.
-func TestPresignedURL(t *testing.T) {
+// TestPresignedURL_DummyCredentials checks that URLs presigned with dummy credentials
+// work, with the address of the sidecar and through http_proxy.
+func TestPresignedURL_DummyCredentials(t *testing.T) {
 	t.Parallel()
-	emu, s := startForClients(t)
+	emu, s := startUnrestricted(t)
 	ways := []struct {
 		sdk    *cos.Client
 		client *http.Client
 	}{
-		{sdkThrough(t, s), client},
-		{sdkProxied(t, s), &http.Client{Transport: proxied(t, s)}},
+		{sdkBySidecar(t, s), client},
+		{sdkByHTTPProxy(t, s), &http.Client{Transport: proxyTransport(t, s)}},
 	}
 	header := &http.Header{"X-Cos-Meta-A": {"1"}}
-	stored := "x-cos-meta-a" // as the emulator keeps it
+	stored := "x-cos-meta-a" // as the emulator stores it
 	options := map[string]*cos.PresignedURLOptions{
 		"plain":      {},
 		"parameters": {Query: &url.Values{"response-content-type": {"text/x y"}}},
@@ -336,7 +336,7 @@ func TestPresignedURL(t *testing.T) {
 	}
 	for _, r := range emu.Requests() {
 		if strings.Contains(r.URI, "dummy") || strings.Contains(r.URI, "q-") || strings.Contains(r.URI, "sign=") || strings.Contains(fmt.Sprint(r.Header), "dummy") {
-			t.Errorf("something of the client's signature reached COS: %s %v", r.URI, r.Header)
+			t.Errorf("a part of the client's signature reached COS: %s %v", r.URI, r.Header)
 		}
 	}
 }

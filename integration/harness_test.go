@@ -29,8 +29,8 @@ const (
 	region = "ap-guangzhou"
 )
 
-// bin holds the built programs: cosproxy as users get it, cosproxy-race under
-// the race detector if the tests are, cosemu.
+// bin is the directory of the built programs: cosproxy as users get it, cosproxy-race
+// with the race detector if the tests have it, and cosemu.
 var bin string
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	if worker := flag.Lookup("test.fuzzworker"); worker != nil && worker.Value.String() == "true" {
-		os.Exit(m.Run()) // no fuzz target needs a program, and workers are many
+		os.Exit(m.Run()) // fuzz targets need no program, and there are many workers
 	}
 	os.Exit(buildAndRun(m))
 }
@@ -71,7 +71,7 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
-// program is the cosproxy that tests run by default.
+// program is the path of the cosproxy that tests run by default.
 func program() string {
 	if raceEnabled {
 		return filepath.Join(bin, "cosproxy-race")
@@ -89,7 +89,7 @@ func startEmulator(t testing.TB, o cosemu.Options) *cosemu.Server {
 	return emu
 }
 
-// sidecarEnv is the environment in which cosproxy works against emu.
+// sidecarEnv returns the environment in which cosproxy uses emu.
 func sidecarEnv(emu *cosemu.Server) []string {
 	return []string{
 		"COSPROXY_LISTEN=127.0.0.1:0",
@@ -116,8 +116,8 @@ type sidecar struct {
 	exited     chan struct{}
 }
 
-// startSidecar runs a program with env (later entries win) and waits until it
-// listens. It is killed at the end of the test if it still runs.
+// startSidecar runs a program with env (later entries win) and waits until it listens.
+// It kills the program at the end of the test.
 func startSidecar(t testing.TB, name string, env ...string) *sidecar {
 	t.Helper()
 	return startCommand(t, exec.Command(name), env...)
@@ -155,7 +155,7 @@ func startCommand(t testing.TB, cmd *exec.Cmd, env ...string) *sidecar {
 	return s
 }
 
-// kill ends the program and what it has started, and lets cosemu clean up first.
+// kill ends the program and its children. It lets cosemu clean up first.
 func (s *sidecar) kill() {
 	signalGroup(s.cmd, syscall.SIGTERM)
 	select {
@@ -166,8 +166,8 @@ func (s *sidecar) kill() {
 	}
 }
 
-// cleanEnv is what a program needs of the environment of the tests. A
-// developer's own keys and proxies are no part of it.
+// cleanEnv returns the variables of the environment that a program needs, without the
+// credentials and proxies of the developer.
 func cleanEnv() []string {
 	var env []string
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "GORACE"} {
@@ -180,7 +180,7 @@ func cleanEnv() []string {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// watch keeps the log and finds the addresses in its start line.
+// watch stores the log and reads the addresses from its first lines.
 func (s *sidecar) watch(stderr io.Reader, listening chan<- struct{}) {
 	lines := bufio.NewScanner(stderr)
 	lines.Buffer(nil, 1<<20)
@@ -209,7 +209,7 @@ func (s *sidecar) stop(t testing.TB) int {
 	return s.cmd.ProcessState.ExitCode()
 }
 
-// waitReady polls the admin listener until a key is held.
+// waitReady polls the admin listener until the sidecar has credentials.
 func (s *sidecar) waitReady(t testing.TB) {
 	t.Helper()
 	for range 500 {
@@ -225,9 +225,9 @@ func (s *sidecar) waitReady(t testing.TB) {
 	t.Fatal("cosproxy did not become ready")
 }
 
-// sdkThrough is the official SDK as a legacy program uses it: pointed at the
-// sidecar, with a key that is worth nothing.
-func sdkThrough(t testing.TB, s *sidecar) *cos.Client {
+// sdkBySidecar returns the official SDK with the sidecar as BucketURL and dummy
+// credentials.
+func sdkBySidecar(t testing.TB, s *sidecar) *cos.Client {
 	t.Helper()
 	u, err := url.Parse(s.url)
 	if err != nil {
@@ -238,8 +238,8 @@ func sdkThrough(t testing.TB, s *sidecar) *cos.Client {
 	})
 }
 
-// sdkDirect is the official SDK talking to the emulator itself, with the
-// account's own key.
+// sdkDirect returns the official SDK for the emulator itself, with the long-lived
+// credentials of the account.
 func sdkDirect(t testing.TB, emu *cosemu.Server) *cos.Client {
 	t.Helper()
 	u, err := url.Parse("http://" + bucket + ".cos." + region + ".myqcloud.com")
@@ -256,7 +256,7 @@ func sdkDirect(t testing.TB, emu *cosemu.Server) *cos.Client {
 	})
 }
 
-// waitInFlight waits until the sidecar serves n requests.
+// waitInFlight waits until the sidecar has n requests in flight.
 func (s *sidecar) waitInFlight(t testing.TB, n int) {
 	t.Helper()
 	for range 500 {
@@ -265,7 +265,7 @@ func (s *sidecar) waitInFlight(t testing.TB, n int) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatalf("the sidecar does not serve %d requests", n)
+	t.Fatalf("the sidecar never had %d requests in flight", n)
 }
 
 // do sends one request and returns the status and the whole body.
@@ -290,7 +290,7 @@ func do(t testing.TB, method, url string, body io.Reader) (int, []byte) {
 	return resp.StatusCode, b
 }
 
-// client asks the sidecar directly, whatever proxy the environment names.
+// client ignores the proxy variables of the environment.
 var client = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
 // syncBuffer is a bytes.Buffer for several goroutines.

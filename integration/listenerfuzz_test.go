@@ -17,24 +17,25 @@ import (
 )
 
 const (
-	otherBucket = "otherbucket-1250000000"
-	bucketHost  = bucket + ".cos." + region + ".myqcloud.com"
-	plainCOS    = "http://{bucket}.cos.{region}.myqcloud.com" // the emulator has no TLS
+	otherBucket   = "otherbucket-1250000000"
+	bucketHost    = bucket + ".cos." + region + ".myqcloud.com"
+	plainEndpoint = "http://{bucket}.cos.{region}.myqcloud.com" // the emulator runs without TLS
 )
 
-// aKey makes the emulator accept a key, and is where the sidecar has it from.
-func aKey(t testing.TB, emu *cosemu.Server, name, policy string) oneKey {
+// addCredentials adds credentials to the emulator and returns them as the source of a
+// route.
+func addCredentials(t testing.TB, emu *cosemu.Server, name, policy string) fixedCredentials {
 	t.Helper()
 	k := signer.Credentials{SecretID: "AKID" + name, SecretKey: "secret-of-" + name, Token: "token-of-" + name}
-	if err := emu.AddKey(cosemu.Key{SecretID: k.SecretID, SecretKey: k.SecretKey, Token: k.Token, Policy: policy}); err != nil {
+	if err := emu.AddCredentials(cosemu.Credentials{SecretID: k.SecretID, SecretKey: k.SecretKey, Token: k.Token, Policy: policy}); err != nil {
 		t.Fatal(err)
 	}
-	return oneKey{k}
+	return fixedCredentials{k}
 }
 
-// heldRoute is a route whose key may do what the route allows and no more, so that
-// what the sidecar lets pass against its rules is refused by the emulator.
-func heldRoute(t testing.TB, emu *cosemu.Server, r proxy.Route, words ...string) proxy.Route {
+// restrictedRoute returns a route whose credentials allow only what the route allows,
+// so that the emulator rejects requests that the sidecar should have rejected.
+func restrictedRoute(t testing.TB, emu *cosemu.Server, r proxy.Route, words ...string) proxy.Route {
 	t.Helper()
 	policy, err := credcache.Scope{Bucket: r.Bucket, Region: region, AllowPrefixes: r.AllowPrefixes, AllowActions: words}.Policy()
 	if err != nil {
@@ -47,23 +48,23 @@ func heldRoute(t testing.TB, emu *cosemu.Server, r proxy.Route, words ...string)
 	if r.AllowActions, err = credcache.ExpandActions(words); err != nil {
 		t.Fatal(err)
 	}
-	r.Region, r.Endpoint, r.Credentials = region, plainCOS, aKey(t, emu, r.Name, string(text))
+	r.Region, r.Endpoint, r.Credentials = region, plainEndpoint, addCredentials(t, emu, r.Name, string(text))
 	return r
 }
 
-// refusedForAccess are the codes with which COS says that a request is not signed,
-// or not allowed to the key that has signed it.
-var refusedForAccess = []string{
+// accessErrorCodes are the error codes of COS for a request that is not signed, or not
+// allowed.
+var accessErrorCodes = []string{
 	"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "RequestTimeTooSkewed", "InvalidURI",
 }
 
-// checkSigned wants what has reached COS to be valid and allowed there, but for what
-// tries a key.
+// checkSigned requires that all requests at COS are validly signed and allowed, except
+// probes of credentials.
 func checkSigned(t testing.TB, arrived []cosemu.Request) {
 	t.Helper()
 	for i, a := range arrived {
-		if slices.Contains(refusedForAccess, a.Code) && !isProbe(arrived, i) {
-			t.Errorf("%s %s (%s) with %v was refused by COS: %d %s", a.Method, a.URI, a.Action, a.Header, a.Status, a.Code)
+		if slices.Contains(accessErrorCodes, a.Code) && !isCredentialProbe(arrived, i) {
+			t.Errorf("%s %s (%s) with %v was rejected by COS: %d %s", a.Method, a.URI, a.Action, a.Header, a.Status, a.Code)
 		}
 		if a.SecretID == "" && a.Action != "PostObject" || len(a.Header["Authorization"]) > 1 {
 			t.Errorf("%s %s left unsigned: %v", a.Method, a.URI, a.Header)
@@ -71,9 +72,9 @@ func checkSigned(t testing.TB, arrived []cosemu.Request) {
 	}
 }
 
-// isProbe reports whether a request tries the key of another: the GET of one byte that
-// finds out why COS refused a HEAD, or the question in front of a large form.
-func isProbe(arrived []cosemu.Request, i int) bool {
+// isCredentialProbe reports whether a request tests the credentials of another one:
+// the GET of one byte after a rejected HEAD, or the GET before a large form.
+func isCredentialProbe(arrived []cosemu.Request, i int) bool {
 	a := arrived[i]
 	ofHead := i > 0 && arrived[i-1].Method == http.MethodHead && arrived[i-1].Status >= 400 &&
 		a.URI == arrived[i-1].URI && a.Header.Get("Range") == "bytes=0-0"
@@ -81,39 +82,40 @@ func isProbe(arrived []cosemu.Request, i int) bool {
 	return a.Method == http.MethodGet && (ofHead || ofForm)
 }
 
-// hidden is in objects that no route leads to.
-const hidden = "kept from everybody"
+// secretContent is the content of objects outside the routes.
+const secretContent = "kept from everybody"
 
-// laidOut are objects that are there before, in both buckets. Only those below in/
-// and up/ may be read and may change.
-var laidOut = map[string]string{"in/old": "old", "up/old": "old", "secret/old": hidden, "input": hidden, "a": hidden}
+// initialObjects are in both buckets from the start. Only those under in/ and up/ may
+// be read or changed.
+var initialObjects = map[string]string{"in/old": "old", "up/old": "old", "secret/old": secretContent, "input": secretContent, "a": secretContent}
 
-// FuzzListener sends any bytes to the sidecar's listener, with the emulator behind
-// it. Whatever of them reaches COS is a request that RFC 9112 finds in them, signed
-// and allowed to the key of its route; what is stored is what was sent. No object
-// outside the routes is read or changed, not even if the keys would allow it.
+// FuzzListener sends arbitrary bytes to the sidecar's listener, with the emulator as
+// COS. Every request that reaches COS must be a request in these bytes by RFC 9112,
+// signed and allowed to the credentials of its route; stored bytes must be the sent
+// ones. No object outside the routes may be read or changed, even if the credentials
+// allow it.
 func FuzzListener(f *testing.F) {
-	for _, seed := range streams {
+	for _, seed := range clientStreams {
 		f.Add([]byte(seed), uint8(255), false)
 		f.Add([]byte(seed), uint8(1), true)
 	}
-	w := &world{}
-	f.Cleanup(w.end)
-	f.Fuzz(func(t *testing.T, wire []byte, piece uint8, wide bool) {
-		w.renew(t)
-		w.routes = w.held
-		if wide {
-			w.routes = w.wide
+	w := &fuzzSetup{}
+	f.Cleanup(w.close)
+	f.Fuzz(func(t *testing.T, wire []byte, piece uint8, unrestricted bool) {
+		w.reset(t)
+		w.routes = w.restricted
+		if unrestricted {
+			w.routes = w.unrestricted
 		}
-		arrived := w.hear(t, wire, int(piece))
+		arrived := w.send(t, wire, int(piece))
 		checkSigned(t, arrived)
-		said := readMessages(wire)
-		checkSaid(t, said, arrived)
-		if strings.Contains(w.answer, hidden) {
-			t.Errorf("got what no route leads to: %q", w.answer)
+		sent := readMessages(wire)
+		checkArrived(t, sent, arrived)
+		if strings.Contains(w.response, secretContent) {
+			t.Errorf("the response contains an object outside the routes: %q", w.response)
 		}
 		for _, name := range []string{bucket, otherBucket} {
-			checkStored(t, w.emu.Objects(name), said, arrived)
+			checkStored(t, w.emu.Objects(name), sent, arrived)
 		}
 		if t.Failed() {
 			t.Logf("the stream was\n%q", wire)
@@ -121,63 +123,63 @@ func FuzzListener(f *testing.F) {
 	})
 }
 
-// world is an emulator with two buckets, and routes that lead there.
-type world struct {
-	emu        *cosemu.Server
-	held, wide []proxy.Route // with keys that may do what the route allows, or everything
-	routes     []proxy.Route // those in use
-	answer     string        // to what was heard last
-	changed    bool
+// fuzzSetup is an emulator with two buckets, and routes to them.
+type fuzzSetup struct {
+	emu                      *cosemu.Server
+	restricted, unrestricted []proxy.Route // credentials allow what the route allows, or everything
+	routes                   []proxy.Route // the routes in use
+	response                 string        // to the last call of send
+	changed                  bool
 }
 
-// renew sees to it that the world is as it was first.
-func (w *world) renew(t testing.TB) {
+// reset restores the initial state.
+func (w *fuzzSetup) reset(t testing.TB) {
 	t.Helper()
 	if w.emu != nil && !w.changed {
 		return
 	}
-	w.end()
+	w.close()
 	emu, err := cosemu.Start(cosemu.Options{Buckets: []string{bucket, otherBucket}, StrictSignature: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.emu = emu
-	everything := aKey(t, emu, "everything", "")
+	everything := addCredentials(t, emu, "everything", "")
 	for _, name := range []string{bucket, otherBucket} {
 		w.routes = []proxy.Route{{
-			Bucket: name, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: everything,
+			Bucket: name, Region: region, Endpoint: plainEndpoint, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: everything,
 		}}
 		wire := ""
-		for key, body := range laidOut {
+		for key, body := range initialObjects {
 			wire += fmt.Sprintf("PUT /%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", key, len(body), body)
 		}
-		w.hear(t, []byte(wire), 4096)
+		w.send(t, []byte(wire), 4096)
 	}
 	w.changed = false
-	w.held = []proxy.Route{
-		heldRoute(t, emu, proxy.Route{Name: "in", Bucket: bucket, AllowPrefixes: []string{"in/*"}}, "read", "write", "list", "delete"),
-		heldRoute(t, emu, proxy.Route{Name: "up", Bucket: bucket, AllowPrefixes: []string{"up/*"}, PathPrefix: "/up/", ObjectPrefix: "up/"}, "upload"),
-		heldRoute(t, emu, proxy.Route{Name: "domain", Bucket: otherBucket, AllowPrefixes: []string{"up/*"}, Hosts: []string{"files.example"}}, "read", "upload"),
+	w.restricted = []proxy.Route{
+		restrictedRoute(t, emu, proxy.Route{Name: "in", Bucket: bucket, AllowPrefixes: []string{"in/*"}}, "read", "write", "list", "delete"),
+		restrictedRoute(t, emu, proxy.Route{Name: "up", Bucket: bucket, AllowPrefixes: []string{"up/*"}, PathPrefix: "/up/", ObjectPrefix: "up/"}, "upload"),
+		restrictedRoute(t, emu, proxy.Route{Name: "domain", Bucket: otherBucket, AllowPrefixes: []string{"up/*"}, Hosts: []string{"files.example"}}, "read", "upload"),
 	}
-	w.wide = slices.Clone(w.held)
-	for i := range w.wide {
-		w.wide[i].Credentials = everything
+	w.unrestricted = slices.Clone(w.restricted)
+	for i := range w.unrestricted {
+		w.unrestricted[i].Credentials = everything
 	}
 }
 
-func (w *world) end() {
+func (w *fuzzSetup) close() {
 	if w.emu != nil {
 		_ = w.emu.Close()
 	}
 }
 
-// hear lets the sidecar hear what a client says, and returns what of it has reached
+// send sends a client's bytes to the sidecar and returns the requests that reached
 // COS.
-func (w *world) hear(t testing.TB, wire []byte, piece int) []cosemu.Request {
+func (w *fuzzSetup) send(t testing.TB, wire []byte, piece int) []cosemu.Request {
 	t.Helper()
 	before := w.emu.Stats().COSRequests
-	toCOS := newLine(w.emu)
-	w.answer = converse(t, proxy.Options{Upstream: toCOS.upstream(), Routes: w.routes}, wire, piece)
+	toCOS := newUpstreamConns(w.emu)
+	w.response = serveConnection(t, proxy.Options{Upstream: toCOS.upstream(), Routes: w.routes}, wire, piece)
 	toCOS.open.Wait()
 	all := w.emu.Requests()
 	arrived := all[len(all)-min(len(all), w.emu.Stats().COSRequests-before):]
@@ -187,41 +189,41 @@ func (w *world) hear(t testing.TB, wire []byte, piece int) []cosemu.Request {
 	return arrived
 }
 
-// checkSaid wants each arrival to be one of the messages, none to be two, and all to
-// be for keys inside the routes.
-func checkSaid(t testing.TB, said []message, arrived []cosemu.Request) {
+// checkArrived requires that each request at COS corresponds to one message of the
+// client, and that its object key is inside the routes.
+func checkArrived(t testing.TB, sent []message, arrived []cosemu.Request) {
 	t.Helper()
-	left := slices.Clone(said)
+	left := slices.Clone(sent)
 	for i, a := range arrived {
-		if isProbe(arrived, i) {
+		if isCredentialProbe(arrived, i) {
 			continue
 		}
 		key := keyOf(a.URI)
-		plain := path.Clean("/"+strings.ReplaceAll(key, `\`, "/")) + "/" // however COS may read it
+		plain := path.Clean("/"+strings.ReplaceAll(key, `\`, "/")) + "/" // for any reading by COS
 		if key != "" && !strings.HasPrefix(plain, "/in/") && !strings.HasPrefix(plain, "/up/") {
 			t.Errorf("%s %s is outside the routes", a.Method, a.URI)
 		}
-		j := slices.IndexFunc(left, func(m message) bool { return m.method == a.Method && m.names(key) })
+		j := slices.IndexFunc(left, func(m message) bool { return m.method == a.Method && m.hasKey(key) })
 		if j < 0 {
-			t.Errorf("%s %s for %s, which nobody has asked for", a.Method, a.URI, a.Host)
+			t.Errorf("%s %s for %s was not sent by the client", a.Method, a.URI, a.Host)
 			continue
 		}
-		if strings.HasPrefix(a.Host, otherBucket) && !left[j].mentions(otherBucket, "files.example") {
-			t.Errorf("%s %s for %s, which is another bucket than was asked for", a.Method, a.URI, a.Host)
+		if strings.HasPrefix(a.Host, otherBucket) && !left[j].namesHost(otherBucket, "files.example") {
+			t.Errorf("%s %s for %s reached another bucket than requested", a.Method, a.URI, a.Host)
 		}
 		left = slices.Delete(left, j, j+1)
 	}
 }
 
-// mentions reports whether one of the words stands in the target or the Host of m.
-func (m message) mentions(words ...string) bool {
+// namesHost reports whether the target or the Host of m contains one of the words.
+func (m message) namesHost(words ...string) bool {
 	text := strings.ToLower(m.target + " " + strings.Join(m.header["host"], " "))
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
 }
 
-// names reports whether m is for the key: by its path, or behind the name of the
-// bucket.
-func (m message) names(key string) bool {
+// hasKey reports whether m is for the object key: by its path, or after the name of
+// the bucket.
+func (m message) hasKey(key string) bool {
 	own := keyOf(m.target)
 	if own == key {
 		return true
@@ -234,40 +236,40 @@ func (m message) names(key string) bool {
 	return false
 }
 
-// checkStored wants what was there outside the routes to be there still, and
-// everything else to be inside and the body of a message, or of what was there
-// where there was a copy.
-func checkStored(t testing.TB, objects []cosemu.Object, said []message, arrived []cosemu.Request) {
+// checkStored requires that objects outside the routes are unchanged, and that all
+// others contain the body of a message or, after a copy, of an initial object.
+func checkStored(t testing.TB, objects []cosemu.Object, sent []message, arrived []cosemu.Request) {
 	t.Helper()
 	copied := slices.ContainsFunc(arrived, func(a cosemu.Request) bool { return a.Header["X-Cos-Copy-Source"] != nil })
-	composed := slices.ContainsFunc(arrived, func(a cosemu.Request) bool { return slices.Contains(composers, a.Action) })
+	composed := slices.ContainsFunc(arrived, func(a cosemu.Request) bool { return slices.Contains(combiningActions, a.Action) })
 	untouched := 0
 	for _, o := range objects {
 		body := contentOf(t, o)
 		inside := strings.HasPrefix(o.Key, "in/") || strings.HasPrefix(o.Key, "up/")
-		if old, was := laidOut[o.Key]; was && body == old {
+		if old, was := initialObjects[o.Key]; was && body == old {
 			if !inside {
 				untouched++
 			}
 			continue
 		}
-		sent := slices.ContainsFunc(said, func(m message) bool {
-			return m.whole && m.body == body && m.method == http.MethodPut && (m.names(o.Key) || copied)
+		found := slices.ContainsFunc(sent, func(m message) bool {
+			return m.complete && m.body == body && m.method == http.MethodPut && (m.hasKey(o.Key) || copied)
 		})
 		switch {
 		case !inside:
 			t.Errorf("%q was written", o.Key)
-		case !sent && !composed && (!copied || body != "old"):
-			t.Errorf("%q is %q, which nobody has sent", o.Key, body)
+		case !found && !composed && (!copied || body != "old"):
+			t.Errorf("%q is %q, which the client did not send", o.Key, body)
 		}
 	}
 	if untouched != 3 {
-		t.Errorf("%d of 3 objects outside the routes are as they were", untouched)
+		t.Errorf("%d of 3 objects outside the routes are unchanged", untouched)
 	}
 }
 
-// composers are the actions after which an object has not the body of one message.
-var composers = []string{"AppendObject", "CompleteMultipartUpload", "PostObject"}
+// combiningActions are the actions that create objects from more than the body of one
+// message.
+var combiningActions = []string{"AppendObject", "CompleteMultipartUpload", "PostObject"}
 
 func contentOf(t testing.TB, o cosemu.Object) string {
 	t.Helper()

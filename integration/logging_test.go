@@ -16,23 +16,23 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// logged is what these tests read of a line of the log.
-type logged struct {
+// logLine holds the fields of a log line that these tests read.
+type logLine struct {
 	Msg    string
 	Listen string `json:"cosproxy.listen"`
 	Admin  string `json:"cosproxy.admin_listen"`
 	Lines  int    `json:"cosproxy.log_lines_dropped"`
 }
 
-// logReader reads the log of a sidecar when the test says so.
+// logReader reads the log of a sidecar on demand.
 type logReader struct {
 	*os.File
 	lines *bufio.Reader
 }
 
-// next returns the next line. It fails the test if none comes in time, or if the
-// line is not JSON.
-func (r *logReader) next(t *testing.T) logged {
+// next returns the next line. It fails the test after a timeout, or if the line is not
+// JSON.
+func (r *logReader) next(t *testing.T) logLine {
 	t.Helper()
 	if err := r.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
@@ -41,15 +41,15 @@ func (r *logReader) next(t *testing.T) logged {
 	if err != nil {
 		t.Fatalf("reading the log: %v", err)
 	}
-	var line logged
+	var line logLine
 	if err := json.Unmarshal([]byte(text), &line); err != nil {
 		t.Fatalf("a line of the log is not JSON: %v\n%s", err, text)
 	}
 	return line
 }
 
-// startLogging starts a sidecar with standard error on a pipe, which is read up
-// to the line with its addresses, and no further.
+// startLogging starts a sidecar with standard error on a pipe, and reads the pipe up
+// to the line with the addresses.
 func startLogging(t *testing.T) (*sidecar, *logReader) {
 	t.Helper()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
@@ -78,13 +78,13 @@ func startLogging(t *testing.T) (*sidecar, *logReader) {
 	return s, log
 }
 
-// fillLog sends requests until their lines are more than the pipe and the queue
-// hold. It returns how many.
+// fillLog sends more requests than the pipe and the queue can hold log lines. It
+// returns the number of requests.
 func fillLog(t *testing.T, s *sidecar) int {
 	t.Helper()
 	const requests = 1000
 	patient := &http.Client{Transport: client.Transport, Timeout: 10 * time.Second}
-	key := s.url + "/" + strings.Repeat("%01", 500) // six bytes each in the log
+	key := s.url + "/" + strings.Repeat("%01", 500) // each takes six bytes in the log
 	for i := range requests {
 		resp, err := patient.Get(key)
 		if err != nil {
@@ -99,22 +99,21 @@ func fillLog(t *testing.T, s *sidecar) int {
 	return requests
 }
 
-// waitExit waits for the end of the process, within the time that a flush may
-// take and some more.
+// waitExit waits for the end of the process: the time for a flush and some more.
 func (s *sidecar) waitExit(t *testing.T) {
 	t.Helper()
 	select {
 	case <-s.exited:
 	case <-time.After(10 * time.Second):
-		t.Fatal("SIGTERM does not end the process")
+		t.Fatal("the process does not exit after SIGTERM")
 	}
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("exit code %d, want 0", code)
 	}
 }
 
-// A log that nobody reads loses lines and harms nothing else; once it is read
-// again, it says how many are missing.
+// TestLog_ReaderStalls checks that a log without a reader loses lines and has no other
+// effect. When the log is read again, a line reports the number of lost lines.
 func TestLog_ReaderStalls(t *testing.T) {
 	t.Parallel()
 	s, log := startLogging(t)
@@ -125,14 +124,14 @@ func TestLog_ReaderStalls(t *testing.T) {
 		_, _ = fmt.Sscanf(line, "cosproxy_log_lines_dropped_total %d", &dropped)
 	}
 	if dropped == 0 || dropped >= sent {
-		t.Fatalf("of %d lines %d were dropped", sent, dropped)
+		t.Fatalf("of %d lines, %d were dropped", sent, dropped)
 	}
 	read := 0
 	for {
 		line := log.next(t)
 		if strings.HasPrefix(line.Msg, "log lines were dropped") {
 			if line.Lines != dropped || read+dropped < sent {
-				t.Errorf("after %d requests, %d of them in the log: it says %d are missing, and the metric %d", sent, read, line.Lines, dropped)
+				t.Errorf("after %d requests, %d of them in the log: the log reports %d lost lines, the metric %d", sent, read, line.Lines, dropped)
 			}
 			break
 		}
@@ -143,7 +142,7 @@ func TestLog_ReaderStalls(t *testing.T) {
 	if code := s.cmd.Process.Signal(syscall.SIGTERM); code != nil {
 		t.Fatal(code)
 	}
-	for log.next(t).Msg != "draining" { // the lines after the report are whole
+	for log.next(t).Msg != "draining" { // the lines after the report are complete
 	}
 	s.waitExit(t)
 }
@@ -158,22 +157,23 @@ func TestLog_SIGTERMWhileReaderStalls(t *testing.T) {
 	s.waitExit(t)
 }
 
-// The end of the log's reader ends nothing else.
+// TestLog_ReaderCloses checks that requests go on after the reader of the log has
+// closed the pipe.
 func TestLog_ReaderCloses(t *testing.T) {
 	t.Parallel()
 	s, log := startLogging(t)
 	body, feed := io.Pipe()
-	answered := make(chan int, 1)
+	result := make(chan int, 1)
 	go func() {
 		req, _ := http.NewRequest(http.MethodPut, s.url+"/upload", body)
 		resp, err := client.Do(req)
 		if err != nil {
 			t.Error(err)
-			answered <- 0
+			result <- 0
 			return
 		}
 		resp.Body.Close()
-		answered <- resp.StatusCode
+		result <- resp.StatusCode
 	}()
 	if _, err := feed.Write(make([]byte, 1<<20)); err != nil {
 		t.Fatal(err)
@@ -185,12 +185,12 @@ func TestLog_ReaderCloses(t *testing.T) {
 		}
 	}
 	_ = feed.Close()
-	if status := <-answered; status != http.StatusOK {
+	if status := <-result; status != http.StatusOK {
 		t.Errorf("upload: %d, want 200", status)
 	}
 	if _, metrics := do(t, http.MethodGet, s.admin+"/metrics", nil); !strings.Contains(string(metrics), "\ncosproxy_log_lines_dropped_total ") ||
 		strings.Contains(string(metrics), "\ncosproxy_log_lines_dropped_total 0\n") {
-		t.Error("the lines that were lost are not counted")
+		t.Error("the lost lines are not counted")
 	}
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)

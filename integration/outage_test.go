@@ -13,17 +13,17 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-var garbage = "<html><body>captive portal</body></html>"
+var invalidResponse = "<html><body>captive portal</body></html>"
 
-// TestSTSOutageAtStart: without any key the sidecar runs, says why it is not
-// ready, answers 503 in COS's form, and works as soon as STS does.
-func TestSTSOutageAtStart(t *testing.T) {
+// TestOutage_AtStart checks that the sidecar starts without credentials, reports why
+// it is not ready, responds with 503 in COS's form, and works as soon as STS does.
+func TestOutage_AtStart(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]cosemu.STSFault{
+	for name, fault := range map[string]cosemu.SourceFault{
 		"down":    {Drop: true},
 		"failing": {Status: http.StatusInternalServerError},
 		"limited": {Code: "RequestLimitExceeded", Message: "slow down"},
-		"garbage": {Body: &garbage},
+		"garbage": {Body: &invalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,9 +43,9 @@ func TestSTSOutageAtStart(t *testing.T) {
 			}
 			body, _ := io.ReadAll(resp.Body)
 			resp.Body.Close()
-			var answer cos.ErrorResponse
-			if err := xml.Unmarshal(body, &answer); err != nil || resp.StatusCode != http.StatusServiceUnavailable || answer.Code != "ServiceUnavailable" {
-				t.Errorf("without a key: %s %s", resp.Status, body)
+			var response cos.ErrorResponse
+			if err := xml.Unmarshal(body, &response); err != nil || resp.StatusCode != http.StatusServiceUnavailable || response.Code != "ServiceUnavailable" {
+				t.Errorf("without credentials: %s %s", resp.Status, body)
 			}
 			if resp.Header.Get("Retry-After") == "" {
 				t.Error("503 without Retry-After")
@@ -54,56 +54,56 @@ func TestSTSOutageAtStart(t *testing.T) {
 				t.Errorf("%d requests reached COS unsigned", n)
 			}
 
-			emu.SetSTSFault(cosemu.STSFault{})
+			emu.SetSTSFault(cosemu.SourceFault{})
 			s.waitReady(t)
 			if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
 				t.Errorf("after the outage: %d %s", status, body)
 			}
 			if strings.Contains(s.log.String(), emu.SecretKey()) {
-				t.Error("the long-lived key is in the log")
+				t.Error("the long-lived SecretKey is in the log")
 			}
 		})
 	}
 }
 
-// TestSTSOutageWhileKeyIsValid: as long as the old key lives no request fails,
-// however STS misbehaves; after that 503; after the outage all is well.
-func TestSTSOutageWhileKeyIsValid(t *testing.T) {
+// TestOutage_ValidCredentials checks that no request fails while the credentials are
+// valid, for any failure of STS. Then requests get 503 until the outage is over.
+func TestOutage_ValidCredentials(t *testing.T) {
 	t.Parallel()
 	const life = 6 * time.Second
-	for name, fault := range map[string]cosemu.STSFault{
+	for name, fault := range map[string]cosemu.SourceFault{
 		"down":    {Drop: true},
 		"hanging": {Delay: time.Hour},
 		"slow":    {Delay: 2 * time.Second, Drop: true},
-		"garbage": {Body: &garbage},
+		"garbage": {Body: &invalidResponse},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
+			emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: life})
 			s := startSidecar(t, program(), sidecarEnv(emu)...)
 			s.waitReady(t)
 			emu.SetSTSFault(fault)
-			// STS counts whole seconds, so the key lives up to a second less; one
-			// more is left for the machine to be slow in.
+			// STS counts whole seconds, so the credentials live up to a second less;
+			// one more second is for slow machines.
 			for end := time.Now().Add(life - 2*time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 				if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
-					t.Fatalf("with a valid key: %d %s", status, body)
+					t.Fatalf("with valid credentials: %d %s", status, body)
 				}
 			}
 			waitStatus(t, s.url+"/?prefix=key", http.StatusServiceUnavailable)
-			emu.SetSTSFault(cosemu.STSFault{})
+			emu.SetSTSFault(cosemu.SourceFault{})
 			waitStatus(t, s.url+"/?prefix=key", http.StatusOK)
 		})
 	}
 }
 
-// TestSlowSTS: while STS takes 2 s for an answer, requests wait for the first
-// key, and for none after it.
-func TestSlowSTS(t *testing.T) {
+// TestOutage_SlowSTS checks that requests wait only for the first credentials if STS
+// takes 2 s to respond.
+func TestOutage_SlowSTS(t *testing.T) {
 	t.Parallel()
 	const life = 10 * time.Second
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: life})
-	emu.SetSTSFault(cosemu.STSFault{Delay: 2 * time.Second})
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: life})
+	emu.SetSTSFault(cosemu.SourceFault{Delay: 2 * time.Second})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for end := time.Now().Add(2 * life); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if status, body := do(t, http.MethodPut, s.url+"/key", strings.NewReader("x")); status != http.StatusOK {
@@ -112,7 +112,7 @@ func TestSlowSTS(t *testing.T) {
 	}
 }
 
-// waitStatus repeats a GET until it is answered with status.
+// waitStatus repeats a GET until its response has this status.
 func waitStatus(t *testing.T, url string, status int) {
 	t.Helper()
 	last := 0

@@ -10,9 +10,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestLeastPrivilege: what the configuration does not allow is refused before
-// it leaves, and the key could not do it either.
-func TestLeastPrivilege(t *testing.T) {
+// TestPrivilege_UploadOnly checks that requests outside the configuration are rejected
+// before they leave.
+func TestPrivilege_UploadOnly(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), append(sidecarEnv(emu), "COSPROXY_ALLOW_PREFIXES=uploads/*", "COSPROXY_ALLOW_ACTIONS=upload")...)
@@ -28,17 +28,17 @@ func TestLeastPrivilege(t *testing.T) {
 	} {
 		status, body := do(t, c.method, s.url+c.target, nil)
 		if status != http.StatusForbidden || !strings.Contains(string(body), c.setting) {
-			t.Errorf("%s %s: %d %s, want 403 that names %s", c.method, c.target, status, body, c.setting)
+			t.Errorf("%s %s: %d %s, want 403 with the setting %s", c.method, c.target, status, body, c.setting)
 		}
 	}
 	if n := emu.Stats().COSRequests; n != allowed {
-		t.Errorf("%d refused requests reached COS", n-allowed)
+		t.Errorf("%d rejected requests reached COS", n-allowed)
 	}
 }
 
-// TestBadInput sends what no good client sends; each gets an answer in COS's
-// XML form and nothing of it reaches COS.
-func TestBadInput(t *testing.T) {
+// TestBadInput_Errors sends invalid requests. Each gets an error in COS's XML form,
+// and none reaches COS.
+func TestBadInput_Errors(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
@@ -61,9 +61,9 @@ func TestBadInput(t *testing.T) {
 			defer c2.Close()
 			_, _ = io.WriteString(c2, c.request)
 			_ = c2.(*net.TCPConn).CloseWrite()
-			answer, _ := io.ReadAll(c2)
-			if !strings.HasPrefix(string(answer), "HTTP/1.1 "+c.status+" ") || !strings.Contains(string(answer), "<Code>"+c.code+"</Code>") {
-				t.Errorf("answer %.600s\nwant %s %s", answer, c.status, c.code)
+			response, _ := io.ReadAll(c2)
+			if !strings.HasPrefix(string(response), "HTTP/1.1 "+c.status+" ") || !strings.Contains(string(response), "<Code>"+c.code+"</Code>") {
+				t.Errorf("response %.600s\nwant %s %s", response, c.status, c.code)
 			}
 		})
 	}

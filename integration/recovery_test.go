@@ -13,9 +13,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestRevokedKeyNeverShows: a key that COS revokes in the middle of 200 mixed
-// transfers costs no request, and one fetch.
-func TestRevokedKeyNeverShows(t *testing.T) {
+// TestRecovery_RevokedCredentials revokes the credentials in the middle of 200 mixed
+// transfers. No request may fail, and the sidecar fetches credentials once.
+func TestRecovery_RevokedCredentials(t *testing.T) {
 	t.Parallel()
 	const transfers = 200
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
@@ -23,52 +23,52 @@ func TestRevokedKeyNeverShows(t *testing.T) {
 	s.waitReady(t)
 	small, large := bytes.Repeat([]byte("s"), 1<<10), bytes.Repeat([]byte("large"), 100<<10)
 	for key, body := range map[string][]byte{"small": small, "large": large} {
-		if status, answer := do(t, http.MethodPut, s.url+"/"+key, bytes.NewReader(body)); status != http.StatusOK {
-			t.Fatalf("PUT %s: %d %s", key, status, answer)
+		if status, response := do(t, http.MethodPut, s.url+"/"+key, bytes.NewReader(body)); status != http.StatusOK {
+			t.Fatalf("PUT %s: %d %s", key, status, response)
 		}
 	}
 	before := emu.Stats().STSCalls
-	key := emu.Requests()[0].SecretID
+	id := emu.Requests()[0].SecretID
 
 	transfer := func(i int) {
 		url := fmt.Sprintf("%s/mixed/%d", s.url, i)
 		var status int
-		var answer []byte
+		var response []byte
 		want := http.StatusOK
 		switch i % 8 {
 		case 0:
-			status, answer = do(t, http.MethodGet, s.url+"/large", nil)
-			if status == http.StatusOK && !bytes.Equal(answer, large) {
+			status, response = do(t, http.MethodGet, s.url+"/large", nil)
+			if status == http.StatusOK && !bytes.Equal(response, large) {
 				t.Errorf("transfer %d: the download differs", i)
 			}
 		case 1:
-			status, answer = do(t, http.MethodPut, url, bytes.NewReader(small))
+			status, response = do(t, http.MethodPut, url, bytes.NewReader(small))
 		case 2:
-			status, answer = do(t, http.MethodPut, url, bytes.NewReader(large))
+			status, response = do(t, http.MethodPut, url, bytes.NewReader(large))
 		case 3:
-			status, answer = do(t, http.MethodHead, s.url+"/small", nil)
+			status, response = do(t, http.MethodHead, s.url+"/small", nil)
 		case 4: // chunked
-			status, answer = do(t, http.MethodPut, url, io.MultiReader(bytes.NewReader(large)))
+			status, response = do(t, http.MethodPut, url, io.MultiReader(bytes.NewReader(large)))
 		case 5:
-			status, answer = do(t, http.MethodGet, s.url+"/?prefix=mixed/", nil)
+			status, response = do(t, http.MethodGet, s.url+"/?prefix=mixed/", nil)
 		case 6:
 			want = http.StatusNoContent
-			status, answer = do(t, http.MethodDelete, url, nil)
+			status, response = do(t, http.MethodDelete, url, nil)
 		case 7:
 			want = http.StatusNoContent
 			var text string
 			status, text = postForm(t, s, fmt.Sprint("mixed/", i), bytes.NewReader(small), int64(len(small)))
-			answer = []byte(text)
+			response = []byte(text)
 		}
 		if status != want {
-			t.Errorf("transfer %d: %d %s", i, status, answer)
+			t.Errorf("transfer %d: %d %s", i, status, response)
 		}
 	}
 	var all sync.WaitGroup
 	for i := range transfers {
 		all.Go(func() {
 			if i == transfers/2 {
-				emu.Revoke(key)
+				emu.Revoke(id)
 			}
 			transfer(i)
 			transfer(i)
@@ -76,20 +76,20 @@ func TestRevokedKeyNeverShows(t *testing.T) {
 	}
 	all.Wait()
 	if extra := emu.Stats().STSCalls - before; extra != 1 {
-		t.Errorf("%d more calls to STS, want 1", extra)
+		t.Errorf("%d more STS calls, want 1", extra)
 	}
 	if !strings.Contains(s.log.String(), `"msg":"request"`) {
 		t.Error("no request was logged")
 	}
 }
 
-// TestGigabyteWithRefusedKey: the first attempt to send 1 GiB is refused for an
-// expired key; the client does not notice, and the body is not kept.
-func TestGigabyteWithRefusedKey(t *testing.T) {
+// TestRecovery_LargeUpload rejects the first request of a 1 GiB upload for expired
+// credentials. The client does not notice, and the sidecar does not buffer the body.
+func TestRecovery_LargeUpload(t *testing.T) {
 	t.Parallel()
 	const (
-		size = 1 << 30
-		most = 40 << 20
+		size  = 1 << 30
+		limit = 40 << 20
 	)
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
@@ -98,12 +98,12 @@ func TestGigabyteWithRefusedKey(t *testing.T) {
 
 	sent := putPattern(t, s, "gigabyte", size)
 	if n := emu.Stats().COSRequests; n != 2 {
-		t.Errorf("%d requests reached COS, want the refused one and another", n)
+		t.Errorf("%d requests reached COS, want the rejected one and another", n)
 	}
-	checkPeakRSS(t, s, most)
-	// The connection breaks twice on the way back.
+	checkPeakRSS(t, s, limit)
+	// The connection breaks twice during the download.
 	emu.SetCOSFault(cosemu.COSFault{Times: 2, CutAfter: 300 << 20})
 	if got := readBack(t, s, "gigabyte", size); got != sent {
-		t.Error("what came back is not what was sent")
+		t.Error("the downloaded bytes differ from the uploaded ones")
 	}
 }

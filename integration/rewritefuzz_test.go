@@ -11,9 +11,10 @@ import (
 	"cosproxy/proxy"
 )
 
-// FuzzRewrite sends any headers. The emulator, in strict signature mode, finds the
-// signature right; Host, Authorization and the token are the sidecar's alone; what
-// says what COS is to do arrives as it was sent, or the request does not leave.
+// FuzzRewrite sends any headers. The emulator, in strict signature mode, must accept
+// the signature. Host, Authorization and the session token must be those of the
+// sidecar. Headers with a meaning for COS must arrive unchanged, or the request does
+// not leave.
 func FuzzRewrite(f *testing.F) {
 	seed := func(lines ...string) {
 		for i, method := range []string{http.MethodPut, http.MethodGet} {
@@ -42,19 +43,19 @@ func FuzzRewrite(f *testing.F) {
 	seed("Origin: http://localhost", "Referer: http://localhost/", "Sec-Fetch-Site: same-origin")
 	seed("Pic-Operations: {}", "x-ci-process: a", "X-Ci-Security-Token: client")
 	seed("x-cos-copy-source: "+bucketHost+"/in/old", "x-cos-metadata-directive: Replaced", "x-amz-copy-source: a")
-	w := &world{}
-	f.Cleanup(w.end)
+	w := &fuzzSetup{}
+	f.Cleanup(w.close)
 	f.Fuzz(func(t *testing.T, method, name1, value1, name2, value2, name3, value3 string, form uint8) {
 		fields := [][2]string{{name1, value1}, {name2, value2}, {name3, value3}}
-		head, ok := asLines(fields)
+		head, ok := headerLines(fields)
 		if !ok || strings.ContainsAny(method, " \r\n") {
 			return
 		}
-		w.changed = false // what is stored does not matter here
-		w.renew(t)
-		key := aKey(t, w.emu, "everything", "")
+		w.changed = false // this test ignores stored objects
+		w.reset(t)
+		creds := addCredentials(t, w.emu, "everything", "")
 		w.routes = []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: key,
+			Bucket: bucket, Region: region, Endpoint: plainEndpoint, AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: creds,
 		}}
 		target := []string{"/in/old", "http://" + bucketHost + "/in/old", "/in/old?acl", "/"}[form%4]
 		body := "Content-Length: 5\r\n\r\nhello"
@@ -62,11 +63,11 @@ func FuzzRewrite(f *testing.F) {
 			body = "Content-Length: 0\r\n\r\n"
 		}
 		wire := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: localhost\r\n%s%s", method, target, head, body)
-		arrived := w.hear(t, []byte(wire), 4096)
+		arrived := w.send(t, []byte(wire), 4096)
 		checkSigned(t, arrived)
 		for _, a := range arrived {
-			checkOwn(t, a, key)
-			checkKept(t, a, fields)
+			checkSignature(t, a, creds)
+			checkForwarded(t, a, fields)
 		}
 		if t.Failed() {
 			t.Logf("%q", wire)
@@ -74,9 +75,9 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-// asLines writes the fields that have a name. ok is false if one would be more than
-// one line.
-func asLines(fields [][2]string) (head string, ok bool) {
+// headerLines encodes the fields that have a name. ok is false if a field would be
+// more than one line.
+func headerLines(fields [][2]string) (head string, ok bool) {
 	for _, field := range fields {
 		if strings.ContainsAny(field[0], ":\r\n \t") || strings.ContainsAny(field[1], "\r\n") {
 			return "", false
@@ -88,49 +89,50 @@ func asLines(fields [][2]string) (head string, ok bool) {
 	return head, true
 }
 
-// notToCOS are headers of a connection, and those that tell COS more of a client
-// than it is to know.
-var notToCOS = []string{
+// removedHeaders are headers of a connection, and those with data of the client that
+// COS must not get.
+var removedHeaders = []string{
 	"Connection", "Keep-Alive", "Te", "Trailer", "Upgrade", "Proxy-Authorization", "Proxy-Connection", "Proxy-Authenticate",
 	"Cookie", "Forwarded", "X-Real-Ip", "X-Ci-Security-Token",
 }
 
-// checkOwn wants the sidecar's signature, and nothing of the client's beside it.
-func checkOwn(t testing.TB, a cosemu.Request, key oneKey) {
+// checkSignature requires the signature of the sidecar, and no part of the client's
+// signature.
+func checkSignature(t testing.TB, a cosemu.Request, creds fixedCredentials) {
 	t.Helper()
 	if a.Host != bucketHost {
 		t.Errorf("%s %s left for %q", a.Method, a.URI, a.Host)
 	}
 	if a.Action != "PostObject" {
 		signature := a.Header["Authorization"]
-		if len(signature) != 1 || !strings.HasPrefix(signature[0], "q-sign-algorithm=sha1&q-ak="+key.key.SecretID+"&") {
+		if len(signature) != 1 || !strings.HasPrefix(signature[0], "q-sign-algorithm=sha1&q-ak="+creds.creds.SecretID+"&") {
 			t.Errorf("the signature is %q", signature)
 		} else if list := strings.Split(strings.Split(signature[0], "&")[4], ";"); !slices.Contains(list, "x-cos-security-token") {
 			t.Errorf("the token is not signed: %q", list)
 		}
-		if token := a.Header["X-Cos-Security-Token"]; !slices.Equal(token, []string{key.key.Token}) {
+		if token := a.Header["X-Cos-Security-Token"]; !slices.Equal(token, []string{creds.creds.Token}) {
 			t.Errorf("the token is %q", token)
 		}
 	}
 	for name := range a.Header {
-		if slices.Contains(notToCOS, name) || strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Forwarded-") {
-			t.Errorf("%s has reached COS", name)
+		if slices.Contains(removedHeaders, name) || strings.HasPrefix(name, "Proxy-") || strings.HasPrefix(name, "X-Forwarded-") {
+			t.Errorf("%s reached COS", name)
 		}
 	}
 }
 
-// checkKept wants the headers of which COS makes something to be those of the
-// client: none is added, lost or changed on the way.
-func checkKept(t testing.TB, a cosemu.Request, fields [][2]string) {
+// checkForwarded requires that headers with a meaning for COS arrive as the client
+// sent them: none is added, lost or changed.
+func checkForwarded(t testing.TB, a cosemu.Request, fields [][2]string) {
 	t.Helper()
 	sent := map[string][]string{}
 	for _, field := range fields {
-		if name := http.CanonicalHeaderKey(field[0]); meansSomething(name) {
+		if name := http.CanonicalHeaderKey(field[0]); mustBeForwarded(name) {
 			sent[name] = append(sent[name], strings.Trim(field[1], " \t"))
 		}
 	}
 	for name, values := range a.Header {
-		if meansSomething(name) && !slices.Equal(values, sent[name]) {
+		if mustBeForwarded(name) && !slices.Equal(values, sent[name]) {
 			t.Errorf("%s arrived as %q, sent was %q", name, values, sent[name])
 		}
 	}
@@ -141,18 +143,18 @@ func checkKept(t testing.TB, a cosemu.Request, fields [][2]string) {
 	}
 }
 
-func meansSomething(name string) bool {
+func mustBeForwarded(name string) bool {
 	switch name {
 	case "X-Cos-Security-Token", "X-Ci-Security-Token":
 		return false
 	case "X-Cos-Copy-Source":
-		return false // the source's name is written anew
+		return false // the sidecar rewrites the name of the source
 	case "Content-Type", "Content-Md5", "Content-Encoding", "Content-Disposition", "Cache-Control", "Expires", "Range",
 		"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Pic-Operations":
 		return true
 	}
 	if strings.Contains(name, "_") && !strings.HasPrefix(name, "X-Cos-Meta-") {
-		return false // it stays behind
+		return false // it is not forwarded
 	}
 	return strings.HasPrefix(name, "X-Cos-") || strings.HasPrefix(name, "X-Ci-")
 }

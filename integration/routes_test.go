@@ -8,9 +8,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestRoutesHoldTheirOwnKeys: two routes with different rights on one bucket
-// hold two keys, two with equal rights one.
-func TestRoutesHoldTheirOwnKeys(t *testing.T) {
+// TestRoutes_CredentialsPerScope checks that routes with different rights on one
+// bucket have different credentials, and routes with equal rights share them.
+func TestRoutes_CredentialsPerScope(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	env := []string{"COSPROXY_BUCKET=", "COSPROXY_ALLOW_PREFIXES=", "COSPROXY_ALLOW_ACTIONS="}
@@ -40,21 +40,21 @@ func TestRoutesHoldTheirOwnKeys(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.target, status, body, c.status, c.says)
 		}
 	}
-	var keys []string
+	var ids []string
 	for _, r := range emu.Requests() {
-		keys = append(keys, r.SecretID)
+		ids = append(ids, r.SecretID)
 	}
-	if len(keys) != 3 || keys[0] == keys[1] || keys[1] != keys[2] {
-		t.Errorf("keys used by upload, read and the other read: %q", keys)
+	if len(ids) != 3 || ids[0] == ids[1] || ids[1] != ids[2] {
+		t.Errorf("credentials of upload, read and the other read: %q", ids)
 	}
 	if n := emu.Stats().STSCalls; n != 2 {
 		t.Errorf("%d STS calls for two scopes", n)
 	}
 }
 
-// TestKeyOfReadOnlyRouteCannotWrite bypasses the local check: the route lets
-// everything pass, its key is that of a read-only scope, and COS refuses.
-func TestKeyOfReadOnlyRouteCannotWrite(t *testing.T) {
+// TestRoutes_ReadOnlyCredentials bypasses the local check: the route allows
+// everything, its credentials are those of a read-only scope, and COS rejects writes.
+func TestRoutes_ReadOnlyCredentials(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	at := serveRoute(t, emu, []string{"read"}, []string{"dir/*"}, []string{"name/cos:*"})

@@ -13,9 +13,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestSIGTERMDuringUpload: an upload that is under way when the sidecar is told
-// to stop is finished and acknowledged; new connections are refused.
-func TestSIGTERMDuringUpload(t *testing.T) {
+// TestShutdown_SIGTERMDuringUpload checks that the sidecar finishes and acknowledges
+// an upload after SIGTERM, and refuses new connections.
+func TestShutdown_SIGTERMDuringUpload(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
@@ -23,18 +23,18 @@ func TestSIGTERMDuringUpload(t *testing.T) {
 
 	body, feed := io.Pipe()
 	first, second := bytes.Repeat([]byte("1"), 1<<20), bytes.Repeat([]byte("2"), 1<<20)
-	answered := make(chan int, 1)
+	result := make(chan int, 1)
 	go func() {
 		req, _ := http.NewRequest(http.MethodPut, s.url+"/slow", body)
 		req.ContentLength = int64(len(first) + len(second))
 		resp, err := client.Do(req)
 		if err != nil {
 			t.Error(err)
-			answered <- 0
+			result <- 0
 			return
 		}
 		resp.Body.Close()
-		answered <- resp.StatusCode
+		result <- resp.StatusCode
 	}()
 	if _, err := feed.Write(first); err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestSIGTERMDuringUpload(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = feed.Close()
-	if status := <-answered; status != http.StatusOK {
+	if status := <-result; status != http.StatusOK {
 		t.Errorf("upload across SIGTERM: %d, want 200", status)
 	}
 	<-s.exited
@@ -60,7 +60,7 @@ func TestSIGTERMDuringUpload(t *testing.T) {
 	}
 }
 
-// waitRefused waits until nobody listens on addr any more.
+// waitRefused waits until addr refuses connections.
 func waitRefused(t *testing.T, addr string) {
 	t.Helper()
 	for range 500 {
@@ -74,23 +74,23 @@ func waitRefused(t *testing.T, addr string) {
 	t.Fatal("the sidecar still accepts connections after SIGTERM")
 }
 
-// TestSecondSignalEndsAtOnce: the upload it cuts is not acknowledged and leaves
-// nothing at COS.
-func TestSecondSignalEndsAtOnce(t *testing.T) {
+// TestShutdown_SecondSignal checks that the second signal ends the process at once.
+// The interrupted upload is not acknowledged and stores nothing.
+func TestShutdown_SecondSignal(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
 
 	body, feed := io.Pipe()
-	answered := make(chan error, 1)
+	result := make(chan error, 1)
 	go func() {
 		req, _ := http.NewRequest(http.MethodPut, s.url+"/cut", body) // chunked
 		resp, err := client.Do(req)
 		if err == nil {
 			resp.Body.Close()
 		}
-		answered <- err
+		result <- err
 	}()
 	if _, err := feed.Write(bytes.Repeat([]byte("x"), 1<<20)); err != nil {
 		t.Fatal(err)
@@ -105,17 +105,17 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 	<-s.exited
 	feed.CloseWithError(io.ErrClosedPipe) // net/http waits for the end of the body
 	if code := s.cmd.ProcessState.ExitCode(); code == 0 {
-		t.Error("exit code 0 although an upload was cut")
+		t.Error("exit code 0 after an interrupted upload")
 	}
-	if err := <-answered; err == nil {
-		t.Error("the cut upload was answered")
+	if err := <-result; err == nil {
+		t.Error("the interrupted upload got a response")
 	}
 	assertNoObject(t, emu, "cut")
 }
 
-// TestClientBreaksOffUpload: neither a body of known nor one of unknown length
+// TestUpload_Truncated checks that a truncated body, of known or unknown length, never
 // becomes a shorter object.
-func TestClientBreaksOffUpload(t *testing.T) {
+func TestUpload_Truncated(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
@@ -132,20 +132,20 @@ func TestClientBreaksOffUpload(t *testing.T) {
 			_, _ = io.WriteString(c, "PUT /broken/"+name+" HTTP/1.1\r\nHost: localhost\r\n"+head)
 			_, _ = c.Write(bytes.Repeat([]byte("x"), 500_000))
 			_ = c.(*net.TCPConn).CloseWrite()
-			answer, err := io.ReadAll(c)
+			response, err := io.ReadAll(c)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Contains(answer, []byte("HTTP/1.1 400 ")) || !bytes.Contains(answer, []byte("<Code>IncompleteBody</Code>")) {
-				t.Errorf("answer to half a body: %s", answer)
+			if !bytes.Contains(response, []byte("HTTP/1.1 400 ")) || !bytes.Contains(response, []byte("<Code>IncompleteBody</Code>")) {
+				t.Errorf("response to a truncated body: %s", response)
 			}
 			assertNoObject(t, emu, "broken/"+name)
 		})
 	}
 }
 
-// assertNoObject waits until COS is done with the upload of key, and wants no
-// object to have come of it.
+// assertNoObject waits until COS has ended the upload of key, and requires that there
+// is no object.
 func assertNoObject(t *testing.T, emu *cosemu.Server, key string) {
 	t.Helper()
 	for range 500 {

@@ -11,20 +11,20 @@ import (
 
 var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
 
-// TestSources runs the sidecar on each way to get a key, for longer than a key
-// lives. The static one has only the one that it was given.
-func TestSources(t *testing.T) {
+// TestSources_Rotation runs the sidecar with each source for longer than the lifetime
+// of the credentials. The static source has only one set.
+func TestSources_Rotation(t *testing.T) {
 	t.Parallel()
 	for _, source := range sources {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()
 			life := 4 * time.Second
 			if source == "cvm" {
-				// The metadata service has no new key before the last tenth of a
-				// life, and tells expiries in whole seconds.
+				// The metadata service has new credentials only in the last tenth of
+				// the lifetime, and its expiries are whole seconds.
 				life = 15 * time.Second
 			}
-			s := startCommand(t, exec.Command(filepath.Join(bin, "cosemu"), "-source", source, "-key-life", life.String(), "--", program()),
+			s := startCommand(t, exec.Command(filepath.Join(bin, "cosemu"), "-source", source, "-credentials-duration", life.String(), "--", program()),
 				"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json")
 			s.waitReady(t)
 			for end := time.Now().Add(life + 5*time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
@@ -42,8 +42,8 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestCheckPasses: what cosemu sets up is in order, says cosproxy check.
-func TestCheckPasses(t *testing.T) {
+// TestSources_Check checks that cosproxy check accepts the environment of cosemu.
+func TestSources_Check(t *testing.T) {
 	t.Parallel()
 	for _, source := range sources {
 		t.Run(source, func(t *testing.T) {

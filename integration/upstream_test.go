@@ -18,9 +18,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestThroughHTTPProxy: without COSPROXY_CONNECT_TO the standard variables
-// choose the way to COS.
-func TestThroughHTTPProxy(t *testing.T) {
+// TestUpstream_HTTPProxy checks that HTTP_PROXY applies without COSPROXY_CONNECT_TO.
+func TestUpstream_HTTPProxy(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), append(sidecarEnv(emu),
@@ -29,13 +28,13 @@ func TestThroughHTTPProxy(t *testing.T) {
 		t.Fatalf("PUT: %d %s", status, body)
 	}
 	if uri := emu.Requests()[0].URI; !strings.HasPrefix(uri, "http://"+bucket+".cos.") {
-		t.Errorf("request target %q, want the absolute form that proxies get", uri)
+		t.Errorf("request target %q, want the absolute form for proxies", uri)
 	}
 }
 
-// TestTLSWithOwnCA: the default endpoint is https; COSPROXY_CA_FILE and
-// COSPROXY_CONNECT_TO lead it to a private one while the TLS name stays real.
-func TestTLSWithOwnCA(t *testing.T) {
+// TestUpstream_PrivateCA checks the default endpoint, which is https, with
+// COSPROXY_CA_FILE and COSPROXY_CONNECT_TO. The TLS name stays that of the bucket.
+func TestUpstream_PrivateCA(t *testing.T) {
 	t.Parallel()
 	host := bucket + ".cos." + region + ".myqcloud.com"
 	cert, caFile := selfSigned(t, host)

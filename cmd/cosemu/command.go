@@ -15,18 +15,18 @@ import (
 const (
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignalled     = 128 // plus the signal's number
+	exitSignalled     = 128 // plus the number of the signal
 )
 
 // runCommand runs command to its end, passes signals on meanwhile, and returns
 // its exit code. When ctx ends, command gets SIGTERM, or is killed on Windows.
 func runCommand(ctx context.Context, command []string, env environment, signals <-chan os.Signal, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd := exec.Command(command[0], command[1:]...) //nolint:gosec // running the caller's command is the purpose
-	cmd.Env = env.all
+	cmd.Env = env.variables
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, stdout, stderr
-	runtime.LockOSThread() // tied to a thread of the pool, cmd would end with it
+	runtime.LockOSThread() // or cmd would be killed when Go ends this thread
 	defer runtime.UnlockOSThread()
-	tieToThread(cmd)
+	killWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintf(stderr, "cosemu: %v\n", err)
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {

@@ -8,14 +8,14 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// environment is a process environment that knows which of its variables cosemu
+// environment is a process environment, with the names of the variables that cosemu
 // has set.
 type environment struct {
-	all  []string
-	ours []string
+	variables []string
+	names     []string
 }
 
-// lookup returns the value of name in environ, the last one when it is repeated.
+// lookup returns the value of name in environ: the last one if it is repeated.
 func lookup(environ []string, name string) string {
 	for _, pair := range slices.Backward(environ) {
 		if value, ok := strings.CutPrefix(pair, name+"="); ok {
@@ -25,39 +25,40 @@ func lookup(environ []string, name string) string {
 	return ""
 }
 
-func (e environment) get(name string) string { return lookup(e.all, name) }
+func (e environment) get(name string) string { return lookup(e.variables, name) }
 
-func (e *environment) drop(name string) {
-	e.all = slices.DeleteFunc(e.all, func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
+func (e *environment) unset(name string) {
+	e.variables = slices.DeleteFunc(e.variables, func(pair string) bool { return strings.HasPrefix(pair, name+"=") })
 }
 
 func (e *environment) set(name, value string) {
-	e.drop(name)
-	e.all = append(e.all, name+"="+value)
-	e.ours = append(e.ours, name)
+	e.unset(name)
+	e.variables = append(e.variables, name+"="+value)
+	e.names = append(e.names, name)
 }
 
-// keep sets name unless it has a value already.
-func (e *environment) keep(name, value string) { e.set(name, cmp.Or(e.get(name), value)) }
+// setDefault sets name unless it has a value.
+func (e *environment) setDefault(name, value string) { e.set(name, cmp.Or(e.get(name), value)) }
 
-// childEnvironment is environ with what a COS program needs to use srv, but for
-// its keys. Those of the caller's own account are taken out.
+// childEnvironment returns environ with the variables that a COS program needs to use
+// srv, except those of its credentials. It removes the variables that lead to
+// credentials of the caller.
 func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) environment {
-	e := environment{all: slices.Clone(environ)}
-	for _, name := range keyVariables {
-		e.drop(name)
+	e := environment{variables: slices.Clone(environ)}
+	for _, name := range credentialVariables {
+		e.unset(name)
 	}
-	routes := routeSettings(environ)
-	for _, begin := range routes {
-		e.drop(begin + "SOURCE")
+	prefixes := routePrefixes(environ)
+	for _, prefix := range prefixes {
+		e.unset(prefix + "SOURCE")
 	}
-	e.keep("COSPROXY_REGION", o.Region)
-	if len(routes) == 0 { // cosproxy rejects these if there are numbered routes
-		e.keep("COSPROXY_BUCKET", o.Buckets[0])
-		e.keep("COSPROXY_ALLOW_PREFIXES", "*")
-		e.keep("COSPROXY_ALLOW_ACTIONS", "read,write,upload,list,delete")
+	e.setDefault("COSPROXY_REGION", o.Region)
+	if len(prefixes) == 0 { // cosproxy rejects these together with numbered routes
+		e.setDefault("COSPROXY_BUCKET", o.Buckets[0])
+		e.setDefault("COSPROXY_ALLOW_PREFIXES", "*")
+		e.setDefault("COSPROXY_ALLOW_ACTIONS", "read,write,upload,list,delete")
 	}
-	e.keep("COSPROXY_SPLAY", "0s") // this STS has no quota
+	e.setDefault("COSPROXY_SPLAY", "0s") // this STS has no quota
 	e.set("COSPROXY_ENDPOINT", "http://{bucket}.cos.{region}.myqcloud.com")
 	e.set("COSPROXY_CONNECT_TO", srv.COSAddr())
 	e.set("COSPROXY_STS_ENDPOINT", srv.STSURL())
@@ -66,5 +67,5 @@ func childEnvironment(environ []string, o cosemu.Options, srv *cosemu.Server) en
 	return e
 }
 
-// quote writes s for a POSIX shell.
+// quote quotes s for a POSIX shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

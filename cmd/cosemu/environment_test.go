@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// TestNoSettingOfSourcesStays reads the settings from cosproxy's own list, so
-// that a new one cannot lead CMD to a real key.
-func TestNoSettingOfSourcesStays(t *testing.T) {
+// TestEnvironment_RemovesSourceSettings reads the settings from cosproxy's own list,
+// so that a new setting cannot lead CMD to real credentials.
+func TestEnvironment_RemovesSourceSettings(t *testing.T) {
 	text, err := os.ReadFile("../cosproxy/sources.go")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestNoSettingOfSourcesStays(t *testing.T) {
 		}
 		for line := range strings.Lines(stdout.String()) {
 			if strings.Contains(line, "of-the-caller") {
-				t.Errorf("-source %q leaves %s", source, line)
+				t.Errorf("-source %q does not remove %s", source, line)
 			}
 		}
 	}

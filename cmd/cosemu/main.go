@@ -1,13 +1,13 @@
-// Command cosemu runs a local COS and STS that check everything, alone or around
-// another program.
+// Command cosemu runs a local COS and STS that verify every request, alone or
+// together with another program.
 //
-//	cosemu [flags]                  serve until a signal comes
+//	cosemu [flags]                  serve until a signal
 //	cosemu [flags] -- CMD ARGS...   serve while CMD runs
 //
-// With CMD, it gives CMD the environment that cosproxy needs to use it, passes
-// SIGINT, SIGTERM and SIGHUP on and exits with CMD's code. A SIGINT that comes
-// while cosemu is in the foreground of a terminal is not passed on: it is taken
-// for a Ctrl-C, which the terminal sends to CMD as well.
+// CMD gets the environment that cosproxy needs to use the emulator. cosemu forwards
+// SIGINT, SIGTERM and SIGHUP to CMD and exits with its exit code. It does not
+// forward a SIGINT in the foreground of a terminal: that is a Ctrl-C, which the
+// terminal sends to CMD as well.
 //
 // See cosemu --help for flags and exit codes.
 package main

@@ -13,11 +13,11 @@ import (
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"cosemu":   main,
-		"waitfor":  waitFor,
-		"copytest": copyTest,
-		"addtest":  addTest,
-		"newkey":   newKey,
+		"cosemu":         main,
+		"waitfor":        waitFor,
+		"copytest":       copyTest,
+		"tampertest":     tamperTest,
+		"newcredentials": waitForNewCredentials,
 	})
 }
 
@@ -27,26 +27,26 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata", RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
-			// A program built with -race waits a second at its end by default.
+			// By default, a program built with -race waits a second before it exits.
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 	})
 }
 
-// startWithHangup has the programs of scripts start with SIGHUP as a terminal's
-// have it: a signal that is caught here is at its default there (exec(3)). One that
-// is ignored would be ignored there too, and a shell cannot trap it then (POSIX,
-// trap), so that scripts that send one would wait without end.
+// startWithHangup makes the programs of scripts start with the default action for
+// SIGHUP, as in a terminal: a signal that is caught here has its default action there
+// (exec(3)). An ignored one would stay ignored there, where a shell cannot trap it
+// (POSIX, trap), and scripts that send it would wait forever.
 func startWithHangup(t *testing.T) {
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(caught) })
 }
 
-// TestCancelledContextEndsCommand is about embedding: run must not outlive its
-// context, nor leave its command behind.
-func TestCancelledContextEndsCommand(t *testing.T) {
+// TestRun_ContextCanceled checks that run does not outlive its context and leaves no
+// command running.
+func TestRun_ContextCanceled(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -20,34 +20,35 @@ const (
 	exitUsage   = 2
 )
 
-const usage = `cosemu is a local Tencent COS and STS that check everything, without an account.
+const usage = `cosemu emulates Tencent COS and STS on this machine. It verifies every request and
+needs no account.
 
 usage: cosemu [flags]                 serve until SIGINT, SIGTERM or SIGHUP
        cosemu [flags] -- CMD ARGS...  serve while CMD runs
 
 CMD gets the environment that cosproxy needs. COSPROXY_BUCKET, COSPROXY_REGION,
-COSPROXY_ALLOW_PREFIXES and COSPROXY_ALLOW_ACTIONS keep the values they have, and
-so do the COSPROXY_ROUTES_<n>_ variables, whose buckets are served; all that leads
-to keys does not, so that no real key is used. COSEMU_COS_ADDR (dial it for every
-bucket's host) and COSEMU_STS_URL are for other COS programs.
+COSPROXY_ALLOW_PREFIXES, COSPROXY_ALLOW_ACTIONS and COSPROXY_ROUTES_<n>_* keep their
+values, and cosemu serves their buckets. It removes the variables of credential
+sources, so that CMD cannot use real credentials. For other COS programs, it sets
+COSEMU_COS_ADDR (dial it for the host of every bucket) and COSEMU_STS_URL.
 
 flags:
 `
 
 const exitCodes = `
-exit code: that of CMD, 128+n when signal n ended it, 127 when it is not found, 126
-when it cannot be run, 2 on wrong usage, 1 on other failures, 0 after a signal
-when there is no CMD.
+exit code: that of CMD; 128+n if signal n ended CMD; 127 if CMD is not found; 126 if
+CMD cannot be run; 2 for invalid arguments; 1 for other failures; 0 after a signal
+without CMD.
 `
 
-// config is what flags and environment ask for.
+// config holds the result of flags and environment.
 type config struct {
 	options cosemu.Options
 	source  string
 	command []string
 }
 
-// run is the program: it returns the exit code.
+// run is the program. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	c, err := parse(args, environ, stdout)
 	switch {
@@ -59,7 +60,7 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup keeps its meaning
+	if !signal.Ignored(syscall.SIGHUP) { // it is with nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	defer signal.Stop(signals)
@@ -72,18 +73,18 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 		}
 		return exitFailure
 	}
-	defer closing(stderr, srv.Close)
+	defer closeAndReport(stderr, srv.Close)
 	env := childEnvironment(environ, c.options, srv)
-	keys, err := openSource(c.source, &env, c.options, srv, stderr)
+	source, err := openSource(c.source, &env, c.options, srv, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "cosemu: %v\n", err)
 		return exitFailure
 	}
-	defer closing(stderr, keys.close)
+	defer closeAndReport(stderr, source.close)
 	if len(c.command) > 0 {
 		return runCommand(ctx, c.command, env, signals, stdin, stdout, stderr)
 	}
-	announce(stdout, c.options, env, srv)
+	printEnvironment(stdout, c.options, env, srv)
 	select {
 	case <-signals:
 	case <-ctx.Done():
@@ -91,14 +92,14 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return 0
 }
 
-func closing(stderr io.Writer, closeIt func() error) {
-	if err := closeIt(); err != nil {
+func closeAndReport(stderr io.Writer, close func() error) {
+	if err := close(); err != nil {
 		fmt.Fprintf(stderr, "cosemu: closing: %v\n", err)
 	}
 }
 
-// parse reads the command line. Buckets and region of the environment are served
-// too, since CMD will use them.
+// parse parses the command line. The buckets and the region of the environment are
+// served too, since CMD uses them.
 func parse(args, environ []string, stdout io.Writer) (config, error) {
 	flags := flag.NewFlagSet("cosemu", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -107,9 +108,9 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 	region := flags.String("region", "", "`region` of the buckets (default COSPROXY_REGION, or "+defaultRegion+")")
 	cosListen := flags.String("cos-listen", "127.0.0.1:0", "`host:port` of COS; port 0 picks a free one")
 	stsListen := flags.String("sts-listen", "127.0.0.1:0", "`host:port` of STS; port 0 picks a free one")
-	keyLife := flags.Duration("key-life", 0, "`life` of every temporary key, such as 5s (default as asked for)")
-	source := flags.String("source", "", "`source` that CMD gets keys from: "+strings.Join(sources, ", ")+" (default the account's long-lived pair, for sts)")
-	strict := flags.Bool("strict", true, "strict signature mode: refuse parameters and x-cos-* headers that are not signed; -strict=false\ntakes them, as COS does by default and clients that leave the token unsigned need")
+	duration := flags.Duration("credentials-duration", 0, "lifetime of all temporary credentials, a `duration` such as 5s (default as requested)")
+	source := flags.String("source", "", "`source` of CMD's credentials: "+strings.Join(sources, ", ")+" (default: the long-lived pair of the account, for sts)")
+	strict := flags.Bool("strict", true, "strict signature mode: reject unsigned parameters and x-cos-* headers; -strict=false accepts\nthem, as COS does by default. Clients that do not sign the session token need it")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			fmt.Fprint(stdout, usage)
@@ -119,31 +120,31 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 		}
 		return config{}, err
 	}
-	if *keyLife < 0 {
-		return config{}, fmt.Errorf("-key-life %s: write how long a key lives, such as 5s", *keyLife)
+	if *duration < 0 {
+		return config{}, fmt.Errorf("-credentials-duration %s: use a positive duration, such as 5s", *duration)
 	}
 	if err := checkSource(*source); err != nil {
 		return config{}, err
 	}
-	names, where, err := served(*buckets, *region, environ)
+	servedNames, servedRegion, err := servedBuckets(*buckets, *region, environ)
 	if err != nil {
 		return config{}, err
 	}
 	return config{
 		options: cosemu.Options{
-			Buckets: names, Region: where, COSListen: *cosListen, STSListen: *stsListen,
-			KeyLife: *keyLife, StrictSignature: *strict,
-			Roles: []cosemu.Role{newRole()}, KeyServerToken: rand.Text(),
+			Buckets: servedNames, Region: servedRegion, COSListen: *cosListen, STSListen: *stsListen,
+			CredentialsDuration: *duration, StrictSignature: *strict,
+			Roles: []cosemu.Role{newRole()}, CredentialsServerToken: rand.Text(),
 		},
 		source:  *source,
 		command: flags.Args(),
 	}, nil
 }
 
-// announce tells a person where the servers are and how to use them.
-func announce(w io.Writer, o cosemu.Options, env environment, srv *cosemu.Server) {
+// printEnvironment prints the addresses and the environment for a shell.
+func printEnvironment(w io.Writer, o cosemu.Options, env environment, srv *cosemu.Server) {
 	fmt.Fprintf(w, "# COS on %s, STS on %s\n", srv.COSAddr(), srv.STSURL())
-	for _, name := range env.ours {
+	for _, name := range env.names {
 		fmt.Fprintf(w, "export %s=%s\n", name, quote(env.get(name)))
 	}
 	fmt.Fprintf(w, "# serving %v in %s; stop with Ctrl-C\n", o.Buckets, o.Region)

@@ -15,12 +15,12 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// sources are what -source may be, as COSPROXY_SOURCE names them.
+// sources are the values of -source, which are those of COSPROXY_SOURCE.
 var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
 
-// keyVariables are those that lead a COS program to keys of its caller's own.
-// The SOURCE of each numbered route is another.
-var keyVariables = []string{
+// credentialVariables are the variables that lead a COS program to credentials of the
+// caller, except SOURCE of the numbered routes.
+var credentialVariables = []string{
 	"COSPROXY_SOURCE",
 	"TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN",
 	"TENCENTCLOUD_SECRET_ID_FILE", "TENCENTCLOUD_SECRET_KEY_FILE", "TENCENTCLOUD_TOKEN_FILE",
@@ -39,7 +39,7 @@ func checkSource(name string) error {
 	return nil
 }
 
-// newRole is the role that the emulator has, for every source that needs one.
+// newRole returns the role of the emulator, for every source that needs one.
 func newRole() cosemu.Role {
 	token := rand.Text()
 	return cosemu.Role{
@@ -50,28 +50,27 @@ func newRole() cosemu.Role {
 	}
 }
 
-// keySource is where CMD gets its keys from. It has a directory for the files
-// that CMD reads, if any.
-type keySource struct {
+// credentialSource is the source of CMD's credentials, with a directory for the files
+// that CMD reads.
+type credentialSource struct {
 	srv     *cosemu.Server
 	options cosemu.Options
 	dir     string
 	stderr  io.Writer
 
-	stop  context.CancelFunc
-	tasks sync.WaitGroup
+	stop       context.CancelFunc
+	background sync.WaitGroup
 }
 
-// openSource makes the source ready and sets its variables in e. Without a name,
-// these are the account's long-lived pair alone, and the program's own default
-// decides.
-func openSource(name string, e *environment, o cosemu.Options, srv *cosemu.Server, stderr io.Writer) (*keySource, error) {
+// openSource prepares the source and sets its variables in e. Without a name, it sets
+// the long-lived pair of the account alone, and CMD uses its default source.
+func openSource(name string, e *environment, o cosemu.Options, srv *cosemu.Server, stderr io.Writer) (*credentialSource, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &keySource{srv: srv, options: o, stderr: stderr, stop: stop}
-	dir, err := os.MkdirTemp("", "cosemu-keys-")
+	s := &credentialSource{srv: srv, options: o, stderr: stderr, stop: stop}
+	dir, err := os.MkdirTemp("", "cosemu-credentials-")
 	if err == nil {
 		s.dir = dir
-		err = s.offer(ctx, name, e)
+		err = s.setVariables(ctx, name, e)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("-source %s: %w", name, err), s.close())
@@ -79,23 +78,23 @@ func openSource(name string, e *environment, o cosemu.Options, srv *cosemu.Serve
 	return s, nil
 }
 
-// close ends what runs for the source and removes its files.
-func (s *keySource) close() error {
+// close stops the background work of the source and removes its files.
+func (s *credentialSource) close() error {
 	s.stop()
-	s.tasks.Wait()
+	s.background.Wait()
 	return os.RemoveAll(s.dir)
 }
 
-func (s *keySource) offer(ctx context.Context, name string, e *environment) error {
+func (s *credentialSource) setVariables(ctx context.Context, name string, e *environment) error {
 	if name != "" {
 		e.set("COSPROXY_SOURCE", name)
 	}
 	role := s.options.Roles[0]
 	switch name {
 	case "", "sts":
-		s.offerPair(e)
+		s.setPair(e)
 	case "role":
-		s.offerPair(e)
+		s.setPair(e)
 		e.set("COSPROXY_ROLE_ARN", role.ARN)
 		e.set("COSPROXY_ROLE_SESSION_NAME", "cosemu")
 		e.set("COSPROXY_ROLE_EXTERNAL_ID", role.ExternalID)
@@ -109,29 +108,29 @@ func (s *keySource) offer(ctx context.Context, name string, e *environment) erro
 	case "cvm":
 		e.set("COSPROXY_CVM_METADATA_ENDPOINT", s.srv.MetadataURL())
 	case "http":
-		e.set("COSPROXY_CREDENTIALS_URL", s.srv.KeyServerURL())
-		e.set("COSPROXY_CREDENTIALS_URL_TOKEN", s.options.KeyServerToken)
+		e.set("COSPROXY_CREDENTIALS_URL", s.srv.CredentialsServerURL())
+		e.set("COSPROXY_CREDENTIALS_URL_TOKEN", s.options.CredentialsServerToken)
 	case "file":
-		e.set("COSPROXY_CREDENTIALS_FILE", filepath.Join(s.dir, keyFileName))
-		return s.keepKeyFile(ctx)
+		e.set("COSPROXY_CREDENTIALS_FILE", filepath.Join(s.dir, credentialsFileName))
+		return s.maintainFile(ctx)
 	case "static":
-		return s.offerTriple(e)
+		return s.setTriple(e)
 	}
 	return nil
 }
 
-// offerPair sets the account's long-lived pair.
-func (s *keySource) offerPair(e *environment) {
+// setPair sets the long-lived pair of the account.
+func (s *credentialSource) setPair(e *environment) {
 	e.set("TENCENTCLOUD_SECRET_ID", s.srv.SecretID())
 	e.set("TENCENTCLOUD_SECRET_KEY", s.srv.SecretKey())
 }
 
-// offerTriple sets a key with a token. It does not expire, since the program has
-// no way to a second one.
-func (s *keySource) offerTriple(e *environment) error {
-	key := cosemu.Key{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
-	e.set("TENCENTCLOUD_SECRET_ID", key.SecretID)
-	e.set("TENCENTCLOUD_SECRET_KEY", key.SecretKey)
-	e.set("TENCENTCLOUD_TOKEN", key.Token)
-	return s.srv.AddKey(key)
+// setTriple sets static credentials with a session token. They do not expire, since
+// CMD cannot get others.
+func (s *credentialSource) setTriple(e *environment) error {
+	creds := cosemu.Credentials{SecretID: "AKID" + rand.Text(), SecretKey: rand.Text(), Token: rand.Text()}
+	e.set("TENCENTCLOUD_SECRET_ID", creds.SecretID)
+	e.set("TENCENTCLOUD_SECRET_KEY", creds.SecretKey)
+	e.set("TENCENTCLOUD_TOKEN", creds.Token)
+	return s.srv.AddCredentials(creds)
 }

@@ -87,7 +87,7 @@ func TestLuaSigner(t *testing.T) {
 func credentials(t *testing.T, emu *cosemu.Server) nginxData {
 	t.Helper()
 	query := url.Values{"bucket": {bucket}, "region": {region}, "prefix": {"bench/*"}, "action": {"name/cos:PutObject", "name/cos:GetObject"}}
-	resp, err := http.Get(emu.KeyServerURL() + "?" + query.Encode())
+	resp, err := http.Get(emu.CredentialsServerURL() + "?" + query.Encode())
 	if err != nil {
 		t.Fatal(err)
 	}

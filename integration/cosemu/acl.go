@@ -23,12 +23,13 @@ type granteeXML struct {
 	URI         string `xml:",omitempty"`
 }
 
-// getACL answers for a bucket, and for an object with the x-cos-acl it was
-// stored with or what has been put since. Anonymous requests are refused all the same.
+// getACL returns the ACL of the bucket, or that of an object: the x-cos-acl that it
+// was stored with, or the ACL that was set later. Anonymous requests are rejected in
+// any case.
 func (x *exchange) getACL() error {
-	me := owner(x.bucket.name)
-	result := aclXML{Owner: me, AccessControlList: []grantXML{
-		{Grantee: granteeXML{ID: me.ID, DisplayName: me.DisplayName}, Permission: "FULL_CONTROL"},
+	own := owner(x.bucket.name)
+	result := aclXML{Owner: own, AccessControlList: []grantXML{
+		{Grantee: granteeXML{ID: own.ID, DisplayName: own.DisplayName}, Permission: "FULL_CONTROL"},
 	}}
 	if !x.onBucket() {
 		o := x.bucket.stat(x.key())
@@ -37,11 +38,11 @@ func (x *exchange) getACL() error {
 		}
 		result.AccessControlList = slices.Concat(result.AccessControlList, o.meta.grants(), o.grants)
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
-// putACL takes the ACL of an object from x-cos-acl or from a body, not from
-// both. Headers with single grants are not understood.
+// putACL sets the ACL of an object from x-cos-acl or from a body, but not from both.
+// It does not implement headers with single grants.
 func (x *exchange) putACL() error {
 	acl := x.r.Header.Get("x-cos-acl")
 	for _, name := range []string{"Read", "Write", "Read-Acp", "Write-Acp", "Full-Control"} {
@@ -55,7 +56,7 @@ func (x *exchange) putACL() error {
 		return invalidArgument("an ACL is in x-cos-acl or in the body, not in both")
 	case acl == "":
 		var document aclXML
-		if err := x.receiveXML(&document); err != nil {
+		if err := x.readXML(&document); err != nil {
 			return err
 		}
 		acl, grants = "private", document.AccessControlList
@@ -63,12 +64,12 @@ func (x *exchange) putACL() error {
 		grants = slices.DeleteFunc(grants, mine)
 	}
 	err := x.bucket.change(x.key(), func(o *object) error {
-		o.meta = append(o.meta.underACL(nil), metaField{"x-cos-acl", acl})
+		o.meta = append(o.meta.withACL(nil), metaField{"x-cos-acl", acl})
 		o.grants = grants
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return x.empty(http.StatusOK)
+	return x.writeEmpty(http.StatusOK)
 }

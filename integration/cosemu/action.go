@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// actionRule names the COS action of the requests with this method that select
-// this sub-resource, "" being the object or bucket itself (COS API authorisation
-// policy guide; the preset policies where it is silent).
+// actionRule names the COS action of requests with this method and sub-resource; "" is
+// the object or bucket itself (COS API authorisation policy guide; where it says
+// nothing, the preset policies).
 type actionRule struct{ method, selector, action string }
 
 // objectRules are for paths with a key.
@@ -51,7 +51,7 @@ var bucketRules = []actionRule{
 	{http.MethodOptions, "", "OptionsObject"},
 }
 
-// bucketSettings are the sub-resources of a bucket whose actions are the verb,
+// bucketSettings are the sub-resources of a bucket whose actions consist of the verb,
 // "Bucket" and this name: PutBucketCORS.
 var bucketSettings = map[string]string{
 	"accelerate":         "Accelerate",
@@ -81,15 +81,15 @@ var settingVerbs = map[string]string{
 	http.MethodDelete: "Delete",
 }
 
-// namelessSubresources are those for whose actions the documents give no name.
-var namelessSubresources = []string{
+// unnamedSubresources are sub-resources whose actions have no documented name.
+var unnamedSubresources = []string{
 	"domaincertificate", "guetzli", "hdr-image-processing", "hotlink", "image-slim", "image_process",
 	"intelligent-tiering", "legal-hold", "live", "origin-protect", "rename", "style", "unbind", "vod",
 }
 
-// subresources are the parameters that select what a request is about. One that
-// exists for buckets alone selects on an object too: what COS makes of it there is
-// not known, so it must not pass for a request about the object itself.
+// subresources are the parameters that select a sub-resource. Those that exist for
+// buckets alone select on an object too: the documents do not say how COS treats them
+// there, so such a request must not pass as one about the object itself.
 var subresources = func() map[string]bool {
 	names := map[string]bool{}
 	for _, rule := range slices.Concat(objectRules, bucketRules) {
@@ -98,15 +98,15 @@ var subresources = func() map[string]bool {
 	for name := range bucketSettings {
 		names[name] = true
 	}
-	for _, name := range namelessSubresources {
+	for _, name := range unnamedSubresources {
 		names[name] = true
 	}
 	delete(names, "")
 	return names
 }()
 
-// selector returns the first parameter that selects a sub-resource, which is the
-// one that COS routes on (a comment in the Go SDK's addURLOptions), or "".
+// selector returns the first parameter that selects a sub-resource, or "". COS routes
+// on the first one (a comment in the Go SDK's addURLOptions).
 func (ps params) selector() string {
 	for _, p := range ps {
 		if subresources[p.name] {
@@ -116,11 +116,11 @@ func (ps params) selector() string {
 	return ""
 }
 
-// actionOf returns the action that a request asks for, without "name/cos:", or
-// "" when there is none.
+// actionOf returns the action of a request without "name/cos:", or "" if COS has no
+// such action.
 func actionOf(method string, t target) string {
 	selector := t.query.selector()
-	listsBucket := method == http.MethodGet && t.cleansToRoot()
+	listsBucket := method == http.MethodGet && t.isCleanedToRoot()
 	if t.path != "/" && !listsBucket {
 		return findRule(objectRules, method, selector)
 	}

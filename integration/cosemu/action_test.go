@@ -8,9 +8,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestFirstSubresourceDecides is about requests that select two things: COS
-// takes them for the first, whatever its place among the other parameters.
-func TestFirstSubresourceDecides(t *testing.T) {
+// TestAction_FirstSubresourceWins sends requests that select two sub-resources. COS
+// uses the first one, at any place among the other parameters.
+func TestAction_FirstSubresourceWins(t *testing.T) {
 	tests := []struct{ request, action string }{
 		{"GET /a?acl&uploadId=1", "GetObjectACL"},
 		{"GET /a?uploadId=1&acl", "ListParts"},
@@ -44,11 +44,11 @@ func TestFirstSubresourceDecides(t *testing.T) {
 	}
 }
 
-// TestNotUnderstood is about what would change the meaning of a request: it must
-// neither be passed over nor leave a trace.
-func TestNotUnderstood(t *testing.T) {
+// TestRequest_Unsupported sends fields that change the meaning of a request. The
+// emulator must reject the request and must not change the object.
+func TestRequest_Unsupported(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	put(t, sdk(t, srv, bucket1, account(srv)), "o", "body")
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "o", "body")
 	client := httpClient(t, srv)
 	tests := []struct{ request, field, body string }{
 		{"GET /o?versionId=1", "", ""},
@@ -68,7 +68,7 @@ func TestNotUnderstood(t *testing.T) {
 		if tt.field == "Content-MD5: " {
 			fields = []string{contentMD5Of(tt.body)}
 		}
-		a := do(t, client, request(t, account(srv), method, target, strings.NewReader(tt.body), fields...))
+		a := do(t, client, request(t, longLived(srv), method, target, strings.NewReader(tt.body), fields...))
 		if a.status != http.StatusNotImplemented {
 			t.Errorf("%s %s: %d %s", tt.request, tt.field, a.status, a.code())
 		}

@@ -7,47 +7,46 @@ import (
 	"strconv"
 )
 
-// appendObject is APPEND Object: it makes an object or adds to one that has been
-// made so, at its end.
+// appendObject is APPEND Object: it creates an appendable object or extends one.
 func (x *exchange) appendObject() error {
 	position, err := strconv.ParseInt(x.query.get("position"), 10, 64)
 	if err != nil || position < 0 {
 		return invalidArgument("position must be a number of bytes")
 	}
-	piece, err := x.receive()
+	piece, err := x.readBody()
 	if err != nil {
 		return err
 	}
-	o, err := x.grow(position, piece)
+	o, err := x.appendTo(position, piece)
 	if err != nil {
 		piece.remove()
 		return err
 	}
 	x.setDigests(o.etag, o.body)
-	x.set("x-cos-next-append-position", strconv.FormatInt(o.body.size, 10))
-	// The Go SDK compares the MD5 of what it has sent with this header.
-	x.set("x-cos-content-sha1", hex.EncodeToString(piece.md5[:]))
-	return x.empty(http.StatusOK)
+	x.setHeader("x-cos-next-append-position", strconv.FormatInt(o.body.size, 10))
+	// The Go SDK compares this header with the MD5 of the bytes it sent.
+	x.setHeader("x-cos-content-sha1", hex.EncodeToString(piece.md5[:]))
+	return x.writeEmpty(http.StatusOK)
 }
 
-// grow publishes the object with piece at its end. piece belongs to it if that
-// is all of the object.
-func (x *exchange) grow(position int64, piece *blob) (*object, error) {
+// appendTo publishes the object with piece at its end. The object keeps piece itself
+// if it has no other bytes.
+func (x *exchange) appendTo(position int64, piece *blob) (*object, error) {
 	old, body, err := x.bucket.get(x.key())
 	if err != nil {
 		return nil, err
 	}
-	o := &object{key: x.key(), modified: x.now, meta: metadataFrom(x.r.Header), growing: true, body: piece}
+	o := &object{key: x.key(), modified: x.now, meta: metadataFrom(x.r.Header), appendable: true, body: piece}
 	size := int64(0)
 	if old != nil {
 		defer body.close()
-		if !old.growing {
+		if !old.appendable {
 			return nil, cosErrorf(http.StatusConflict, "ObjectNotAppendable", "The object is not appendable.")
 		}
 		size = old.body.size
 	}
 	if position != size {
-		x.set("x-cos-next-append-position", strconv.FormatInt(size, 10))
+		x.setHeader("x-cos-next-append-position", strconv.FormatInt(size, 10))
 		return nil, cosErrorf(http.StatusConflict, "AppendPositionErr", "The value of position does not equal the length of the object, %d.", size)
 	}
 	if old != nil {

@@ -9,12 +9,12 @@ const (
 	maxRoleDuration = 43200
 )
 
-// roleSessionName is what RoleSessionName may be (API reference of AssumeRole).
+// roleSessionName is the syntax of RoleSessionName (API reference of AssumeRole).
 var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 
-// assumeRole makes a key that has those of the role's rights that the session
-// policy, when there is one, names.
-func (s *Server) assumeRole(call stsCall) (*Key, *stsError) {
+// assumeRole issues credentials with the rights of the role, restricted by the session
+// policy if there is one.
+func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	role, err := s.roleOf(call)
 	if err != nil {
 		return nil, err
@@ -34,11 +34,10 @@ func (s *Server) assumeRole(call stsCall) (*Key, *stsError) {
 	if session != nil {
 		rights = rights.and(session)
 	}
-	return s.issue(s.life(seconds), rights), nil
+	return s.issue(s.lifetime(seconds), rights), nil
 }
 
-// roleOf returns the role that a call wants, having checked the name of the
-// session.
+// roleOf returns the role that a call names. It checks the name of the session too.
 func (s *Server) roleOf(call stsCall) (*role, *stsError) {
 	arn, session := call.Params.Get("RoleArn"), call.Params.Get("RoleSessionName")
 	switch {

@@ -14,13 +14,14 @@ import (
 
 const sidecarARN = "qcs::cam::uin/100000000001:roleName/sidecar"
 
-// jsonPolicy is a policy of one allow statement.
+// jsonPolicy returns a policy with one allow statement.
 func jsonPolicy(action, path string) string {
 	return `{"version":"2.0","statement":[{"effect":"allow","action":"` + action + `","resource":"` + resource(path) + `"}]}`
 }
 
-// TestRoleAndSessionPolicy: a role's key may do what both policies allow.
-func TestRoleAndSessionPolicy(t *testing.T) {
+// TestAssumeRole_SessionPolicy checks that the credentials of a role have the rights
+// that both policies allow.
+func TestAssumeRole_SessionPolicy(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{
 		{ARN: sidecarARN, Policy: jsonPolicy("name/cos:*", bucket1+"/shared/*")},
 		{ARN: "qcs::cam::uin/100000000001:role/4611686018427397919"},
@@ -39,13 +40,13 @@ func TestRoleAndSessionPolicy(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			result, err := stsClient(t, srv, account(srv)).GetRoleCredential(&sts.CredentialOptions{
+			result, err := stsClient(t, srv, longLived(srv)).GetRoleCredential(&sts.CredentialOptions{
 				Policy: tt.session, Region: region, RoleArn: tt.arn, RoleSessionName: "sidecar",
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := sdk(t, srv, bucket1, triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
+			c := sdk(t, srv, bucket1, clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
 			may := func(what string, want bool, err error) {
 				t.Helper()
 				if want && err != nil {
@@ -65,21 +66,20 @@ func TestRoleAndSessionPolicy(t *testing.T) {
 	}
 }
 
-// TestRoleWithoutSessionPolicy: the SDK then sends an empty Policy.
-func TestRoleWithoutSessionPolicy(t *testing.T) {
+// TestAssumeRole_NoSessionPolicy uses the empty Policy that the SDK sends.
+func TestAssumeRole_NoSessionPolicy(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	srv := start(t, cosemu.Options{
-		Now:   func() time.Time { return now },
 		Roles: []cosemu.Role{{ARN: sidecarARN, Policy: jsonPolicy("name/cos:GetObject", bucket1+"/*"), ExternalID: "tenant-7"}},
-	})
-	put(t, sdk(t, srv, bucket1, account(srv)), "a", "body")
-	result, err := stsClient(t, srv, account(srv)).GetRoleCredential(&sts.CredentialOptions{
+	}.WithClock(func() time.Time { return now }))
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "a", "body")
+	result, err := stsClient(t, srv, longLived(srv)).GetRoleCredential(&sts.CredentialOptions{
 		RoleArn: sidecarARN, RoleSessionName: "sidecar", ExternalId: "tenant-7", DurationSeconds: 43200,
 	})
 	if err != nil || int64(result.ExpiredTime) != now.Unix()+43200 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	c := sdk(t, srv, bucket1, triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
+	c := sdk(t, srv, bucket1, clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
 	if body, _ := get(t, c, "a", nil); body != "body" {
 		t.Errorf("got %q", body)
 	}
@@ -87,7 +87,7 @@ func TestRoleWithoutSessionPolicy(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-func TestAssumeRoleRefusals(t *testing.T) {
+func TestAssumeRole_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{{ARN: sidecarARN, ExternalID: "tenant-7"}}})
 	tests := []struct {
 		name    string
@@ -103,7 +103,7 @@ func TestAssumeRoleRefusals(t *testing.T) {
 		{"unknown role", map[string]string{"RoleArn": sidecarARN + "2"}, "ResourceNotFound.RoleNotFound"},
 		{"role of another account", map[string]string{"RoleArn": "qcs::cam::uin/100000000002:roleName/sidecar"}, "ResourceNotFound.RoleNotFound"},
 		{"role's bare name", map[string]string{"RoleArn": "sidecar"}, "InvalidParameter.ParamError"},
-		{"role id that is none", map[string]string{"RoleArn": "qcs::cam::uin/100000000001:role/sidecar"}, "InvalidParameter.ParamError"},
+		{"invalid role id", map[string]string{"RoleArn": "qcs::cam::uin/100000000001:role/sidecar"}, "InvalidParameter.ParamError"},
 		{"no session name", map[string]string{"RoleSessionName": ""}, "MissingParameter"},
 		{"short session name", map[string]string{"RoleSessionName": "x"}, "InvalidParameter.ParamError"},
 		{"long session name", map[string]string{"RoleSessionName": strings.Repeat("x", 129)}, "InvalidParameter.ParamError"},
@@ -128,12 +128,12 @@ func TestAssumeRoleRefusals(t *testing.T) {
 	if got := callSTS(t, srv, signedForm(srv, "wrong", map[string]string{"Action": "AssumeRole"}).Encode()); got != "AuthFailure.SignatureFailure" {
 		t.Errorf("a wrong signature: %q", got)
 	}
-	if stats := srv.Stats(); stats.STSActions["AssumeRole"] != len(tests)+1 || stats.KeysIssued != 3 {
+	if stats := srv.Stats(); stats.STSActions()["AssumeRole"] != len(tests)+1 || stats.CredentialsIssued != 3 {
 		t.Errorf("%+v", stats)
 	}
 }
 
-func TestRolesAreChecked(t *testing.T) {
+func TestStart_InvalidRole(t *testing.T) {
 	token := func() string { return "token" }
 	for name, role := range map[string]cosemu.Role{
 		"ARN":          {ARN: "sidecar"},
@@ -151,20 +151,21 @@ func TestRolesAreChecked(t *testing.T) {
 	}
 }
 
-// TestFederationTokenOfALimitedCaller: a key cannot hand on what it has not.
-func TestFederationTokenOfALimitedCaller(t *testing.T) {
+// TestFederationToken_LimitedCaller checks that credentials cannot grant rights that
+// they lack.
+func TestFederationToken_LimitedCaller(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	caller := cosemu.Key{SecretID: "AKIDlimited", SecretKey: "secret", Policy: jsonPolicy("name/cos:GetObject", bucket1+"/*")}
-	if err := srv.AddKey(caller); err != nil {
+	caller := cosemu.Credentials{SecretID: "AKIDlimited", SecretKey: "secret", Policy: jsonPolicy("name/cos:GetObject", bucket1+"/*")}
+	if err := srv.AddCredentials(caller); err != nil {
 		t.Fatal(err)
 	}
-	result, err := stsClient(t, srv, triple{id: caller.SecretID, key: caller.SecretKey}).
+	result, err := stsClient(t, srv, clientCredentials{id: caller.SecretID, secretKey: caller.SecretKey}).
 		GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, sdk(t, srv, bucket1, account(srv)), "a", "body")
-	c := sdk(t, srv, bucket1, triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "a", "body")
+	c := sdk(t, srv, bucket1, clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
 	get(t, c, "a", nil)
 	_, err = c.Object.Delete(t.Context(), "a")
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")

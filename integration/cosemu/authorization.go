@@ -8,15 +8,14 @@ import (
 	"time"
 )
 
-// authorizationFields are the parts of an Authorization value, in the order in
-// which the documents and every SDK write them. A presigned URL carries them as
-// query parameters.
+// authorizationFields are the parts of an Authorization value, in the order of the
+// documents and of every SDK. A presigned URL carries them as query parameters.
 var authorizationFields = []string{
 	"q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time",
 	"q-header-list", "q-url-param-list", "q-signature",
 }
 
-// authorization is a request's claim to be signed.
+// authorization is the signature of a request with its parameters.
 type authorization struct {
 	secretID              string
 	signTime, keyTime     string
@@ -25,8 +24,7 @@ type authorization struct {
 	presigned             bool
 }
 
-// parseAuthorization reads the claim from the Authorization header, or from the
-// query when there is no such header.
+// parseAuthorization reads the Authorization header or, without one, the query.
 func parseAuthorization(r *http.Request, query params) (authorization, error) {
 	headers := r.Header["Authorization"]
 	switch {
@@ -85,12 +83,12 @@ func newAuthorization(v []string, presigned bool) (authorization, error) {
 	}, nil
 }
 
-// maxSkew is how far a client's clock may be ahead (RequestTimeTooSkewed in the
-// list of error codes).
+// maxSkew is the maximum time by which a client's clock may be ahead
+// (RequestTimeTooSkewed in the list of error codes).
 const maxSkew = 15 * time.Minute
 
-// checkWindow holds a q-sign-time or q-key-time, "<start>;<end>" in Unix
-// seconds, against the clock.
+// checkWindow compares a q-sign-time or q-key-time, "<start>;<end>" in Unix seconds,
+// with the clock.
 func checkWindow(window string, now time.Time) error {
 	from, to, ok := strings.Cut(window, ";")
 	start, errStart := strconv.ParseUint(from, 10, 62)

@@ -2,25 +2,26 @@ package cosemu
 
 import "net"
 
-// authorize holds what x asks for against the policy of its key. The keys of a
-// multi-object delete and the source of a copy are judged where they are known.
+// authorize checks x against the policy of its credentials. The handlers check the
+// keys of a multi-object delete and the source of a copy, which are not known here.
 func (x *exchange) authorize() error {
 	if x.action == "DeleteMultipleObjects" {
 		return nil
 	}
-	return x.demand(x.policyAction(), x.bucket.name, x.resourcePath())
+	return x.requireAllowed(x.policyAction(), x.bucket.name, x.resourcePath())
 }
 
-// demand fails unless the rights of the key allow action on bucket/path.
-func (x *exchange) demand(action, bucket, path string) error {
+// requireAllowed fails unless the rights of the credentials allow action on
+// bucket/path.
+func (x *exchange) requireAllowed(action, bucket, path string) error {
 	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}
 	if x.rights.hasConditions() {
 		header := x.r.Header
 		if x.conditionHeader != nil {
 			header = x.conditionHeader
 		}
-		a.facts = gatherFacts(header, x.query, x.s.options.PlainConditions)
-		a.facts["qcs:ip"], _, _ = net.SplitHostPort(x.r.RemoteAddr)
+		a.conditions = collectConditionValues(header, x.query, x.s.options.PlainConditions)
+		a.conditions["qcs:ip"], _, _ = net.SplitHostPort(x.r.RemoteAddr)
 	}
 	if !x.rights.allows(a) {
 		return accessDenied("Access Denied.")
@@ -28,8 +29,7 @@ func (x *exchange) demand(action, bucket, path string) error {
 	return nil
 }
 
-// policyAction is the action's name in policies, which for SELECT is that of the
-// download it amounts to.
+// policyAction is the name of the action in policies. COS judges SELECT as a download.
 func (x *exchange) policyAction() string {
 	if x.action == "SelectObjectContent" {
 		return "GetObject"
@@ -37,7 +37,7 @@ func (x *exchange) policyAction() string {
 	return x.action
 }
 
-// resourcePath is the path in the resource that x touches.
+// resourcePath is the path of x in the resource of a policy.
 func (x *exchange) resourcePath() string {
 	switch {
 	case x.action == "GetBucket" || x.action == "ListMultipartUploads" || x.action == "GetBucketObjectVersions":

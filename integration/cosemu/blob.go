@@ -24,8 +24,8 @@ var (
 	crcTable = crc64.MakeTable(crc64.ECMA)
 )
 
-// blob is the bytes of an object or a part, complete and never changed: in
-// memory when short, else in a file.
+// blob holds the bytes of an object or a part. It is complete and never changes. Short
+// blobs are in memory, the others in a file.
 type blob struct {
 	size int64
 	md5  [md5.Size]byte
@@ -35,11 +35,11 @@ type blob struct {
 	file   string
 }
 
-// blobReader reads a blob. It outlives the blob's remove: a file that is open
-// survives its unlinking.
+// blobReader reads a blob. It stays valid after remove, since an open file survives
+// unlink.
 type blobReader struct {
-	// ReadSeeker is the *os.File itself where there is one: net/http hands that
-	// to sendfile, and nothing wrapped around it.
+	// ReadSeeker is the bare *os.File for a blob in a file, since net/http passes
+	// only that to sendfile.
 	io.ReadSeeker
 	file *os.File
 }
@@ -52,7 +52,7 @@ func (b *blob) open() (blobReader, error) {
 	return blobReader{f, f}, err
 }
 
-// Close fails at nothing that matters: the file is only read.
+// Close implements io.Closer.
 func (r blobReader) Close() error {
 	if r.file == nil {
 		return nil
@@ -64,17 +64,17 @@ func (r blobReader) close() { _ = r.Close() }
 
 func (b *blob) remove() {
 	if b != nil && b.file != "" {
-		_ = os.Remove(b.file) // what remains goes with the directory
+		_ = os.Remove(b.file) // Server.Close removes the directory
 	}
 }
 
-// spool makes blobs in a directory.
+// spool creates blobs in a directory.
 type spool struct {
 	dir  string
 	next atomic.Uint64
 }
 
-// save reads r to its end. A body that breaks off leaves nothing behind.
+// save reads r to its end. It stores nothing if r fails.
 func (s *spool) save(r io.Reader) (*blob, error) {
 	chunk := chunks.Get().(*[chunkSize]byte)
 	n, err := fill(r, chunk[:])
@@ -96,9 +96,9 @@ func (s *spool) save(r io.Reader) (*blob, error) {
 	return b, nil
 }
 
-// write stores the first n bytes of chunk, and the rest of r unless that was
-// all. MD5, the slowest part, runs beside reading and writing: each chunk goes
-// to the hasher last, which gives it back to the pool.
+// write stores the first n bytes of chunk, and the rest of r unless last is set. MD5
+// is the slowest part, so it runs in parallel: each chunk goes to the hasher last,
+// which returns it to the pool.
 func (b *blob) write(chunk *[chunkSize]byte, n int, last bool, r io.Reader) (err error) {
 	f, err := os.OpenFile(b.file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -131,8 +131,8 @@ func (b *blob) write(chunk *[chunkSize]byte, n int, last bool, r io.Reader) (err
 	}
 }
 
-// fill reads until p is full or r ends, with io.EOF only when r said so:
-// io.ReadFull would hide whether a short body was complete.
+// fill reads until p is full or r fails. It returns io.EOF only if r did: io.ReadFull
+// would hide whether a short body was complete.
 func fill(r io.Reader, p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
 		var m int
@@ -142,19 +142,19 @@ func fill(r io.Reader, p []byte) (n int, err error) {
 	return n, err
 }
 
-// hasher computes MD5 on a goroutine of its own.
+// hasher computes MD5 on its own goroutine.
 type hasher struct {
-	in  chan filled
+	in  chan hashInput
 	out chan [md5.Size]byte
 }
 
-type filled struct {
+type hashInput struct {
 	chunk *[chunkSize]byte
 	n     int
 }
 
 func startHasher() hasher {
-	h := hasher{in: make(chan filled, 2), out: make(chan [md5.Size]byte, 1)}
+	h := hasher{in: make(chan hashInput, 2), out: make(chan [md5.Size]byte, 1)}
 	go func() {
 		sum := md5.New()
 		for f := range h.in {
@@ -166,9 +166,9 @@ func startHasher() hasher {
 	return h
 }
 
-func (h hasher) add(chunk *[chunkSize]byte, n int) { h.in <- filled{chunk, n} }
+func (h hasher) add(chunk *[chunkSize]byte, n int) { h.in <- hashInput{chunk, n} }
 
-// sum ends the hasher.
+// sum stops the hasher and returns the digest.
 func (h hasher) sum() [md5.Size]byte {
 	close(h.in)
 	return <-h.out

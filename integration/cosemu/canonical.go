@@ -39,20 +39,20 @@ func unreserved(c byte) bool {
 		c == '-' || c == '_' || c == '.' || c == '~'
 }
 
-// field is one header or parameter: the name encoded and lower-cased as in the
-// signature's lists, the value as it is.
+// field is one header or parameter. The name is encoded and in lower case, as in the
+// lists of the signature; the value is raw.
 type field struct{ name, value string }
 
 func canonicalName(name string) string { return strings.ToLower(escape(name)) }
 
-// wireHeaders returns the headers of r as COS reads them, those included that
-// net/http moves out of the header map.
+// wireHeaders returns the headers of r as COS reads them, with those that net/http
+// removes from the header map.
 func wireHeaders(r *http.Request) []field {
 	fields := make([]field, 0, len(r.Header)+2)
 	fields = append(fields, field{"host", r.Host})
 	for name, values := range r.Header {
 		for _, value := range values {
-			if name == "X-Cos-Copy-Source" { // a raw "+" is a blank there, as in the path
+			if name == "X-Cos-Copy-Source" { // COS reads a raw "+" as a blank, as in the path
 				value = strings.ReplaceAll(value, "+", " ")
 			}
 			fields = append(fields, field{canonicalName(name), value})
@@ -64,8 +64,8 @@ func wireHeaders(r *http.Request) []field {
 	return fields
 }
 
-// wireParams returns the parameters that a signature can cover: all, without
-// the seven that carry a presigned URL's signature.
+// wireParams returns the parameters that a signature can cover: all but the seven of a
+// presigned URL's signature.
 func wireParams(query params, presigned bool) []field {
 	fields := make([]field, 0, len(query))
 	for _, p := range query {
@@ -77,10 +77,10 @@ func wireParams(query params, presigned bool) []field {
 	return fields
 }
 
-// canonicalise picks the fields whose names are listed, in the signature's
-// order (by name, then by value, as the Go SDK orders repeated ones), and
-// returns the list and the string they make. An empty list has one name, the
-// empty one, which only parameters can have: the Go SDK signs "?=a" so.
+// canonicalise selects the listed fields in the order of the signature (by name, then
+// by value, as the Go SDK orders repeated ones). It returns the list of names and the
+// canonical string. An empty list contains the empty name, which only parameters can
+// have: the Go SDK signs "?=a" that way.
 func canonicalise(fields []field, list string) (names, text string) {
 	listed := strings.Split(list, ";")
 	picked := slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
@@ -103,10 +103,10 @@ func canonicalise(fields []field, list string) (names, text string) {
 	return namesOut.String(), textOut.String()
 }
 
-// signKey derives the signing key of one window from the secret.
+// signKey derives the SignKey of a time window from the SecretKey.
 func signKey(secretKey, keyTime string) string { return hmacSHA1(secretKey, keyTime) }
 
-// stringToSign is what the signature is the HMAC of.
+// stringToSign is the message of the signature's HMAC.
 func stringToSign(signTime, formatString string) string {
 	sum := sha1.Sum([]byte(formatString))
 	return "sha1\n" + signTime + "\n" + hex.EncodeToString(sum[:]) + "\n"

@@ -33,13 +33,13 @@ func (x *exchange) copyObject() error {
 	if err != nil {
 		return err
 	}
-	return x.slowly(func() (any, error) {
+	return x.writeSlowly(func() (any, error) {
 		defer body.close()
 		copied, err := x.s.store.save(body)
 		if err != nil {
 			return nil, err
 		}
-		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta.underACL(x.r.Header), body: copied}
+		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta.withACL(x.r.Header), body: copied}
 		if replaced {
 			o.meta = metadataFrom(x.r.Header)
 		}
@@ -70,7 +70,7 @@ func (x *exchange) copyPart(number int) error {
 		body.close()
 		return err
 	}
-	return x.slowly(func() (any, error) {
+	return x.writeSlowly(func() (any, error) {
 		defer body.close()
 		copied, err := x.s.store.save(io.LimitReader(body, length))
 		if err != nil {
@@ -85,8 +85,8 @@ func (x *exchange) copyPart(number int) error {
 	})
 }
 
-// copySource opens the object that x-cos-copy-source names, if the key may read
-// it and the x-cos-copy-source-If-* conditions hold.
+// copySource opens the object that x-cos-copy-source names. It checks that the
+// credentials allow reading it and that the x-cos-copy-source-If-* conditions hold.
 func (x *exchange) copySource() (*object, blobReader, error) {
 	host, path, _ := strings.Cut(x.r.Header.Get("x-cos-copy-source"), "/")
 	escaped, _, versioned := strings.Cut(path, "?")
@@ -102,7 +102,7 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 	if bucket == nil {
 		return nil, blobReader{}, cosErrorf(http.StatusNotFound, "NoSuchBucket", "The source bucket does not exist: no %s in %s", host, x.s.options.Region)
 	}
-	if err := x.demand("GetObject", name, key); err != nil {
+	if err := x.requireAllowed("GetObject", name, key); err != nil {
 		return nil, blobReader{}, err
 	}
 	o, body, err := bucket.get(key)
@@ -111,9 +111,9 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 		return nil, blobReader{}, err
 	case o == nil:
 		return nil, blobReader{}, noSuchKey()
-	case o.archived(x.now):
+	case o.needsRestore(x.now):
 		body.close()
-		return nil, blobReader{}, archivedState()
+		return nil, blobReader{}, invalidObjectState()
 	}
 	h := x.r.Header
 	err = checkConditions(conditions{
@@ -127,7 +127,7 @@ func (x *exchange) copySource() (*object, blobReader, error) {
 	return o, body, nil
 }
 
-// partNumber reads the parameter of that name.
+// partNumber parses the parameter partNumber.
 func (x *exchange) partNumber() (int, error) {
 	n, err := strconv.Atoi(x.query.get("partNumber"))
 	if err != nil || n < 1 || n > 10000 {

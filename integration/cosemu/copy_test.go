@@ -11,9 +11,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestCopy(t *testing.T) {
+func TestCopy_Object(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	from, to := sdk(t, srv, bucket1, account(srv)), sdk(t, srv, bucket2, account(srv))
+	from, to := sdk(t, srv, bucket1, longLived(srv)), sdk(t, srv, bucket2, longLived(srv))
 	source := host1 + "/src a+b%2F"
 	if _, err := from.Object.Put(t.Context(), "src a+b%2F", strings.NewReader("body"), &cos.ObjectPutOptions{
 		ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{ContentType: "text/x", XCosMetaXXX: &http.Header{"X-Cos-Meta-A": {"1"}}},
@@ -38,9 +38,9 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-func TestCopyErrors(t *testing.T) {
+func TestCopy_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "src", "body")
 	etag := headOf(t, c, "src").Get("ETag")
 	later := time.Now().Add(time.Hour).UTC().Format(http.TimeFormat)
@@ -61,17 +61,17 @@ func TestCopyErrors(t *testing.T) {
 		_, _, err := c.Object.Copy(t.Context(), "dst", tt.source, &cos.ObjectCopyOptions{ObjectCopyHeaderOptions: &tt.opt})
 		wantCOS(t, err, tt.status, tt.code)
 	}
-	a := do(t, httpClient(t, srv), request(t, account(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1, "Content-Length: 0"))
+	a := do(t, httpClient(t, srv), request(t, longLived(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1, "Content-Length: 0"))
 	if a.code() != "InvalidArgument" {
-		t.Errorf("source without a key: %d %s", a.status, a.code())
+		t.Errorf("source without an object key: %d %s", a.status, a.code())
 	}
 }
 
-// TestCopyNeedsTheSource is about policies: a key that may write must not read
-// by way of a copy.
-func TestCopyNeedsTheSource(t *testing.T) {
+// TestCopy_SourceNotAllowed checks that credentials for writing cannot read through a
+// copy.
+func TestCopy_SourceNotAllowed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	put(t, sdk(t, srv, bucket1, account(srv)), "secret", "body")
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "secret", "body")
 	write := policyOf([]string{"name/cos:PutObject"}, []string{resource(bucket2 + "/*")})
 	_, _, err := sdk(t, srv, bucket2, issue(t, srv, write)).Object.Copy(t.Context(), "dst", host1+"/secret", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
@@ -82,9 +82,9 @@ func TestCopyNeedsTheSource(t *testing.T) {
 	}
 }
 
-func TestCopyPart(t *testing.T) {
+func TestCopy_Part(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	body := pattern(2 << 20)
 	put(t, c, "src", string(body))
 	id := initiate(t, c, "dst")

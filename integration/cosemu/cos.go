@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// exchange is one COS request on its way to an answer.
+// exchange is the state of one COS request.
 type exchange struct {
 	s   *Server
 	w   http.ResponseWriter
@@ -24,28 +24,28 @@ type exchange struct {
 	rights    rights
 	bucket    *bucket
 	fault     COSFault
-	// conditionHeader is what conditions see of a form, instead of the headers.
+	// conditionHeader replaces the headers for policy conditions on a form.
 	conditionHeader http.Header
 
-	status int    // answered
-	code   string // COS error code answered
+	status int    // of the response
+	code   string // COS error code of the response
 }
 
-// serveCOS is the story of one request: who asks, for what, may they, do it.
+// serveCOS handles one request: it authenticates, authorizes and executes it.
 func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{s: s, w: w, r: r, now: s.options.Now()}
-	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCounter.Add(1))
+	x := &exchange{s: s, w: w, r: r, now: s.options.now()}
+	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCount.Add(1))
 	defer func() {
 		if x.status == 0 { // the connection is being dropped
 			s.record.cosRequest(x)
 		}
 	}()
 
-	x.set("Server", "tencent-cos")
-	x.set("Date", x.now.UTC().Format(http.TimeFormat))
-	x.set("x-cos-request-id", x.requestID)
+	x.setHeader("Server", "tencent-cos")
+	x.setHeader("Date", x.now.UTC().Format(http.TimeFormat))
+	x.setHeader("x-cos-request-id", x.requestID)
 	if err := x.run(); err != nil {
-		x.fail(err)
+		x.writeError(err)
 	}
 }
 
@@ -59,7 +59,7 @@ func (x *exchange) run() error {
 	if onService {
 		x.action = serviceAction(x.r.Method, x.target)
 	}
-	if err := x.suffer(); err != nil {
+	if err := x.applyFault(); err != nil {
 		return err
 	}
 	name := x.s.bucketHosts.bucket(x.r.Host)
@@ -91,7 +91,7 @@ func (x *exchange) run() error {
 	if handler == nil {
 		return notImplemented(x.action)
 	}
-	if err := x.checkUnderstood(); err != nil {
+	if err := x.rejectUnsupported(); err != nil {
 		return err
 	}
 	if err := x.checkLength(); err != nil {
@@ -100,9 +100,9 @@ func (x *exchange) run() error {
 	return handler(x)
 }
 
-// checkUnderstood refuses what gives a request another meaning and is not here.
-// Were it passed over, the answer would be that to another request.
-func (x *exchange) checkUnderstood() error {
+// rejectUnsupported fails on fields that change the meaning of a request and are not
+// implemented. If it ignored them, the response would be to another request.
+func (x *exchange) rejectUnsupported() error {
 	switch {
 	case x.query.get("versionId") != "": // the Go SDK's download sends an empty one
 		return notImplemented("versionId")
@@ -115,7 +115,7 @@ func (x *exchange) checkUnderstood() error {
 // maxKey is the longest object key in bytes (COS specifications and limits).
 const maxKey = 850
 
-// handlers are the actions that the emulator carries out.
+// handlers maps the implemented actions to their functions.
 var handlers = map[string]func(*exchange) error{
 	"AbortMultipartUpload":    (*exchange).abortMultipartUpload,
 	"AppendObject":            (*exchange).appendObject,
@@ -142,13 +142,13 @@ var handlers = map[string]func(*exchange) error{
 	"UploadPart":              (*exchange).uploadPart,
 }
 
-// onBucket reports whether the request is about the bucket and not an object.
+// onBucket reports whether the request is about the bucket itself.
 func (x *exchange) onBucket() bool {
 	return x.path == "/" || x.action == "GetBucket"
 }
 
-// checkLength demands the Content-Length that every PUT and POST must have; only
-// PUT Object may be chunked instead.
+// checkLength requires the Content-Length of PUT and POST. Only PUT Object may be
+// chunked instead.
 func (x *exchange) checkLength() error {
 	if x.r.Method != http.MethodPut && x.r.Method != http.MethodPost {
 		return nil
@@ -160,47 +160,47 @@ func (x *exchange) checkLength() error {
 	return nil
 }
 
-// set sets a response header with the casing given: COS writes ETag and
+// setHeader sets a response header with the given case: COS writes ETag and
 // x-cos-request-id, and case-sensitive clients rely on it.
-func (x *exchange) set(name, value string) { x.w.Header()[name] = []string{value} }
+func (x *exchange) setHeader(name, value string) { x.w.Header()[name] = []string{value} }
 
-// answer sends the status. The request is on record before the client can know
-// that it has been answered, so that a test may look at once.
-func (x *exchange) answer(status int) {
+// writeStatus sends the status. It records the request first, so that a test that has
+// the response finds it in Requests.
+func (x *exchange) writeStatus(status int) {
 	x.status = status
 	x.s.record.cosRequest(x)
 	x.w.WriteHeader(status)
 }
 
-// empty answers without a body.
-func (x *exchange) empty(status int) error {
+// writeEmpty sends a response without a body.
+func (x *exchange) writeEmpty(status int) error {
 	if status != http.StatusNoContent && status != http.StatusNotModified {
-		x.set("Content-Length", "0")
+		x.setHeader("Content-Length", "0")
 	}
-	x.answer(status)
+	x.writeStatus(status)
 	return nil
 }
 
-// xml answers 200 with v as XML.
-func (x *exchange) xml(v any) error {
+// writeXML responds with 200 and v as XML.
+func (x *exchange) writeXML(v any) error {
 	body, err := xml.Marshal(v)
 	if err != nil {
 		return err
 	}
-	x.set("Content-Type", "application/xml")
-	x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(body)))
-	x.answer(http.StatusOK)
-	x.body(xmlHeader)
-	x.body(string(body))
+	x.setHeader("Content-Type", "application/xml")
+	x.setHeader("Content-Length", strconv.Itoa(len(xmlHeader)+len(body)))
+	x.writeStatus(http.StatusOK)
+	x.writeBody(xmlHeader)
+	x.writeBody(string(body))
 	return nil
 }
 
-// body sends a piece of the answer. A client that has gone needs no report.
-func (x *exchange) body(s string) { _, _ = io.WriteString(x.w, s) }
+// writeBody sends a piece of the body. It ignores errors: then the client has gone.
+func (x *exchange) writeBody(s string) { _, _ = io.WriteString(x.w, s) }
 
-// fail answers err in COS's form. When the answer has begun, all that is left is
-// to break the connection.
-func (x *exchange) fail(err error) {
+// writeError sends err in COS's form. If the response has started, it breaks the
+// connection.
+func (x *exchange) writeError(err error) {
 	if x.status != 0 {
 		panic(http.ErrAbortHandler)
 	}
@@ -209,17 +209,17 @@ func (x *exchange) fail(err error) {
 		e = cosErrorf(http.StatusInternalServerError, "InternalError", "%s", err)
 	}
 	x.code = e.code
-	x.set("x-cos-trace-id", "trace-"+x.requestID)
+	x.setHeader("x-cos-trace-id", "trace-"+x.requestID)
 	body := x.errorXML(e)
-	x.set("Content-Type", "application/xml")
+	x.setHeader("Content-Type", "application/xml")
 	if e.status == http.StatusNotModified {
-		x.answer(e.status)
+		x.writeStatus(e.status)
 		return
 	}
-	x.set("Content-Length", strconv.Itoa(len(body)))
-	x.answer(e.status)
+	x.setHeader("Content-Length", strconv.Itoa(len(body)))
+	x.writeStatus(e.status)
 	if x.r.Method != http.MethodHead {
-		x.body(body)
+		x.writeBody(body)
 	}
 }
 

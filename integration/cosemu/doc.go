@@ -1,97 +1,99 @@
-// Package cosemu is a local Tencent Cloud Object Storage that believes nothing,
-// with all the services that give out keys for it, for tests and for trying
-// things out without an account.
+// Package cosemu emulates Tencent Cloud Object Storage, STS and the other sources
+// of temporary credentials, for tests and for trials without an account. It
+// verifies every request.
 //
-// Start opens four loopback listeners. The COS side recomputes the signature of
-// every request from the bytes on the wire, checks the session token, the key's
-// expiry and the signing window, and evaluates the CAM policy that the key was
-// issued with; only then does it touch the store. STS checks the SDK's HmacSHA1
-// request signature for GetFederationToken and AssumeRole, and the web identity
-// token for AssumeRoleWithWebIdentity. The metadata service has the keys of the
-// instance's roles, as on a CVM. The key server is an issuer for a fleet, in the
-// JSON of the STS SDK's demos. Each issues keys that nobody else has, limited to
-// what was asked for and to what its caller or role may do. None of this shares
-// code with the packages it is used to test, or a bug on both sides would pass.
+// Start opens four loopback listeners:
 //
-//	srv, err := cosemu.Start(cosemu.Options{KeyLife: 5 * time.Second})
+//   - COS recomputes the signature of every request from the raw bytes, checks the
+//     session token, the expiry of the credentials and the signing window, and
+//     evaluates the CAM policy that the credentials were issued with. Only then does
+//     it read or write objects.
+//   - STS checks the SDK's HmacSHA1 request signature for GetFederationToken and
+//     AssumeRole, and the web identity token for AssumeRoleWithWebIdentity.
+//   - The metadata service returns the credentials of the instance's roles, as on a
+//     CVM.
+//   - The credentials server issues credentials to clients over HTTP, in the JSON of
+//     the STS SDK's demos.
+//
+// All credentials are unique, and restricted to the requested scope and to the
+// rights of the caller or role. The package shares no code with the packages that
+// it tests: a bug on both sides would go unnoticed.
+//
+//	srv, err := cosemu.Start(cosemu.Options{CredentialsDuration: 5 * time.Second})
 //	…
 //	defer srv.Close()
-//	// dial srv.COSAddr() for every <bucket>.cos.<region>.myqcloud.com,
-//	// ask srv.STSURL() for keys with srv.SecretID() and srv.SecretKey(), or
-//	// srv.MetadataURL() and srv.KeyServerURL().
+//	// Dial srv.COSAddr() for every <bucket>.cos.<region>.myqcloud.com. Get
+//	// credentials from srv.STSURL() with srv.SecretID() and srv.SecretKey(), from
+//	// srv.MetadataURL() or from srv.CredentialsServerURL().
 //
-// Bodies up to 64 KiB are kept in memory, longer ones in files of a temporary
-// directory that Close removes, so a 1 GiB object costs a few buffers of
-// memory. Nothing survives Close.
+// Bodies up to 64 KiB are in memory, longer ones in files of a temporary directory
+// that Close removes, so a 1 GiB object costs only a few buffers of memory. All
+// state is lost at Close. Do not use the package in production.
 //
-// # Half-signed requests
+// # Partly signed requests
 //
 // A COS signature covers the headers and parameters that it lists. Outside strict
-// signature mode, COS takes the rest of a request as it comes: a signed GET to
-// which someone has added ?acl reads the ACL, a signed PUT to which someone has
-// added x-cos-copy-source is a copy. So does this server by default. With
-// Options.StrictSignature, or by default in the program cosemu, all that the mode
-// can protect must be signed: host, content-length, content-type, content-md5,
-// range, every x-cos-* header and every parameter. Clients that leave
-// x-cos-security-token unsigned, as the Node and Java SDKs do, then need a key
-// without a token.
+// signature mode, COS accepts any others: if someone adds ?acl to a signed GET, COS
+// returns the ACL; if someone adds x-cos-copy-source to a signed PUT, COS makes a
+// copy. This package does the same by default. With Options.StrictSignature, which
+// the program cosemu sets by default, everything that the mode can protect must be
+// signed: host, content-length, content-type, content-md5, range, every x-cos-*
+// header and every parameter. Clients that leave x-cos-security-token unsigned, as
+// the Node and Java SDKs do, then need credentials without a session token.
 //
-// # Where the documents are silent
+// # Undocumented behaviour
 //
-// The protocol reference leaves some answers open; these are the choices made
-// here.
+// The protocol reference does not define every response. The emulator does this:
 //
-//   - An unknown or revoked SecretId is 403 InvalidAccessKeyId, a temporary key
-//     past its expiry 400 ExpiredToken, a signing window that is over 403
-//     AccessDenied "Request has expired", one that starts more than 15 minutes
-//     ahead 403 RequestTimeTooSkewed, a token that does not belong to the key
-//     403 AccessDenied.
-//   - A bucket in another region than the Host says is 404 NoSuchBucket, as is
-//     one that does not exist.
-//   - The header and parameter lists must equal, byte for byte, what the
-//     request's own headers and parameters give when sorted: a listed name that
-//     is absent, or repeated more often or less often than on the wire, is
-//     403 SignatureDoesNotMatch. Host must be in the list.
-//   - A raw "+" in the path or in x-cos-copy-source is a blank in what is signed,
-//     so that a client that signs it as "+" gets 403 SignatureDoesNotMatch. As the
-//     object key of the path it stays a plus.
+//   - Unknown or revoked SecretId: 403 InvalidAccessKeyId. Expired credentials: 400
+//     ExpiredToken. Signing window over: 403 AccessDenied "Request has expired".
+//     Signing window more than 15 minutes ahead: 403 RequestTimeTooSkewed. Session
+//     token of other credentials: 403 AccessDenied.
+//   - A bucket in another region than the Host: 404 NoSuchBucket, as for a bucket
+//     that does not exist.
+//   - The header and parameter lists must equal, byte for byte, the sorted names of
+//     the request. A listed name that is missing, or repeated more or less often
+//     than in the request, is 403 SignatureDoesNotMatch. Host must be in the list.
+//   - A raw "+" in the path or in x-cos-copy-source is a blank in the signed string,
+//     so a client that signs "+" gets 403 SignatureDoesNotMatch. In the object key
+//     of the path it stays a plus.
 //   - A form upload is judged as PostObject on its key, by its fields alone: the
-//     key, the window, the signature of its policy, the token, the conditions. A
-//     file without a Content-Type field has that of its part. ${filename} is what
-//     follows the last slash of the file's name. What comes behind the file is
-//     read and has no meaning; a form that breaks off is IncompleteBody.
-//   - DELETE Multiple Objects without a Content-MD5 is 400 InvalidRequest.
+//     credentials, the window, the signature of its policy, the token, the
+//     conditions. A file without a Content-Type field has the Content-Type of its
+//     part. ${filename} is the text after the last slash of the file name. Parts
+//     after the file are read and ignored; a truncated form is IncompleteBody.
+//   - DELETE Multiple Objects without a Content-MD5: 400 InvalidRequest.
 //   - GetBucket, its versions and ListMultipartUploads are judged on the resource
-//     <bucket>/<prefix asked for> (CAM's list of COS actions gives GetBucket the
+//     <bucket>/<requested prefix> (CAM's list of COS actions gives GetBucket the
 //     resource <bucket>/<resource_path>), other bucket calls on <bucket>/,
-//     DeleteMultipleObjects as DeleteObject on each key, copies as GetObject on
-//     the source besides the write.
-//   - GET of a key that path-cleans to "/" is GET Bucket, the trap because of
-//     which the official SDKs refuse such keys.
-//   - The first parameter that selects a sub-resource decides what a request is
-//     (a comment in the Go SDK): GET /a?acl&uploadId=1 is GetObjectACL. One that
-//     selects nothing on this resource or with this method is 501, whatever the
-//     policy says, since there is no action to judge.
+//     DeleteMultipleObjects as DeleteObject on each key, and copies also as
+//     GetObject on the source.
+//   - GET of a key that path cleaning turns into "/" is GET Bucket. For that reason
+//     the official SDKs reject such keys.
+//   - The first parameter that selects a sub-resource decides the action (a comment
+//     in the Go SDK): GET /a?acl&uploadId=1 is GetObjectACL. A sub-resource that
+//     this resource or method does not have is 501, whatever the policy says, since
+//     there is no action to judge.
 //   - Every PUT and POST needs a Content-Length; only PUT Object may be chunked.
-//   - STS refuses an ExternalId or a ProviderId that the role does not trust with
-//     UnauthorizedOperation, a role that is not there with
-//     ResourceNotFound.RoleNotFound, a Policy for AssumeRoleWithWebIdentity,
-//     whose reference knows none, with UnknownParameter. Every long-lived key may
-//     assume every role. AssumeRole, too, takes no temporary key.
-//   - The metadata service renews a role's key when a tenth of its life is left.
-//   - A condition operator or key that the emulator does not know makes an
-//     allow statement fail and a deny statement apply. x-cos-acl is judged as a
-//     condition alone, as COS does it: PutObjectACL is for ?acl. In a form the
-//     field x-cos-acl is that condition's key, and acl is not.
-//   - A bucket answers to all its names, those of global acceleration too, with
-//     no difference between them. GET Service lists the buckets of the region.
+//   - STS rejects an ExternalId or a ProviderId that the role does not trust with
+//     UnauthorizedOperation, an unknown role with ResourceNotFound.RoleNotFound, and
+//     a Policy in AssumeRoleWithWebIdentity, whose reference has no such parameter,
+//     with UnknownParameter. Long-lived credentials may assume every role. AssumeRole
+//     rejects temporary credentials too.
+//   - The metadata service renews the credentials of a role when a tenth of their
+//     lifetime is left.
+//   - An unknown condition operator or key makes an allow statement fail and a deny
+//     statement apply. x-cos-acl is judged as a condition alone, as at COS;
+//     PutObjectACL is for ?acl. In a form, the field x-cos-acl is the condition key,
+//     and acl is not.
+//   - A bucket has all its host names, also those of global acceleration, without a
+//     difference between them. GET Service lists the buckets of the region.
 //   - Restoring an archived object takes no time. An object without tags has an
-//     empty list of them. x-cos-content-sha1 of an append is the MD5 of its
-//     body, which the Go SDK compares it with.
-//   - SELECT is "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
+//     empty list of tags. x-cos-content-sha1 of an append is the MD5 of its body,
+//     which the Go SDK compares it with.
+//   - SELECT supports "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
 //
-// Not here: versions of objects (each is listed as its only one),
-// x-cos-forbid-overwrite, single grants in headers of ?acl, other SQL,
-// bucket configuration (all 501 NotImplemented once signature and policy are in
-// order), and keys surviving a restart. It is no server for production use.
+// Not implemented: versions of objects (each is listed as its only one),
+// x-cos-forbid-overwrite, single grants in headers of ?acl, other SQL, and bucket
+// configuration (all 501 NotImplemented after signature and policy are checked).
 package cosemu

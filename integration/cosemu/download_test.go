@@ -11,9 +11,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestRanges(t *testing.T) {
+func TestDownload_Range(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "o", "0123456789")
 	put(t, c, "empty", "")
 	tests := []struct {
@@ -37,7 +37,7 @@ func TestRanges(t *testing.T) {
 	client := httpClient(t, srv)
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.header, func(t *testing.T) {
-			a := do(t, client, request(t, account(srv), http.MethodGet, "/"+tt.key, nil, "Range: "+tt.header))
+			a := do(t, client, request(t, longLived(srv), http.MethodGet, "/"+tt.key, nil, "Range: "+tt.header))
 			body := a.body
 			if a.status == 416 {
 				body = a.code()
@@ -49,9 +49,9 @@ func TestRanges(t *testing.T) {
 	}
 }
 
-func TestConditionals(t *testing.T) {
+func TestDownload_Preconditions(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "o", "x")
 	h := headOf(t, c, "o")
 	etag, modified := h.Get("ETag"), h.Get("Last-Modified")
@@ -80,7 +80,7 @@ func TestConditionals(t *testing.T) {
 	client := httpClient(t, srv)
 	for _, tt := range tests {
 		for _, method := range []string{http.MethodGet, http.MethodHead} {
-			a := do(t, client, request(t, account(srv), method, "/o", nil, tt.fields...))
+			a := do(t, client, request(t, longLived(srv), method, "/o", nil, tt.fields...))
 			if a.status != tt.status {
 				t.Errorf("%s %v: %d, want %d", method, tt.fields, a.status, tt.status)
 			}
@@ -91,9 +91,9 @@ func TestConditionals(t *testing.T) {
 	}
 }
 
-func TestResponseOverrides(t *testing.T) {
+func TestDownload_ResponseOverrides(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "o", "x")
 	_, resp := get(t, c, "o", &cos.ObjectGetOptions{
 		ResponseContentType: "text/y; q=a b", ResponseContentDisposition: `attachment; filename="a b.txt"`,
@@ -109,13 +109,13 @@ func TestResponseOverrides(t *testing.T) {
 	}
 }
 
-func TestPresignedURL(t *testing.T) {
+func TestDownload_PresignedURL(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf([]string{"name/cos:GetObject"}, []string{"*"}))
-	put(t, sdk(t, srv, bucket1, account(srv)), "dir/a b+c", "signed")
+	creds := issue(t, srv, policyOf([]string{"name/cos:GetObject"}, []string{"*"}))
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "dir/a b+c", "signed")
 	client := httpClient(t, srv)
 	presign := func(method string) *http.Request {
-		u, err := sdk(t, srv, bucket1, key).Object.GetPresignedURL2(t.Context(), method, "dir/a b+c", time.Hour, &cos.PresignedURLOptions{})
+		u, err := sdk(t, srv, bucket1, creds).Object.GetPresignedURL2(t.Context(), method, "dir/a b+c", time.Hour, &cos.PresignedURLOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

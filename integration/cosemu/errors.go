@@ -6,17 +6,16 @@ import (
 	"net/http"
 )
 
-// xmlHeader opens every XML answer, as COS writes it.
+// xmlHeader starts every XML response of COS.
 const xmlHeader = "<?xml version='1.0' encoding='utf-8' ?>\n"
 
-// cosError is an answer in COS's error form.
+// cosError is an error response in COS's form.
 type cosError struct {
 	status  int
 	code    string
 	message string
-	// stringToSign and formatString are given with SignatureDoesNotMatch, so
-	// that a client can compare them with its own. They hold no secret beyond
-	// what the request itself carried.
+	// stringToSign and formatString come with SignatureDoesNotMatch, so that a
+	// client can compare them with its own. All they contain is in the request.
 	stringToSign, formatString string
 }
 
@@ -53,7 +52,7 @@ func notImplemented(action string) *cosError {
 	return cosErrorf(http.StatusNotImplemented, "NotImplemented", "the emulator does not implement %s", action)
 }
 
-// errorBody is the XML of an error answer.
+// errorBody is the XML of an error response.
 type errorBody struct {
 	XMLName      xml.Name `xml:"Error"`
 	Code         string

@@ -8,60 +8,60 @@ import (
 	"time"
 )
 
-// COSFault is something that goes wrong at COS. The zero value does nothing.
+// COSFault makes requests at COS fail. The zero value does nothing.
 type COSFault struct {
-	// Times is how many requests suffer the fault; zero means every one until
-	// the fault is replaced.
+	// Times is the number of requests that fail; zero means all until the fault is
+	// replaced.
 	Times int
-	// OneIn picks one request in so many at random, of those that Match leaves;
-	// zero means every one. The same Seed picks the same ones, by their order.
+	// OneIn selects one in OneIn requests at random, of those that Match selects; zero
+	// means all. The same Seed selects the same requests, by their order.
 	OneIn int
 	Seed  uint64
-	// Match picks the requests; nil means all. It must not call the Server.
+	// Match selects the requests; nil means all. It must not call the Server.
 	Match func(*http.Request) bool
-	// Delay passes before the request is looked at. It ends early when the
-	// client leaves or the server closes.
+	// Delay is the time before COS handles the request. It ends early if the client
+	// disconnects or the server closes.
 	Delay time.Duration
-	// Status, Code and Message, when Status is set, are the answer, given before
-	// the request is verified and its body read.
+	// Status, Code and Message are the response, if Status is not 0. COS sends it
+	// before it verifies the request and reads its body.
 	Status        int
 	Code, Message string
-	// Drop breaks the connection instead of answering.
+	// Drop closes the connection without a response.
 	Drop bool
-	// CutAfter, when positive, breaks a download's connection after so many
+	// CutAfter, if positive, closes the connection of a download after this number of
 	// bytes of its body.
 	CutAfter int64
-	// Slow makes CompleteMultipartUpload and copies answer 200 at once, send a
-	// space every 10 ms for so long, and only then the XML, as COS does while it
-	// is still working. An error then comes inside the 200.
-	Slow time.Duration
+	// slow makes CompleteMultipartUpload and copies respond with 200 at once, send a
+	// space every 10 ms for this time, and only then the XML, as COS does while it is
+	// still working. An error then comes inside the 200.
+	slow time.Duration
 }
 
-// faults are those in force.
+// faults are the active faults.
 type faults struct {
 	mu     sync.Mutex
 	cos    COSFault
 	random *rand.Rand // for cos.OneIn
 
-	sts, metadata, keyServer keyFaults
+	sts, metadata, credentialsServer sourceFaults
 
 	closing context.Context // done when the server closes
 }
 
-// SetCOSFault replaces the fault at COS; the zero COSFault ends it.
+// SetCOSFault replaces the fault at COS; the zero COSFault removes it.
 func (s *Server) SetCOSFault(f COSFault) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.cos, s.faults.random = f, rand.New(rand.NewPCG(f.Seed, 0))
 }
 
-// happens reports whether f does anything.
-func (f COSFault) happens() bool {
-	return f.Delay > 0 || f.Status != 0 || f.Drop || f.CutAfter > 0 || f.Slow > 0
+// active reports whether f does anything.
+func (f COSFault) active() bool {
+	return f.Delay > 0 || f.Status != 0 || f.Drop || f.CutAfter > 0 || f.slow > 0
 }
 
-// takeCOS returns the fault that r suffers.
-func (f *faults) takeCOS(r *http.Request) COSFault {
+// nextCOS returns the fault of r.
+func (f *faults) nextCOS(r *http.Request) COSFault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fault := f.cos
@@ -79,7 +79,7 @@ func (f *faults) takeCOS(r *http.Request) COSFault {
 	return fault
 }
 
-// wait lets d pass. It reports false when the client of r left or the server
+// wait waits for d. It returns false if the client of r disconnected or the server
 // closed first.
 func (f *faults) wait(r *http.Request, d time.Duration) bool {
 	if d <= 0 {
@@ -96,9 +96,9 @@ func (f *faults) wait(r *http.Request, d time.Duration) bool {
 	return false
 }
 
-// suffer lets the fault in force happen to x.
-func (x *exchange) suffer() error {
-	if x.fault = x.s.faults.takeCOS(x.r); x.fault.happens() {
+// applyFault applies the active fault to x.
+func (x *exchange) applyFault() error {
+	if x.fault = x.s.faults.nextCOS(x.r); x.fault.active() {
 		x.s.record.cosFault()
 	}
 	if !x.s.faults.wait(x.r, x.fault.Delay) || x.fault.Drop {

@@ -15,9 +15,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestCOSFaultAnswers(t *testing.T) {
+func TestCOSFault_Status(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	srv.SetCOSFault(cosemu.COSFault{
 		Times: 2, Status: http.StatusServiceUnavailable, Code: "SlowDown", Message: "Reduce your request rate.",
 		Match: func(r *http.Request) bool { return r.Method == http.MethodGet },
@@ -35,8 +35,9 @@ func TestCOSFaultAnswers(t *testing.T) {
 	get(t, c, "o", nil)
 }
 
-// The answer to a fault is COS's in all but the reason.
-func TestCOSFault_AtRandom(t *testing.T) {
+// TestCOSFault_OneIn also checks that the response to a fault looks like any other
+// response of COS.
+func TestCOSFault_OneIn(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	const requests = 300
@@ -44,7 +45,7 @@ func TestCOSFault_AtRandom(t *testing.T) {
 		srv.SetCOSFault(fault)
 		before := srv.Stats().COSFaults
 		for range requests {
-			resp, err := client.Do(request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x")))
+			resp, err := client.Do(request(t, longLived(srv), http.MethodPut, "/o", strings.NewReader("x")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -77,9 +78,9 @@ func TestCOSFault_AtRandom(t *testing.T) {
 	}
 }
 
-func TestCOSFaultCutsDownload(t *testing.T) {
+func TestCOSFault_CutAfter(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	body := string(pattern(1 << 20))
 	put(t, c, "o", body)
 	srv.SetCOSFault(cosemu.COSFault{Times: 1, CutAfter: 1000})
@@ -94,36 +95,36 @@ func TestCOSFaultCutsDownload(t *testing.T) {
 	}
 }
 
-func TestCOSFaultDropsAndDelays(t *testing.T) {
+func TestCOSFault_DropAndDelay(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	srv.SetCOSFault(cosemu.COSFault{Times: 1, Drop: true})
-	if resp, err := client.Do(request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x"))); err == nil {
+	if resp, err := client.Do(request(t, longLived(srv), http.MethodPut, "/o", strings.NewReader("x"))); err == nil {
 		resp.Body.Close()
 		t.Errorf("got %s", resp.Status)
 	}
 	if requests := srv.Requests(); len(requests) != 1 || requests[0].URI != "/o" || requests[0].Status != 0 || srv.Stats().COSRequests != 1 {
-		t.Errorf("on record: %+v", requests)
+		t.Errorf("recorded: %+v", requests)
 	}
 	srv.SetCOSFault(cosemu.COSFault{Delay: time.Hour})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if resp, err := client.Do(request(t, account(srv), http.MethodGet, "/o", nil).WithContext(ctx)); err == nil {
+	if resp, err := client.Do(request(t, longLived(srv), http.MethodGet, "/o", nil).WithContext(ctx)); err == nil {
 		resp.Body.Close()
 		t.Errorf("got %s", resp.Status)
 	}
 }
 
-// TestSlowCompleteAndCopy is COS at work: 200 and spaces first, then the result
-// or an error.
-func TestSlowCompleteAndCopy(t *testing.T) {
+// TestCOSFault_Slow checks the response of a slow operation: 200 and spaces first,
+// then the result or an error.
+func TestCOSFault_Slow(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "src", "x")
-	srv.SetCOSFault(cosemu.COSFault{Slow: 30 * time.Millisecond})
+	srv.SetCOSFault(cosemu.COSFault{}.WithSlow(30 * time.Millisecond))
 	client := httpClient(t, srv)
 
-	copied := do(t, client, request(t, account(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
+	copied := do(t, client, request(t, longLived(srv), http.MethodPut, "/dst", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
 	if copied.status != http.StatusOK || !strings.HasPrefix(copied.body, "   <?xml") || !strings.Contains(copied.body, "<CopyObjectResult>") {
 		t.Errorf("%d %q", copied.status, copied.body)
 	}
@@ -134,20 +135,20 @@ func TestSlowCompleteAndCopy(t *testing.T) {
 		t.Error(err)
 	}
 
-	failed := do(t, client, request(t, account(srv), http.MethodPut, "/dst?partNumber=1&uploadId=none", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
+	failed := do(t, client, request(t, longLived(srv), http.MethodPut, "/dst?partNumber=1&uploadId=none", nil, "x-cos-copy-source: "+host1+"/src", "Content-Length: 0"))
 	if failed.status != http.StatusOK || !strings.HasPrefix(failed.body, "   <?xml") || failed.code() != "NoSuchUpload" {
 		t.Errorf("%d %q", failed.status, failed.body)
 	}
 }
 
-func TestCloseEndsWaits(t *testing.T) {
+func TestClose_DuringDelay(t *testing.T) {
 	srv, err := cosemu.Start(cosemu.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	arrived := make(chan struct{})
 	srv.SetCOSFault(cosemu.COSFault{Delay: time.Hour, Match: func(*http.Request) bool { close(arrived); return true }})
-	r := request(t, account(srv), http.MethodPut, "/o", strings.NewReader("x"))
+	r := request(t, longLived(srv), http.MethodPut, "/o", strings.NewReader("x"))
 	done := make(chan error)
 	client := httpClient(t, srv)
 	go func() {
@@ -162,32 +163,32 @@ func TestCloseEndsWaits(t *testing.T) {
 		t.Error(err)
 	}
 	if err := <-done; err == nil {
-		t.Error("answered after Close")
+		t.Error("response after Close")
 	}
 }
 
-func TestRecord(t *testing.T) {
+func TestRequests_RecordsInOrder(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf([]string{"name/cos:PutObject"}, []string{"*"}))
+	creds := issue(t, srv, policyOf([]string{"name/cos:PutObject"}, []string{"*"}))
 	client := httpClient(t, srv)
-	do(t, client, request(t, key, http.MethodPut, "/a%2Fb?x=1", strings.NewReader("x"), "x-cos-meta-a: 1"))
-	do(t, client, request(t, key, http.MethodGet, "/a", nil))
+	do(t, client, request(t, creds, http.MethodPut, "/a%2Fb?x=1", strings.NewReader("x"), "x-cos-meta-a: 1"))
+	do(t, client, request(t, creds, http.MethodGet, "/a", nil))
 	requests := srv.Requests()
 	if len(requests) != 2 || srv.Stats().COSRequests != 2 {
 		t.Fatalf("%+v", requests)
 	}
 	first, second := requests[0], requests[1]
 	if first.Method != http.MethodPut || first.URI != "/a%2Fb?x=1" || first.Host != host1 || first.Action != "PutObject" ||
-		first.SecretID != key.id || first.Status != 200 || first.Code != "" || first.Header.Get("x-cos-meta-a") != "1" {
+		first.SecretID != creds.id || first.Status != 200 || first.Code != "" || first.Header.Get("x-cos-meta-a") != "1" {
 		t.Errorf("%+v", first)
 	}
 	if second.Action != "GetObject" || second.Status != 403 || second.Code != "AccessDenied" {
 		t.Errorf("%+v", second)
 	}
 	for range 1100 {
-		do(t, client, request(t, key, http.MethodPut, "/many", nil, "Content-Length: 0"))
+		do(t, client, request(t, creds, http.MethodPut, "/many", nil, "Content-Length: 0"))
 	}
-	do(t, client, request(t, key, http.MethodPut, "/last", nil, "Content-Length: 0"))
+	do(t, client, request(t, creds, http.MethodPut, "/last", nil, "Content-Length: 0"))
 	requests = srv.Requests()
 	if len(requests) != 1024 || requests[1023].URI != "/last" || requests[0].URI != "/many" {
 		t.Errorf("%d requests, last %s", len(requests), requests[len(requests)-1].URI)

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// maxPolicy is the limit in characters for a CAM policy.
+	// maxPolicy is the maximum length of a CAM policy in characters.
 	maxPolicy = 6144
 	// federationDuration and maxFederationDuration bound GetFederationToken, in
 	// seconds.
@@ -15,32 +15,32 @@ const (
 	maxFederationDuration = 129600
 )
 
-// federationName is what Name may be (GetFederationToken: letters, and the SDK's
-// own name has hyphens).
+// federationName is the syntax of Name (GetFederationToken: letters; the SDK's own
+// name has hyphens).
 var federationName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// federationToken makes a key that has those of its caller's rights that the
-// policy names.
-func (s *Server) federationToken(call stsCall, caller *Key) (*Key, *stsError) {
+// federationToken issues credentials with the rights of the caller, restricted by the
+// policy.
+func (s *Server) federationToken(call stsCall, caller *Credentials) (*Credentials, *stsError) {
 	if !federationName.MatchString(call.Params.Get("Name")) {
 		return nil, stsErrorf("InvalidParameter.ParamError", "Name must be letters")
 	}
-	asked, err := call.policy()
+	session, err := call.policy()
 	if err != nil {
 		return nil, err
 	}
-	if asked == nil {
+	if session == nil {
 		return nil, missingParameter("Policy")
 	}
 	seconds, err := call.duration(federationDuration, maxFederationDuration)
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.life(seconds), caller.rights.and(asked)), nil
+	return s.issue(s.lifetime(seconds), caller.rights.and(session)), nil
 }
 
-// policy decodes Policy, which callers URL-encode once more than the form does.
-// It is nil when there is none.
+// policy decodes Policy, which callers URL-encode once more than the form does. It is
+// nil if the call has no Policy.
 func (c stsCall) policy() (*policy, *stsError) {
 	encoded := c.Params.Get("Policy")
 	text, err := url.QueryUnescape(encoded)

@@ -14,13 +14,13 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// FuzzAgreesWithSDK signs arbitrary requests with the official SDK: the emulator
-// must find the signature right, and wrong once the path has one byte more.
-func FuzzAgreesWithSDK(f *testing.F) {
+// FuzzSignature signs arbitrary requests with the official SDK. The emulator must
+// accept the signature, and reject it after one byte was added to the path.
+func FuzzSignature(f *testing.F) {
 	f.Add("GET", "dir/a b+c%2F", "prefix", "a b+c/中", "v 1")
 	f.Add("PUT", "/lead//x/../y", "X/Y Z", "", "a,b;c=d")
 	f.Add("DELETE", "", "uploadId", "~*'()!&=?", "")
-	f.Add("GET", "a", "", "acl", "") // a parameter without a name
+	f.Add("GET", "a", "", "acl", "") // parameter without a name
 	srv := start(f, cosemu.Options{})
 	client := httpClient(f, srv)
 	f.Fuzz(func(t *testing.T, method, key, name, value, meta string) {
@@ -36,39 +36,39 @@ func FuzzAgreesWithSDK(f *testing.F) {
 		}
 		r.URL.RawPath = strings.ReplaceAll(r.URL.EscapedPath(), "+", "%2B") // as every SDK sends it
 		cos.AddAuthorizationHeader(srv.SecretID(), srv.SecretKey(), "", r, cos.NewAuthTime(time.Hour))
-		r.Header.Del("Host") // the SDK leaves it there, net/http does not send it
+		r.Header.Del("Host") // the SDK keeps it, net/http does not send it
 		if a := do(t, client, r); a.status == http.StatusForbidden {
-			t.Errorf("%s %q %q refused\n%s", method, r.URL.RequestURI(), meta, a.body)
+			t.Errorf("%s %q %q rejected\n%s", method, r.URL.RequestURI(), meta, a.body)
 		}
 		r.URL.Path, r.URL.RawPath = r.URL.Path+"x", r.URL.RawPath+"x"
 		if a := do(t, client, r); a.status != http.StatusForbidden {
-			t.Errorf("%s %q taken with another's signature: %d", method, r.URL.RequestURI(), a.status)
+			t.Errorf("%s %q accepted with another signature: %d", method, r.URL.RequestURI(), a.status)
 		}
 	})
 }
 
-// FuzzPolicy evaluates arbitrary policies: whatever they say, nothing breaks,
-// and a policy without a statement that names the bucket opens nothing.
+// FuzzPolicy evaluates arbitrary policies. None may cause a panic, and a policy
+// without a statement for the bucket must not allow access to it.
 func FuzzPolicy(f *testing.F) {
 	f.Add(`{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:Get*"],"resource":["` + resource(bucket1+"/*") + `"],"condition":{"string_like":{"cos:prefix":"a*"}}}]}`)
 	f.Add(`{"version":"2.0","statement":[{"effect":"deny","action":"*","resource":"*","condition":{"numeric_equal":{"cos:max-keys":[1,2]}}}]}`)
 	srv := start(f, cosemu.Options{})
 	client := httpClient(f, srv)
-	key := triple{id: "AKIDfuzz", key: "secret"}
+	creds := clientCredentials{id: "AKIDfuzz", secretKey: "secret"}
 	f.Fuzz(func(t *testing.T, policy string) {
-		if policy == "" || srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Policy: policy}) != nil {
+		if policy == "" || srv.AddCredentials(cosemu.Credentials{SecretID: creds.id, SecretKey: creds.secretKey, Policy: policy}) != nil {
 			return
 		}
-		a := do(t, client, request(t, key, http.MethodGet, "/?prefix=a&max-keys=1", nil))
+		a := do(t, client, request(t, creds, http.MethodGet, "/?prefix=a&max-keys=1", nil))
 		if a.status != http.StatusForbidden && !strings.Contains(policy, "*") && !strings.Contains(policy, bucket1) && !strings.Contains(policy, `\u`) {
 			t.Errorf("%s opens the bucket: %d", policy, a.status)
 		}
 	})
 }
 
-// FuzzKeyServer asks for arbitrary keys: whatever the words, a key for uploads
-// to one bucket opens neither another bucket nor the keys beside the prefix.
-func FuzzKeyServer(f *testing.F) {
+// FuzzCredentialsServer requests credentials for arbitrary scopes. Credentials for
+// uploads to one bucket must not allow access to another bucket or outside the prefix.
+func FuzzCredentialsServer(f *testing.F) {
 	f.Add("up/*", "name/cos:PutObject")
 	f.Add("*", "name/cos:*")
 	f.Add("a:b/../", "name/cos:Put*")
@@ -79,7 +79,7 @@ func FuzzKeyServer(f *testing.F) {
 	keys, objects := &http.Client{Transport: transport}, httpClient(f, srv)
 	f.Fuzz(func(t *testing.T, prefix, action string) {
 		query := url.Values{"bucket": {bucket2}, "prefix": {"up/" + prefix}, "action": {action}}.Encode()
-		r, err := http.NewRequest(http.MethodGet, srv.KeyServerURL()+"?"+query, nil)
+		r, err := http.NewRequest(http.MethodGet, srv.CredentialsServerURL()+"?"+query, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,16 +87,16 @@ func FuzzKeyServer(f *testing.F) {
 		if a.status != http.StatusOK {
 			return
 		}
-		_, key := a.serverKey(t)
-		if a := do(t, objects, request(t, key, http.MethodPut, "/up/a", nil)); a.code() != "AccessDenied" {
-			t.Errorf("opens another bucket: %+v", a)
+		_, creds := a.decodeServerResponse(t)
+		if a := do(t, objects, request(t, creds, http.MethodPut, "/up/a", nil)); a.code() != "AccessDenied" {
+			t.Errorf("allows another bucket: %+v", a)
 		}
-		beside := request(t, key, http.MethodPut, "/down", nil)
-		beside.Host = strings.Replace(host1, bucket1, bucket2, 1)
-		beside.Header.Del("Authorization")
-		cos.AddAuthorizationHeader(key.id, key.key, key.token, beside, cos.NewAuthTime(time.Hour))
-		if a := do(t, objects, beside); a.code() != "AccessDenied" {
-			t.Errorf("opens keys beside its prefix: %+v", a)
+		outside := request(t, creds, http.MethodPut, "/down", nil)
+		outside.Host = strings.Replace(host1, bucket1, bucket2, 1)
+		outside.Header.Del("Authorization")
+		cos.AddAuthorizationHeader(creds.id, creds.secretKey, creds.token, outside, cos.NewAuthTime(time.Hour))
+		if a := do(t, objects, outside); a.code() != "AccessDenied" {
+			t.Errorf("allows keys outside its prefix: %+v", a)
 		}
 	})
 }

@@ -28,7 +28,7 @@ const (
 	host1   = bucket1 + ".cos." + region + ".myqcloud.com"
 )
 
-// start runs an emulator for the length of the test.
+// start runs an emulator until the end of the test.
 func start(t testing.TB, o cosemu.Options) *cosemu.Server {
 	t.Helper()
 	if o.Buckets == nil {
@@ -46,12 +46,14 @@ func start(t testing.TB, o cosemu.Options) *cosemu.Server {
 	return srv
 }
 
-// triple is a key as a client holds it.
-type triple struct{ id, key, token string }
+// clientCredentials are the credentials of a client.
+type clientCredentials struct{ id, secretKey, token string }
 
-func account(srv *cosemu.Server) triple { return triple{id: srv.SecretID(), key: srv.SecretKey()} }
+func longLived(srv *cosemu.Server) clientCredentials {
+	return clientCredentials{id: srv.SecretID(), secretKey: srv.SecretKey()}
+}
 
-// httpClient dials the emulator whatever the host.
+// httpClient returns a client that dials the emulator for every host.
 func httpClient(t testing.TB, srv *cosemu.Server) *http.Client {
 	t.Helper()
 	transport := &http.Transport{
@@ -67,22 +69,22 @@ func httpClient(t testing.TB, srv *cosemu.Server) *http.Client {
 	}
 }
 
-// sdk is the official Go SDK talking to one bucket of the emulator.
-func sdk(t testing.TB, srv *cosemu.Server, bucket string, key triple) *cos.Client {
+// sdk returns the official Go SDK for one bucket of the emulator.
+func sdk(t testing.TB, srv *cosemu.Server, bucket string, creds clientCredentials) *cos.Client {
 	t.Helper()
 	u, err := url.Parse("http://" + bucket + ".cos." + region + ".myqcloud.com")
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-		SecretID: key.id, SecretKey: key.key, SessionToken: key.token,
+		SecretID: creds.id, SecretKey: creds.secretKey, SessionToken: creds.token,
 		Transport: httpClient(t, srv).Transport,
 	}})
 	c.Conf.RetryOpt.Count = 1
 	return c
 }
 
-// policyOf is a policy of one allow statement.
+// policyOf returns a policy with one allow statement.
 func policyOf(actions, resources []string) *sts.CredentialPolicy {
 	return &sts.CredentialPolicy{Statement: []sts.CredentialPolicyStatement{
 		{Effect: "allow", Action: actions, Resource: resources},
@@ -91,29 +93,29 @@ func policyOf(actions, resources []string) *sts.CredentialPolicy {
 
 func resource(path string) string { return "qcs::cos:" + region + ":uid/1250000000:" + path }
 
-// stsClient is the official STS SDK.
-func stsClient(t testing.TB, srv *cosemu.Server, key triple) *sts.Client {
+// stsClient returns the official STS SDK.
+func stsClient(t testing.TB, srv *cosemu.Server, creds clientCredentials) *sts.Client {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return sts.NewClient(key.id, key.key, &http.Client{Transport: transport},
+	return sts.NewClient(creds.id, creds.secretKey, &http.Client{Transport: transport},
 		sts.Host(strings.TrimPrefix(srv.STSURL(), "http://")), sts.Scheme("http"))
 }
 
-// issue has STS issue a key with the policy.
-func issue(t testing.TB, srv *cosemu.Server, p *sts.CredentialPolicy) triple {
+// issue gets credentials with the policy from STS.
+func issue(t testing.TB, srv *cosemu.Server, p *sts.CredentialPolicy) clientCredentials {
 	t.Helper()
-	result, err := stsClient(t, srv, account(srv)).GetCredential(&sts.CredentialOptions{Policy: p, Region: region})
+	result, err := stsClient(t, srv, longLived(srv)).GetCredential(&sts.CredentialOptions{Policy: p, Region: region})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := result.Credentials
-	return triple{c.TmpSecretID, c.TmpSecretKey, c.SessionToken}
+	return clientCredentials{c.TmpSecretID, c.TmpSecretKey, c.SessionToken}
 }
 
-// request is a signed request to host1, with the header fields given as "Name:
-// value" signed as the Go SDK signs them.
-func request(t testing.TB, key triple, method, target string, body io.Reader, fields ...string) *http.Request {
+// request returns a signed request to host1. It signs the header fields ("Name:
+// value") as the Go SDK does.
+func request(t testing.TB, creds clientCredentials, method, target string, body io.Reader, fields ...string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(method, "http://"+host1+target, body)
 	if err != nil {
@@ -126,18 +128,18 @@ func request(t testing.TB, key triple, method, target string, body io.Reader, fi
 	if r.ContentLength > 0 {
 		r.Header.Set("Content-Length", fmt.Sprint(r.ContentLength))
 	}
-	cos.AddAuthorizationHeader(key.id, key.key, key.token, r, cos.NewAuthTime(time.Hour))
+	cos.AddAuthorizationHeader(creds.id, creds.secretKey, creds.token, r, cos.NewAuthTime(time.Hour))
 	return r
 }
 
-// answer is an HTTP answer read to its end.
-type answer struct {
+// httpResponse is a response with its body.
+type httpResponse struct {
 	status int
 	header http.Header
 	body   string
 }
 
-func do(t testing.TB, c *http.Client, r *http.Request) answer {
+func do(t testing.TB, c *http.Client, r *http.Request) httpResponse {
 	t.Helper()
 	resp, err := c.Do(r)
 	if err != nil {
@@ -148,18 +150,18 @@ func do(t testing.TB, c *http.Client, r *http.Request) answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	return httpResponse{resp.StatusCode, resp.Header, string(body)}
 }
 
-// code returns the error code in a's XML.
-func (a answer) code() string {
+// code returns the error code in the XML of the response.
+func (a httpResponse) code() string {
 	_, rest, _ := strings.Cut(a.body, "<Code>")
 	code, _, _ := strings.Cut(rest, "</Code>")
 	return code
 }
 
-// raw sends bytes as they are on a connection of their own and reads the answer.
-func raw(t testing.TB, addr, text string) answer {
+// raw sends raw bytes on a new connection and reads the response.
+func raw(t testing.TB, addr, text string) httpResponse {
 	t.Helper()
 	a, err := tryRaw(addr, text)
 	if err != nil {
@@ -168,23 +170,23 @@ func raw(t testing.TB, addr, text string) answer {
 	return a
 }
 
-func tryRaw(addr, text string) (answer, error) {
+func tryRaw(addr, text string) (httpResponse, error) {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
-		return answer{}, err
+		return httpResponse{}, err
 	}
 	defer conn.Close()
 	if _, err := io.WriteString(conn, text); err != nil {
-		return answer{}, err
+		return httpResponse{}, err
 	}
 	method, _, _ := strings.Cut(text, " ")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
 	if err != nil {
-		return answer{}, err
+		return httpResponse{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(body)}, err
+	return httpResponse{resp.StatusCode, resp.Header, string(body)}, err
 }
 
 // wantCOS fails unless err is COS's error with the status and code.
@@ -220,7 +222,7 @@ func get(t testing.TB, c *cos.Client, key string, o *cos.ObjectGetOptions) (stri
 	return string(body), resp
 }
 
-// contentMD5Of is the header field with the digest of a body.
+// contentMD5Of returns the header field with the MD5 of body.
 func contentMD5Of(body string) string {
 	sum := md5.Sum([]byte(body))
 	return "Content-MD5: " + base64.StdEncoding.EncodeToString(sum[:])

@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// maxListed is the most entries of one page, and the default.
+// maxListed is the maximum and default number of entries of a page.
 const maxListed = 1000
 
-// timeFormat is that of times in COS's XML.
+// timeFormat is the format of times in COS's XML.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func xmlTime(t time.Time) string { return t.UTC().Format(timeFormat) }
 
-// listing is what GET Bucket and the list of uploads have in common.
+// listing holds the parameters that GET Bucket and the list of uploads share.
 type listing struct {
 	prefix, delimiter, marker string
 	max                       int
@@ -41,17 +41,17 @@ func (x *exchange) parseListing(markerName, maxName string) (listing, error) {
 	return l, nil
 }
 
-// text gives s as the client wants keys written.
-func (l listing) text(s string) string {
+// encode writes a key or prefix in the encoding that the client asked for.
+func (l listing) encode(s string) string {
 	if l.encoding == "url" {
 		return escape(s)
 	}
 	return s
 }
 
-// group returns the common prefix under which key is listed, or "" when the key
-// is listed itself.
-func (l listing) group(key string) string {
+// commonPrefix returns the common prefix under which key is listed, or "" if the list
+// contains the key itself.
+func (l listing) commonPrefix(key string) string {
 	if l.delimiter == "" {
 		return ""
 	}
@@ -62,7 +62,7 @@ func (l listing) group(key string) string {
 	return key[:len(l.prefix)+i+len(l.delimiter)]
 }
 
-// ownerXML is the account: its APPID is the bucket's.
+// ownerXML is the account. Its ID is the APPID of the bucket.
 type ownerXML struct {
 	ID, DisplayName string
 }
@@ -103,12 +103,12 @@ func (x *exchange) getBucket() error {
 		return err
 	}
 	result := bucketListXML{
-		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.text(l.prefix), Marker: l.text(l.marker),
-		MaxKeys: l.max, Delimiter: l.text(l.delimiter),
+		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.encode(l.prefix), Marker: l.encode(l.marker),
+		MaxKeys: l.max, Delimiter: l.encode(l.delimiter),
 	}
 	last := ""
 	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
-		group := l.group(o.key)
+		group := l.commonPrefix(o.key)
 		if group != "" && (group == last || group == l.marker) {
 			continue
 		}
@@ -118,27 +118,27 @@ func (x *exchange) getBucket() error {
 		}
 		if group != "" {
 			last = group
-			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.encode(group)})
 			continue
 		}
 		last = o.key
 		result.Contents = append(result.Contents, x.content(l, o))
 	}
 	if result.IsTruncated {
-		result.NextMarker = l.text(last)
+		result.NextMarker = l.encode(last)
 	}
-	x.set("x-cos-bucket-region", x.s.options.Region)
-	return x.xml(result)
+	x.setHeader("x-cos-bucket-region", x.s.options.Region)
+	return x.writeXML(result)
 }
 
 func (x *exchange) content(l listing, o *object) contentXML {
 	return contentXML{
-		Key: l.text(o.key), LastModified: xmlTime(o.modified), ETag: o.etag, Size: o.body.size,
+		Key: l.encode(o.key), LastModified: xmlTime(o.modified), ETag: o.etag, Size: o.body.size,
 		Owner: owner(x.bucket.name), StorageClass: o.meta.storageClass(),
 	}
 }
 
 func (x *exchange) headBucket() error {
-	x.set("x-cos-bucket-region", x.s.options.Region)
-	return x.empty(http.StatusOK)
+	x.setHeader("x-cos-bucket-region", x.s.options.Region)
+	return x.writeEmpty(http.StatusOK)
 }

@@ -20,9 +20,9 @@ func keysOf(r *cos.BucketGetResult) []string {
 	return append(keys, r.CommonPrefixes...)
 }
 
-func TestList(t *testing.T) {
+func TestList_Parameters(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	for _, key := range []string{"a", "b/1", "b/2", "b/c/3", "c", "d d/1", "é", "B"} {
 		put(t, c, key, key)
 	}
@@ -69,10 +69,10 @@ func TestList(t *testing.T) {
 	}
 }
 
-// TestListPages walks through a bucket with every page size.
-func TestListPages(t *testing.T) {
+// TestList_PageSizes lists a bucket with every page size.
+func TestList_PageSizes(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	for i := range 3 {
 		for _, dir := range []string{"", "x/", "y/", "y/z/"} {
 			put(t, c, fmt.Sprint(dir, i), "")
@@ -110,9 +110,9 @@ func TestListPages(t *testing.T) {
 	}
 }
 
-func TestListEntry(t *testing.T) {
+func TestList_Entry(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "a", "hello")
 	result, _, err := c.Bucket.Get(t.Context(), nil)
 	if err != nil {
@@ -127,33 +127,33 @@ func TestListEntry(t *testing.T) {
 	}
 }
 
-func TestListErrors(t *testing.T) {
+func TestList_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	for _, query := range []string{"max-keys=x", "max-keys=-1", "encoding-type=base64"} {
-		a := do(t, client, request(t, account(srv), http.MethodGet, "/?"+query, nil))
+		a := do(t, client, request(t, longLived(srv), http.MethodGet, "/?"+query, nil))
 		if a.status != http.StatusBadRequest || a.code() != "InvalidArgument" {
 			t.Errorf("%s: %d %s", query, a.status, a.code())
 		}
 	}
-	if a := do(t, client, request(t, account(srv), http.MethodGet, "/?max-keys=0", nil)); !strings.Contains(a.body, "<IsTruncated>false<") {
+	if a := do(t, client, request(t, longLived(srv), http.MethodGet, "/?max-keys=0", nil)); !strings.Contains(a.body, "<IsTruncated>false<") {
 		t.Errorf("max-keys=0: %s", a.body)
 	}
 }
 
-func TestHeadBucket(t *testing.T) {
+func TestHeadBucket_Region(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	resp, err := sdk(t, srv, bucket1, account(srv)).Bucket.Head(t.Context())
+	resp, err := sdk(t, srv, bucket1, longLived(srv)).Bucket.Head(t.Context())
 	if err != nil || resp.Header.Get("x-cos-bucket-region") != region {
 		t.Errorf("%v, %v", resp, err)
 	}
-	_, err = sdk(t, srv, "nobucket-1250000000", account(srv)).Bucket.Head(t.Context())
+	_, err = sdk(t, srv, "nobucket-1250000000", longLived(srv)).Bucket.Head(t.Context())
 	wantStatus(t, err, http.StatusNotFound)
 }
 
-func TestDeleteMultiple(t *testing.T) {
+func TestDeleteMultiple_Quiet(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	for _, quiet := range []bool{false, true} {
 		put(t, c, "a & b", "")
 		put(t, c, "keep", "")
@@ -176,13 +176,13 @@ func TestDeleteMultiple(t *testing.T) {
 	client := httpClient(t, srv)
 	tooMany := "<Delete>" + strings.Repeat("<Object><Key>k</Key></Object>", 1001) + "</Delete>"
 	for _, body := range []string{"no xml", "<Delete></Delete>", "<Other/>", tooMany} {
-		a := do(t, client, request(t, account(srv), http.MethodPost, "/?delete", strings.NewReader(body), contentMD5Of(body)))
+		a := do(t, client, request(t, longLived(srv), http.MethodPost, "/?delete", strings.NewReader(body), contentMD5Of(body)))
 		if a.code() != "MalformedXML" {
 			t.Errorf("%.20s: %d %s", body, a.status, a.code())
 		}
 	}
 	whole := "<Delete><Object><Key>k</Key></Object></Delete>"
-	if a := do(t, client, request(t, account(srv), http.MethodPost, "/?delete", strings.NewReader(whole))); a.status != http.StatusBadRequest || a.code() != "InvalidRequest" {
+	if a := do(t, client, request(t, longLived(srv), http.MethodPost, "/?delete", strings.NewReader(whole))); a.status != http.StatusBadRequest || a.code() != "InvalidRequest" {
 		t.Errorf("without a digest: %d %s", a.status, a.code())
 	}
 }

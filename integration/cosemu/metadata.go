@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// metadata is what is stored with an object and given back with it.
+// metadata is stored with an object, and downloads return it.
 type metadata []metaField
 
 type metaField struct{ name, value string }
 
-// keptHeaders are the standard headers that COS keeps with an object.
-var keptHeaders = []string{
+// storedHeaders are the standard headers that COS stores with an object.
+var storedHeaders = []string{
 	"Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Type", "Expires",
 }
 
-// metadataFrom takes the metadata out of the headers of an upload.
+// metadataFrom extracts the metadata from the headers of an upload.
 func metadataFrom(h http.Header) metadata {
 	var m metadata
 	for name, values := range h {
 		lower := strings.ToLower(name)
 		switch {
-		case slices.Contains(keptHeaders, name):
+		case slices.Contains(storedHeaders, name):
 			m = append(m, metaField{name, values[0]})
 		case lower == "x-cos-storage-class", isACLField(lower), strings.HasPrefix(lower, "x-cos-meta-"):
 			m = append(m, metaField{lower, strings.Join(values, ",")})

@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	// maxDeleted is the most keys of one request (DELETE Multiple Objects).
+	// maxDeleted is the maximum number of keys in a request (DELETE Multiple Objects).
 	maxDeleted = 1000
-	// maxXMLBody is more than any legal XML body needs: 10,000 parts.
+	// maxXMLBody is enough for the longest valid body: a list of 10,000 parts.
 	maxXMLBody = 4 << 20
 )
 
@@ -33,14 +33,14 @@ type deletedXML struct{ Key string }
 
 type deleteErrorXML struct{ Key, Code, Message string }
 
-// deleteMultipleObjects asks the policy for every key, and reports those that
-// it may not delete beside those that are gone.
+// deleteMultipleObjects checks the policy for every key. The response lists the keys
+// that it may not delete together with the deleted ones.
 func (x *exchange) deleteMultipleObjects() error {
 	if x.r.Header.Get("Content-MD5") == "" {
 		return cosErrorf(http.StatusBadRequest, "InvalidRequest", "Missing required header for this request: Content-MD5")
 	}
 	var request deleteXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	if len(request.Object) == 0 || len(request.Object) > maxDeleted {
@@ -54,7 +54,7 @@ func (x *exchange) deleteMultipleObjects() error {
 	var result deleteResultXML
 	for _, o := range request.Object {
 		var denied *cosError
-		if errors.As(x.demand("DeleteObject", x.bucket.name, o.Key), &denied) {
+		if errors.As(x.requireAllowed("DeleteObject", x.bucket.name, o.Key), &denied) {
 			result.Error = append(result.Error, deleteErrorXML{o.Key, denied.code, denied.message})
 			continue
 		}
@@ -63,13 +63,13 @@ func (x *exchange) deleteMultipleObjects() error {
 			result.Deleted = append(result.Deleted, deletedXML{o.Key})
 		}
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
-// receiveXML reads the request's body into v, after checking its Content-MD5.
-func (x *exchange) receiveXML(v any) error {
+// readXML parses the body of the request into v, after it has checked Content-MD5.
+func (x *exchange) readXML(v any) error {
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxXMLBody)
-	body, err := x.receive()
+	body, err := x.readBody()
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

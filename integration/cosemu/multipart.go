@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// minPart is the least size in bytes of every part but the last.
+// minPart is the minimum size in bytes of every part but the last.
 const minPart = 1 << 20
 
-// upload is a multipart upload in progress, guarded by its bucket's lock.
+// upload is a multipart upload in progress. The lock of its bucket guards it.
 type upload struct {
 	id        string
 	key       string
@@ -46,11 +46,10 @@ func (x *exchange) initiateMultipartUpload() error {
 	x.bucket.mu.Lock()
 	x.bucket.uploads[u.id] = u
 	x.bucket.mu.Unlock()
-	return x.xml(initiateResultXML{Bucket: x.bucket.name, Key: u.key, UploadID: u.id})
+	return x.writeXML(initiateResultXML{Bucket: x.bucket.name, Key: u.key, UploadID: u.id})
 }
 
-// upload returns the upload that x names, with the bucket's lock held by the
-// caller.
+// upload returns the upload of x. The caller must hold the lock of the bucket.
 func (x *exchange) upload() (*upload, error) {
 	u := x.bucket.uploads[x.query.get("uploadId")]
 	if u == nil || u.key != x.key() {
@@ -67,7 +66,7 @@ func (x *exchange) uploadPart() error {
 	if x.r.Header["X-Cos-Copy-Source"] != nil {
 		return x.copyPart(number)
 	}
-	body, err := x.receive()
+	body, err := x.readBody()
 	if err != nil {
 		return err
 	}
@@ -76,11 +75,11 @@ func (x *exchange) uploadPart() error {
 		return err
 	}
 	x.setDigests(p.etag, body)
-	return x.empty(http.StatusOK)
+	return x.writeEmpty(http.StatusOK)
 }
 
-// addPart makes body a part of x's upload, in place of one with its number. When
-// there is no such upload, nothing of body stays.
+// addPart adds body to the upload of x and replaces a part with the same number. It
+// removes body if there is no such upload.
 func (x *exchange) addPart(number int, body *blob) (*part, error) {
 	p := &part{number: number, etag: contentETag(body), modified: x.now, body: body}
 	x.bucket.mu.Lock()
@@ -106,7 +105,7 @@ func (x *exchange) abortMultipartUpload() error {
 	}
 	delete(x.bucket.uploads, u.id)
 	u.remove()
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 func (u *upload) remove() {
@@ -133,14 +132,14 @@ type completeResultXML struct {
 
 func (x *exchange) completeMultipartUpload() error {
 	var wanted completeXML
-	if err := x.receiveXML(&wanted); err != nil {
+	if err := x.readXML(&wanted); err != nil {
 		return err
 	}
-	u, parts, err := x.claim(wanted)
+	u, parts, err := x.takeUpload(wanted)
 	if err != nil {
 		return err
 	}
-	return x.slowly(func() (any, error) {
+	return x.writeSlowly(func() (any, error) {
 		o, err := x.assemble(u, parts)
 		if err != nil {
 			x.bucket.mu.Lock()
@@ -157,9 +156,9 @@ func (x *exchange) completeMultipartUpload() error {
 	})
 }
 
-// claim takes the upload out of the bucket, so that it is completed once only,
-// when the parts are those that were uploaded.
-func (x *exchange) claim(wanted completeXML) (*upload, []*part, error) {
+// takeUpload removes the upload from the bucket, so that only one request can complete
+// it. It fails if the listed parts are not the uploaded ones.
+func (x *exchange) takeUpload(wanted completeXML) (*upload, []*part, error) {
 	x.bucket.mu.Lock()
 	defer x.bucket.mu.Unlock()
 	u, err := x.upload()
@@ -189,7 +188,7 @@ func (x *exchange) claim(wanted completeXML) (*upload, []*part, error) {
 	return u, parts, nil
 }
 
-// assemble makes an object of the parts, whose ETag is the MD5 of their MD5s.
+// assemble creates an object from the parts. Its ETag is the MD5 of their MD5s.
 func (x *exchange) assemble(u *upload, parts []*part) (*object, error) {
 	sums := md5.New()
 	readers := make([]io.Reader, len(parts))

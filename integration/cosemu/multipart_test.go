@@ -36,9 +36,9 @@ func uploadPart(t *testing.T, c *cos.Client, key, id string, number int, body []
 	return cos.Object{PartNumber: number, ETag: resp.Header.Get("ETag")}
 }
 
-func TestMultipart(t *testing.T) {
+func TestMultipart_Complete(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	body := pattern(2<<20 + 5)
 	id := initiate(t, c, "dir/o")
 	uploadPart(t, c, "dir/o", id, 9, []byte("overwritten"))
@@ -71,9 +71,9 @@ func TestMultipart(t *testing.T) {
 	wantCOS(t, err, http.StatusNotFound, "NoSuchUpload")
 }
 
-func TestMultipartErrors(t *testing.T) {
+func TestMultipart_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	id := initiate(t, c, "o")
 	large := uploadPart(t, c, "o", id, 1, pattern(1<<20))
 	small := uploadPart(t, c, "o", id, 2, []byte("small"))
@@ -104,7 +104,7 @@ func TestMultipartErrors(t *testing.T) {
 			wantCOS(t, err, status, tt.code)
 		})
 	}
-	// None of that has ended the upload.
+	// The upload still exists.
 	if _, _, err := c.Object.CompleteMultipartUpload(t.Context(), "o", id, &cos.CompleteMultipartUploadOptions{Parts: []cos.Object{large, last}}); err != nil {
 		t.Fatal(err)
 	}
@@ -115,16 +115,16 @@ func TestMultipartErrors(t *testing.T) {
 		"/o?partNumber=10001&uploadId=" + id: "InvalidArgument",
 		"/o?partNumber=1&uploadId=none":      "NoSuchUpload",
 	} {
-		if a := do(t, client, request(t, account(srv), http.MethodPut, target, strings.NewReader("x"))); a.code() != code {
+		if a := do(t, client, request(t, longLived(srv), http.MethodPut, target, strings.NewReader("x"))); a.code() != code {
 			t.Errorf("%s: %d %s", target, a.status, a.code())
 		}
 	}
 }
 
-func TestAbortRemovesParts(t *testing.T) {
+func TestMultipart_Abort(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	id := initiate(t, c, "o")
 	uploadPart(t, c, "o", id, 1, pattern(1<<20))
 	_, err := c.Object.AbortMultipartUpload(t.Context(), "other", id)
@@ -137,9 +137,9 @@ func TestAbortRemovesParts(t *testing.T) {
 	}
 }
 
-func TestListParts(t *testing.T) {
+func TestMultipart_ListParts(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	id := initiate(t, c, "o")
 	for n := 1; n <= 5; n++ {
 		uploadPart(t, c, "o", id, n*2, []byte(strings.Repeat("x", n)))
@@ -166,9 +166,9 @@ func TestListParts(t *testing.T) {
 	wantCOS(t, err, http.StatusNotFound, "NoSuchUpload")
 }
 
-func TestListUploads(t *testing.T) {
+func TestMultipart_ListUploads(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	for _, key := range []string{"a", "b", "b", "b", "dir/c", "dir/d"} {
 		initiate(t, c, key)
 	}
@@ -199,11 +199,11 @@ func TestListUploads(t *testing.T) {
 	}
 }
 
-// TestSDKUpload is the SDK's own multipart upload, from a file and with its CRC
-// check.
-func TestSDKUpload(t *testing.T) {
+// TestMultipart_SDKUpload runs the SDK's own multipart upload, from a file and with
+// its CRC check.
+func TestMultipart_SDKUpload(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	body := pattern(3<<20 + 1)
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, body, 0o600); err != nil {

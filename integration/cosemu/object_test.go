@@ -22,7 +22,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// pattern is n bytes that no shift or swap of blocks leaves as they are.
+// pattern returns n bytes in which every shift or swap of blocks shows.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	r := rand.NewChaCha8([32]byte{1})
@@ -30,11 +30,10 @@ func pattern(n int) []byte {
 	return b
 }
 
-func TestObjectRoundTrip(t *testing.T) {
+func TestObject_RoundTrip(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	c := sdk(t, srv, bucket1, issue(t, srv, policyOf([]string{"*"}, []string{"*"})))
-	// Around the sizes at which a body moves to a file, and at which a file has
-	// more than one chunk.
+	// Sizes around the limit of bodies in memory and around one chunk.
 	for _, size := range []int{0, 1, 64<<10 - 1, 64 << 10, 64<<10 + 1, 256 << 10, 256<<10 + 1, 3<<20 + 7} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d bytes, chunked %t", size, chunked), func(t *testing.T) {
@@ -81,11 +80,11 @@ func headOf(t *testing.T, c *cos.Client, key string) http.Header {
 	return resp.Header
 }
 
-// TestTrickyKeys uploads with the SDK's own encoding of the key and with the
-// plainest possible, and looks at the bytes that arrived.
-func TestTrickyKeys(t *testing.T) {
+// TestObject_UnusualKeys uploads with the SDK's encoding of the key and with full
+// percent-encoding, and checks the raw requests.
+func TestObject_UnusualKeys(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	client := httpClient(t, srv)
 	keys := []string{
 		"a", "dir//file", "./a", "a/./b", "a/../b", "folder/", "/lead", "a b+c.txt", "a%2Fb", "100%25.txt",
@@ -105,7 +104,7 @@ func TestTrickyKeys(t *testing.T) {
 			for _, b := range []byte(key) {
 				fmt.Fprintf(&escaped, "%%%02x", b)
 			}
-			r := request(t, account(srv), http.MethodPut, "/"+escaped.String(), strings.NewReader("escaped"))
+			r := request(t, longLived(srv), http.MethodPut, "/"+escaped.String(), strings.NewReader("escaped"))
 			if a := do(t, client, r); a.status != http.StatusOK {
 				t.Fatalf("%d\n%s", a.status, a.body)
 			}
@@ -118,23 +117,24 @@ func TestTrickyKeys(t *testing.T) {
 	wantCOS(t, err, http.StatusBadRequest, "KeyTooLong")
 }
 
-// TestKeysThatCleanToRoot is the trap behind ObjectKeySimplifyCheck of the SDKs.
-func TestKeysThatCleanToRoot(t *testing.T) {
+// TestObject_KeyCleansToRoot covers the keys that ObjectKeySimplifyCheck of the SDKs
+// rejects.
+func TestObject_KeyCleansToRoot(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, target := range []string{"/.", "/..", "//", "/a/..", "/%2F", "/a%2F%2E%2E"} {
 		text := "GET " + target + " HTTP/1.1\r\nHost: " + host1 + "\r\nAuthorization: " +
-			request(t, account(srv), http.MethodGet, target, nil).Header.Get("Authorization") + "\r\n\r\n"
+			request(t, longLived(srv), http.MethodGet, target, nil).Header.Get("Authorization") + "\r\n\r\n"
 		if a := raw(t, srv.COSAddr(), text); a.status != http.StatusOK || !strings.Contains(a.body, "<ListBucketResult>") {
 			t.Errorf("%s: %d\n%s", target, a.status, a.body)
 		}
 	}
 }
 
-func TestHeaderNamesOnTheWire(t *testing.T) {
+func TestObject_HeaderCase(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	r := request(t, account(srv), http.MethodPut, "/a", strings.NewReader("x"), "X-Cos-Meta-Who: me", "X-Cos-Storage-Class: STANDARD_IA", "X-Cos-Acl: public-read")
+	r := request(t, longLived(srv), http.MethodPut, "/a", strings.NewReader("x"), "X-Cos-Meta-Who: me", "X-Cos-Storage-Class: STANDARD_IA", "X-Cos-Acl: public-read")
 	do(t, httpClient(t, srv), r)
-	auth := request(t, account(srv), http.MethodGet, "/a", nil).Header.Get("Authorization")
+	auth := request(t, longLived(srv), http.MethodGet, "/a", nil).Header.Get("Authorization")
 	conn, err := net.Dial("tcp", srv.COSAddr())
 	if err != nil {
 		t.Fatal(err)
@@ -160,9 +160,9 @@ func TestHeaderNamesOnTheWire(t *testing.T) {
 	}
 }
 
-func TestDeleteIsIdempotent(t *testing.T) {
+func TestDelete_Idempotent(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "o", "x")
 	for range 2 {
 		if resp, err := c.Object.Delete(t.Context(), "o"); err != nil || resp.StatusCode != http.StatusNoContent {
@@ -176,7 +176,7 @@ func TestDeleteIsIdempotent(t *testing.T) {
 	}
 }
 
-func TestNotImplementedAndMethodNotAllowed(t *testing.T) {
+func TestRequest_NotImplemented(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	for target, want := range map[string]string{
@@ -186,16 +186,16 @@ func TestNotImplementedAndMethodNotAllowed(t *testing.T) {
 		"POST /o": "MethodNotAllowed", "PATCH /o": "MethodNotAllowed",
 	} {
 		method, target, _ := strings.Cut(target, " ")
-		a := do(t, client, request(t, account(srv), method, target, nil))
+		a := do(t, client, request(t, longLived(srv), method, target, nil))
 		if a.code() != want {
 			t.Errorf("%s %s: %d %s, want %s", method, target, a.status, a.code(), want)
 		}
 	}
 }
 
-func TestACL(t *testing.T) {
+func TestACL_Get(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	_, err := c.Object.Put(t.Context(), "o", strings.NewReader(""), &cos.ObjectPutOptions{ACLHeaderOptions: &cos.ACLHeaderOptions{XCosACL: "public-read"}})
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// policy is a CAM policy as STS takes it: statements without principals.
+// policy is a CAM policy for STS: statements without principals.
 type policy struct {
 	Version   string      `json:"version"`
 	Statement []statement `json:"statement"`
@@ -22,7 +22,7 @@ type statement struct {
 	Condition map[string]map[string]operand `json:"condition"`
 }
 
-// stringList is a JSON string or a list of them.
+// stringList is a JSON string or a list of strings.
 type stringList []string
 
 func (l *stringList) UnmarshalJSON(data []byte) error {
@@ -33,8 +33,8 @@ func (l *stringList) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(l))
 }
 
-// operand is what a condition compares with: a JSON string, number or bool, or
-// a list of these, each kept as its text.
+// operand holds the values that a condition compares with: a JSON string, number or
+// bool, or a list of these, each as its text.
 type operand []string
 
 func (o *operand) UnmarshalJSON(data []byte) error {
@@ -58,8 +58,8 @@ func (o *operand) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// parsePolicy reads and checks a policy. Elements it does not know, a principal
-// among them, are errors: what is not understood cannot be enforced.
+// parsePolicy parses and validates a policy. Unknown elements, such as a principal,
+// are errors, since the emulator could not enforce them.
 func parsePolicy(text string) (*policy, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -104,21 +104,21 @@ func (st statement) check() error {
 	return nil
 }
 
-// access is one thing that a request wants to do.
+// access is one operation on one resource.
 type access struct {
 	// action is the COS action without "name/cos:".
 	action string
 	region string
 	bucket string
-	// path is what follows "<bucket>/" in the resource: an object key, a listing's
-	// prefix, or nothing.
+	// path follows "<bucket>/" in the resource: an object key, the prefix of a
+	// listing, or nothing.
 	path string
-	// facts are the request's values that conditions can ask for.
-	facts facts
+	// conditions are the values of the request for policy conditions.
+	conditions conditionValues
 }
 
-// allows reports whether p lets a happen: an allow statement matches and no deny
-// statement does.
+// allows reports whether p allows a: an allow statement matches and no deny statement
+// does.
 func (p *policy) allows(a access) bool {
 	allowed := false
 	for _, st := range p.Statement {
@@ -126,7 +126,7 @@ func (p *policy) allows(a access) bool {
 			continue
 		}
 		deny := st.Effect == "deny"
-		if holds, known := st.conditionHolds(a.facts); !holds && (known || !deny) {
+		if holds, known := st.conditionHolds(a.conditions); !holds && (known || !deny) {
 			continue
 		}
 		if deny {
@@ -142,7 +142,7 @@ func (st statement) covers(a access) bool {
 		slices.ContainsFunc(st.Resource, func(pattern string) bool { return matchResource(pattern, a) })
 }
 
-// matchAction matches name/cos:X and cos:X; "*" stands for any ending.
+// matchAction matches name/cos:X and cos:X. A "*" at the end matches any text.
 func matchAction(pattern, action string) bool {
 	if pattern == "*" {
 		return true
@@ -157,9 +157,9 @@ func matchAction(pattern, action string) bool {
 	return pattern == action
 }
 
-// matchResource matches qcs:<project>:cos:<region>:uid/<appid>:<bucket>/<path>
-// segment by segment; "*" stands for any text within its segment, which for the
-// last one includes slashes and colons.
+// matchResource matches qcs:<project>:cos:<region>:uid/<appid>:<bucket>/<path> by
+// segment. "*" matches any text within its segment, which for the last one includes
+// slashes and colons.
 func matchResource(pattern string, a access) bool {
 	if pattern == "*" {
 		return true
@@ -175,7 +175,7 @@ func matchResource(pattern string, a access) bool {
 		matchGlob(segments[5], a.bucket+"/"+a.path)
 }
 
-// matchGlob matches text against a pattern in which "*" stands for any text.
+// matchGlob matches text with a pattern in which "*" matches any text.
 func matchGlob(pattern, text string) bool {
 	prefix, rest, wild := strings.Cut(pattern, "*")
 	if !wild {

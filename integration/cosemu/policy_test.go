@@ -12,18 +12,18 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestKeyForUploadsToOneBucket is the case that the emulator is for: a key for
-// uploads to one bucket can neither upload to another nor download.
-func TestKeyForUploadsToOneBucket(t *testing.T) {
+// TestPolicy_UploadsToOneBucket checks that credentials for uploads to one bucket
+// allow neither uploads to another nor downloads.
+func TestPolicy_UploadsToOneBucket(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	key := issue(t, srv, policyOf(
+	creds := issue(t, srv, policyOf(
 		[]string{
 			"name/cos:PutObject", "name/cos:InitiateMultipartUpload", "name/cos:UploadPart",
 			"name/cos:CompleteMultipartUpload", "name/cos:ListParts", "name/cos:AbortMultipartUpload",
 		},
 		[]string{resource(bucket1 + "/*")},
 	))
-	own, other := sdk(t, srv, bucket1, key), sdk(t, srv, bucket2, key)
+	own, other := sdk(t, srv, bucket1, creds), sdk(t, srv, bucket2, creds)
 	put(t, own, "a", "mine")
 	if _, err := other.Object.Put(t.Context(), "a", strings.NewReader("not mine"), nil); err == nil {
 		t.Error("uploaded to the other bucket")
@@ -44,7 +44,7 @@ func TestKeyForUploadsToOneBucket(t *testing.T) {
 	}
 }
 
-func TestPolicyEvaluation(t *testing.T) {
+func TestPolicy_Evaluation(t *testing.T) {
 	const all = "qcs::cos:ap-guangzhou:uid/1250000000:examplebucket-1250000000/*"
 	one := func(effect, action, resource, condition string) string {
 		if condition != "" {
@@ -67,7 +67,7 @@ func TestPolicyEvaluation(t *testing.T) {
 		{"all of cos", allow("name/cos:*", all), "GET", "/a", nil, true},
 		{"everything", allow("*", "*"), "GET", "/a", nil, true},
 		{"case matters", allow("name/cos:getObject", all), "GET", "/a", nil, false},
-		{"prefix is no wildcard", allow("name/cos:Get", all), "GET", "/a", nil, false},
+		{"prefix without a wildcard", allow("name/cos:Get", all), "GET", "/a", nil, false},
 		{"other service", allow("name/ci:GetObject", all), "GET", "/a", nil, false},
 		{"HEAD has its own action", allow("name/cos:GetObject", all), "HEAD", "/a", nil, false},
 		{"HEAD", allow("name/cos:HeadObject", all), "HEAD", "/a", nil, true},
@@ -101,7 +101,7 @@ func TestPolicyEvaluation(t *testing.T) {
 		{"GET that COS takes for a list", allow("name/cos:GetObject", all), "GET", "/a/..", nil, false},
 		{"condition holds", one("allow", "*", "*", `{"string_like":{"cos:prefix":["x","up%2F*"]}}`), "GET", "/?prefix=up/a", nil, true},
 		{"condition does not", one("allow", "*", "*", `{"string_like":{"cos:prefix":"up%2F*"}}`), "GET", "/?prefix=down/", nil, false},
-		{"condition on what is absent", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*"}}`), "GET", "/", nil, false},
+		{"condition on a missing value", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*"}}`), "GET", "/", nil, false},
 		{"absent, if it exists", one("allow", "*", "*", `{"string_equal_if_exist":{"cos:prefix":"up"}}`), "GET", "/", nil, true},
 		{"equal", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
 		{"not equal", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: private"}, false},
@@ -110,11 +110,11 @@ func TestPolicyEvaluation(t *testing.T) {
 		{"parameter value is encoded", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up%2Fa"}}`), "GET", "/?prefix=up/a", nil, true},
 		{"plain parameter value", one("allow", "*", "*", `{"string_equal":{"cos:prefix":"up/a"}}`), "GET", "/?prefix=up/a", nil, false},
 		{"case of a value", one("allow", "*", "*", `{"string_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", []string{"x-cos-acl: Private"}, false},
-		{"not equal on what is absent", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, false},
-		{"not equal on what is absent, if it exists", one("allow", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, true},
-		{"deny of not equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, true},
-		{"deny of not equal, if it exists, on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, false},
-		{"deny of equal on what is absent", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", nil, true},
+		{"not equal on a missing value", one("allow", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, false},
+		{"not equal if it exists, on a missing value", one("allow", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"public-read"}}`), "GET", "/a", nil, true},
+		{"deny of not equal on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, true},
+		{"deny of not equal if it exists, on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_not_equal_if_exist":{"cos:x-cos-acl":"private"}}`), "GET", "/a", nil, false},
+		{"deny of equal on a missing value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", nil, true},
 		{"deny of equal", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: authenticated-read"}, false},
 		{"deny of equal on another value", allow("*", "*") + "," + one("deny", "*", "*", `{"string_equal":{"cos:x-cos-acl":["public-read","authenticated-read"]}}`), "GET", "/a", []string{"x-cos-acl: private"}, true},
 		{"star in front", one("allow", "*", "*", `{"string_like":{"cos:prefix":"*a"}}`), "GET", "/?prefix=up/a", nil, true},
@@ -135,12 +135,12 @@ func TestPolicyEvaluation(t *testing.T) {
 	client := httpClient(t, srv)
 	for i, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			key := triple{fmt.Sprint("AKID", i), "secret", "token"}
+			creds := clientCredentials{fmt.Sprint("AKID", i), "secret", "token"}
 			policy := `{"version":"2.0","statement":[` + tt.statements + `]}`
-			if err := srv.AddKey(cosemu.Key{SecretID: key.id, SecretKey: key.key, Token: key.token, Policy: policy}); err != nil {
+			if err := srv.AddCredentials(cosemu.Credentials{SecretID: creds.id, SecretKey: creds.secretKey, Token: creds.token, Policy: policy}); err != nil {
 				t.Fatal(err)
 			}
-			a := do(t, client, request(t, key, tt.method, tt.target, nil, tt.fields...))
+			a := do(t, client, request(t, creds, tt.method, tt.target, nil, tt.fields...))
 			if denied := a.status == http.StatusForbidden; denied == tt.allowed || denied && tt.method != "HEAD" && a.code() != "AccessDenied" {
 				t.Errorf("%d %s, want allowed %t\n%s", a.status, a.code(), tt.allowed, a.body)
 			}
@@ -148,7 +148,7 @@ func TestPolicyEvaluation(t *testing.T) {
 	}
 }
 
-func TestAddKeyRefusesBadPolicies(t *testing.T) {
+func TestAddCredentials_InvalidPolicy(t *testing.T) {
 	const ok = `{"version":"2.0","statement":[{"effect":"allow","action":"*","resource":"*"}]}`
 	tests := map[string]string{
 		"no JSON":          `{`,
@@ -163,25 +163,25 @@ func TestAddKeyRefusesBadPolicies(t *testing.T) {
 		"nested condition": strings.Replace(ok, `"effect"`, `"condition":{"string_equal":{"cos:prefix":{}}},"effect"`, 1),
 	}
 	srv := start(t, cosemu.Options{})
-	if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: ok}); err != nil {
+	if err := srv.AddCredentials(cosemu.Credentials{SecretID: "a", SecretKey: "b", Policy: ok}); err != nil {
 		t.Fatal(err)
 	}
 	for name, policy := range tests {
 		t.Run(name, func(t *testing.T) {
-			if err := srv.AddKey(cosemu.Key{SecretID: "a", SecretKey: "b", Policy: policy}); err == nil {
+			if err := srv.AddCredentials(cosemu.Credentials{SecretID: "a", SecretKey: "b", Policy: policy}); err == nil {
 				t.Errorf("took %s", policy)
 			}
 		})
 	}
 }
 
-func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
+func TestPolicy_DeleteMultiplePerKey(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	all := sdk(t, srv, bucket1, account(srv))
+	all := sdk(t, srv, bucket1, longLived(srv))
 	put(t, all, "mine/a", "1")
 	put(t, all, "other/a", "1")
-	key := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
-	result, _, err := sdk(t, srv, bucket1, key).Object.DeleteMulti(t.Context(), &cos.ObjectDeleteMultiOptions{
+	creds := issue(t, srv, policyOf([]string{"name/cos:DeleteObject"}, []string{resource(bucket1 + "/mine/*")}))
+	result, _, err := sdk(t, srv, bucket1, creds).Object.DeleteMulti(t.Context(), &cos.ObjectDeleteMultiOptions{
 		Objects: []cos.Object{{Key: "mine/a"}, {Key: "other/a"}},
 	})
 	if err != nil {
@@ -198,24 +198,24 @@ func TestDeleteMultipleIsJudgedPerKey(t *testing.T) {
 	}
 }
 
-// TestACLOfUpload: the ACL that comes with an upload is judged under the upload's
+// TestPolicy_UploadACL checks that the ACL of an upload is judged under the upload's
 // own action, and by conditions alone.
-func TestACLOfUpload(t *testing.T) {
+func TestPolicy_UploadACL(t *testing.T) {
 	now := time.Now()
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
-	put(t, sdk(t, srv, bucket1, account(srv)), "dir/source", "x")
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "dir/source", "x")
 	client := httpClient(t, srv)
-	key := func(name, deny string) triple {
-		k := triple{"AKID" + name, "secret", "token"}
+	creds := func(name, deny string) clientCredentials {
+		creds := clientCredentials{"AKID" + name, "secret", "token"}
 		policy := `{"version":"2.0","statement":[{"effect":"allow","action":["name/cos:PutObject","name/cos:PostObject","name/cos:AppendObject",` +
 			`"name/cos:GetObject","name/cos:InitiateMultipartUpload"],"resource":"*"}` + deny + `]}`
-		if err := srv.AddKey(cosemu.Key{SecretID: k.id, SecretKey: k.key, Token: k.token, Policy: policy}); err != nil {
+		if err := srv.AddCredentials(cosemu.Credentials{SecretID: creds.id, SecretKey: creds.secretKey, Token: creds.token, Policy: policy}); err != nil {
 			t.Fatal(err)
 		}
-		return k
+		return creds
 	}
-	open := key("open", "")
-	held := key("held", `,{"effect":"deny","action":"name/cos:*","resource":"*","condition":{"string_equal":{"cos:x-cos-acl":"public-read"}}}`)
+	open := creds("open", "")
+	held := creds("held", `,{"effect":"deny","action":"name/cos:*","resource":"*","condition":{"string_equal":{"cos:x-cos-acl":"public-read"}}}`)
 	for _, c := range []struct {
 		name, method, target string
 		fields               []string
@@ -225,9 +225,9 @@ func TestACLOfUpload(t *testing.T) {
 		{"copy", "PUT", "/dir/copy", []string{"x-cos-copy-source: " + host1 + "/dir/source"}},
 		{"initiate", "POST", "/dir/initiate?uploads", nil},
 	} {
-		send := func(k triple, acl string) answer {
+		send := func(creds clientCredentials, acl string) httpResponse {
 			fields := append([]string{"Content-Length: 0", "x-cos-acl: " + acl}, c.fields...)
-			return do(t, client, request(t, k, c.method, c.target, strings.NewReader(""), fields...))
+			return do(t, client, request(t, creds, c.method, c.target, strings.NewReader(""), fields...))
 		}
 		if a := send(held, "public-read"); a.status != http.StatusForbidden {
 			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
@@ -237,19 +237,19 @@ func TestACLOfUpload(t *testing.T) {
 		}
 		if a := send(open, "public-read"); a.status != http.StatusOK {
 			t.Errorf("%s: %d\n%s", c.name, a.status, a.body)
-		} else if o, ok := srv.Object(bucket1, "dir/"+c.name); ok && kept(o, "x-cos-acl") != "public-read" {
+		} else if o, ok := srv.Object(bucket1, "dir/"+c.name); ok && storedHeader(o, "x-cos-acl") != "public-read" {
 			t.Errorf("%s is stored with %v", c.name, o.Header)
 		}
 	}
 	for _, c := range []struct {
 		field  string
-		key    triple
+		creds  clientCredentials
 		status int
 	}{
 		{"x-cos-acl", open, http.StatusNoContent}, {"x-cos-acl", held, http.StatusForbidden}, {"X-COS-Acl", held, http.StatusForbidden},
-		{"acl", held, http.StatusNoContent}, // not documented as a condition's key
+		{"acl", held, http.StatusNoContent}, // not documented as a condition key
 	} {
-		f := newForm(c.key, now)
+		f := newForm(c.creds, now)
 		f.fields = append(f.fields, [2]string{c.field, "public-read"})
 		if a := f.send(t, srv); a.status != c.status {
 			t.Errorf("form with %s: %d, want %d\n%s", c.field, a.status, c.status, a.body)
@@ -257,14 +257,14 @@ func TestACLOfUpload(t *testing.T) {
 	}
 }
 
-// TestCopyLeavesTheACL: a copy has the ACL that it asks for, not that of its source.
-func TestCopyLeavesTheACL(t *testing.T) {
+// TestCopy_ACL checks that a copy has the requested ACL and not that of its source.
+func TestCopy_ACL(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	client := httpClient(t, srv)
 	send := func(target string, fields ...string) {
 		t.Helper()
 		fields = append(fields, "Content-Length: 0")
-		if a := do(t, client, request(t, account(srv), "PUT", target, strings.NewReader(""), fields...)); a.status != http.StatusOK {
+		if a := do(t, client, request(t, longLived(srv), "PUT", target, strings.NewReader(""), fields...)); a.status != http.StatusOK {
 			t.Fatalf("%s: %d\n%s", target, a.status, a.body)
 		}
 	}
@@ -274,7 +274,7 @@ func TestCopyLeavesTheACL(t *testing.T) {
 	if got := fmt.Sprint(o.Header); got != "map[x-cos-meta-a:[1]]" {
 		t.Errorf("the copy is stored with %s", got)
 	}
-	a := do(t, client, request(t, account(srv), "GET", "/a?acl", nil))
+	a := do(t, client, request(t, longLived(srv), "GET", "/a?acl", nil))
 	if !strings.Contains(a.body, "<ID>2</ID>") || !strings.Contains(a.body, "AllUsers") {
 		t.Errorf("%s", a.body)
 	}

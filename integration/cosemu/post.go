@@ -12,21 +12,21 @@ import (
 	"strings"
 )
 
-// maxPostHead bounds what stands in front of a form's file.
+// maxPostHead is the maximum size in bytes of the fields before a form's file.
 const maxPostHead = 1 << 20
 
-// postForm is a POST Object form whose file is still to be read.
+// postForm is a POST Object form whose file has not been read yet.
 type postForm struct {
-	fields  params     // in the order of the form
-	lengths [][2]int64 // that the policy allows
-	file    *multipart.Part
+	fields       params     // in the order of the form
+	lengthRanges [][2]int64 // allowed by the policy
+	file         *multipart.Part
 }
 
-// get returns the field of that name, or "".
+// get returns the value of a field, or "".
 func (f *postForm) get(name string) string { return f.fields.get(name) }
 
-// postObject is the story of a form upload, which is signed in its fields: strict
-// signature mode does not apply, and an Authorization header means nothing.
+// postObject handles a form upload. The signature is in the fields of the form: strict
+// signature mode does not apply, and an Authorization header has no meaning.
 func (x *exchange) postObject(bucket string) error {
 	if err := x.checkLength(); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (x *exchange) postObject(bucket string) error {
 		return err
 	}
 	x.conditionHeader = f.conditionHeader()
-	if err := x.demand(x.action, bucket, key); err != nil {
+	if err := x.requireAllowed(x.action, bucket, key); err != nil {
 		return err
 	}
 	if err := checkCannedACL(f.header()["X-Cos-Acl"]); err != nil {
@@ -56,17 +56,17 @@ func (x *exchange) postObject(bucket string) error {
 	if f.fields.has("x-cos-forbid-overwrite") {
 		return notImplemented("x-cos-forbid-overwrite")
 	}
-	body, err := x.receiveForm(f)
+	body, err := x.readFormFile(f)
 	if err != nil {
 		return err
 	}
 	o := &object{key: key, etag: contentETag(body), modified: x.now, meta: metadataFrom(f.header()), body: body}
 	x.bucket.put(o)
-	return x.answerForm(f, o)
+	return x.respondToForm(f, o)
 }
 
-// readPostForm reads the fields of a form up to its file, which must be the last
-// part: what follows it has no meaning.
+// readPostForm reads the fields of a form up to its file. It ignores parts after the
+// file.
 func readPostForm(r *http.Request) (*postForm, error) {
 	malformed := cosErrorf(http.StatusBadRequest, "MalformedPOSTRequest",
 		"The body of your POST request is not well-formed multipart/form-data.")
@@ -100,7 +100,7 @@ func readPostForm(r *http.Request) (*postForm, error) {
 	}
 }
 
-// key returns the object key that the form asks for.
+// key returns the object key of the form.
 func (f *postForm) key() (string, error) {
 	key := strings.ReplaceAll(f.get("key"), "${filename}", f.file.FileName())
 	switch {
@@ -112,7 +112,7 @@ func (f *postForm) key() (string, error) {
 	return key, nil
 }
 
-// header returns the fields as the headers of a PUT Object that says the same.
+// header returns the fields as the headers of an equivalent PUT Object.
 func (f *postForm) header() http.Header {
 	h := http.Header{}
 	if kind := f.file.Header.Get("Content-Type"); kind != "" {
@@ -128,8 +128,8 @@ func (f *postForm) header() http.Header {
 	return h
 }
 
-// conditionHeader is what a policy's conditions see of the fields. That acl counts
-// as cos:x-cos-acl is not documented.
+// conditionHeader returns the fields for the conditions of a policy. No document says
+// that the field acl counts as cos:x-cos-acl.
 func (f *postForm) conditionHeader() http.Header {
 	h := http.Header{}
 	for _, field := range f.fields {
@@ -138,9 +138,9 @@ func (f *postForm) conditionHeader() http.Header {
 	return h
 }
 
-// receiveForm reads the file, and the form to its announced end. A form that
-// breaks off leaves nothing behind.
-func (x *exchange) receiveForm(f *postForm) (*blob, error) {
+// readFormFile reads the file, and the form to its announced end. It stores nothing of
+// a truncated form.
+func (x *exchange) readFormFile(f *postForm) (*blob, error) {
 	want, err := contentMD5(f.header())
 	if err != nil {
 		return nil, err
@@ -160,7 +160,7 @@ func (x *exchange) receiveForm(f *postForm) (*blob, error) {
 	case want != nil && *want != body.md5:
 		err = cosErrorf(http.StatusBadRequest, "BadDigest", "The Content-MD5 you specified did not match what we received.")
 	default:
-		err = f.checkLength(body.size)
+		err = f.checkFileLength(body.size)
 	}
 	if err != nil {
 		body.remove()
@@ -169,8 +169,9 @@ func (x *exchange) receiveForm(f *postForm) (*blob, error) {
 	return body, nil
 }
 
-// answerForm answers as success_action_redirect or success_action_status asks.
-func (x *exchange) answerForm(f *postForm, o *object) error {
+// respondToForm sends the response that success_action_redirect or
+// success_action_status asks for.
+func (x *exchange) respondToForm(f *postForm, o *object) error {
 	x.setDigests(o.etag, o.body)
 	if redirect, err := url.Parse(f.get("success_action_redirect")); err == nil && redirect.IsAbs() {
 		added := url.Values{"bucket": {x.bucket.name}, "key": {o.key}, "etag": {o.etag}}.Encode()
@@ -178,26 +179,26 @@ func (x *exchange) answerForm(f *postForm, o *object) error {
 			added = redirect.RawQuery + "&" + added
 		}
 		redirect.RawQuery = added
-		x.set("Location", redirect.String())
-		return x.empty(http.StatusSeeOther)
+		x.setHeader("Location", redirect.String())
+		return x.writeEmpty(http.StatusSeeOther)
 	}
 	location := (&url.URL{Scheme: "http", Host: x.r.Host, Path: "/" + o.key}).String()
-	x.set("Location", location)
+	x.setHeader("Location", location)
 	switch f.get("success_action_status") {
 	case "200":
-		return x.empty(http.StatusOK)
+		return x.writeEmpty(http.StatusOK)
 	case "201":
 		text, err := xml.Marshal(postResponseXML{Location: location, Bucket: x.bucket.name, Key: o.key, ETag: o.etag})
 		if err != nil {
 			return err
 		}
-		x.set("Content-Type", "application/xml")
-		x.set("Content-Length", strconv.Itoa(len(xmlHeader)+len(text)))
-		x.answer(http.StatusCreated)
-		x.body(xmlHeader + string(text))
+		x.setHeader("Content-Type", "application/xml")
+		x.setHeader("Content-Length", strconv.Itoa(len(xmlHeader)+len(text)))
+		x.writeStatus(http.StatusCreated)
+		x.writeBody(xmlHeader + string(text))
 		return nil
 	}
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 type postResponseXML struct {

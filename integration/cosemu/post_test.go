@@ -18,23 +18,23 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// formUpload is a POST Object form made by hand.
+// formUpload is a hand-made POST Object form.
 type formUpload struct {
-	key        triple
-	fields     [][2]string // besides those of the signature
-	conditions []any       // besides the mandatory ones
+	creds      clientCredentials
+	fields     [][2]string // in addition to those of the signature
+	conditions []any       // in addition to the mandatory ones
 	expiration string
 	window     string
-	without    string // a field or mandatory condition to leave out
-	policy     string // in place of the one made of the above
+	without    string // omitted field or mandatory condition
+	policy     string // replaces the generated one
 	content    string
 	behind     [][2]string
-	change     func(fields [][2]string) [][2]string // once signed
+	change     func(fields [][2]string) [][2]string // after signing
 }
 
-func newForm(key triple, now time.Time) formUpload {
+func newForm(creds clientCredentials, now time.Time) formUpload {
 	return formUpload{
-		key:        key,
+		creds:      creds,
 		fields:     [][2]string{{"key", "dir/a"}},
 		conditions: []any{[]any{"starts-with", "$key", "dir/"}},
 		expiration: now.Add(time.Minute).UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -49,7 +49,7 @@ func (f formUpload) text(t testing.TB) string {
 		return f.policy
 	}
 	conditions := f.conditions
-	for _, pair := range [][2]string{{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-sign-time", f.window}} {
+	for _, pair := range [][2]string{{"q-sign-algorithm", "sha1"}, {"q-ak", f.creds.id}, {"q-sign-time", f.window}} {
 		if pair[0] != f.without {
 			conditions = append(conditions, map[string]string{pair[0]: pair[1]})
 		}
@@ -65,10 +65,10 @@ func (f formUpload) text(t testing.TB) string {
 func (f formUpload) body(t testing.TB) (body, contentType string) {
 	t.Helper()
 	policy := f.text(t)
-	signature := hmacHex(hmacHex(f.key.key, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
+	signature := hmacHex(hmacHex(f.creds.secretKey, f.window), fmt.Sprintf("%x", sha1.Sum([]byte(policy))))
 	fields := slices.Concat(f.fields, [][2]string{{"policy", base64.StdEncoding.EncodeToString([]byte(policy))},
-		{"q-sign-algorithm", "sha1"}, {"q-ak", f.key.id}, {"q-key-time", f.window},
-		{"q-signature", signature}, {"x-cos-security-token", f.key.token}})
+		{"q-sign-algorithm", "sha1"}, {"q-ak", f.creds.id}, {"q-key-time", f.window},
+		{"q-signature", signature}, {"x-cos-security-token", f.creds.token}})
 	if f.change != nil {
 		fields = f.change(fields)
 	}
@@ -99,7 +99,7 @@ func (f formUpload) body(t testing.TB) (body, contentType string) {
 	return b.String(), w.FormDataContentType()
 }
 
-func (f formUpload) send(t testing.TB, srv *cosemu.Server) answer {
+func (f formUpload) send(t testing.TB, srv *cosemu.Server) httpResponse {
 	t.Helper()
 	body, contentType := f.body(t)
 	r, err := http.NewRequest(http.MethodPost, "http://"+host1+"/", strings.NewReader(body))
@@ -110,12 +110,12 @@ func (f formUpload) send(t testing.TB, srv *cosemu.Server) answer {
 	return do(t, httpClient(t, srv), r)
 }
 
-// TestFormOfTheDocument has the shape of the worked example in the document "POST
-// Object", with a key and a window of its own.
-func TestFormOfTheDocument(t *testing.T) {
+// TestForm_DocumentExample has the shape of the worked example in the document "POST
+// Object", with other credentials and another window.
+func TestForm_DocumentExample(t *testing.T) {
 	now := time.Now()
-	srv := start(t, cosemu.Options{StrictSignature: true, Now: func() time.Time { return now }})
-	f := newForm(account(srv), now)
+	srv := start(t, cosemu.Options{StrictSignature: true}.WithClock(func() time.Time { return now }))
+	f := newForm(longLived(srv), now)
 	f.fields = [][2]string{
 		{"key", "folder/subfolder/${filename}"}, {"acl", "default"}, {"Content-Type", "image/jpeg"},
 		{"success_action_redirect", "https://my.website/index.html?a=1"}, {"x-cos-server-side-encryption", "AES256"},
@@ -139,18 +139,18 @@ func TestFormOfTheDocument(t *testing.T) {
 	if want := "https://my.website/index.html?a=1&bucket=" + bucket1 + "&etag=%22" + strings.Trim(o.ETag, `"`) + "%22&key=folder%2Fsubfolder%2Fname.txt"; a.header.Get("Location") != want {
 		t.Errorf("Location %s, want %s", a.header.Get("Location"), want)
 	}
-	if o.Header.Get("Content-Type") != "image/jpeg" || kept(o, "x-cos-acl") != "default" || o.Size != 5 {
+	if o.Header.Get("Content-Type") != "image/jpeg" || storedHeader(o, "x-cos-acl") != "default" || o.Size != 5 {
 		t.Errorf("object %+v", o)
 	}
 }
 
-// kept is what is stored with an object under a lower-case name.
-func kept(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
+// storedHeader returns a lower-case metadata field of an object.
+func storedHeader(o cosemu.Object, name string) string { return strings.Join(o.Header[name], ",") }
 
-func TestFormAnswers(t *testing.T) {
+func TestForm_Responses(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for wish, want := range map[string]int{"": 204, "200": 200, "201": 201, "204": 204, "418": 204} {
-		f := newForm(account(srv), time.Now())
+		f := newForm(longLived(srv), time.Now())
 		f.fields = append(f.fields, [2]string{"success_action_status", wish}, [2]string{"x-cos-meta-a", "1"})
 		a := f.send(t, srv)
 		if a.status != want || a.header["Etag"][0] == "" || a.header.Get("x-cos-hash-crc64ecma") == "" {
@@ -160,13 +160,13 @@ func TestFormAnswers(t *testing.T) {
 			t.Errorf("success_action_status %q: body %s", wish, a.body)
 		}
 		o, _ := srv.Object(bucket1, "dir/a")
-		if kept(o, "x-cos-meta-a") != "1" || o.Header.Get("Content-Type") != "application/octet-stream" {
+		if storedHeader(o, "x-cos-meta-a") != "1" || o.Header.Get("Content-Type") != "application/octet-stream" {
 			t.Errorf("metadata %v", o.Header)
 		}
 	}
 }
 
-func TestFormRefusals(t *testing.T) {
+func TestForm_Errors(t *testing.T) {
 	now := time.Now()
 	set := func(name, value string) func([][2]string) [][2]string {
 		return func(fields [][2]string) [][2]string {
@@ -192,9 +192,9 @@ func TestFormRefusals(t *testing.T) {
 		{"no policy", func(f *formUpload) { f.without = "policy" }, 403, "AccessDenied", ""},
 		{"no signature", func(f *formUpload) { f.without = "q-signature" }, 403, "AccessDenied", ""},
 		{"no algorithm", func(f *formUpload) { f.change = set("q-sign-algorithm", "md5") }, 403, "AccessDenied", "sha1"},
-		{"unknown key", func(f *formUpload) { f.key.id += "x" }, 403, "InvalidAccessKeyId", ""},
-		{"wrong secret", func(f *formUpload) { f.key.key += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
-		{"wrong token", func(f *formUpload) { f.key.token += "x" }, 403, "AccessDenied", "token"},
+		{"unknown key", func(f *formUpload) { f.creds.id += "x" }, 403, "InvalidAccessKeyId", ""},
+		{"wrong secret", func(f *formUpload) { f.creds.secretKey += "x" }, 403, "SignatureDoesNotMatch", "The Signature you specified is invalid."},
+		{"wrong token", func(f *formUpload) { f.creds.token += "x" }, 403, "AccessDenied", "token"},
 		{"no token", func(f *formUpload) { f.without = "x-cos-security-token" }, 403, "AccessDenied", "token"},
 		{"policy changed", func(f *formUpload) { f.change = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, 403, "SignatureDoesNotMatch", ""},
 		{"policy not base64", func(f *formUpload) { f.change = set("policy", "?") }, 400, "InvalidPolicyDocument", ""},
@@ -228,11 +228,11 @@ func TestFormRefusals(t *testing.T) {
 		{"large fields", func(f *formUpload) { f.fields = append(f.fields, [2]string{"x", strings.Repeat("x", 1<<20)}) }, 400, "MaxPostPreDataLengthExceeded", ""},
 		{"not there", func(f *formUpload) { f.fields = append(f.fields, [2]string{"x-cos-forbid-overwrite", "true"}) }, 501, "NotImplemented", ""},
 	}
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
-	key := issue(t, srv, policyOf([]string{"name/cos:PostObject"}, []string{resource(bucket1 + "/dir/*")}))
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
+	creds := issue(t, srv, policyOf([]string{"name/cos:PostObject"}, []string{resource(bucket1 + "/dir/*")}))
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := newForm(key, now)
+			f := newForm(creds, now)
 			tt.change(&f)
 			a := f.send(t, srv)
 			if a.status != tt.status || a.code() != tt.code || !strings.Contains(a.body, strings.ReplaceAll(tt.message, "'", "&#39;")) {
@@ -254,27 +254,27 @@ func TestFormRefusals(t *testing.T) {
 
 func sdkDelete(t *testing.T, srv *cosemu.Server) error {
 	t.Helper()
-	_, err := sdk(t, srv, bucket1, account(srv)).Object.Delete(t.Context(), "dir/a")
+	_, err := sdk(t, srv, bucket1, longLived(srv)).Object.Delete(t.Context(), "dir/a")
 	return err
 }
 
-func TestFormWithAnExpiredKey(t *testing.T) {
+func TestForm_ExpiredCredentials(t *testing.T) {
 	now := &clock{time.Now()}
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now.now }, KeyLife: time.Minute})
-	key := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
+	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute}.WithClock(func() time.Time { return now.now }))
+	creds := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
 	now.now = now.now.Add(time.Minute)
-	if a := newForm(key, now.now).send(t, srv); a.status != http.StatusBadRequest || a.code() != "ExpiredToken" {
+	if a := newForm(creds, now.now).send(t, srv); a.status != http.StatusBadRequest || a.code() != "ExpiredToken" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 
-// What is no form, or not all of one, stores nothing.
-func TestBrokenForms(t *testing.T) {
+// TestForm_Malformed checks that malformed and truncated forms store nothing.
+func TestForm_Malformed(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	f := newForm(account(srv), time.Now())
+	f := newForm(longLived(srv), time.Now())
 	f.content = strings.Repeat("x", 100_000)
 	body, contentType := f.body(t)
-	send := func(length int, contentType, body string) (answer, error) {
+	send := func(length int, contentType, body string) (httpResponse, error) {
 		return tryRaw(srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, length, body))
 	}
 	for name, tt := range map[string]struct {
@@ -301,7 +301,7 @@ func TestBrokenForms(t *testing.T) {
 	})
 	t.Run("breaks off", func(t *testing.T) {
 		for _, missing := range []int{1, 10, 1000, 99_000} {
-			breakOff(t, srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, len(body), body[:len(body)-missing]))
+			sendTruncated(t, srv.COSAddr(), fmt.Sprintf("POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s", host1, contentType, len(body), body[:len(body)-missing]))
 		}
 	})
 	if _, ok := srv.Object(bucket1, "dir/a"); ok {
@@ -312,8 +312,8 @@ func TestBrokenForms(t *testing.T) {
 	}
 }
 
-// breakOff sends what there is of a request and waits until the server is done.
-func breakOff(t *testing.T, addr, text string) {
+// sendTruncated sends a part of a request and waits until the server has handled it.
+func sendTruncated(t *testing.T, addr, text string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {

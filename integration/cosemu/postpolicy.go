@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// postPolicy is what a form's signature allows.
+// postPolicy is the signed policy of a form.
 type postPolicy struct {
 	Expiration *time.Time        `json:"expiration"`
 	Conditions []json.RawMessage `json:"conditions"`
@@ -22,7 +22,8 @@ type postPolicy struct {
 // postCondition is one condition on a field; name has no "$".
 type postCondition struct{ operator, name, value string }
 
-// authenticateForm finds out whose form it is, and holds it to its policy.
+// authenticateForm verifies the signature of a form and checks the form against its
+// policy.
 func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 	x.secretID = f.get("q-ak")
 	if f.get("policy") == "" || f.get("q-signature") == "" || x.secretID == "" {
@@ -31,8 +32,8 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 	if f.get("q-sign-algorithm") != "sha1" {
 		return accessDenied("q-sign-algorithm must be sha1")
 	}
-	key := x.s.keys.get(x.secretID)
-	if key == nil {
+	creds := x.s.credentials.get(x.secretID)
+	if creds == nil {
 		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
 	}
 	if err := checkWindow(f.get("q-key-time"), x.now); err != nil {
@@ -43,17 +44,17 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 		return invalidPolicy("it is not base64")
 	}
 	digest := sha1.Sum(policy)
-	want := hmacSHA1(signKey(key.SecretKey, f.get("q-key-time")), hex.EncodeToString(digest[:]))
+	want := hmacSHA1(signKey(creds.SecretKey, f.get("q-key-time")), hex.EncodeToString(digest[:]))
 	if subtle.ConstantTimeCompare([]byte(want), []byte(f.get("q-signature"))) != 1 {
 		return cosErrorf(http.StatusForbidden, "SignatureDoesNotMatch", "The Signature you specified is invalid.")
 	}
-	if subtle.ConstantTimeCompare([]byte(f.get("x-cos-security-token")), []byte(key.Token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(f.get("x-cos-security-token")), []byte(creds.Token)) != 1 {
 		return accessDenied("x-cos-security-token is not the one that was issued with this SecretId")
 	}
-	if key.expired(x.now) {
+	if creds.expired(x.now) {
 		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
 	}
-	x.rights = key.rights
+	x.rights = creds.rights
 	return x.checkPostPolicy(f, policy, bucket)
 }
 
@@ -61,8 +62,8 @@ func invalidPolicy(why string) *cosError {
 	return cosErrorf(http.StatusBadRequest, "InvalidPolicyDocument", "The content of the form does not meet the conditions specified in the policy document: %s.", why)
 }
 
-// checkPostPolicy wants every condition to hold, and those to be there that bind
-// the policy to its signature.
+// checkPostPolicy requires that every condition holds, and that the policy has the
+// conditions that bind it to its signature.
 func (x *exchange) checkPostPolicy(f *postForm, text []byte, bucket string) error {
 	conditions, err := f.parsePostPolicy(text, x.now)
 	if err != nil {
@@ -93,8 +94,8 @@ func (x *exchange) checkPostPolicy(f *postForm, text []byte, bucket string) erro
 	return nil
 }
 
-// parsePostPolicy returns the conditions on fields, and keeps those on the length
-// of the file for later.
+// parsePostPolicy returns the conditions on fields, and stores those on the length of
+// the file in f.
 func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition, error) {
 	var p postPolicy
 	if err := json.Unmarshal(text, &p); err != nil {
@@ -115,8 +116,8 @@ func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition,
 			}
 			continue
 		}
-		if limits, ok := lengthRange(raw); ok {
-			f.lengths = append(f.lengths, limits)
+		if limits, ok := parseLengthRange(raw); ok {
+			f.lengthRanges = append(f.lengthRanges, limits)
 			continue
 		}
 		var c []string
@@ -129,8 +130,8 @@ func (f *postForm) parsePostPolicy(text []byte, now time.Time) ([]postCondition,
 	return list, nil
 }
 
-// lengthRange reads a condition on the length of the file.
-func lengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
+// parseLengthRange parses a condition on the length of the file.
+func parseLengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
 	var parts []json.RawMessage
 	if json.Unmarshal(raw, &parts) != nil || len(parts) != 3 || string(parts[0]) != `"content-length-range"` {
 		return limits, false
@@ -138,8 +139,8 @@ func lengthRange(raw json.RawMessage) (limits [2]int64, ok bool) {
 	return limits, json.Unmarshal(parts[1], &limits[0]) == nil && json.Unmarshal(parts[2], &limits[1]) == nil
 }
 
-func (f *postForm) checkLength(size int64) error {
-	for _, limits := range f.lengths {
+func (f *postForm) checkFileLength(size int64) error {
+	for _, limits := range f.lengthRanges {
 		switch {
 		case size < limits[0]:
 			return cosErrorf(http.StatusBadRequest, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size.")

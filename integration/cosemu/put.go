@@ -17,19 +17,19 @@ func (x *exchange) putObject() error {
 	if err != nil {
 		return err
 	}
-	body, err := x.receive()
+	body, err := x.readBody()
 	if err != nil {
 		return err
 	}
 	o := &object{key: x.key(), etag: contentETag(body), modified: x.now, meta: metadataFrom(x.r.Header), tags: tags, body: body}
 	x.bucket.put(o)
 	x.setDigests(o.etag, body)
-	return x.empty(http.StatusOK)
+	return x.writeEmpty(http.StatusOK)
 }
 
-// receive reads the request's body to its announced end and checks it against
-// Content-MD5. A body that breaks off is an error, and nothing of it stays.
-func (x *exchange) receive() (*blob, error) {
+// readBody reads the body of the request to its announced end and checks Content-MD5.
+// It stores nothing of a truncated body.
+func (x *exchange) readBody() (*blob, error) {
 	want, err := contentMD5(x.r.Header)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (x *exchange) receive() (*blob, error) {
 	return body, nil
 }
 
-// contentMD5 returns the digest that the client promised, or nil.
+// contentMD5 returns the digest of Content-MD5, or nil.
 func contentMD5(h http.Header) (*[md5.Size]byte, error) {
 	header := h.Get("Content-MD5")
 	if header == "" {
@@ -62,17 +62,17 @@ func contentMD5(h http.Header) (*[md5.Size]byte, error) {
 }
 
 func (x *exchange) setDigests(etag string, body *blob) {
-	x.set("ETag", etag)
+	x.setHeader("ETag", etag)
 	x.setCRC(body)
 }
 
-// setCRC has no effect on an answer that has begun.
+// setCRC has no effect after the response has started.
 func (x *exchange) setCRC(body *blob) {
-	x.set("x-cos-hash-crc64ecma", strconv.FormatUint(body.crc, 10))
+	x.setHeader("x-cos-hash-crc64ecma", strconv.FormatUint(body.crc, 10))
 }
 
-// deleteObject answers the same whether the object was there or not.
+// deleteObject sends the same response for existing and missing objects.
 func (x *exchange) deleteObject() error {
 	x.bucket.remove(x.key())
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }

@@ -7,69 +7,70 @@ import (
 	"sync"
 )
 
-// Request is one request that COS has answered, or dropped.
+// Request is one request at COS that has a response or was dropped.
 type Request struct {
 	Method string
-	// URI is the request target as it stood on the wire.
+	// URI is the raw request target.
 	URI  string
 	Host string
-	// Header is what arrived; not to be changed.
+	// Header holds the header fields of the request. Do not modify it.
 	Header http.Header
-	// Action is the COS action without "name/cos:", "" when there is none.
+	// Action is the COS action without "name/cos:", or "" if COS has no such action.
 	Action string
-	// SecretID is the key that the request claims to be signed with.
+	// SecretID is the SecretId that the request claims to be signed with.
 	SecretID string
-	// Status is what was answered; 0 when the connection was dropped.
+	// Status is the status of the response; 0 if the connection was dropped.
 	Status int
-	// Code is the COS error code that was answered, or "".
+	// Code is the COS error code of the response, or "".
 	Code string
 }
 
-// STSRequest is one call that has arrived at STS.
-type STSRequest struct {
+// stsRequest is one call at STS.
+type stsRequest struct {
 	// Action and Region are the common parameters: X-TC-Action and X-TC-Region
 	// with AssumeRoleWithWebIdentity, form parameters otherwise.
 	Action, Region string
-	// Params are all that the body says, numbers as their text; not to be
-	// changed.
+	// Params are the parameters in the body, with numbers as text. Do not modify them.
 	Params url.Values
 }
 
-// Stats counts what the servers have seen since Start.
+// Stats counts requests since Start.
 type Stats struct {
-	// COSRequests counts the requests at COS, failed ones included.
+	// COSRequests counts the requests at COS, including failed ones.
 	COSRequests int
-	// COSFaults counts those of them that suffered a COSFault.
+	// COSFaults counts the requests with an active COSFault.
 	COSFaults int
-	// STSCalls counts the calls at STS, failed ones included.
+	// STSCalls counts the calls at STS, including failed ones.
 	STSCalls int
-	// STSActions counts the same calls by the action they name.
-	STSActions map[string]int
-	// MetadataCalls counts the requests at the metadata service, failed ones
-	// included.
-	MetadataCalls int
-	// KeyServerCalls counts the requests at the key server, failed ones included.
-	KeyServerCalls int
-	// KeysIssued counts the keys that these three have made.
-	KeysIssued int
+	// stsActions counts the same calls by action.
+	stsActions map[string]int
+	// metadataCalls counts the requests at the metadata service, including failed
+	// ones.
+	metadataCalls int
+	// credentialsServerCalls counts the requests at the credentials server, including
+	// failed ones.
+	credentialsServerCalls int
+	// CredentialsIssued counts the credentials that STS, the metadata service and the
+	// credentials server have issued.
+	CredentialsIssued int
 }
 
-// record is what the servers remember of their past.
+// record holds the recent requests and the counters.
 type record struct {
 	mu    sync.Mutex
 	stats Stats
 	cos   ring[Request]
-	sts   ring[STSRequest]
+	sts   ring[stsRequest]
 }
 
-func newRecord() *record { return &record{stats: Stats{STSActions: map[string]int{}}} }
+func newRecord() *record { return &record{stats: Stats{stsActions: map[string]int{}}} }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	stats := s.record.stats
-	stats.STSActions = maps.Clone(stats.STSActions)
+	stats.stsActions = maps.Clone(stats.stsActions)
 	return stats
 }
 
@@ -80,9 +81,9 @@ func (s *Server) Requests() []Request {
 	return s.record.cos.all()
 }
 
-// STSRequests returns the last calls at STS, at most 1024, oldest first. A call
-// is there before its fault, if it suffers one, begins.
-func (s *Server) STSRequests() []STSRequest {
+// stsRequests returns the last calls at STS, at most 1024, oldest first. A call is
+// recorded before its fault starts.
+func (s *Server) stsRequests() []stsRequest {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	return s.record.sts.all()
@@ -104,28 +105,28 @@ func (r *record) cosFault() {
 	r.stats.COSFaults++
 }
 
-func (r *record) stsCall(call STSRequest) {
+func (r *record) stsCall(call stsRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.STSCalls++
-	r.stats.STSActions[call.Action]++
+	r.stats.stsActions[call.Action]++
 	r.sts.add(call)
 }
 
 func (r *record) metadataCall() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.MetadataCalls++
+	r.stats.metadataCalls++
 }
 
-func (r *record) keyServerCall() {
+func (r *record) credentialsServerCall() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.KeyServerCalls++
+	r.stats.credentialsServerCalls++
 }
 
-func (r *record) issued() {
+func (r *record) credentialsIssued() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stats.KeysIssued++
+	r.stats.CredentialsIssued++
 }

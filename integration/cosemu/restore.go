@@ -12,15 +12,14 @@ type restoreXML struct {
 	Tier    string `xml:"CASJobParameters>Tier"`
 }
 
-// maxRestoreDays is the longest that a restored copy is kept (POST Object
-// restore).
+// maxRestoreDays is the maximum lifetime of a restored copy (POST Object restore).
 const maxRestoreDays = 365
 
-// restoreObject is POST Object restore. What takes COS minutes or hours is done
-// at once.
+// restoreObject is POST Object restore. COS takes minutes or hours, the emulator no
+// time.
 func (x *exchange) restoreObject() error {
 	var request restoreXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	switch request.Tier {
@@ -33,7 +32,7 @@ func (x *exchange) restoreObject() error {
 	}
 	status := http.StatusAccepted
 	err := x.bucket.change(x.key(), func(o *object) error {
-		if !o.archive() {
+		if !o.archiveClass() {
 			return cosErrorf(http.StatusForbidden, "InvalidObjectState", "Restore is not allowed for the object's current storage class")
 		}
 		if o.restored.After(x.now) {
@@ -45,19 +44,19 @@ func (x *exchange) restoreObject() error {
 	if err != nil {
 		return err
 	}
-	return x.empty(status)
+	return x.writeEmpty(status)
 }
 
-// archive reports whether the object's storage class is one that has to be
-// restored.
-func (o *object) archive() bool {
+// archiveClass reports whether objects of this storage class must be restored before
+// they can be read.
+func (o *object) archiveClass() bool {
 	class := o.meta.storageClass()
 	return class == "ARCHIVE" || class == "DEEP_ARCHIVE"
 }
 
-// archived reports whether the object cannot be read for now.
-func (o *object) archived(now time.Time) bool { return o.archive() && !o.restored.After(now) }
+// needsRestore reports whether the object cannot be read at now.
+func (o *object) needsRestore(now time.Time) bool { return o.archiveClass() && !o.restored.After(now) }
 
-func archivedState() *cosError {
+func invalidObjectState() *cosError {
 	return cosErrorf(http.StatusForbidden, "InvalidObjectState", "The operation is not valid for the object's storage class")
 }

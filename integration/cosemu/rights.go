@@ -2,22 +2,22 @@ package cosemu
 
 import "slices"
 
-// rights are the policies that limit a key, all of which must allow what it
-// does. Without any, it may do everything.
+// rights are the policies that restrict credentials. All must allow an operation;
+// without any, everything is allowed.
 type rights []*policy
 
-// allows reports whether every policy lets a happen.
+// allows reports whether every policy allows a.
 func (rs rights) allows(a access) bool {
 	return !slices.ContainsFunc(rs, func(p *policy) bool { return !p.allows(a) })
 }
 
-// hasConditions reports whether facts are worth gathering for rs.
+// hasConditions reports whether a policy in rs has conditions.
 func (rs rights) hasConditions() bool { return slices.ContainsFunc(rs, (*policy).hasConditions) }
 
-// and returns rs narrowed by p.
+// and returns rs restricted by p.
 func (rs rights) and(p *policy) rights { return append(slices.Clip(rs), p) }
 
-// parseRights reads the policy of a key or a role, of which none means
+// parseRights parses the policy of credentials or a role. An empty policy allows
 // everything.
 func parseRights(text string) (rights, error) {
 	if text == "" {

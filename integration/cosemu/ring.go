@@ -2,10 +2,10 @@ package cosemu
 
 import "slices"
 
-// ringSize is how many values a ring remembers.
+// ringSize is the number of values in a full ring.
 const ringSize = 1024
 
-// ring remembers the last values added to it.
+// ring holds the last values added to it.
 type ring[T any] struct {
 	values []T
 	oldest int // once full

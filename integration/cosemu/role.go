@@ -6,40 +6,38 @@ import (
 	"strings"
 )
 
-// Role is a CAM role, whose keys STS and the metadata service give out.
+// Role is a CAM role. STS and the metadata service issue its credentials.
 type Role struct {
-	// ARN is qcs::cam::uin/<uin>:roleName/<name>, or …:role/<id>. Callers must
-	// name the role by the same form.
+	// ARN is qcs::cam::uin/<uin>:roleName/<name>, or …:role/<id>. Callers must use the
+	// same form.
 	ARN string
-	// Policy is the CAM policy, in JSON, that limits the role; empty means that
-	// it may do everything.
+	// Policy is the CAM policy, in JSON, that restricts the role; empty allows
+	// everything.
 	Policy string
-	// ExternalID is what AssumeRole must give as ExternalId; empty means that the
-	// role asks for none.
+	// ExternalID is the ExternalId that AssumeRole requires; empty means none.
 	ExternalID string
-	// ProviderID is the identity provider that the role trusts; empty means that
-	// AssumeRoleWithWebIdentity is refused.
+	// ProviderID is the identity provider that the role trusts; empty makes STS reject
+	// AssumeRoleWithWebIdentity.
 	ProviderID string
-	// WebIdentityToken returns the token that the provider vouches for now. It is
-	// required with ProviderID, called for every call of
-	// AssumeRoleWithWebIdentity, from any goroutine, and its result compared to
-	// the byte.
+	// WebIdentityToken returns the current token of the provider. It is required with
+	// ProviderID. STS calls it for every AssumeRoleWithWebIdentity, from any
+	// goroutine, and compares the tokens byte by byte.
 	WebIdentityToken func() string
-	// Instance says that the role is bound to the instance, whose metadata service
-	// then knows it by the last part of the ARN.
+	// Instance binds the role to the instance. The metadata service then serves it
+	// under the last part of the ARN.
 	Instance bool
 }
 
-// roleARN has the forms of RoleArn in the API reference of AssumeRole.
+// roleARN is the syntax of RoleArn in the API reference of AssumeRole.
 var roleARN = regexp.MustCompile(`^qcs::cam::uin/[0-9]+:(roleName/[\w+=,.@-]+|role/[0-9]+)$`)
 
-// role is a Role that has been checked.
+// role is a validated Role.
 type role struct {
 	Role
 	rights rights
 }
 
-// name is what the metadata service calls the role.
+// name is the name of the role at the metadata service.
 func (r *role) name() string { return r.ARN[strings.LastIndexByte(r.ARN, '/')+1:] }
 
 func checkRoles(roles []Role) ([]*role, error) {

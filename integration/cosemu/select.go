@@ -32,14 +32,14 @@ type selectXML struct {
 	} `xml:"OutputSerialization"`
 }
 
-// selectAll is the SQL that is understood here.
+// selectAll matches the supported SQL.
 var selectAll = regexp.MustCompile(`(?i)^\s*select\s+\*\s+from\s+cosobject(?:\s+limit\s+([0-9]{1,9}))?\s*;?\s*$`)
 
-// selectContent is SELECT Object Content, in the framing of COS, for every record
-// of a CSV object, or the first ones. Other SQL and JSON are not here.
+// selectContent is SELECT Object Content, in the framing of COS, for all or the first
+// records of a CSV object. It does not implement other SQL and JSON.
 func (x *exchange) selectContent() error {
 	var request selectXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	sql := selectAll.FindStringSubmatch(request.Expression)
@@ -60,8 +60,8 @@ func (x *exchange) selectContent() error {
 		return noSuchKey()
 	}
 	defer body.close()
-	if o.archived(x.now) {
-		return archivedState()
+	if o.needsRestore(x.now) {
+		return invalidObjectState()
 	}
 	records := csv.NewReader(body)
 	records.FieldsPerRecord = -1
@@ -71,8 +71,8 @@ func (x *exchange) selectContent() error {
 			return cosErrorf(http.StatusBadRequest, "InvalidTextEncoding", "The object is not CSV: %v", err)
 		}
 	}
-	x.set("Content-Type", "application/octet-stream")
-	x.answer(http.StatusOK)
+	x.setHeader("Content-Type", "application/octet-stream")
+	x.writeStatus(http.StatusOK)
 	return x.sendRecords(records, delimiter(out.FieldDelimiter), limit)
 }
 
@@ -84,10 +84,11 @@ func delimiter(text string) rune {
 	return r
 }
 
-// maxRecords is the size at which a frame of records is sent.
+// maxRecords is the size in bytes at which sendRecords sends a frame of records.
 const maxRecords = 64 << 10
 
-// sendRecords sends at most limit records, all if it is negative, and the end.
+// sendRecords sends at most limit records, or all if limit is negative, and then the
+// end.
 func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error {
 	var text bytes.Buffer
 	out := csv.NewWriter(&text)
@@ -95,7 +96,7 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 	returned := 0
 	flush := func() {
 		if out.Flush(); text.Len() > 0 {
-			x.body(frame(text.Bytes(), ":message-type", "event", ":event-type", "Records", ":content-type", "application/octet-stream"))
+			x.writeBody(frame(text.Bytes(), ":message-type", "event", ":event-type", "Records", ":content-type", "application/octet-stream"))
 			returned += text.Len()
 			text.Reset()
 		}
@@ -107,7 +108,7 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 		}
 		if err != nil {
 			flush()
-			x.body(frame(nil, ":message-type", "error", ":error-code", "CSVParsingError", ":error-message", err.Error()))
+			x.writeBody(frame(nil, ":message-type", "error", ":error-code", "CSVParsingError", ":error-message", err.Error()))
 			return nil
 		}
 		if err := out.Write(record); err != nil {
@@ -120,13 +121,13 @@ func (x *exchange) sendRecords(records *csv.Reader, comma rune, limit int) error
 	flush()
 	scanned := records.InputOffset()
 	stats := fmt.Sprintf("<Stats><BytesScanned>%d</BytesScanned><BytesProcessed>%[1]d</BytesProcessed><BytesReturned>%d</BytesReturned></Stats>", scanned, returned)
-	x.body(frame([]byte(stats), ":message-type", "event", ":event-type", "Stats", ":content-type", "text/xml"))
-	x.body(frame(nil, ":message-type", "event", ":event-type", "End"))
+	x.writeBody(frame([]byte(stats), ":message-type", "event", ":event-type", "Stats", ":content-type", "text/xml"))
+	x.writeBody(frame(nil, ":message-type", "event", ":event-type", "End"))
 	return nil
 }
 
-// frame is a message of the answer to SELECT: both lengths and their CRC-32, the
-// headers by name and value, the payload, and the CRC-32 of all (COS document
+// frame encodes a message of the response to SELECT: both lengths and their CRC-32,
+// the headers by name and value, the payload, and the CRC-32 of all (COS document
 // "SELECT Object Content", response body).
 //
 //nolint:gosec // headers come in pairs and are short, payloads are a few KiB

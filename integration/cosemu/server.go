@@ -13,88 +13,89 @@ import (
 	"time"
 )
 
-// Options says what Start serves. The zero value serves one bucket,
-// examplebucket-1250000000 in ap-guangzhou, on free loopback ports.
+// Options configures Start. The zero value serves one bucket, examplebucket-1250000000
+// in ap-guangzhou, on free loopback ports.
 type Options struct {
-	// Buckets are the buckets that exist, each with its APPID
+	// Buckets are the names of the buckets, each with its APPID
 	// (examplebucket-1250000000). Empty means examplebucket-1250000000.
 	Buckets []string
-	// Region is where the buckets are; empty means ap-guangzhou.
+	// Region is the region of the buckets; empty means ap-guangzhou.
 	Region string
 	// COSListen and STSListen are host:port; empty means 127.0.0.1:0.
 	COSListen, STSListen string
-	// SecretID and SecretKey are the account's long-lived pair, which STS
-	// accepts and which may do everything at COS. Empty fields are generated.
-	SecretID, SecretKey string
-	// Roles are the CAM roles that exist; none means that there are none.
+	// secretID and secretKey are the long-lived pair of the account. STS accepts it,
+	// and COS allows it everything. Empty fields are generated.
+	secretID, secretKey string
+	// Roles are the CAM roles of the account; empty means none.
 	Roles []Role
-	// KeyServerToken is the bearer token that the key server asks for; empty means
-	// that it asks for none.
-	KeyServerToken string
-	// KeyLife overrides the life of all keys that are given out. Zero means as
-	// asked of STS, 2 h at the metadata service and 30 min at the key server.
-	KeyLife time.Duration
+	// CredentialsServerToken is the bearer token that the credentials server requires;
+	// empty means none.
+	CredentialsServerToken string
+	// CredentialsDuration is the lifetime of all issued credentials. Zero means the
+	// requested one at STS, 2 h at the metadata service and 30 min at the credentials
+	// server.
+	CredentialsDuration time.Duration
 	// StrictSignature puts every bucket in strict signature mode: host,
-	// content-length, content-type, content-md5, range, every x-cos-* header and
-	// every parameter that is present must be signed.
+	// content-length, content-type, content-md5, range, every x-cos-* header and every
+	// parameter of a request must be signed.
 	StrictSignature bool
-	// PlainConditions compares the parameters in a policy's conditions as they are.
-	// By default they are URL-encoded, for which only a document speaks.
+	// PlainConditions makes policy conditions compare raw parameters. By default they
+	// compare URL-encoded ones, as a single document says.
 	PlainConditions bool
-	// Now is the servers' clock; nil means time.Now.
-	Now func() time.Time
-	// TLS, when set, makes COS and the key server speak TLS with it.
+	// now is the clock of the servers; nil means time.Now.
+	now func() time.Time
+	// TLS, if not nil, makes COS and the credentials server use TLS.
 	TLS *tls.Config
 }
 
-// Server is a running COS with the services that give out its keys. Its methods may be called from any
-// goroutine.
+// Server is a running COS with its sources of credentials. Its methods are safe for
+// concurrent use.
 type Server struct {
-	options Options
-	dir     string
-	store   *store
-	keys    *keyRing
-	account *Key
-	roles   []*role
-	record  *record
-	faults  faults
-	closing context.CancelFunc
+	options     Options
+	dir         string
+	store       *store
+	credentials *credentialSet
+	longLived   *Credentials
+	roles       []*role
+	record      *record
+	faults      faults
+	cancelWaits context.CancelFunc
 
-	started        time.Time
-	instance       instanceKeys
-	bucketHosts    hostPattern
-	requestCounter atomic.Uint64
+	started         time.Time
+	roleCredentials roleCredentials
+	bucketHosts     hostPattern
+	requestCount    atomic.Uint64
 
-	cos, sts, metadata, keyServer site
+	cos, sts, metadata, credentialsServer listener
 }
 
-// Start opens the listeners and serves until Close. It fails on a malformed
-// bucket name, on a role that is not in order, and when it cannot listen or make
-// its temporary directory.
+// Start opens the listeners and serves until Close. It fails on a malformed bucket
+// name (ErrBucketName) or an invalid role, and if it cannot listen or create its
+// temporary directory.
 func Start(o Options) (*Server, error) {
 	o.Region = cmp.Or(o.Region, "ap-guangzhou")
 	if len(o.Buckets) == 0 {
 		o.Buckets = []string{"examplebucket-1250000000"}
 	}
-	if o.Now == nil {
-		o.Now = time.Now
+	if o.now == nil {
+		o.now = time.Now
 	}
-	o.SecretID = cmp.Or(o.SecretID, newSecretID())
-	o.SecretKey = cmp.Or(o.SecretKey, newSecretKey())
+	o.secretID = cmp.Or(o.secretID, newSecretID())
+	o.secretKey = cmp.Or(o.secretKey, newSecretKey())
 
 	roles, err := checkRoles(o.Roles)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, keys: newKeyRing(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
-	s.started = o.Now()
-	s.instance.keys = map[*role]*Key{}
-	s.faults.closing, s.closing = context.WithCancel(context.Background())
-	s.account = &Key{SecretID: o.SecretID, SecretKey: o.SecretKey}
-	s.keys.add(s.account)
+	s := &Server{options: o, credentials: newCredentialSet(), roles: roles, record: newRecord(), bucketHosts: hostPattern{o.Region}}
+	s.started = o.now()
+	s.roleCredentials.byRole = map[*role]*Credentials{}
+	s.faults.closing, s.cancelWaits = context.WithCancel(context.Background())
+	s.longLived = &Credentials{SecretID: o.secretID, SecretKey: o.secretKey}
+	s.credentials.add(s.longLived)
 	dir, err := os.MkdirTemp("", "cosemu-")
 	if err != nil {
-		return nil, fmt.Errorf("cosemu: no directory for object bodies: %w", err)
+		return nil, fmt.Errorf("cosemu: create the directory for object bodies: %w", err)
 	}
 	s.dir = dir
 	if s.store, err = newStore(dir, o.Buckets); err == nil {
@@ -106,16 +107,15 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
-// site is one listener and what serves it.
-type site struct {
+// listener is one listener with its HTTP server.
+type listener struct {
 	http.Server
 	addr string // host:port
 }
 
-// open listens at addr, by default on a free loopback port, and serves until the
-// site is closed. A listener that fails of itself has no one to tell but the
-// clients, whose connections fail.
-func (t *site) open(addr string, handler http.HandlerFunc, config *tls.Config) error {
+// start listens on addr, by default on a free loopback port, and serves until Close.
+// If the listener fails later, clients get connection errors.
+func (t *listener) start(addr string, handler http.HandlerFunc, config *tls.Config) error {
 	l, err := net.Listen("tcp", cmp.Or(addr, "127.0.0.1:0"))
 	if err != nil {
 		return err
@@ -131,49 +131,48 @@ func (t *site) open(addr string, handler http.HandlerFunc, config *tls.Config) e
 }
 
 func (s *Server) listen() error {
-	if err := s.cos.open(s.options.COSListen, s.serveCOS, s.options.TLS); err != nil {
+	if err := s.cos.start(s.options.COSListen, s.serveCOS, s.options.TLS); err != nil {
 		return fmt.Errorf("cosemu: COS: %w", err)
 	}
-	if err := s.sts.open(s.options.STSListen, s.serveSTS, nil); err != nil {
+	if err := s.sts.start(s.options.STSListen, s.serveSTS, nil); err != nil {
 		return fmt.Errorf("cosemu: STS: %w", err)
 	}
-	if err := s.metadata.open("", s.serveMetadata, nil); err != nil {
+	if err := s.metadata.start("", s.serveMetadata, nil); err != nil {
 		return fmt.Errorf("cosemu: metadata service: %w", err)
 	}
-	if err := s.keyServer.open("", s.serveKeys, s.options.TLS); err != nil {
-		return fmt.Errorf("cosemu: key server: %w", err)
+	if err := s.credentialsServer.start("", s.serveCredentials, s.options.TLS); err != nil {
+		return fmt.Errorf("cosemu: credentials server: %w", err)
 	}
 	return nil
 }
 
-// COSAddr returns the host:port to dial for every bucket's host name.
+// COSAddr returns the host:port to dial for the host name of every bucket.
 func (s *Server) COSAddr() string { return s.cos.addr }
 
 // STSURL returns the URL of the STS, without a path.
 func (s *Server) STSURL() string { return "http://" + s.sts.addr }
 
-// MetadataURL returns the URL that stands for http://metadata.tencentyun.com,
-// without a path.
+// MetadataURL returns the URL that replaces http://metadata.tencentyun.com, without a
+// path.
 func (s *Server) MetadataURL() string { return "http://" + s.metadata.addr }
 
-// KeyServerURL returns the URL to ask the key server at, without a query.
-func (s *Server) KeyServerURL() string {
+// CredentialsServerURL returns the URL of the credentials server, without a query.
+func (s *Server) CredentialsServerURL() string {
 	scheme := "http://"
 	if s.options.TLS != nil {
 		scheme = "https://"
 	}
-	return scheme + s.keyServer.addr + keyServerPath
+	return scheme + s.credentialsServer.addr + credentialsServerPath
 }
 
 // SecretID returns the SecretId of the account's long-lived pair.
-func (s *Server) SecretID() string { return s.account.SecretID }
+func (s *Server) SecretID() string { return s.longLived.SecretID }
 
 // SecretKey returns the SecretKey of the account's long-lived pair.
-func (s *Server) SecretKey() string { return s.account.SecretKey }
+func (s *Server) SecretKey() string { return s.longLived.SecretKey }
 
-// Close ends all servers and every connection at once, and removes all
-// objects.
+// Close closes all servers and connections at once and removes all objects.
 func (s *Server) Close() error {
-	s.closing()
-	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.keyServer.Close(), os.RemoveAll(s.dir))
+	s.cancelWaits()
+	return errors.Join(s.cos.Close(), s.sts.Close(), s.metadata.Close(), s.credentialsServer.Close(), os.RemoveAll(s.dir))
 }

@@ -19,7 +19,7 @@ type bucketsXML struct {
 
 type bucketXML struct{ Name, Location, CreationDate string }
 
-// serviceAction is the one that the service has.
+// serviceAction returns the action of a request at the service, or "".
 func serviceAction(method string, t target) string {
 	if method == http.MethodGet && t.path == "/" {
 		return "GetService"
@@ -27,13 +27,13 @@ func serviceAction(method string, t target) string {
 	return ""
 }
 
-// service serves the hosts that belong to no bucket. Buckets in the path, as COS
-// has them no more for new buckets, are not here.
+// service handles the hosts without a bucket. It does not support buckets in the path,
+// as COS does not for new buckets.
 func (x *exchange) service() error {
 	if x.action == "" {
 		return notImplemented(x.r.Method + " at the service, other than GET /")
 	}
-	if err := x.demand(x.action, "", ""); err != nil {
+	if err := x.requireAllowed(x.action, "", ""); err != nil {
 		return err
 	}
 	return x.getService()
@@ -42,13 +42,13 @@ func (x *exchange) service() error {
 func (x *exchange) getService() error {
 	names := slices.Sorted(maps.Keys(x.s.store.buckets))
 	result := bucketsXML{Owner: owner(names[0]), Marker: x.query.get("marker")}
-	most := maxListed
+	limit := maxListed
 	if text := x.query.get("max-keys"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return invalidArgument("max-keys must be a number from 1 to %d", maxListed)
 		}
-		most = min(n, maxListed)
+		limit = min(n, maxListed)
 	}
 	if region := x.query.get("region"); region != "" && region != x.s.options.Region {
 		names = nil
@@ -57,11 +57,11 @@ func (x *exchange) getService() error {
 		switch {
 		case name <= result.Marker:
 			continue
-		case len(result.Buckets) == most:
-			result.IsTruncated, result.NextMarker = true, result.Buckets[most-1].Name
-			return x.xml(result)
+		case len(result.Buckets) == limit:
+			result.IsTruncated, result.NextMarker = true, result.Buckets[limit-1].Name
+			return x.writeXML(result)
 		}
 		result.Buckets = append(result.Buckets, bucketXML{name, x.s.options.Region, xmlTime(x.s.started)})
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }

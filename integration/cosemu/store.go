@@ -13,17 +13,16 @@ import (
 	"time"
 )
 
-// store holds the buckets. Which buckets there are never changes.
+// store holds the buckets. The set of buckets never changes.
 type store struct {
 	spool
 	buckets map[string]*bucket
 }
 
-// ErrBucketName is what Start fails with when Options.Buckets has a name that no
-// bucket can have.
+// ErrBucketName is the error of Start for an invalid name in Options.Buckets.
 var ErrBucketName = errors.New("not a bucket name")
 
-// bucketName is a bucket with its APPID, as COS names them.
+// bucketName is the syntax of a bucket name with its APPID.
 var bucketName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?-[0-9]+$`)
 
 func newStore(dir string, names []string) (*store, error) {
@@ -45,21 +44,21 @@ type bucket struct {
 	uploads map[string]*upload
 }
 
-// object is published whole and never changed.
+// object is an immutable object. A change replaces it.
 type object struct {
-	key      string
-	etag     string // quoted
-	modified time.Time
-	meta     metadata
-	grants   []grantXML // beside those that x-cos-acl in meta stands for
-	tags     []tagXML
-	restored time.Time // until when an archived object can be read
-	growing  bool      // made by appending
-	body     *blob
+	key        string
+	etag       string // quoted
+	modified   time.Time
+	meta       metadata
+	grants     []grantXML // in addition to those of x-cos-acl in meta
+	tags       []tagXML
+	restored   time.Time // the object can be read until then; zero if it was not restored
+	appendable bool      // created by an append
+	body       *blob
 }
 
-// get returns the object and an open reader of its body, or nil. Opening under
-// the lock means that no overwrite can remove the file in between.
+// get returns the object and an open reader of its body, or nil. It opens the body
+// under the lock, so that no overwrite can remove the file first.
 func (b *bucket) get(key string) (*object, blobReader, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -78,7 +77,7 @@ func (b *bucket) stat(key string) *object {
 	return b.objects[key]
 }
 
-// put publishes o in place of what had its key.
+// put publishes o in place of an object with the same key.
 func (b *bucket) put(o *object) {
 	b.mu.Lock()
 	old := b.objects[o.key]
@@ -89,8 +88,8 @@ func (b *bucket) put(o *object) {
 	}
 }
 
-// replace publishes o in place of old, which is nil where there was nothing. It
-// reports false, and does nothing, if something else has been published since.
+// replace publishes o in place of old, which is nil if there was none. It returns
+// false and does nothing if another object has been published since.
 func (b *bucket) replace(old, o *object) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -104,7 +103,7 @@ func (b *bucket) replace(old, o *object) bool {
 	return true
 }
 
-// change publishes the object anew as edit leaves it, with the same body.
+// change replaces the object by a copy, with the same body, that edit has modified.
 func (b *bucket) change(key string, edit func(*object) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -120,7 +119,7 @@ func (b *bucket) change(key string, edit func(*object) error) error {
 	return nil
 }
 
-// remove deletes the object if there is one.
+// remove deletes the object, if it exists.
 func (b *bucket) remove(key string) {
 	b.mu.Lock()
 	old := b.objects[key]
@@ -131,7 +130,7 @@ func (b *bucket) remove(key string) {
 	}
 }
 
-// sorted returns the objects that keep wants, by key in byte order.
+// sorted returns the objects whose keys keep selects, by key in byte order.
 func (b *bucket) sorted(keep func(key string) bool) []*object {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -145,32 +144,28 @@ func (b *bucket) sorted(keep func(key string) bool) []*object {
 	return objects
 }
 
-// contentETag is the ETag of bytes uploaded in one piece.
+// contentETag is the ETag of an object or part that was uploaded in one piece.
 func contentETag(b *blob) string { return `"` + hex.EncodeToString(b.md5[:]) + `"` }
 
-// Object is an object as the emulator holds it, for tests that look behind the
-// API.
+// Object is an object in the store of the emulator, for tests.
 type Object struct {
 	Key string
 	// Size is in bytes.
 	Size int64
-	// ETag is with its quotes, as in the header.
+	// ETag is the ETag header, with quotes.
 	ETag string
-	// CRC64 is the CRC-64/ECMA-182 of the body.
-	CRC64    uint64
-	Modified time.Time
-	// Header is the metadata it was stored with, x-cos-acl included. The x-cos-*
-	// names are lower-case: index it, do not use Get.
+	// Header is the metadata of the object, including x-cos-acl. The x-cos-* names are
+	// in lower case: index it and do not use Get.
 	Header http.Header
 
 	open func() (blobReader, error)
 }
 
-// Open returns the object's body. It fails when the object has been overwritten
-// or deleted since.
+// Open returns the body of the object. It fails if the object has been overwritten or
+// deleted.
 func (o Object) Open() (io.ReadCloser, error) { return o.open() }
 
-// Object returns the object with that key, and whether there is one.
+// Object returns the object with that key, and whether it exists.
 func (s *Server) Object(bucket, key string) (Object, bool) {
 	b := s.store.buckets[bucket]
 	if b == nil {
@@ -180,7 +175,7 @@ func (s *Server) Object(bucket, key string) (Object, bool) {
 	if o == nil {
 		return Object{}, false
 	}
-	return o.public(), true
+	return o.snapshot(), true
 }
 
 // Objects returns all objects of a bucket, by key in byte order.
@@ -191,14 +186,14 @@ func (s *Server) Objects(bucket string) []Object {
 	}
 	var all []Object
 	for _, o := range b.sorted(func(string) bool { return true }) {
-		all = append(all, o.public())
+		all = append(all, o.snapshot())
 	}
 	return all
 }
 
-func (o *object) public() Object {
+func (o *object) snapshot() Object {
 	return Object{
-		Key: o.key, Size: o.body.size, ETag: o.etag, CRC64: o.body.crc,
-		Modified: o.modified, Header: o.meta.header(), open: o.body.open,
+		Key: o.key, Size: o.body.size, ETag: o.etag,
+		Header: o.meta.header(), open: o.body.open,
 	}
 }

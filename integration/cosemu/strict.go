@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// checkStrict is strict signature mode with every rule on: what the mode can
-// demand and the request carries must be signed (COS documentation, overview of
-// the strict signature mode).
+// checkStrict applies strict signature mode with every rule on: all headers and
+// parameters that the mode covers must be signed (COS documentation, overview of the
+// strict signature mode).
 func (x *exchange) checkStrict(auth authorization) error {
 	listed := strings.Split(auth.headerList, ";")
 	for _, f := range wireHeaders(x.r) {

@@ -11,7 +11,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestStrictSignature(t *testing.T) {
+func TestStrict_UnsignedFields(t *testing.T) {
 	srv := start(t, cosemu.Options{StrictSignature: true})
 	client := httpClient(t, srv)
 	tests := []struct {
@@ -28,7 +28,7 @@ func TestStrictSignature(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := request(t, account(srv), http.MethodGet, "/a", nil)
+			r := request(t, longLived(srv), http.MethodGet, "/a", nil)
 			tt.add(r)
 			a := do(t, client, r)
 			want := "Strict signature missing header that must be signed"

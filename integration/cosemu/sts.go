@@ -11,7 +11,7 @@ import (
 // stsVersion is the version of the STS API.
 const stsVersion = "2018-08-13"
 
-// stsError is an answer in STS's error form, which comes with HTTP 200.
+// stsError is an error response in the form of STS, which has the status 200.
 type stsError struct{ Code, Message string }
 
 func (e *stsError) Error() string { return e.Code + ": " + e.Message }
@@ -24,8 +24,8 @@ func missingParameter(name string) *stsError {
 	return stsErrorf("MissingParameter", "The request is missing a required parameter `%s`.", name)
 }
 
-// stsAnswer is the body of every STS answer.
-type stsAnswer struct {
+// stsResponse is the body of every STS response.
+type stsResponse struct {
 	Error       *stsError       `json:",omitempty"`
 	Credentials *stsCredentials `json:",omitempty"`
 	ExpiredTime int64           `json:",omitempty"`
@@ -40,28 +40,28 @@ type stsCredentials struct {
 }
 
 func (s *Server) serveSTS(w http.ResponseWriter, r *http.Request) {
-	call, refusal := readSTSCall(w, r)
-	s.record.stsCall(call.STSRequest)
-	if s.keyFault(w, r, &s.faults.sts, failSTS) {
+	call, stsErr := readSTSCall(w, r)
+	s.record.stsCall(call.stsRequest)
+	if s.applySourceFault(w, r, &s.faults.sts, writeSTSError) {
 		return
 	}
-	var key *Key
-	if refusal == nil {
-		key, refusal = s.answerSTS(call)
+	var creds *Credentials
+	if stsErr == nil {
+		creds, stsErr = s.handleSTS(call)
 	}
-	if refusal != nil {
-		failSTS(w, 0, refusal.Code, refusal.Message)
+	if stsErr != nil {
+		writeSTSError(w, 0, stsErr.Code, stsErr.Message)
 		return
 	}
-	writeSTS(w, http.StatusOK, stsAnswer{
-		Credentials: &stsCredentials{Token: key.Token, TmpSecretID: key.SecretID, TmpSecretKey: key.SecretKey},
-		ExpiredTime: key.Expires.Unix(),
-		Expiration:  key.Expires.UTC().Format(time.RFC3339),
+	writeSTS(w, http.StatusOK, stsResponse{
+		Credentials: &stsCredentials{Token: creds.Token, TmpSecretID: creds.SecretID, TmpSecretKey: creds.SecretKey},
+		ExpiredTime: creds.expires.Unix(),
+		Expiration:  creds.expires.UTC().Format(time.RFC3339),
 	})
 }
 
-// answerSTS makes the key that a call asks for.
-func (s *Server) answerSTS(call stsCall) (*Key, *stsError) {
+// handleSTS issues the credentials that a call asks for.
+func (s *Server) handleSTS(call stsCall) (*Credentials, *stsError) {
 	if call.unsigned {
 		return s.webIdentity(call)
 	}
@@ -81,20 +81,20 @@ func (s *Server) answerSTS(call stsCall) (*Key, *stsError) {
 	return nil, stsErrorf("InvalidAction", "The request action=%s is invalid or not found.", call.Action)
 }
 
-func failSTS(w http.ResponseWriter, status int, code, message string) {
-	answer := stsAnswer{}
+func writeSTSError(w http.ResponseWriter, status int, code, message string) {
+	response := stsResponse{}
 	if code != "" {
-		answer.Error = &stsError{code, message}
+		response.Error = &stsError{code, message}
 	}
 	if status == 0 {
 		status = http.StatusOK
 	}
-	writeSTS(w, status, answer)
+	writeSTS(w, status, response)
 }
 
-func writeSTS(w http.ResponseWriter, status int, answer stsAnswer) {
-	answer.RequestID = newRequestID()
-	writeJSON(w, status, map[string]stsAnswer{"Response": answer})
+func writeSTS(w http.ResponseWriter, status int, response stsResponse) {
+	response.RequestID = newRequestID()
+	writeJSON(w, status, map[string]stsResponse{"Response": response})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
@@ -105,13 +105,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 
 func newRequestID() string { return fmt.Sprintf("%x", randomBytes(16)) }
 
-// duration reads DurationSeconds: usual when it is not given, and at most limit.
-func (c stsCall) duration(usual, limit int) (seconds int, _ *stsError) {
-	asked := c.Params.Get("DurationSeconds")
-	if asked == "" {
-		return usual, nil
+// duration parses DurationSeconds: fallback if it is missing, and at most limit.
+func (c stsCall) duration(fallback, limit int) (seconds int, _ *stsError) {
+	text := c.Params.Get("DurationSeconds")
+	if text == "" {
+		return fallback, nil
 	}
-	seconds, err := strconv.Atoi(asked)
+	seconds, err := strconv.Atoi(text)
 	switch {
 	case err != nil || seconds < 1:
 		return 0, stsErrorf("InvalidParameter.ParamError", "DurationSeconds must be a positive number")

@@ -20,10 +20,10 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestIssuesUniqueKeys(t *testing.T) {
+func TestSTS_UniqueCredentials(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
-	client := stsClient(t, srv, account(srv))
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
+	client := stsClient(t, srv, longLived(srv))
 	seen := map[string]bool{}
 	for range 3 {
 		result, err := client.GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"}), DurationSeconds: 600})
@@ -41,23 +41,23 @@ func TestIssuesUniqueKeys(t *testing.T) {
 			t.Errorf("expires %d %s, want %s", result.ExpiredTime, result.Expiration, want)
 		}
 	}
-	if s := srv.Stats(); s.STSCalls != 3 || s.KeysIssued != 3 {
+	if s := srv.Stats(); s.STSCalls != 3 || s.CredentialsIssued != 3 {
 		t.Errorf("%+v", s)
 	}
 }
 
-func TestKeyLifeOverrides(t *testing.T) {
+func TestSTS_CredentialsDuration(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }, KeyLife: 5 * time.Second})
-	result, err := stsClient(t, srv, account(srv)).GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"}), DurationSeconds: 600})
+	srv := start(t, cosemu.Options{CredentialsDuration: 5 * time.Second}.WithClock(func() time.Time { return now }))
+	result, err := stsClient(t, srv, longLived(srv)).GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"}), DurationSeconds: 600})
 	if err != nil || int64(result.ExpiredTime) != now.Unix()+5 {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
 
-// TestAcceptsTheCapturedCall checks the signature of a call that the STS SDK has
-// sent to another host, with its body as it was.
-func TestAcceptsTheCapturedCall(t *testing.T) {
+// TestSTS_CapturedCall verifies the signature of a call that the STS SDK sent to
+// another host, with its original body.
+func TestSTS_CapturedCall(t *testing.T) {
 	for _, v := range readCaptures(t).STS {
 		t.Run(v.ID, func(t *testing.T) {
 			form, err := url.ParseQuery(v.Body)
@@ -69,15 +69,14 @@ func TestAcceptsTheCapturedCall(t *testing.T) {
 				t.Fatal(err)
 			}
 			srv := start(t, cosemu.Options{
-				SecretID: v.SecretID, SecretKey: v.SecretKey, Now: func() time.Time { return time.Unix(seconds, 0) },
 				Roles: []cosemu.Role{{ARN: "qcs::cam::uin/100000000001:roleName/cos-sidecar"}},
-			})
+			}.WithAccount(v.SecretID, v.SecretKey).WithClock(func() time.Time { return time.Unix(seconds, 0) }))
 			send := func(body string) string {
 				return raw(t, strings.TrimPrefix(srv.STSURL(), "http://"), fmt.Sprintf(
 					"POST / HTTP/1.1\r\nHost: %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", v.Host, len(body), body)).body
 			}
 			if got := send(v.Body); !strings.Contains(got, "TmpSecretId") {
-				t.Errorf("refused: %s", got)
+				t.Errorf("rejected: %s", got)
 			}
 			for _, changed := range []string{
 				strings.Replace(v.Body, "DurationSeconds=", "DurationSeconds=1", 1),
@@ -93,8 +92,8 @@ func TestAcceptsTheCapturedCall(t *testing.T) {
 	}
 }
 
-// signedForm is a GetFederationToken call with the changes, signed for srv; an
-// empty value takes the parameter out.
+// signedForm returns a signed GetFederationToken call with the changes; an empty value
+// removes the parameter.
 func signedForm(srv *cosemu.Server, secret string, changes map[string]string) url.Values {
 	policy := `{"version":"2.0","statement":[{"effect":"allow","action":["*"],"resource":["*"]}]}`
 	all := map[string]string{
@@ -115,10 +114,10 @@ func signedForm(srv *cosemu.Server, secret string, changes map[string]string) ur
 	return form
 }
 
-func TestSTSRefusals(t *testing.T) {
+func TestSTS_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	temporary := issue(t, srv, policyOf([]string{"*"}, []string{"*"}))
-	issued := srv.Stats().KeysIssued
+	issued := srv.Stats().CredentialsIssued
 	ago := func(d time.Duration) string { return fmt.Sprint(time.Now().Add(-d).Unix()) }
 	tests := []struct {
 		name    string
@@ -128,7 +127,7 @@ func TestSTSRefusals(t *testing.T) {
 	}{
 		{"wrong secret", "x", nil, "AuthFailure.SignatureFailure"},
 		{"unknown id", "", map[string]string{"SecretId": "x"}, "AuthFailure.SecretIdNotFound"},
-		{"temporary key", temporary.key, map[string]string{"SecretId": temporary.id}, "FailedOperation.TempKeyNotAllowed"},
+		{"temporary credentials", temporary.secretKey, map[string]string{"SecretId": temporary.id}, "FailedOperation.TempKeyNotAllowed"},
 		{"late", "", map[string]string{"Timestamp": ago(6 * time.Minute)}, "AuthFailure.SignatureExpire"},
 		{"early", "", map[string]string{"Timestamp": ago(-6 * time.Minute)}, "AuthFailure.SignatureExpire"},
 		{"no time", "", map[string]string{"Timestamp": ""}, "AuthFailure.SignatureExpire"},
@@ -164,12 +163,12 @@ func TestSTSRefusals(t *testing.T) {
 	if got := callSTS(t, srv, signedForm(srv, srv.SecretKey(), nil).Encode()); got != "" {
 		t.Errorf("the call without changes: %s", got)
 	}
-	if got := srv.Stats().KeysIssued; got != issued+1 {
-		t.Errorf("%d keys issued, want 1", got-issued)
+	if got := srv.Stats().CredentialsIssued; got != issued+1 {
+		t.Errorf("%d credentials issued, want 1", got-issued)
 	}
 }
 
-// callSTS posts a form and returns the error code of the answer.
+// callSTS posts a form and returns the error code of the response.
 func callSTS(t *testing.T, srv *cosemu.Server, form string) string {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, srv.STSURL(), strings.NewReader(form))
@@ -184,8 +183,8 @@ func callSTS(t *testing.T, srv *cosemu.Server, form string) string {
 	return stsCode(t, a)
 }
 
-// stsCode returns the error code in an answer of STS.
-func stsCode(t *testing.T, a answer) string {
+// stsCode returns the error code in a response of STS.
+func stsCode(t *testing.T, a httpResponse) string {
 	t.Helper()
 	var body struct {
 		Response struct {
@@ -199,9 +198,9 @@ func stsCode(t *testing.T, a answer) string {
 	return body.Response.Error.Code
 }
 
-func TestSTSErrorThroughSDK(t *testing.T) {
+func TestSTS_ErrorThroughSDK(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	_, err := stsClient(t, srv, triple{id: srv.SecretID(), key: "wrong"}).GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
+	_, err := stsClient(t, srv, clientCredentials{id: srv.SecretID(), secretKey: "wrong"}).GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
 	var e *sts.CredentialError
 	if !errors.As(err, &e) || e.Code != "AuthFailure.SignatureFailure" {
 		t.Error(err)

@@ -11,23 +11,23 @@ import (
 )
 
 const (
-	// maxSTSBody is the most that an STS call's body may have.
+	// maxSTSBody is the maximum size of the body of a call, in bytes.
 	maxSTSBody = 1 << 20
-	// maxSTSSkew is how far a call's Timestamp may be off.
+	// maxSTSSkew is the maximum difference between Timestamp and the clock.
 	maxSTSSkew = 5 * time.Minute
 )
 
-// stsCall is a call at STS in one of the two protocols that the SDKs speak: the
-// signed form of API 3.0's v1 scheme, and JSON with X-TC headers, here always
-// unsigned.
+// stsCall is a call at STS in one of the two protocols of the SDKs: the signed form of
+// API 3.0's v1 scheme, and JSON with X-TC headers, which the emulator supports
+// unsigned only.
 type stsCall struct {
-	STSRequest
+	stsRequest
 	host, version, timestamp string
-	// unsigned says that the call is in JSON and says Authorization: SKIP.
+	// unsigned marks a call in JSON with Authorization: SKIP.
 	unsigned bool
 }
 
-// readSTSCall takes a call apart, as far as it is in order.
+// readSTSCall parses a call. After an error, the call holds the fields parsed so far.
 func readSTSCall(w http.ResponseWriter, r *http.Request) (stsCall, *stsError) {
 	call := stsCall{host: r.Host}
 	isJSON := r.Header.Get("X-Tc-Action") != ""
@@ -37,7 +37,7 @@ func readSTSCall(w http.ResponseWriter, r *http.Request) (stsCall, *stsError) {
 		call.unsigned = r.Header.Get("Authorization") == "SKIP"
 	}
 	if r.Method != http.MethodPost || r.RequestURI != "/" {
-		return call, stsErrorf("InvalidParameter", "STS takes POST / and nothing in the query")
+		return call, stsErrorf("InvalidParameter", "STS accepts only POST / without a query")
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSTSBody))
 	if err != nil {
@@ -69,11 +69,11 @@ func (c *stsCall) readForm(body []byte) *stsError {
 	return nil
 }
 
-// readJSON takes the parameters of AssumeRoleWithWebIdentity, the only call here
-// that comes in JSON. It has no Policy: the key has the rights of the role.
+// readJSON reads the parameters of AssumeRoleWithWebIdentity, the only call in JSON.
+// It has no Policy: the credentials have the rights of the role.
 func (c *stsCall) readJSON(body []byte) *stsError {
 	if !c.unsigned || c.Action != "AssumeRoleWithWebIdentity" {
-		return stsErrorf("AuthFailure.InvalidAuthorization", "AssumeRoleWithWebIdentity with Authorization: SKIP is the one call that is taken in JSON")
+		return stsErrorf("AuthFailure.InvalidAuthorization", "only AssumeRoleWithWebIdentity with Authorization: SKIP is accepted in JSON")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

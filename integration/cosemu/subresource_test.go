@@ -16,9 +16,9 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestAppend(t *testing.T) {
+func TestAppend_Object(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	position := 0
 	var whole string
 	for _, piece := range []string{"one ", strings.Repeat("two", 100_000), " three"} {
@@ -46,15 +46,15 @@ func TestAppend(t *testing.T) {
 		wantCOS(t, err, http.StatusConflict, tt.code)
 	}
 	if body, _ := get(t, c, "o", nil); body != whole {
-		t.Errorf("a refused append has left %d bytes of %d", len(body), len(whole))
+		t.Errorf("a rejected append left %d bytes of %d", len(body), len(whole))
 	}
 }
 
-// TestAppendLeavesNoFiles: each append makes a new body, and the old one goes.
-func TestAppendLeavesNoFiles(t *testing.T) {
+// TestAppend_RemovesFiles checks that each append removes the previous body.
+func TestAppend_RemovesFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	piece := strings.Repeat("x", 100<<10)
 	for i := range 3 {
 		if _, _, err := c.Object.Append(t.Context(), "o", i*len(piece), strings.NewReader(piece), nil); err != nil {
@@ -68,9 +68,9 @@ func TestAppendLeavesNoFiles(t *testing.T) {
 	}
 }
 
-func TestTagging(t *testing.T) {
+func TestTagging_Object(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	if _, err := c.Object.Put(t.Context(), "o", strings.NewReader("x"), &cos.ObjectPutOptions{ObjectPutHeaderOptions: &cos.ObjectPutHeaderOptions{
 		XOptionHeader: &http.Header{"x-cos-tagging": {"a=1&b%20c="}},
 	}}); err != nil {
@@ -117,9 +117,9 @@ func TestTagging(t *testing.T) {
 	wantCOS(t, err, http.StatusNotFound, "NoSuchKey")
 }
 
-func TestPutACL(t *testing.T) {
+func TestACL_Put(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	put(t, c, "o", "x")
 	steps := []struct {
 		opt  cos.ObjectPutACLOptions
@@ -155,11 +155,11 @@ func TestPutACL(t *testing.T) {
 	wantCOS(t, err, http.StatusNotFound, "NoSuchKey")
 }
 
-func TestRestore(t *testing.T) {
+func TestRestore_Archive(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
 	client := httpClient(t, srv)
-	send := func(method, target, body string, fields ...string) answer {
+	send := func(method, target, body string, fields ...string) httpResponse {
 		t.Helper()
 		r, err := http.NewRequest(method, "http://"+host1+target, strings.NewReader(body))
 		if err != nil {
@@ -174,7 +174,7 @@ func TestRestore(t *testing.T) {
 		return do(t, client, r)
 	}
 	const days = "<RestoreRequest><Days>2</Days><CASJobParameters><Tier>Bulk</Tier></CASJobParameters></RestoreRequest>"
-	want := func(a answer, status int, code string) {
+	want := func(a httpResponse, status int, code string) {
 		t.Helper()
 		if a.status != status || a.code() != code {
 			t.Errorf("%d %s, want %d %s", a.status, a.code(), status, code)
@@ -197,10 +197,10 @@ func TestRestore(t *testing.T) {
 	want(send(http.MethodGet, "/o", ""), 403, "InvalidObjectState")
 }
 
-func TestSelect(t *testing.T) {
+func TestSelect_CSV(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
-	long := strings.Repeat("1234567890,abc\n", 10_000) // more than one frame
+	c := sdk(t, srv, bucket1, longLived(srv))
+	long := strings.Repeat("1234567890,abc\n", 10_000) // several frames
 	put(t, c, "long", long)
 	put(t, c, "o", "name;n\n\"a \"\"b\"\"\";1\nc;2\nd;3\n")
 	put(t, c, "broken", "a,b\n\"c")
@@ -248,9 +248,9 @@ func TestSelect(t *testing.T) {
 	}
 }
 
-func TestListVersions(t *testing.T) {
+func TestListVersions_NullVersion(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	for _, key := range []string{"a", "b/1", "b/2", "c"} {
 		put(t, c, key, key)
 	}
@@ -273,8 +273,8 @@ func TestListVersions(t *testing.T) {
 	if want := []string{"a null true 1", "b/", "c null true 1"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	key := issue(t, srv, policyOf([]string{"name/cos:GetBucketObjectVersions"}, []string{resource(bucket1 + "/b/*")}))
-	narrow := sdk(t, srv, bucket1, key)
+	creds := issue(t, srv, policyOf([]string{"name/cos:GetBucketObjectVersions"}, []string{resource(bucket1 + "/b/*")}))
+	narrow := sdk(t, srv, bucket1, creds)
 	if _, _, err := narrow.Bucket.GetObjectVersions(t.Context(), &cos.BucketGetObjectVersionsOptions{Prefix: "b/"}); err != nil {
 		t.Error(err)
 	}
@@ -282,13 +282,13 @@ func TestListVersions(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-func TestGetService(t *testing.T) {
+func TestGetService_Buckets(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	list := func(host string, key triple, opt *cos.ServiceGetOptions) (string, error) {
+	list := func(host string, creds clientCredentials, opt *cos.ServiceGetOptions) (string, error) {
 		t.Helper()
 		u := &url.URL{Scheme: "http", Host: host}
 		c := cos.NewClient(&cos.BaseURL{ServiceURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-			SecretID: key.id, SecretKey: key.key, SessionToken: key.token, Transport: httpClient(t, srv).Transport,
+			SecretID: creds.id, SecretKey: creds.secretKey, SessionToken: creds.token, Transport: httpClient(t, srv).Transport,
 		}})
 		c.Conf.RetryOpt.Count = 1
 		result, _, err := c.Service.Get(context.Background(), opt)
@@ -313,7 +313,7 @@ func TestGetService(t *testing.T) {
 		{"service.cos.myqcloud.com", cos.ServiceGetOptions{MaxKeys: 1}, "1250000000[" + bucket1 + " " + region + "] true" + bucket1},
 		{"service.cos.myqcloud.com", cos.ServiceGetOptions{Marker: bucket1}, "1250000000[" + bucket2 + " " + region + "] false"},
 	} {
-		if got, err := list(tt.host, account(srv), &tt.opt); err != nil || got != tt.want {
+		if got, err := list(tt.host, longLived(srv), &tt.opt); err != nil || got != tt.want {
 			t.Errorf("%s %+v: %q, %v, want %q", tt.host, tt.opt, got, err, tt.want)
 		}
 	}
@@ -326,10 +326,10 @@ func TestGetService(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-// TestNamesOfABucket: the signature is over the name that was asked for.
-func TestNamesOfABucket(t *testing.T) {
+// TestHost_BucketNames signs each request for the host name that it uses.
+func TestHost_BucketNames(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	put(t, sdk(t, srv, bucket1, account(srv)), "o", "body")
+	put(t, sdk(t, srv, bucket1, longLived(srv)), "o", "body")
 	for host, status := range map[string]int{
 		bucket1 + ".cos." + region + ".tencentcos.cn":          200,
 		bucket1 + ".cos-internal." + region + ".tencentcos.cn": 200,

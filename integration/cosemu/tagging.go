@@ -13,8 +13,8 @@ type taggingXML struct {
 
 type tagXML struct{ Key, Value string }
 
-// maxTags is the most tags of one object, and maxTagKey and maxTagValue their
-// longest parts (PUT Object tagging).
+// Maximum number of tags of an object, and maximum lengths in bytes (PUT Object
+// tagging).
 const (
 	maxTags     = 10
 	maxTagKey   = 127
@@ -34,8 +34,7 @@ func checkTags(tags []tagXML) error {
 	return nil
 }
 
-// tagsFrom reads the tags that come with an upload: x-cos-tagging, in the form
-// of a query.
+// tagsFrom parses the tags of an upload: x-cos-tagging, in the form of a query.
 func tagsFrom(h http.Header) ([]tagXML, error) {
 	query, ok := parseQuery(h.Get("x-cos-tagging"))
 	if !ok {
@@ -50,7 +49,7 @@ func tagsFrom(h http.Header) ([]tagXML, error) {
 
 func (x *exchange) putTagging() error {
 	var request taggingXML
-	if err := x.receiveXML(&request); err != nil {
+	if err := x.readXML(&request); err != nil {
 		return err
 	}
 	if err := checkTags(request.Tags); err != nil {
@@ -69,7 +68,7 @@ func (x *exchange) setTags(tags []tagXML) error {
 	if err != nil {
 		return err
 	}
-	return x.empty(http.StatusNoContent)
+	return x.writeEmpty(http.StatusNoContent)
 }
 
 func (x *exchange) getTagging() error {
@@ -77,5 +76,5 @@ func (x *exchange) getTagging() error {
 	if o == nil {
 		return noSuchKey()
 	}
-	return x.xml(taggingXML{Tags: o.tags})
+	return x.writeXML(taggingXML{Tags: o.tags})
 }

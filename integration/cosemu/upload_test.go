@@ -16,10 +16,10 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-func TestUploadErrors(t *testing.T) {
+func TestUpload_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	sum := md5.Sum([]byte("other"))
-	key := account(srv)
+	creds := longLived(srv)
 	client := httpClient(t, srv)
 	tests := []struct {
 		name   string
@@ -31,13 +31,13 @@ func TestUploadErrors(t *testing.T) {
 		{"no digest", "Content-MD5: abc", 400, "InvalidDigest"},
 	}
 	for _, tt := range tests {
-		a := do(t, client, request(t, key, http.MethodPut, "/o", strings.NewReader("body"), tt.field))
+		a := do(t, client, request(t, creds, http.MethodPut, "/o", strings.NewReader("body"), tt.field))
 		if a.status != tt.status || a.code() != tt.code {
 			t.Errorf("%s: %d %s", tt.name, a.status, a.code())
 		}
 	}
 	for _, target := range []string{"/o?uploadId=1&partNumber=1", "/o"} {
-		auth := request(t, key, http.MethodPut, target, nil).Header.Get("Authorization")
+		auth := request(t, creds, http.MethodPut, target, nil).Header.Get("Authorization")
 		text := "PUT " + target + " HTTP/1.1\r\nHost: " + host1 + "\r\nAuthorization: " + auth + "\r\n"
 		if strings.Contains(target, "?") {
 			chunked := raw(t, srv.COSAddr(), text+"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n")
@@ -54,15 +54,15 @@ func TestUploadErrors(t *testing.T) {
 	}
 }
 
-// TestBrokenOffUpload sends less than it has announced and closes its half of
-// the connection, at the sizes of both kinds of body.
-func TestBrokenOffUpload(t *testing.T) {
+// TestUpload_Truncated sends fewer bytes than announced and closes its half of the
+// connection, with bodies in memory and in files.
+func TestUpload_Truncated(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv := start(t, cosemu.Options{})
 	for _, sent := range []int{0, 10, 300 << 10} {
 		for _, chunked := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d, chunked %t", sent, chunked), func(t *testing.T) {
-				auth := request(t, account(srv), http.MethodPut, "/o", nil).Header.Get("Authorization")
+				auth := request(t, longLived(srv), http.MethodPut, "/o", nil).Header.Get("Authorization")
 				conn, err := net.Dial("tcp", srv.COSAddr())
 				if err != nil {
 					t.Fatal(err)
@@ -82,7 +82,7 @@ func TestBrokenOffUpload(t *testing.T) {
 					t.Fatal(err)
 				}
 				if !strings.Contains(string(reply), "<Code>IncompleteBody</Code>") {
-					t.Errorf("answered %q", reply)
+					t.Errorf("response %q", reply)
 				}
 				if _, ok := srv.Object(bucket1, "o"); ok {
 					t.Error("there is an object")
@@ -95,14 +95,14 @@ func TestBrokenOffUpload(t *testing.T) {
 	}
 }
 
-// TestExpectContinue is what lets a client keep a large body until COS has
-// judged the header.
-func TestExpectContinue(t *testing.T) {
+// TestUpload_ExpectContinue checks that a client can wait with a large body until COS
+// has judged the header.
+func TestUpload_ExpectContinue(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	for _, tt := range []struct{ secret, want string }{
 		{srv.SecretKey(), "HTTP/1.1 100 Continue"}, {"wrong", "HTTP/1.1 403 Forbidden"},
 	} {
-		auth := request(t, triple{id: srv.SecretID(), key: tt.secret}, http.MethodPut, "/o", nil).Header.Get("Authorization")
+		auth := request(t, clientCredentials{id: srv.SecretID(), secretKey: tt.secret}, http.MethodPut, "/o", nil).Header.Get("Authorization")
 		conn, err := net.Dial("tcp", srv.COSAddr())
 		if err != nil {
 			t.Fatal(err)
@@ -116,8 +116,8 @@ func TestExpectContinue(t *testing.T) {
 	}
 }
 
-// bodyFiles lists the files that hold bodies, of every emulator with this
-// temporary directory: set TMPDIR first.
+// bodyFiles returns the body files of all emulators with this temporary directory. Set
+// TMPDIR first.
 func bodyFiles(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(os.TempDir(), "cosemu-*", "*"))
@@ -127,13 +127,13 @@ func bodyFiles(t *testing.T) []string {
 	return files
 }
 
-func TestFilesGoWithTheirObjects(t *testing.T) {
+func TestUpload_RemovesFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	srv, err := cosemu.Start(cosemu.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := sdk(t, srv, bucket1, account(srv))
+	c := sdk(t, srv, bucket1, longLived(srv))
 	large := string(pattern(1 << 20))
 	put(t, c, "o", large)
 	o, _ := srv.Object(bucket1, "o")

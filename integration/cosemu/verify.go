@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// authenticate finds out whose request x is, from the wire alone.
+// authenticate verifies the signature and the session token of x, from the raw request
+// alone.
 func (x *exchange) authenticate() error {
 	auth, err := parseAuthorization(x.r, x.query)
 	if err != nil {
 		return err
 	}
 	x.secretID = auth.secretID
-	key := x.s.keys.get(auth.secretID)
-	if key == nil {
+	creds := x.s.credentials.get(auth.secretID)
+	if creds == nil {
 		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
 	}
 	if err := checkWindow(auth.signTime, x.now); err != nil {
@@ -23,13 +24,13 @@ func (x *exchange) authenticate() error {
 	if err := checkWindow(auth.keyTime, x.now); err != nil {
 		return err
 	}
-	if err := x.checkSignature(auth, key.SecretKey); err != nil {
+	if err := x.checkSignature(auth, creds.SecretKey); err != nil {
 		return err
 	}
-	if err := x.checkToken(key, auth.presigned); err != nil {
+	if err := x.checkToken(creds, auth.presigned); err != nil {
 		return err
 	}
-	if key.expired(x.now) {
+	if creds.expired(x.now) {
 		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
 	}
 	if x.s.options.StrictSignature {
@@ -37,13 +38,12 @@ func (x *exchange) authenticate() error {
 			return err
 		}
 	}
-	x.rights = key.rights
+	x.rights = creds.rights
 	return nil
 }
 
-// checkSignature recomputes the signature with secretKey. The lists are
-// recomputed too: a signature over names that are not on the wire proves
-// nothing.
+// checkSignature recomputes the signature with secretKey. It recomputes the lists too:
+// a signature over names that are not in the request proves nothing.
 func (x *exchange) checkSignature(auth authorization, secretKey string) error {
 	headerNames, headers := canonicalise(wireHeaders(x.r), auth.headerList)
 	paramNames, parameters := canonicalise(wireParams(x.query, auth.presigned), auth.paramList)
@@ -69,9 +69,9 @@ func (x *exchange) checkSignature(auth authorization, secretKey string) error {
 	return e
 }
 
-// checkToken holds the session token against the one issued with the key. With
-// a presigned URL the token may be a parameter of the same name.
-func (x *exchange) checkToken(key *Key, presigned bool) error {
+// checkToken compares the session token with that of the credentials. A presigned URL
+// may have it in a parameter of the same name.
+func (x *exchange) checkToken(creds *Credentials, presigned bool) error {
 	tokens := x.r.Header["X-Cos-Security-Token"]
 	if presigned && len(tokens) == 0 {
 		for _, p := range x.query {
@@ -88,7 +88,7 @@ func (x *exchange) checkToken(key *Key, presigned bool) error {
 	default:
 		return accessDenied("more than one x-cos-security-token")
 	}
-	if subtle.ConstantTimeCompare([]byte(token), []byte(key.Token)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(token), []byte(creds.Token)) != 1 {
 		return accessDenied("x-cos-security-token is not the one that was issued with this SecretId")
 	}
 	return nil

@@ -27,20 +27,20 @@ type versionXML struct {
 	contentXML
 }
 
-// listVersions lists every object as its only version: no bucket here keeps old
-// ones, and one without versioning calls them null.
+// listVersions lists every object as its only version. The emulator keeps no old
+// versions, and in a bucket without versioning the version is "null".
 func (x *exchange) listVersions() error {
 	l, err := x.parseListing("key-marker", "max-keys")
 	if err != nil {
 		return err
 	}
 	result := versionsXML{
-		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.text(l.prefix), KeyMarker: l.text(l.marker),
-		VersionIDMarker: x.query.get("version-id-marker"), MaxKeys: l.max, Delimiter: l.text(l.delimiter),
+		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.encode(l.prefix), KeyMarker: l.encode(l.marker),
+		VersionIDMarker: x.query.get("version-id-marker"), MaxKeys: l.max, Delimiter: l.encode(l.delimiter),
 	}
 	last := ""
 	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
-		group := l.group(o.key)
+		group := l.commonPrefix(o.key)
 		if group != "" && (group == last || group == l.marker) {
 			continue
 		}
@@ -49,14 +49,14 @@ func (x *exchange) listVersions() error {
 			break
 		}
 		if last = group; group != "" {
-			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.encode(group)})
 			continue
 		}
 		last = o.key
 		result.Version = append(result.Version, versionXML{"null", true, x.content(l, o)})
 	}
 	if result.IsTruncated {
-		result.NextKeyMarker, result.NextVersionIDMarker = l.text(last), "null"
+		result.NextKeyMarker, result.NextVersionIDMarker = l.encode(last), "null"
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }

@@ -2,9 +2,9 @@ package cosemu
 
 import "crypto/subtle"
 
-// webIdentity makes a key with the role's rights for whoever shows the token of
-// the provider that the role trusts. The call proves itself by that alone.
-func (s *Server) webIdentity(call stsCall) (*Key, *stsError) {
+// webIdentity issues credentials with the rights of the role for a token of the
+// provider that the role trusts. The call needs no other proof.
+func (s *Server) webIdentity(call stsCall) (*Credentials, *stsError) {
 	if err := s.checkTimestamp(call); err != nil {
 		return nil, err
 	}
@@ -26,11 +26,11 @@ func (s *Server) webIdentity(call stsCall) (*Key, *stsError) {
 	case role.ProviderID != call.Params.Get("ProviderId"):
 		return nil, stsErrorf("UnauthorizedOperation", "the role does not trust this ProviderId")
 	case subtle.ConstantTimeCompare([]byte(role.WebIdentityToken()), []byte(call.Params.Get("WebIdentityToken"))) != 1:
-		return nil, stsErrorf("InvalidParameter.WebIdentityTokenError", "the provider does not vouch for this WebIdentityToken")
+		return nil, stsErrorf("InvalidParameter.WebIdentityTokenError", "the provider does not accept this WebIdentityToken")
 	}
 	seconds, err := call.duration(roleDuration, maxRoleDuration)
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.life(seconds), role.rights), nil
+	return s.issue(s.lifetime(seconds), role.rights), nil
 }

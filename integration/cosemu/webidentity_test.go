@@ -15,29 +15,28 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestWebIdentity is a pod's day: a key by its token, a rotated token, a token
-// that was read with its newline.
-func TestWebIdentity(t *testing.T) {
+// TestWebIdentity_Rotation uses a token, then a rotated one, then one with a trailing
+// newline.
+func TestWebIdentity_Rotation(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	var token atomic.Value
 	token.Store("eyJ.one")
 	srv := start(t, cosemu.Options{
-		Now: func() time.Time { return now },
 		Roles: []cosemu.Role{{
 			ARN: sidecarARN, Policy: jsonPolicy("name/cos:PutObject", bucket1+"/*"),
 			ProviderID: "tke", WebIdentityToken: func() string { return token.Load().(string) },
 		}},
-	})
-	ask := func(shown string) (*sts.CredentialResult, error) {
-		return stsClient(t, srv, triple{}).AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
-			Region: "ap-beijing", ProviderId: "tke", WebIdentityToken: shown, RoleArn: sidecarARN, RoleSessionName: "pod", DurationSeconds: 7200,
+	}.WithClock(func() time.Time { return now }))
+	ask := func(token string) (*sts.CredentialResult, error) {
+		return stsClient(t, srv, clientCredentials{}).AssumeRoleWithWebIdentity(&sts.WebIdentityOptions{
+			Region: "ap-beijing", ProviderId: "tke", WebIdentityToken: token, RoleArn: sidecarARN, RoleSessionName: "pod", DurationSeconds: 7200,
 		})
 	}
 	result, err := ask("eyJ.one")
 	if err != nil || int64(result.ExpiredTime) != now.Unix()+7200 {
 		t.Fatalf("%+v, %v", result, err)
 	}
-	c := sdk(t, srv, bucket1, triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
+	c := sdk(t, srv, bucket1, clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken})
 	put(t, c, "a", "body")
 	_, err = c.Object.Get(t.Context(), "a", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
@@ -62,7 +61,7 @@ func TestWebIdentity(t *testing.T) {
 	}
 }
 
-func TestWebIdentityRefusals(t *testing.T) {
+func TestWebIdentity_Errors(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{
 		{ARN: sidecarARN, ProviderID: "tke", WebIdentityToken: func() string { return "eyJ" }},
 		{ARN: "qcs::cam::uin/100000000001:roleName/other"},
@@ -70,8 +69,8 @@ func TestWebIdentityRefusals(t *testing.T) {
 	type fields map[string]any
 	tests := []struct {
 		name   string
-		header [2]string // "" takes the field out
-		body   fields    // nil takes the parameter out
+		header [2]string // "" removes the field
+		body   fields    // nil removes the parameter
 		code   string
 	}{
 		{code: ""},
@@ -125,12 +124,12 @@ func TestWebIdentityRefusals(t *testing.T) {
 			t.Errorf("body %q: got %q", body, got)
 		}
 	}
-	if got := srv.Stats().KeysIssued; got != issued {
+	if got := srv.Stats().CredentialsIssued; got != issued {
 		t.Errorf("%d keys issued, want %d", got, issued)
 	}
 }
 
-// callWebIdentity sends the call as the SDK does, but for one header field.
+// callWebIdentity sends the call of the SDK with one changed header field.
 func callWebIdentity(t *testing.T, srv *cosemu.Server, body string, changed [2]string) (code string) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodPost, srv.STSURL(), strings.NewReader(body))

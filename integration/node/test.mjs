@@ -1,5 +1,5 @@
-// The official Node SDK as a client of cosproxy: default settings but for the
-// address or the proxy, dummy keys, so every accepted request was signed by the sidecar.
+// The official Node SDK as a client of cosproxy: default settings except
+// the address or the proxy, and dummy credentials: only the sidecar can sign the requests.
 //
 //   cosemu -- node test.mjs path/to/cosproxy
 import assert from 'node:assert/strict';
@@ -19,7 +19,7 @@ const Bucket = process.env.COSPROXY_BUCKET;
 const Region = process.env.COSPROXY_REGION;
 const MiB = 1 << 20;
 
-// Names that proxies are known to change on the way.
+// Object keys that other proxies change.
 const trickyKeys = [
   'plain.txt',
   'dir//file',
@@ -60,14 +60,14 @@ after(async () => {
   assert.equal(await ended, 0, 'exit code after SIGTERM');
 });
 
-// The ways that the README tells.
-const ways = [
+// The configurations in the README.
+const configurations = [
   { name: 'Node SDK by Domain', options: () => ({ Domain: address, Protocol: 'http:' }) },
   { name: 'Node SDK by Proxy', options: () => ({ Proxy: `http://${address}`, Protocol: 'http:' }) },
 ];
 const versions = [['2.15.4', COSv2], ['3.0.0', COSv3]];
 
-// fetchBy asks for a URL as a program would that has the client's proxy.
+// fetchBy requests a URL with the proxy of the client.
 function fetchBy(way, url, { method = 'GET', body, headers = {} } = {}) {
   const target = new URL(url);
   const proxied = way.options().Proxy;
@@ -86,7 +86,7 @@ function fetchBy(way, url, { method = 'GET', body, headers = {} } = {}) {
   });
 }
 
-for (const [[version, COS], way] of versions.flatMap((v) => ways.map((w) => [v, w]))) {
+for (const [[version, COS], way] of versions.flatMap((v) => configurations.map((w) => [v, w]))) {
   describe(`cos-nodejs-sdk-v5 ${version}, ${way.name}`, () => {
     let cos;
     before(() => {
@@ -110,7 +110,7 @@ for (const [[version, COS], way] of versions.flatMap((v) => ways.map((w) => [v, 
       });
     }
 
-    it('keeps metadata and answers with COS headers', async () => {
+    it('keeps metadata and returns COS headers', async () => {
       const Key = key('meta');
       const put = await cos.putObject({
         Bucket, Region, Key, Body: 'x', ContentType: 'text/x-test', CacheControl: 'max-age=60', 'x-cos-meta-colour': 'blue',
@@ -195,7 +195,7 @@ for (const [[version, COS], way] of versions.flatMap((v) => ways.map((w) => [v, 
       }
     });
 
-    it('hands out URLs that it has signed with its dummy key', async () => {
+    it('creates presigned URLs with dummy credentials', async () => {
       const Key = key('presigned a+b');
       for (const SecurityToken of [undefined, 'dummy-token']) {
         const signing = new COS({ SecretId: 'dummy-id', SecretKey: 'dummy-key', SecurityToken, ...way.options() });
@@ -229,7 +229,7 @@ for (const [[version, COS], way] of versions.flatMap((v) => ways.map((w) => [v, 
       });
     }
 
-    it('shows the error of COS as it is', async () => {
+    it('returns the error of COS unchanged', async () => {
       await assert.rejects(cos.getObject({ Bucket, Region, Key: key('missing') }), (e) => e.code === 'NoSuchKey' && e.statusCode === 404);
     });
   });

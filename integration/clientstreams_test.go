@@ -2,7 +2,7 @@ package integration_test
 
 import "fmt"
 
-// sized is a request with a body of known length; head ends its lines with CRLF.
+// sized is a request with a body of known length; the lines of head end with CRLF.
 func sized(head, body string) string {
 	return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(body), body)
 }
@@ -16,16 +16,16 @@ const (
 		"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\ncontent\r\n--b--\r\n"
 )
 
-// streams are what a client may say, honest and not: where a request ends, what it
-// is for, and what it is signed with.
-var streams = []string{
+// clientStreams are valid and invalid bytes of clients. They vary the end of a
+// request, its target and its signature.
+var clientStreams = []string{
 	sized(putIn, "hello") + getOld + "DELETE /in/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	sized(putIn+"Expect: 100-continue\r\n", "hello"),
 	putIn + chunked + "5;ext=\"a;b\"\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n" + getOld,
 	putIn + chunked + "5\nhello\n0\n\n" + getOld,
 	putIn + chunked + "5\r\nhel",
 	putIn + "Content-Length: 9\r\n\r\nhel",
-	// Two ends.
+	// Requests with two ends.
 	putIn + "Content-Length: 4\r\n" + chunked + "5\r\nhello\r\n0\r\n\r\n" + inner,
 	putIn + chunked[:len(chunked)-2] + sized("", "0\r\n\r\n"+inner),
 	sized(putIn+"Transfer-Encoding : chunked\r\n", "0\r\n\r\n"+inner),
@@ -43,7 +43,7 @@ var streams = []string{
 	sized("GET /in/old HTTP/1.1\r\nHost: localhost\r\n", inner) + getOld,
 	sized("POST /in/a?append&position=0 HTTP/1.1\r\nHost: localhost\r\n", "hello") + "\r\n" + getOld,
 	putIn + "Connection: close\r\n" + "Content-Length: 0\r\n\r\n" + inner,
-	// Elsewhere.
+	// Other hosts and keys.
 	sized("PUT http://"+bucketHost+"/in/a HTTP/1.1\r\nHost: x\r\n", "hello"),
 	sized("PUT http://evil.example/in/a HTTP/1.1\r\nHost: localhost\r\n", "hello"),
 	sized("PUT /up/a HTTP/1.1\r\nHost: files.example\r\n", "hello") + getOld,
@@ -54,7 +54,7 @@ var streams = []string{
 	"DELETE /up/..%5c../secret/old HTTP/1.1\r\nHost: localhost\r\n\r\n", sized("PUT /in//../../a HTTP/1.1\r\nHost: localhost\r\n", "x"),
 	"GET /secret/old HTTP/1.1\r\nHost: localhost\r\n\r\nGET /a HTTP/1.1\r\nHost: files.example\r\n\r\nHEAD /input HTTP/1.1\r\nHost: " + bucketHost + "\r\n\r\n",
 	sized("PUT /up/a?uploads HTTP/1.1\r\nHost: localhost\r\n", "x"),
-	// What changes the meaning.
+	// Headers and bodies with a meaning for COS.
 	putIn + "x-cos-copy-source: " + bucketHost + "/in/old\r\nContent-Length: 0\r\n\r\n",
 	putIn + "x-cos-copy-source: " + bucketHost + "/secret/old\r\nContent-Length: 0\r\n\r\n",
 	putIn + "x-cos-copy-source: localhost/in/%2e%2e/secret/old\r\nContent-Length: 0\r\n\r\n",
@@ -63,10 +63,10 @@ var streams = []string{
 	sized("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\n", formOf) + getOld,
 	"GET /?prefix=in/ HTTP/1.1\r\nHost: localhost\r\n\r\n" + "GET /?prefix= HTTP/1.1\r\nHost: localhost\r\n\r\n",
 	"HEAD /in/old HTTP/1.1\r\nHost: localhost\r\n\r\n" + "HEAD /in/none?partNumber=x HTTP/1.1\r\nHost: localhost\r\n\r\n" + getOld,
-	// Another's signature.
+	// Signatures of the client.
 	sized(putIn+"Authorization: q-sign-algorithm=sha1&q-ak=AKIDeverything\r\nx-cos-security-token: token-of-everything\r\n", "hello"),
 	sized(putIn+"Connection: authorization, x-cos-security-token, host\r\n", "hello"),
 	"GET /in/old?q-sign-algorithm=sha1&q-ak=AKIDeverything&q-signature=0&x-cos-security-token=t HTTP/1.1\r\nHost: localhost\r\n\r\n",
-	// A version to come, which is read as the last one known (RFC 9110, 2.5).
+	// A future HTTP version, which is read as the last known one (RFC 9110, 2.5).
 	"PUT /in/ HTTP/1.2\nHost:\n\n",
 }

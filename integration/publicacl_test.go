@@ -15,9 +15,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// serveRoute serves a route that allows actions in process, with a key from the
-// emulator's STS for words. With all actions allowed it stands for somebody with
-// the key at hand: nothing but COS then judges.
+// serveRoute serves a route that allows actions, in this process, with credentials for
+// words from the STS of the emulator. If it allows all actions, it represents an
+// attacker with the credentials: only COS checks the requests.
 func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, actions []string) string {
 	t.Helper()
 	source, err := credcache.NewSTS(credcache.STSOptions{
@@ -34,7 +34,7 @@ func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, acti
 	}
 	p, err := proxy.New(proxy.Options{
 		Routes: []proxy.Route{{
-			Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: actions, AllowPrefixes: routePrefixes,
+			Bucket: bucket, Region: region, Endpoint: plainEndpoint, AllowActions: actions, AllowPrefixes: routePrefixes,
 			Credentials: cache.For(credcache.Scope{Bucket: bucket, Region: region, AllowPrefixes: prefixes, AllowActions: words}),
 		}},
 		Upstream: proxy.Upstream{ConnectTo: emu.COSAddr()},
@@ -53,28 +53,28 @@ func serveRoute(t *testing.T, emu *cosemu.Server, words, prefixes []string, acti
 	return "http://" + l.Addr().String()
 }
 
-// aWrite is one way to store an object, with what sets its ACL or tags in a header
-// or a form field.
-type aWrite struct {
+// writeRequest is one way to store an object. A header or form field sets its ACL or
+// tags.
+type writeRequest struct {
 	name, method, target string
-	header               string // one more
+	copySource           string // x-cos-copy-source, or empty
 	form                 bool
 }
 
-var theWrites = []aWrite{
+var writeRequests = []writeRequest{
 	{name: "put", method: http.MethodPut, target: "/dir/put"},
 	{name: "append", method: http.MethodPost, target: "/dir/append?append&position=0"},
 	{name: "multipart", method: http.MethodPost, target: "/dir/multipart?uploads"},
-	{name: "copy", method: http.MethodPut, target: "/dir/copy", header: "x-cos-copy-source: " + bucketHost + "/dir/source"},
+	{name: "copy", method: http.MethodPut, target: "/dir/copy", copySource: "x-cos-copy-source: " + bucketHost + "/dir/source"},
 	{name: "form", method: http.MethodPost, target: "/", form: true},
 }
 
-// send stores an object; set is "name: value", or empty.
-func (w aWrite) send(t *testing.T, at, set string) (status int, body string) {
+// send stores an object. set is "name: value", or empty.
+func (w writeRequest) send(t *testing.T, at, set string) (status int, body string) {
 	t.Helper()
 	name, value, _ := strings.Cut(set, ": ")
 	text := "x"
-	if w.header != "" {
+	if w.copySource != "" {
 		text = ""
 	}
 	if w.form {
@@ -94,7 +94,7 @@ func (w aWrite) send(t *testing.T, at, set string) (status int, body string) {
 	case set != "":
 		r.Header.Set(name, value)
 	}
-	if header, source, ok := strings.Cut(w.header, ": "); ok {
+	if header, source, ok := strings.Cut(w.copySource, ": "); ok {
 		r.Header.Set(header, source)
 	}
 	resp, err := client.Do(r)
@@ -102,28 +102,28 @@ func (w aWrite) send(t *testing.T, at, set string) (status int, body string) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	answer, err := io.ReadAll(resp.Body)
+	response, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(answer)
+	return resp.StatusCode, string(response)
 }
 
-// publicBy are the settings of x-cos-acl by which others get access.
-var publicBy = []string{
+// publicACLs are the values of x-cos-acl that grant access to others.
+var publicACLs = []string{
 	"x-cos-acl: public-read", "x-cos-acl: public-read-write", "x-cos-acl: authenticated-read",
 	"x-cos-acl: bucket-owner-read", "x-cos-acl: bucket-owner-full-control",
 }
 
-// changedBy are all settings that need a right of their own.
-var changedBy = append(slices.Clone(publicBy),
+// accessSettings are all fields that need a right of their own.
+var accessSettings = append(slices.Clone(publicACLs),
 	"X-COS-ACL: Public-Read", "x-cos-acl: private,public-read",
 	`x-cos-grant-read: id="2"`, `x-cos-grant-write: id="2"`, `x-cos-grant-read-acp: id="2"`, `x-cos-grant-write-acp: id="2"`,
 	`x-cos-grant-full-control: id="2"`, "x-amz-acl: public-read", "x-amz-grant-read: x",
 )
 
-// wantPrivate wants no object of emu to have an ACL but the owner's.
-func wantPrivate(t *testing.T, emu *cosemu.Server) {
+// checkPrivate requires that all objects have the ACL of the owner only.
+func checkPrivate(t *testing.T, emu *cosemu.Server) {
 	t.Helper()
 	for _, o := range emu.Objects(bucket) {
 		for name, values := range o.Header {
@@ -134,10 +134,10 @@ func wantPrivate(t *testing.T, emu *cosemu.Server) {
 	}
 }
 
-// TestPresets_PublishNothing: no preset but acl lets an application make
-// something public through the sidecar, nor does the key by x-cos-acl if somebody
-// takes it out; and ordinary uploads pass in both places.
-func TestPresets_PublishNothing(t *testing.T) {
+// TestPresets_PublicACLDenied checks that only the preset acl allows public objects:
+// through the sidecar, and by x-cos-acl with stolen credentials. Ordinary uploads
+// succeed in both cases.
+func TestPresets_PublicACLDenied(t *testing.T) {
 	t.Parallel()
 	for _, preset := range []string{"read", "list", "upload", "write", "delete", "upload,read", "read,list,upload,write,delete"} {
 		t.Run(preset, func(t *testing.T) {
@@ -151,14 +151,14 @@ func TestPresets_PublishNothing(t *testing.T) {
 				t.Fatal(err)
 			}
 			sidecar := serveRoute(t, emu, words, []string{"dir/*"}, actions)
-			taken := serveRoute(t, emu, words, []string{"dir/*"}, []string{"name/cos:*"})
-			for _, w := range theWrites {
-				allowed := presetAllows(actions, w.name)
+			stolen := serveRoute(t, emu, words, []string{"dir/*"}, []string{"name/cos:*"})
+			for _, w := range writeRequests {
+				allowed := allowsWrite(actions, w.name)
 				if allowed {
 					for _, set := range []string{"", "x-cos-acl: private", "x-cos-acl: default"} {
-						for name, at := range map[string]string{"sidecar": sidecar, "key": taken} {
+						for name, at := range map[string]string{"sidecar": sidecar, "credentials": stolen} {
 							if status, body := w.send(t, at, set); status/100 != 2 {
-								t.Errorf("%s by the %s, with %q: %d %s", w.name, name, set, status, body)
+								t.Errorf("%s with the %s and %q: %d %s", w.name, name, set, status, body)
 							}
 							if w.name == "append" {
 								removeObject(t, emu, "dir/append")
@@ -167,26 +167,26 @@ func TestPresets_PublishNothing(t *testing.T) {
 					}
 				}
 				before := emu.Stats().COSRequests
-				sets := slices.Concat(changedBy, []string{"acl: public-read"}[:count(w.form)])
+				sets := slices.Concat(accessSettings, []string{"acl: public-read"}[:count(w.form)])
 				if !slices.Contains(actions, "name/cos:PutObjectTagging") {
 					sets = append(sets, "x-cos-tagging: a=b")
 				}
 				for _, set := range sets {
 					status, body := w.send(t, sidecar, set)
 					if status != http.StatusForbidden || allowed && !strings.Contains(body, "AllowActions") {
-						t.Errorf("%s by the sidecar, with %q: %d %s, want 403 that names the setting", w.name, set, status, body)
+						t.Errorf("%s with the sidecar and %q: %d %s, want 403 with the setting", w.name, set, status, body)
 					}
 				}
 				if n := emu.Stats().COSRequests; n != before {
-					t.Errorf("%s: %d refused requests reached COS", w.name, n-before)
+					t.Errorf("%s: %d rejected requests reached COS", w.name, n-before)
 				}
-				for _, set := range publicBy {
-					if status, body := w.send(t, taken, set); status != http.StatusForbidden {
-						t.Errorf("%s by the key, with %q: %d %s, want 403", w.name, set, status, body)
+				for _, set := range publicACLs {
+					if status, body := w.send(t, stolen, set); status != http.StatusForbidden {
+						t.Errorf("%s with the credentials and %q: %d %s, want 403", w.name, set, status, body)
 					}
 				}
 			}
-			wantPrivate(t, emu)
+			checkPrivate(t, emu)
 		})
 	}
 }
@@ -198,8 +198,8 @@ func count(b bool) int {
 	return 0
 }
 
-// presetAllows reports whether actions allow an ordinary write.
-func presetAllows(actions []string, write string) bool {
+// allowsWrite reports whether actions allow an ordinary write.
+func allowsWrite(actions []string, write string) bool {
 	needed := map[string][]string{
 		"put": {"PutObject"}, "append": {"AppendObject"}, "multipart": {"InitiateMultipartUpload"},
 		"copy": {"PutObject", "GetObject"}, "form": {"PostObject"},
@@ -214,16 +214,15 @@ func removeObject(t *testing.T, emu *cosemu.Server, key string) {
 	}
 }
 
-// TestPresetACL_Publishes: with the preset acl an upload may set the ACL, and
-// COS sees it.
-func TestPresetACL_Publishes(t *testing.T) {
+// TestPresets_ACL checks that an upload may set the ACL with the preset acl.
+func TestPresets_ACL(t *testing.T) {
 	t.Parallel()
 	words := []string{"write", "read", "acl"}
 	actions, err := credcache.ExpandActions(words)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, w := range theWrites {
+	for _, w := range writeRequests {
 		t.Run(w.name, func(t *testing.T) {
 			emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 			if _, err := sdkDirect(t, emu).Object.Put(t.Context(), "dir/source", strings.NewReader("x"), nil); err != nil {
@@ -234,7 +233,7 @@ func TestPresetACL_Publishes(t *testing.T) {
 				t.Fatalf("%d %s", status, body)
 			}
 			if w.name == "multipart" {
-				return // it is no object yet
+				return // there is no object yet
 			}
 			if o, _ := emu.Object(bucket, "dir/"+w.name); !strings.Contains(fmt.Sprint(o.Header), "x-cos-acl:[public-read]") {
 				t.Errorf("stored with %v", o.Header)
@@ -243,9 +242,10 @@ func TestPresetACL_Publishes(t *testing.T) {
 	}
 }
 
-// TestPolicy_ListsUnderEitherReading: only a document says that cos:prefix is
-// compared percent-encoded; the key works either way, and is held to its prefix.
-func TestPolicy_ListsUnderEitherReading(t *testing.T) {
+// TestPolicy_ListPrefixEncoding checks listings with both encodings of cos:prefix in
+// policies, since a single document says that COS compares it percent-encoded. The
+// credentials must work, and only for their prefix.
+func TestPolicy_ListPrefixEncoding(t *testing.T) {
 	t.Parallel()
 	for _, plain := range []bool{false, true} {
 		emu := startEmulator(t, cosemu.Options{StrictSignature: true, PlainConditions: plain})

@@ -17,22 +17,22 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestGigabyteInFlatMemory sends 1 GiB up and reads it back, then asks the
-// kernel for the largest resident size that the sidecar ever had.
-func TestGigabyteInFlatMemory(t *testing.T) {
+// TestLargeBody_Memory uploads and downloads 1 GiB, then checks the peak resident size
+// of the sidecar.
+func TestLargeBody_Memory(t *testing.T) {
 	t.Parallel()
 	const (
-		size = 1 << 30
-		most = 40 << 20
+		size  = 1 << 30
+		limit = 40 << 20
 	)
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, filepath.Join(bin, "cosproxy"), sidecarEnv(emu)...)
 
 	sent := putPattern(t, s, "gigabyte", size)
 	if got := readBack(t, s, "gigabyte", size); got != sent {
-		t.Error("what came back is not what was sent")
+		t.Error("the downloaded bytes differ from the uploaded ones")
 	}
-	checkPeakRSS(t, s, most)
+	checkPeakRSS(t, s, limit)
 }
 
 // putPattern uploads size bytes and returns their SHA-256.
@@ -72,18 +72,17 @@ func readBack(t testing.TB, s *sidecar, key string, size int64) string {
 
 func sum(h hash.Hash) string { return fmt.Sprintf("%x", h.Sum(nil)) }
 
-// checkPeakRSS asks the kernel for the largest resident size that the sidecar ever
-// had. most is in bytes.
-func checkPeakRSS(t testing.TB, s *sidecar, most int64) {
+// checkPeakRSS checks the peak resident size of the sidecar. limit is in bytes.
+func checkPeakRSS(t testing.TB, s *sidecar, limit int64) {
 	t.Helper()
 	if runtime.GOOS != "linux" {
-		t.Log("peak memory is read from /proc, on Linux only")
+		t.Log("not checked: peak memory is read from /proc, on Linux only")
 		return
 	}
 	peak := peakRSS(t, s.cmd.Process.Pid)
 	t.Logf("peak RSS of cosproxy: %.1f MiB", float64(peak)/(1<<20))
-	if peak > most {
-		t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, most>>20)
+	if peak > limit {
+		t.Errorf("peak RSS %d MiB, want at most %d MiB", peak>>20, limit>>20)
 	}
 }
 
@@ -107,7 +106,7 @@ func peakRSS(t testing.TB, pid int) int64 {
 	return 0
 }
 
-// pattern is an endless body in which every 64 KiB differ.
+// pattern is an endless body whose blocks of 64 KiB all differ.
 type pattern struct {
 	block int64
 	rest  []byte

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// facts are what a condition can ask about a request: the values present, by
-// condition key. A key in knownFacts that is absent here was not in the request.
-type facts map[string]string
+// conditionValues maps condition keys to the values of a request. A key of
+// conditionKeys that is missing was not in the request.
+type conditionValues map[string]string
 
-// knownFacts are the condition keys that the emulator understands, with the
-// parameter or header each stands for.
-var knownFacts = map[string]struct{ param, header string }{
+// conditionKeys are the condition keys that the emulator knows, with the parameter or
+// header of each.
+var conditionKeys = map[string]struct{ param, header string }{
 	"cos:prefix":                {param: "prefix"},
 	"cos:delimiter":             {param: "delimiter"},
 	"cos:max-keys":              {param: "max-keys"},
@@ -31,11 +31,12 @@ func (p *policy) hasConditions() bool {
 	return slices.ContainsFunc(p.Statement, func(st statement) bool { return len(st.Condition) > 0 })
 }
 
-// gatherFacts takes parameters URL-encoded, as the document of the condition keys
-// asks for those of policies, unless plain is set; headers as they are.
-func gatherFacts(header http.Header, query params, plain bool) facts {
-	f := facts{}
-	for key, from := range knownFacts {
+// collectConditionValues reads the condition values of a request. Parameters are
+// URL-encoded, as the document on condition keys asks for those of policies, unless
+// plain is set; headers are not.
+func collectConditionValues(header http.Header, query params, plain bool) conditionValues {
+	f := conditionValues{}
+	for key, from := range conditionKeys {
 		if from.param != "" && query.has(from.param) {
 			f[key] = query.get(from.param)
 			if !plain {
@@ -49,17 +50,17 @@ func gatherFacts(header http.Header, query params, plain bool) facts {
 	return f
 }
 
-// conditionHolds reports whether every condition of st holds, and whether all
-// were understood. One that is not understood does not hold. Where the request
-// lacks the key, an operator with _if_exist is true and one without is false, also a
-// negated one ("Conditions", 436/46205).
-func (st statement) conditionHolds(f facts) (holds, known bool) {
+// conditionHolds reports whether every condition of st holds, and whether the emulator
+// knows them all. An unknown condition does not hold. If the request lacks the key, an
+// operator with _if_exist is true and one without is false, even a negated one
+// ("Conditions", 436/46205).
+func (st statement) conditionHolds(f conditionValues) (holds, known bool) {
 	holds, known = true, true
 	for operator, operands := range st.Condition {
 		operator, ifExist := strings.CutSuffix(operator, "_if_exist")
 		test := conditionTests[operator]
 		for key, wanted := range operands {
-			if _, knownKey := knownFacts[key]; test == nil || !knownKey {
+			if _, knownKey := conditionKeys[key]; test == nil || !knownKey {
 				holds, known = false, false
 				continue
 			}
@@ -74,8 +75,8 @@ func (st statement) conditionHolds(f facts) (holds, known bool) {
 	return holds, known
 }
 
-// conditionTests are the operators of COS ("Conditions", 436/46205), and
-// string_like, which CAM has. Text is compared case-sensitively.
+// conditionTests are the operators of COS ("Conditions", 436/46205), and string_like
+// of CAM. Text is case-sensitive.
 var conditionTests = map[string]func(value string, wanted operand) bool{
 	"string_equal":               anyOf(equalText),
 	"string_not_equal":           noneOf(equalText),
@@ -105,7 +106,7 @@ func noneOf(test conditionTest) func(string, operand) bool {
 
 func equalText(value, wanted string) bool { return value == wanted }
 
-// likeText takes * at either end of wanted for any text, and literally elsewhere.
+// likeText treats "*" at either end of wanted as any text, and literally elsewhere.
 func likeText(value, wanted string) bool {
 	middle, before := strings.CutPrefix(wanted, "*")
 	middle, after := strings.CutSuffix(middle, "*")

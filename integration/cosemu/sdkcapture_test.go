@@ -14,7 +14,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// captures are what official SDKs have sent (testdata/captures.json).
+// captures are requests of official SDKs (testdata/captures.json).
 type captures struct {
 	SecretID  string `json:"secret_id"`
 	SecretKey string `json:"secret_key"`
@@ -49,7 +49,7 @@ func readCaptures(t testing.TB) captures {
 	return c
 }
 
-// wire is the capture as it stood on the wire, with a body of zeros.
+// wire returns the raw capture, with a body of zeros.
 func (c capture) wire() string {
 	var b strings.Builder
 	target := c.Path
@@ -73,7 +73,7 @@ func (c capture) wire() string {
 	return b.String() + body
 }
 
-// startTime is the first second of the capture's signing window.
+// startTime returns the start of the signing window.
 func (c capture) startTime(t *testing.T) time.Time {
 	t.Helper()
 	text := c.Authorization + "&" + strings.ReplaceAll(c.Query, "%3B", ";")
@@ -85,35 +85,35 @@ func (c capture) startTime(t *testing.T) time.Time {
 	return time.Unix(start, 0)
 }
 
-// clock is a time that a test sets.
+// clock is a clock that a test sets.
 type clock struct{ now time.Time }
 
 func startForCaptures(t *testing.T, c captures, now *clock, token string) *cosemu.Server {
-	srv := start(t, cosemu.Options{Region: "ap-beijing", Now: func() time.Time { return now.now }})
-	if err := srv.AddKey(cosemu.Key{SecretID: c.SecretID, SecretKey: c.SecretKey, Token: token}); err != nil {
+	srv := start(t, cosemu.Options{Region: "ap-beijing"}.WithClock(func() time.Time { return now.now }))
+	if err := srv.AddCredentials(cosemu.Credentials{SecretID: c.SecretID, SecretKey: c.SecretKey, Token: token}); err != nil {
 		t.Fatal(err)
 	}
 	return srv
 }
 
-// denials are the codes with which a request is refused before it is looked at.
-var denials = []string{
+// authErrorCodes are the error codes of requests that fail before they are executed.
+var authErrorCodes = []string{
 	"AccessDenied", "SignatureDoesNotMatch", "InvalidAccessKeyId", "ExpiredToken", "RequestTimeTooSkewed",
 }
 
-func TestAcceptsWhatSDKsSend(t *testing.T) {
+func TestSignature_SDKCaptures(t *testing.T) {
 	c := readCaptures(t)
 	for _, v := range c.Requests {
 		t.Run(v.ID, func(t *testing.T) {
 			srv := startForCaptures(t, c, &clock{v.startTime(t)}, c.Token)
-			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(denials, a.code()) || a.status == http.StatusForbidden {
+			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(authErrorCodes, a.code()) || a.status == http.StatusForbidden {
 				t.Errorf("%s: %d\n%s", v.Generator, a.status, a.body)
 			}
 		})
 	}
 }
 
-func TestAcceptsPresignedURLs(t *testing.T) {
+func TestSignature_PresignedCaptures(t *testing.T) {
 	c := readCaptures(t)
 	for _, v := range c.Presigned {
 		t.Run(v.ID, func(t *testing.T) {
@@ -125,16 +125,16 @@ func TestAcceptsPresignedURLs(t *testing.T) {
 				token = strings.ReplaceAll(c.Token, "+", " ")
 			}
 			srv := startForCaptures(t, c, &clock{v.startTime(t)}, token)
-			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(denials, a.code()) || a.status == http.StatusForbidden {
+			if a := raw(t, srv.COSAddr(), v.wire()); slices.Contains(authErrorCodes, a.code()) || a.status == http.StatusForbidden {
 				t.Errorf("%s: %d\n%s", v.Generator, a.status, a.body)
 			}
 		})
 	}
 }
 
-// TestRejectsEveryFlippedBit changes one bit of one byte after another in all
-// that is signed, and in the signature.
-func TestRejectsEveryFlippedBit(t *testing.T) {
+// TestSignature_FlippedBit flips one bit of each byte in turn of the signed parts and
+// the signature.
+func TestSignature_FlippedBit(t *testing.T) {
 	c := readCaptures(t)
 	v := c.Requests[slices.IndexFunc(c.Requests, func(v capture) bool { return v.ID == "wire-go-002" })]
 	now := &clock{v.startTime(t)}

@@ -8,15 +8,16 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// COS reads a raw plus in the path as a blank when it checks the signature, and
-// so does the emulator. Clients write keys with a plus in either way.
-func TestPlus_RawAndEscapedMeanThePlus(t *testing.T) {
+// TestPlus_RawAndEscaped uses keys with a raw and with an escaped plus. COS reads a
+// raw plus in the path as a blank when it verifies the signature, and so does the
+// emulator.
+func TestPlus_RawAndEscaped(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	for target, key := range map[string]string{"/a+b": "a+b", "/c%2Bd": "c+d", "/e+%2B%2Ff{": "e++/f{"} {
-		if status, answer := do(t, http.MethodPut, s.url+target, strings.NewReader(target)); status != http.StatusOK {
-			t.Fatalf("PUT %s: %d %s", target, status, answer)
+		if status, response := do(t, http.MethodPut, s.url+target, strings.NewReader(target)); status != http.StatusOK {
+			t.Fatalf("PUT %s: %d %s", target, status, response)
 		}
 		if got := string(readDirect(t, emu, key)); got != target {
 			t.Errorf("%q holds %q, want %q", key, got, target)

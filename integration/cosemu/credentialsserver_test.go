@@ -14,10 +14,11 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// fetchKey asks the key server with a bearer token, which "" leaves out.
-func fetchKey(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) answer {
+// fetchFromServer calls the credentials server. It sends no Authorization header if
+// authorization is missing or "".
+func fetchFromServer(t *testing.T, srv *cosemu.Server, method, query string, authorization ...string) httpResponse {
 	t.Helper()
-	r, err := http.NewRequest(method, srv.KeyServerURL()+query, nil)
+	r, err := http.NewRequest(method, srv.CredentialsServerURL()+query, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,8 +30,8 @@ func fetchKey(t *testing.T, srv *cosemu.Server, method, query string, authorizat
 	return a
 }
 
-// serverKey is a key as the demos of the STS SDK write it.
-type serverKey struct {
+// serverResponse is the response in the JSON of the STS SDK's demos.
+type serverResponse struct {
 	Credentials struct{ TmpSecretID, TmpSecretKey, SessionToken string }
 	StartTime   int64
 	ExpiredTime int64
@@ -38,27 +39,27 @@ type serverKey struct {
 	RequestID   string
 }
 
-func (a answer) serverKey(t *testing.T) (serverKey, triple) {
+func (a httpResponse) decodeServerResponse(t *testing.T) (serverResponse, clientCredentials) {
 	t.Helper()
-	var key serverKey
-	if err := json.Unmarshal([]byte(a.body), &key); err != nil || a.status != http.StatusOK || key.RequestID == "" {
+	var response serverResponse
+	if err := json.Unmarshal([]byte(a.body), &response); err != nil || a.status != http.StatusOK || response.RequestID == "" {
 		t.Fatalf("%+v, %v", a, err)
 	}
-	return key, triple{key.Credentials.TmpSecretID, key.Credentials.TmpSecretKey, key.Credentials.SessionToken}
+	return response, clientCredentials{response.Credentials.TmpSecretID, response.Credentials.TmpSecretKey, response.Credentials.SessionToken}
 }
 
-func TestKeyServer(t *testing.T) {
+func TestCredentialsServer_Scope(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
-	srv := start(t, cosemu.Options{Now: func() time.Time { return now }})
+	srv := start(t, cosemu.Options{}.WithClock(func() time.Time { return now }))
 	query := "?" + url.Values{
 		"bucket": {bucket2}, "region": {region}, "prefix": {"up/*", "one.txt"},
 		"action": {"name/cos:PutObject", "name/cos:HeadBucket", "name/cos:GetBucket"},
 	}.Encode()
-	answer, key := fetchKey(t, srv, http.MethodGet, query).serverKey(t)
-	if answer.StartTime != now.Unix() || answer.ExpiredTime != now.Unix()+1800 || answer.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
-		t.Errorf("%+v", answer)
+	response, creds := fetchFromServer(t, srv, http.MethodGet, query).decodeServerResponse(t)
+	if response.StartTime != now.Unix() || response.ExpiredTime != now.Unix()+1800 || response.Expiration != now.Add(30*time.Minute).UTC().Format(time.RFC3339) {
+		t.Errorf("%+v", response)
 	}
-	c := sdk(t, srv, bucket2, key)
+	c := sdk(t, srv, bucket2, creds)
 	put(t, c, "up/a", "x")
 	put(t, c, "one.txt", "x")
 	if _, err := c.Bucket.Head(t.Context()); err != nil {
@@ -73,29 +74,29 @@ func TestKeyServer(t *testing.T) {
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 	_, err = c.Object.Get(t.Context(), "up/a", nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
-	_, err = sdk(t, srv, bucket1, key).Object.Put(t.Context(), "up/a", http.NoBody, nil)
+	_, err = sdk(t, srv, bucket1, creds).Object.Put(t.Context(), "up/a", http.NoBody, nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-// TestKeyServerByDefault: asked for nothing in particular, it opens the first
-// bucket and no other.
-func TestKeyServerByDefault(t *testing.T) {
-	srv := start(t, cosemu.Options{KeyLife: time.Minute})
-	answer, key := fetchKey(t, srv, http.MethodGet, "").serverKey(t)
-	if answer.ExpiredTime-answer.StartTime != 60 {
-		t.Errorf("%+v", answer)
+// TestCredentialsServer_DefaultScope checks that credentials for the default scope
+// allow everything in the first bucket and nothing in others.
+func TestCredentialsServer_DefaultScope(t *testing.T) {
+	srv := start(t, cosemu.Options{CredentialsDuration: time.Minute})
+	response, creds := fetchFromServer(t, srv, http.MethodGet, "").decodeServerResponse(t)
+	if response.ExpiredTime-response.StartTime != 60 {
+		t.Errorf("%+v", response)
 	}
-	c := sdk(t, srv, bucket1, key)
+	c := sdk(t, srv, bucket1, creds)
 	put(t, c, "a", "x")
 	if _, _, err := c.Bucket.Get(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
-	_, err := sdk(t, srv, bucket2, key).Object.Put(t.Context(), "a", http.NoBody, nil)
+	_, err := sdk(t, srv, bucket2, creds).Object.Put(t.Context(), "a", http.NoBody, nil)
 	wantCOS(t, err, http.StatusForbidden, "AccessDenied")
 }
 
-func TestKeyServerRefusals(t *testing.T) {
-	srv := start(t, cosemu.Options{KeyServerToken: "open-sesame"})
+func TestCredentialsServer_Errors(t *testing.T) {
+	srv := start(t, cosemu.Options{CredentialsServerToken: "open-sesame"})
 	const bearer = "Bearer open-sesame"
 	tests := []struct {
 		name, method, query string
@@ -121,24 +122,24 @@ func TestKeyServerRefusals(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := fetchKey(t, srv, tt.method, tt.query, tt.authorization...)
+			a := fetchFromServer(t, srv, tt.method, tt.query, tt.authorization...)
 			var e struct{ Code, Message string }
 			if err := json.Unmarshal([]byte(a.body), &e); a.status != tt.status || err != nil || (e.Code == "") != (tt.status == 200) {
 				t.Errorf("%+v, %v", a, err)
 			}
 		})
 	}
-	if stats := srv.Stats(); stats.KeyServerCalls != len(tests) || stats.KeysIssued != 1 {
+	if stats := srv.Stats(); stats.CredentialsServerCalls() != len(tests) || stats.CredentialsIssued != 1 {
 		t.Errorf("%+v", stats)
 	}
 }
 
-func TestKeyServerTLS(t *testing.T) {
-	// httptest has a certificate for 127.0.0.1, and a client that trusts it.
+func TestCredentialsServer_TLS(t *testing.T) {
+	// httptest has a certificate for 127.0.0.1 and a client that trusts it.
 	ours := httptest.NewTLSServer(http.NotFoundHandler())
 	defer ours.Close()
 	srv := start(t, cosemu.Options{TLS: &tls.Config{Certificates: ours.TLS.Certificates}})
-	resp, err := ours.Client().Get(srv.KeyServerURL())
+	resp, err := ours.Client().Get(srv.CredentialsServerURL())
 	if err != nil {
 		t.Fatal(err)
 	}

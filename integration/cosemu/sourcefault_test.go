@@ -15,10 +15,10 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// faultCases are faults of every kind, each for one call.
-func faultCases() map[string]cosemu.KeyFault {
+// faultCases returns faults of every kind, each for one call.
+func faultCases() map[string]cosemu.SourceFault {
 	garbage, empty := "<html>", ""
-	return map[string]cosemu.KeyFault{
+	return map[string]cosemu.SourceFault{
 		"code":    {Times: 1, Code: "InternalError.SystemError", Message: "try again"},
 		"status":  {Times: 1, Status: http.StatusBadGateway},
 		"garbage": {Times: 1, Body: &garbage},
@@ -27,9 +27,9 @@ func faultCases() map[string]cosemu.KeyFault {
 	}
 }
 
-func TestSTSFaults(t *testing.T) {
+func TestSourceFault_STS(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	client := stsClient(t, srv, account(srv))
+	client := stsClient(t, srv, longLived(srv))
 	ask := func() error {
 		_, err := client.GetCredential(&sts.CredentialOptions{Policy: policyOf([]string{"*"}, []string{"*"})})
 		return err
@@ -43,7 +43,7 @@ func TestSTSFaults(t *testing.T) {
 			if err == nil || fault.Code != "" && (!errors.As(err, &e) || e.Code != fault.Code) {
 				t.Errorf("got %v", err)
 			}
-			if after := srv.Stats(); after.STSCalls == before.STSCalls || after.KeysIssued != before.KeysIssued {
+			if after := srv.Stats(); after.STSCalls == before.STSCalls || after.CredentialsIssued != before.CredentialsIssued {
 				t.Errorf("%+v, before %+v", after, before)
 			}
 			if err := ask(); err != nil {
@@ -53,12 +53,12 @@ func TestSTSFaults(t *testing.T) {
 	}
 }
 
-// TestKeyFaultsOverHTTP is about the services that have no client in an SDK.
-func TestKeyFaultsOverHTTP(t *testing.T) {
+// TestSourceFault_HTTP covers the services that have no client in an SDK.
+func TestSourceFault_HTTP(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{{ARN: sidecarARN, Instance: true}}})
 	services := []struct {
 		name       string
-		set        func(cosemu.KeyFault)
+		set        func(cosemu.SourceFault)
 		url        string
 		calls      func(cosemu.Stats) int
 		codeStatus int
@@ -66,11 +66,11 @@ func TestKeyFaultsOverHTTP(t *testing.T) {
 	}{
 		{
 			"metadata", srv.SetMetadataFault, instanceURL(srv, "sidecar"),
-			func(s cosemu.Stats) int { return s.MetadataCalls }, http.StatusOK, `"Code":"InternalError.SystemError"`,
+			func(s cosemu.Stats) int { return s.MetadataCalls() }, http.StatusOK, `"Code":"InternalError.SystemError"`,
 		},
 		{
-			"key server", srv.SetKeyServerFault, srv.KeyServerURL(),
-			func(s cosemu.Stats) int { return s.KeyServerCalls }, http.StatusInternalServerError, `"code":"InternalError.SystemError"`,
+			"credentials server", srv.SetCredentialsServerFault, srv.CredentialsServerURL(),
+			func(s cosemu.Stats) int { return s.CredentialsServerCalls() }, http.StatusInternalServerError, `"code":"InternalError.SystemError"`,
 		},
 	}
 	for _, service := range services {
@@ -82,7 +82,7 @@ func TestKeyFaultsOverHTTP(t *testing.T) {
 				switch {
 				case fault.Drop:
 					if err == nil {
-						t.Errorf("answered %+v", a)
+						t.Errorf("response %+v", a)
 					}
 				case err != nil:
 					t.Error(err)
@@ -91,40 +91,40 @@ func TestKeyFaultsOverHTTP(t *testing.T) {
 					fault.Code != "" && (a.status != service.codeStatus || !strings.Contains(a.body, service.codeBody)):
 					t.Errorf("%+v", a)
 				}
-				// net/http repeats a GET whose connection was dropped before the answer.
+				// net/http repeats a GET if the connection is dropped before the response.
 				if after := srv.Stats(); service.calls(after) == service.calls(before) {
 					t.Errorf("%+v, before %+v", after, before)
 				}
 			})
 		}
-		service.set(cosemu.KeyFault{})
+		service.set(cosemu.SourceFault{})
 		if a, err := fetch(service.url); err != nil || a.status != http.StatusOK || !strings.Contains(strings.ToLower(a.body), "tmpsecretkey") {
 			t.Errorf("%s after the faults: %+v, %v", service.name, a, err)
 		}
 	}
 }
 
-// fetch GETs url on a connection of its own.
-func fetch(url string) (answer, error) {
+// fetch sends a GET on a new connection.
+func fetch(url string) (httpResponse, error) {
 	r, err := http.NewRequest(http.MethodGet, url, nil)
 	if err != nil {
-		return answer{}, err
+		return httpResponse{}, err
 	}
 	return send(r)
 }
 
-func send(r *http.Request) (answer, error) {
+func send(r *http.Request) (httpResponse, error) {
 	r.Close = true
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(r)
 	if err != nil {
-		return answer{}, err
+		return httpResponse{}, err
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, string(body)}, err
+	return httpResponse{resp.StatusCode, resp.Header, string(body)}, err
 }
 
-// count is how many of the calls failed.
+// count returns the number of failed calls.
 func count(failed []bool) (n int) {
 	for _, f := range failed {
 		if f {
@@ -134,13 +134,13 @@ func count(failed []bool) (n int) {
 	return n
 }
 
-func TestKeyFaultForSomeCalls(t *testing.T) {
+func TestSourceFault_Percent(t *testing.T) {
 	srv := start(t, cosemu.Options{})
 	const calls = 200
-	run := func(fault cosemu.KeyFault) (failed []bool) {
-		srv.SetKeyServerFault(fault)
+	run := func(fault cosemu.SourceFault) (failed []bool) {
+		srv.SetCredentialsServerFault(fault)
 		for range calls {
-			a, err := fetch(srv.KeyServerURL())
+			a, err := fetch(srv.CredentialsServerURL())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,13 +148,13 @@ func TestKeyFaultForSomeCalls(t *testing.T) {
 		}
 		return failed
 	}
-	half := cosemu.KeyFault{Percent: 50, Status: http.StatusInternalServerError}
+	half := cosemu.SourceFault{Percent: 50, Status: http.StatusInternalServerError}
 	first := run(half)
 	if n := count(first); n < calls/3 || n > calls*2/3 {
 		t.Errorf("%d of %d calls failed", n, calls)
 	}
 	if !slices.Equal(first, run(half)) {
-		t.Error("other calls failed the second time")
+		t.Error("different calls failed the second time")
 	}
 	half.Times = 3
 	if n := count(run(half)); n != 3 {
@@ -162,21 +162,21 @@ func TestKeyFaultForSomeCalls(t *testing.T) {
 	}
 }
 
-// TestKeyFaultDelay: a client need not wait longer than it likes, and no key is
-// made for it.
-func TestKeyFaultDelay(t *testing.T) {
+// TestSourceFault_Delay checks that a client can give up during the delay, and that no
+// credentials are issued then.
+func TestSourceFault_Delay(t *testing.T) {
 	srv := start(t, cosemu.Options{})
-	srv.SetKeyServerFault(cosemu.KeyFault{Delay: time.Hour})
+	srv.SetCredentialsServerFault(cosemu.SourceFault{Delay: time.Hour})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.KeyServerURL(), nil)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.CredentialsServerURL(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if a, err := send(r); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if n := srv.Stats().KeysIssued; n != 0 {
-		t.Errorf("%d keys issued", n)
+	if n := srv.Stats().CredentialsIssued; n != 0 {
+		t.Errorf("%d credentials issued", n)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// conditions are the four preconditions of a download or of a copy's source.
+// conditions are the four preconditions of a download or of the source of a copy.
 type conditions struct {
 	match, noneMatch               string
 	modifiedSince, unmodifiedSince string
@@ -20,8 +20,8 @@ func conditionsFrom(h http.Header) conditions {
 	}
 }
 
-// checkConditions fails with 412, or with 304, when the object is not the one
-// asked for. The order is that of RFC 9110, section 13.2.2.
+// checkConditions fails with 412 or 304 if the object does not meet the preconditions.
+// The order is that of RFC 9110, section 13.2.2.
 func checkConditions(c conditions, o *object) error {
 	modified := o.modified.Truncate(time.Second)
 	if c.match != "" {
@@ -42,7 +42,7 @@ func checkConditions(c conditions, o *object) error {
 	return nil
 }
 
-// matchesETag reports whether etag is in a list of ETags, quoted or not.
+// matchesETag reports whether the list contains etag, quoted or not.
 func matchesETag(list, etag string) bool {
 	if strings.TrimSpace(list) == "*" {
 		return true
@@ -55,9 +55,9 @@ func matchesETag(list, etag string) bool {
 	return false
 }
 
-// parseRange reads a Range header against an object of the given size. What is
-// no single byte range is ignored, as RFC 9110 section 14.2 allows; one that
-// lies outside the object is 416.
+// parseRange parses a Range header for an object of the given size. It ignores headers
+// other than a single byte range, as RFC 9110 section 14.2 allows; a range outside the
+// object is 416.
 func parseRange(header string, size int64) (first, length int64, partial bool, err error) {
 	spec, ok := strings.CutPrefix(header, "bytes=")
 	from, to, dash := strings.Cut(strings.TrimSpace(spec), "-")

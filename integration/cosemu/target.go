@@ -6,24 +6,23 @@ import (
 	"strings"
 )
 
-// target is the request target as it stood on the wire, taken from the request
-// line and not from net/http's parsed URL, which has its own idea of what a
-// path or a query means.
+// target is the raw request target, parsed from the request line and not from the URL
+// of net/http, which interprets paths and queries in another way.
 type target struct {
 	// path is percent-decoded once, with its leading slash.
 	path string
-	// signedPath is path as COS reads it for the signature: a raw "+" is a blank.
+	// signedPath is the path for the signature: COS reads a raw "+" as a blank.
 	signedPath string
-	// query holds the parameters in wire order.
+	// query holds the parameters in the order of the request.
 	query params
 }
 
-// key returns the object key: the path after its first slash, to the byte.
+// key returns the object key: all bytes of the path after its first slash.
 func (t target) key() string { return t.path[1:] }
 
-// cleansToRoot reports whether the path names no object once dot segments and
-// doubled slashes are resolved. COS answers GET of such a key with a listing.
-func (t target) cleansToRoot() bool { return path.Clean(t.path) == "/" }
+// isCleanedToRoot reports whether the path is "/" after the removal of dot segments
+// and double slashes. COS responds to GET of such a key with a listing.
+func (t target) isCleanedToRoot() bool { return path.Clean(t.path) == "/" }
 
 type param struct{ name, value string }
 
@@ -74,8 +73,8 @@ func parseTarget(uri string) (target, error) {
 	return target{path: decoded, signedPath: signed, query: query}, nil
 }
 
-// parseQuery splits a query at "&" only: ";" is data. "+" is a space, as the
-// Go and Python SDKs rely on. A parameter without "=" has the empty value.
+// parseQuery splits a query at "&" only: ";" is data. "+" is a space, as the Go and
+// Python SDKs expect. A parameter without "=" has the empty value.
 func parseQuery(raw string) (params, bool) {
 	if raw == "" {
 		return nil, true
@@ -96,8 +95,8 @@ func parseQuery(raw string) (params, bool) {
 	return ps, true
 }
 
-// unescape percent-decodes s once; plusIsSpace also turns "+" into a space. It
-// reports false on a broken escape.
+// unescape decodes percent escapes once, and "+" to a space if plusIsSpace is set. It
+// returns false for a broken escape.
 func unescape(s string, plusIsSpace bool) (string, bool) {
 	if !strings.ContainsAny(s, "%+") {
 		return s, true
@@ -137,11 +136,11 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// hostPattern recognises the hosts of one region's buckets.
+// hostPattern recognises the hosts of the buckets of one region.
 type hostPattern struct{ region string }
 
-// bucket returns the bucket that host names, with or without a port, or "" when
-// host is no bucket host of the region.
+// bucket returns the bucket of a host name, with or without a port, or "" if host does
+// not belong to a bucket of the region.
 func (p hostPattern) bucket(host string) string {
 	bucket, rest, _ := strings.Cut(plainHost(host), ".")
 	for _, suffix := range []string{
@@ -156,8 +155,8 @@ func (p hostPattern) bucket(host string) string {
 	return ""
 }
 
-// service reports whether host is that of the service, for which there are no
-// objects but a list of buckets.
+// service reports whether host is the service, which has a list of buckets and no
+// objects.
 func (p hostPattern) service(host string) bool {
 	switch plainHost(host) {
 	case "service.cos.myqcloud.com", "cos." + p.region + ".myqcloud.com", "cos." + p.region + ".tencentcos.cn":

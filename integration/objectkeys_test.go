@@ -12,7 +12,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// trickyKeys are names that proxies are known to change on the way.
+// trickyKeys are object keys that other proxies change.
 var trickyKeys = []string{
 	"plain.txt",
 	"dir//file",
@@ -32,8 +32,8 @@ var trickyKeys = []string{
 	strings.Repeat("k", 850),
 }
 
-// escapeAll percent-encodes every byte but the slash, so that no client or
-// library on the way to the sidecar has anything to interpret.
+// escapeAll percent-encodes every byte except the slash, so that clients and libraries
+// do not change the key.
 func escapeAll(key string) string {
 	var b strings.Builder
 	for i := range len(key) {
@@ -46,9 +46,9 @@ func escapeAll(key string) string {
 	return b.String()
 }
 
-// TestKeysSurvive uploads through the sidecar and reads back with the official
-// SDK from the emulator itself.
-func TestKeysSurvive(t *testing.T) {
+// TestObjectKeys_RoundTrip uploads through the sidecar and reads the object with the
+// official SDK from the emulator.
+func TestObjectKeys_RoundTrip(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
@@ -57,8 +57,8 @@ func TestKeysSurvive(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			body := []byte("body of " + key)
 			target := s.url + "/" + escapeAll(key)
-			if status, answer := do(t, http.MethodPut, target, bytes.NewReader(body)); status != http.StatusOK {
-				t.Fatalf("PUT: %d %s", status, answer)
+			if status, response := do(t, http.MethodPut, target, bytes.NewReader(body)); status != http.StatusOK {
+				t.Fatalf("PUT: %d %s", status, response)
 			}
 			if got := readDirect(t, emu, key); !bytes.Equal(got, body) {
 				t.Errorf("COS holds %q, want %q", got, body)

@@ -15,8 +15,8 @@ import (
 	"github.com/tencentyun/cos-go-sdk-v5"
 )
 
-// waitFor is a program for scripts: it ends well once the file of its first
-// argument holds the text of its second.
+// waitFor is a program for scripts: it succeeds as soon as the file of its first
+// argument contains the text of its second.
 func waitFor() {
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if text, err := os.ReadFile(os.Args[1]); err == nil && bytes.Contains(text, []byte(os.Args[2])) {
@@ -27,8 +27,8 @@ func waitFor() {
 	os.Exit(1)
 }
 
-// copyTest is a COS program: it takes the environment that cosemu has made, gets
-// a key and reads back what it has written.
+// copyTest is a COS program: it gets credentials from the environment of cosemu and
+// reads back an object that it has written.
 func copyTest() {
 	if err := roundTrip(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -37,10 +37,10 @@ func copyTest() {
 	fmt.Println("read back")
 }
 
-// newClient is the SDK in the environment that cosemu has made, with a change to
-// make to every request once it is signed.
+// newClient returns the SDK for the environment of cosemu. change modifies every
+// request after it was signed.
 func newClient(change func(*http.Request)) (*cos.Client, error) {
-	key, err := fetchKey(os.Getenv("COSPROXY_SOURCE"))
+	creds, err := getCredentials(os.Getenv("COSPROXY_SOURCE"))
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func newClient(change func(*http.Request)) (*cos.Client, error) {
 		return new(net.Dialer).DialContext(ctx, network, os.Getenv("COSPROXY_CONNECT_TO"))
 	}}
 	return cos.NewClient(&cos.BaseURL{BucketURL: u}, &http.Client{Transport: &cos.AuthorizationTransport{
-		SecretID: key.id, SecretKey: key.secret, SessionToken: key.token,
+		SecretID: creds.id, SecretKey: creds.secret, SessionToken: creds.token,
 		Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
 			change(r)
 			return transport.RoundTrip(r)
@@ -87,9 +87,9 @@ func roundTrip() error {
 	return err
 }
 
-// addTest is what someone on the way could make of signed requests: of a download
-// a look at the ACL, of an upload a copy. It prints the two answers' status codes.
-func addTest() {
+// tamperTest modifies signed requests: a download becomes a request for the ACL, an
+// upload becomes a copy. It prints the status codes of both responses.
+func tamperTest() {
 	if err := roundTrip(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

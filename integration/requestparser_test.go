@@ -13,7 +13,7 @@ type message struct {
 	method, target string
 	header         map[string][]string // names in lower case
 	body           string
-	whole          bool // the body is all there
+	complete       bool // the body is complete
 }
 
 var (
@@ -23,10 +23,10 @@ var (
 	chunkLine   = regexp.MustCompile(`^([0-9A-Fa-f]{1,16})[ \t]*(;.*)?$`)
 )
 
-// readMessages reads a client's stream by RFC 9112 alone, without net/http. It is
-// as tolerant as the RFC allows a server to be (bare line feeds, folded fields,
-// chunk extensions), and ends where the RFC has the connection end, or where two
-// servers could go on at different bytes: nothing behind that is a request.
+// readMessages parses a client's stream by RFC 9112 alone, without net/http. It is as
+// tolerant as the RFC allows a server to be (bare line feeds, folded fields, chunk
+// extensions). It stops where the connection ends by the RFC, or where two servers
+// could continue at different bytes: nothing after that is a request.
 func readMessages(wire []byte) []message {
 	var all []message
 	r := &lines{wire}
@@ -37,7 +37,7 @@ func readMessages(wire []byte) []message {
 		}
 		goesOn := r.body(&m, minor)
 		all = append(all, m)
-		if !goesOn || !m.whole || m.closes(minor) {
+		if !goesOn || !m.complete || m.closesConnection(minor) {
 			return all
 		}
 	}
@@ -51,7 +51,7 @@ func (l *lines) next() (string, bool) {
 	return string(bytes.TrimSuffix(line, []byte("\r"))), ok
 }
 
-// head reads a request up to the end of its header (RFC 9112, 2.2, 3 and 5).
+// head parses a request up to the end of its header (RFC 9112, 2.2, 3 and 5).
 func (l *lines) head() (m message, minor string, ok bool) {
 	line, ok := l.next()
 	for ok && line == "" {
@@ -82,8 +82,8 @@ func (l *lines) head() (m message, minor string, ok bool) {
 	}
 }
 
-// body reads what belongs to m (RFC 9112, 6). It reports false if nobody can know
-// where the next request begins.
+// body parses the body of m (RFC 9112, 6). It returns false if the start of the next
+// request is ambiguous.
 func (l *lines) body(m *message, minor string) bool {
 	codings, lengths := m.header["transfer-encoding"], m.header["content-length"]
 	switch {
@@ -91,8 +91,8 @@ func (l *lines) body(m *message, minor string) bool {
 		if minor == "0" || len(lengths) > 0 || len(codings) > 1 || !strings.EqualFold(codings[0], "chunked") {
 			return false
 		}
-		m.whole = l.chunks(m)
-		return m.whole
+		m.complete = l.chunks(m)
+		return m.complete
 	case len(lengths) > 0:
 		for _, length := range lengths {
 			if !digits.MatchString(length) || length != lengths[0] {
@@ -100,17 +100,17 @@ func (l *lines) body(m *message, minor string) bool {
 			}
 		}
 		n, err := strconv.Atoi(lengths[0])
-		m.whole = err == nil && n <= len(l.rest)
-		if m.whole {
+		m.complete = err == nil && n <= len(l.rest)
+		if m.complete {
 			m.body, l.rest = string(l.rest[:n]), l.rest[n:]
 		}
-		return m.whole
+		return m.complete
 	}
-	m.whole = true
+	m.complete = true
 	return true
 }
 
-// chunks reads a chunked body (RFC 9112, 7.1).
+// chunks parses a chunked body (RFC 9112, 7.1).
 func (l *lines) chunks(m *message) bool {
 	for {
 		line, ok := l.next()
@@ -137,15 +137,16 @@ func (l *lines) chunks(m *message) bool {
 	}
 }
 
-// closes reports whether the client wants the connection to end behind m (RFC 9112, 9.3).
-func (m message) closes(minor string) bool {
+// closesConnection reports whether the client asks to close the connection after m
+// (RFC 9112, 9.3).
+func (m message) closesConnection(minor string) bool {
 	options := "," + strings.ToLower(strings.NewReplacer(" ", "", "\t", "").Replace(strings.Join(m.header["connection"], ","))) + ","
 	return strings.Contains(options, ",close,") || minor == "0" && !strings.Contains(options, ",keep-alive,")
 }
 
 var originOfTarget = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?]*`)
 
-// key is the object key that a target names, if its path is nothing but the key.
+// keyOf returns the object key of a target whose path is nothing but the key.
 func keyOf(target string) string {
 	path, _, _ := strings.Cut(originOfTarget.ReplaceAllString(target, ""), "?")
 	key, err := url.PathUnescape(strings.TrimPrefix(path, "/"))

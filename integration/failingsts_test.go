@@ -11,11 +11,11 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// A run of 60 s at constant load with keys of 5 s, while STS fails half of its
-// calls.
+// A run of 60 s at constant load with credentials of 5 s, while half of the calls
+// to STS fail.
 const (
-	halfDownLife = 5 * time.Second
-	halfDownSpan = time.Minute
+	failingSTSDuration = 5 * time.Second
+	failingSTSSpan     = time.Minute
 )
 
 // sample is one request of a run.
@@ -25,19 +25,20 @@ type sample struct {
 	body       []byte
 }
 
-// halfDown runs the load. It returns the requests, and when keys were issued.
-func halfDown(t testing.TB) (samples []sample, issued []time.Time) {
-	emu := startEmulator(t, cosemu.Options{StrictSignature: true, KeyLife: halfDownLife})
+// runWithFailingSTS runs the load. It returns the requests, and the times at which
+// credentials were issued.
+func runWithFailingSTS(t testing.TB) (samples []sample, issued []time.Time) {
+	emu := startEmulator(t, cosemu.Options{StrictSignature: true, CredentialsDuration: failingSTSDuration})
 	s := startSidecar(t, program(), sidecarEnv(emu)...)
 	s.waitReady(t)
-	emu.SetSTSFault(cosemu.STSFault{Percent: 50, Code: "InternalError.SystemError", Message: "half of the calls fail"})
+	emu.SetSTSFault(cosemu.SourceFault{Percent: 50, Code: "InternalError.SystemError", Message: "half of the calls fail"})
 
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	end := time.Now().Add(halfDownSpan)
+	end := time.Now().Add(failingSTSSpan)
 	wg.Go(func() {
 		for time.Now().Before(end) {
-			if n := emu.Stats().KeysIssued; n > len(issued) {
+			if n := emu.Stats().CredentialsIssued; n > len(issued) {
 				issued = append(issued, time.Now())
 			}
 			time.Sleep(time.Millisecond)
@@ -60,31 +61,32 @@ func halfDown(t testing.TB) (samples []sample, issued []time.Time) {
 	return samples, issued
 }
 
-// TestHalfOfSTSFails: no request fails while there is a valid key.
-func TestHalfOfSTSFails(t *testing.T) {
+// TestOutage_HalfOfSTSCalls checks that no request fails while there are valid
+// credentials.
+func TestOutage_HalfOfSTSCalls(t *testing.T) {
 	t.Parallel()
-	samples, issued := halfDown(t)
+	samples, issued := runWithFailingSTS(t)
 	without := 0
 	for _, x := range samples {
 		if x.status == http.StatusOK {
 			continue
 		}
-		// STS counts whole seconds, so a key is sure to live for a second less.
+		// STS counts whole seconds, so credentials may live for a second less.
 		valid := slices.ContainsFunc(issued, func(at time.Time) bool {
-			return at.Before(x.start) && x.end.Before(at.Add(halfDownLife-time.Second))
+			return at.Before(x.start) && x.end.Before(at.Add(failingSTSDuration-time.Second))
 		})
 		if valid || x.status != http.StatusServiceUnavailable {
-			t.Errorf("%d %s, with a valid key: %v", x.status, x.body, valid)
+			t.Errorf("%d %s, with valid credentials: %v", x.status, x.body, valid)
 		}
 		without++
 	}
-	t.Logf("%d requests, %d keys, %d requests found no valid key", len(samples), len(issued), without)
+	t.Logf("%d requests, %d credentials, %d requests without valid credentials", len(samples), len(issued), without)
 }
 
-// BenchmarkRefreshLatency compares the p99 of the requests around the arrival of
-// a new key with the p99 of all.
-func BenchmarkRefreshLatency(b *testing.B) {
-	samples, issued := halfDown(b)
+// BenchmarkRefresh_Latency compares the p99 of the requests at the time of a refresh
+// with the p99 of all requests.
+func BenchmarkRefresh_Latency(b *testing.B) {
+	samples, issued := runWithFailingSTS(b)
 	var all, around []time.Duration
 	for _, x := range samples {
 		if x.status != http.StatusOK {
@@ -98,7 +100,7 @@ func BenchmarkRefreshLatency(b *testing.B) {
 	if len(around) == 0 {
 		b.Fatal("no request around a refresh")
 	}
-	b.ReportMetric(0, "ns/op") // of a whole run: says nothing
+	b.ReportMetric(0, "ns/op") // meaningless for a whole run
 	b.ReportMetric(p99(all).Seconds()*1e3, "p99-ms")
 	b.ReportMetric(p99(around).Seconds()*1e3, "refresh-p99-ms")
 	b.ReportMetric(p99(around).Seconds()/p99(all).Seconds(), "refresh-share")

@@ -48,10 +48,10 @@ func (x *exchange) listParts() error {
 	if err != nil {
 		return err
 	}
-	me := owner(x.bucket.name)
+	own := owner(x.bucket.name)
 	result := partListXML{
-		EncodingType: l.encoding, Bucket: x.bucket.name, Key: l.text(u.key), UploadID: u.id,
-		Owner: me, Initiator: me, PartNumberMarker: marker, MaxParts: l.max, StorageClass: u.meta.storageClass(),
+		EncodingType: l.encoding, Bucket: x.bucket.name, Key: l.encode(u.key), UploadID: u.id,
+		Owner: own, Initiator: own, PartNumberMarker: marker, MaxParts: l.max, StorageClass: u.meta.storageClass(),
 	}
 	for _, p := range u.after(marker) {
 		if len(result.Part) == l.max {
@@ -64,10 +64,10 @@ func (x *exchange) listParts() error {
 	if !result.IsTruncated {
 		result.NextPartNumberMarker = 0
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
-// after returns the parts with numbers above marker, in order.
+// after returns the parts with numbers above marker, by number.
 func (u *upload) after(marker int) []*part {
 	var parts []*part
 	for number, p := range u.parts {
@@ -92,7 +92,7 @@ type uploadListXML struct {
 	Prefix             string
 	Delimiter          string `xml:",omitempty"`
 	Upload             []uploadXML
-	// The Go SDK's Bucket.ListMultipartUploads has this spelling from COS.
+	// Bucket.ListMultipartUploads of the Go SDK expects this spelling from COS.
 	CommonPrefixes []prefixXML `xml:"CommonPrefixs"`
 }
 
@@ -112,13 +112,13 @@ func (x *exchange) listMultipartUploads() error {
 	}
 	idMarker := x.query.get("upload-id-marker")
 	result := uploadListXML{
-		Bucket: x.bucket.name, EncodingType: l.encoding, KeyMarker: l.text(l.marker), UploadIDMarker: idMarker,
-		MaxUploads: l.max, Prefix: l.text(l.prefix), Delimiter: l.text(l.delimiter),
+		Bucket: x.bucket.name, EncodingType: l.encoding, KeyMarker: l.encode(l.marker), UploadIDMarker: idMarker,
+		MaxUploads: l.max, Prefix: l.encode(l.prefix), Delimiter: l.encode(l.delimiter),
 	}
-	me := owner(x.bucket.name)
+	own := owner(x.bucket.name)
 	lastKey, lastID := "", ""
 	for _, u := range x.bucket.uploadsAfter(l.prefix, l.marker, idMarker) {
-		group := l.group(u.key)
+		group := l.commonPrefix(u.key)
 		if group != "" && (group == lastKey || group == l.marker) {
 			continue
 		}
@@ -128,24 +128,23 @@ func (x *exchange) listMultipartUploads() error {
 		}
 		if group != "" {
 			lastKey, lastID = group, ""
-			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.text(group)})
+			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.encode(group)})
 			continue
 		}
 		lastKey, lastID = u.key, u.id
 		result.Upload = append(result.Upload, uploadXML{
-			Key: l.text(u.key), UploadID: u.id, Initiator: me, Owner: me,
+			Key: l.encode(u.key), UploadID: u.id, Initiator: own, Owner: own,
 			StorageClass: u.meta.storageClass(), Initiated: xmlTime(u.initiated),
 		})
 	}
 	if result.IsTruncated {
-		result.NextKeyMarker, result.NextUploadIDMarker = l.text(lastKey), lastID
+		result.NextKeyMarker, result.NextUploadIDMarker = l.encode(lastKey), lastID
 	}
-	return x.xml(result)
+	return x.writeXML(result)
 }
 
-// uploadsAfter returns the uploads under prefix that come after the markers, by
-// key and then by id. Without an id marker, all uploads of the key marker itself
-// are skipped.
+// uploadsAfter returns the uploads with prefix after the markers, by key and ID.
+// Without an ID marker it skips all uploads of the key marker itself.
 func (b *bucket) uploadsAfter(prefix, keyMarker, idMarker string) []*upload {
 	b.mu.RLock()
 	defer b.mu.RUnlock()

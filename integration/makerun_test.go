@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestRun is what `make run` starts: the emulator with the sidecar inside, and
-// no other setting. A signal goes through to the sidecar, and its exit code
-// comes back.
-func TestRun(t *testing.T) {
+// TestRun_Emulator starts the command of `make run`: the emulator with the sidecar,
+// without other settings. cosemu forwards a signal to the sidecar and returns its exit
+// code.
+func TestRun_Emulator(t *testing.T) {
 	t.Parallel()
 	s := startCommand(t, exec.Command(filepath.Join(bin, "cosemu"), "--", program()),
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0", "COSPROXY_LOG_FORMAT=json")

@@ -12,29 +12,30 @@ import (
 	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
 )
 
-type triple struct{ id, secret, token string }
+type clientCredentials struct{ id, secret, token string }
 
-// fetchKey is what a COS program does with the environment of each source.
-func fetchKey(source string) (triple, error) {
+// getCredentials gets credentials as a COS program does in the environment of each
+// source.
+func getCredentials(source string) (clientCredentials, error) {
 	switch source {
 	case "static":
-		return triple{os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), os.Getenv("TENCENTCLOUD_TOKEN")}, nil
+		return clientCredentials{os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), os.Getenv("TENCENTCLOUD_TOKEN")}, nil
 	case "cvm":
 		base := os.Getenv("COSPROXY_CVM_METADATA_ENDPOINT") + "/latest/meta-data/cam/security-credentials/"
 		role, err := fetch(base, "")
 		if err != nil {
-			return triple{}, err
+			return clientCredentials{}, err
 		}
-		return parseKey(fetch(base+string(role), ""))
+		return parseCredentials(fetch(base+string(role), ""))
 	case "http":
-		return parseKey(fetch(os.Getenv("COSPROXY_CREDENTIALS_URL")+"?bucket="+os.Getenv("COSPROXY_BUCKET"), os.Getenv("COSPROXY_CREDENTIALS_URL_TOKEN")))
+		return parseCredentials(fetch(os.Getenv("COSPROXY_CREDENTIALS_URL")+"?bucket="+os.Getenv("COSPROXY_BUCKET"), os.Getenv("COSPROXY_CREDENTIALS_URL_TOKEN")))
 	case "file":
-		return parseKey(os.ReadFile(os.Getenv("COSPROXY_CREDENTIALS_FILE")))
+		return parseCredentials(os.ReadFile(os.Getenv("COSPROXY_CREDENTIALS_FILE")))
 	}
-	return fetchFromSTS(source)
+	return getFromSTS(source)
 }
 
-func fetchFromSTS(source string) (triple, error) {
+func getFromSTS(source string) (clientCredentials, error) {
 	client := sts.NewClient(os.Getenv("TENCENTCLOUD_SECRET_ID"), os.Getenv("TENCENTCLOUD_SECRET_KEY"), nil,
 		sts.Host(strings.TrimPrefix(os.Getenv("COSPROXY_STS_ENDPOINT"), "http://")), sts.Scheme("http"))
 	options := &sts.CredentialOptions{
@@ -60,12 +61,12 @@ func fetchFromSTS(source string) (triple, error) {
 			})
 		}
 	default:
-		err = fmt.Errorf("no source %q", source)
+		err = fmt.Errorf("unknown source %q", source)
 	}
 	if err != nil {
-		return triple{}, err
+		return clientCredentials{}, err
 	}
-	return triple{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken}, nil
+	return clientCredentials{result.Credentials.TmpSecretID, result.Credentials.TmpSecretKey, result.Credentials.SessionToken}, nil
 }
 
 func fetch(url, bearer string) ([]byte, error) {
@@ -88,39 +89,40 @@ func fetch(url, bearer string) ([]byte, error) {
 	return body, err
 }
 
-// parseKey reads a key as the metadata service writes it, and as the key server
-// does.
-func parseKey(text []byte, err error) (triple, error) {
+// parseCredentials parses credentials in the JSON of the metadata service or of the
+// credentials server.
+func parseCredentials(text []byte, err error) (clientCredentials, error) {
 	if err != nil {
-		return triple{}, err
+		return clientCredentials{}, err
 	}
-	var key struct {
+	var response struct {
 		TmpSecretID, TmpSecretKey, Token string
 		Credentials                      struct{ TmpSecretID, TmpSecretKey, SessionToken string }
 	}
-	if err := json.Unmarshal(text, &key); err != nil {
-		return triple{}, err
+	if err := json.Unmarshal(text, &response); err != nil {
+		return clientCredentials{}, err
 	}
-	if c := key.Credentials; c.TmpSecretID != "" {
-		return triple{c.TmpSecretID, c.TmpSecretKey, c.SessionToken}, nil
+	if c := response.Credentials; c.TmpSecretID != "" {
+		return clientCredentials{c.TmpSecretID, c.TmpSecretKey, c.SessionToken}, nil
 	}
-	return triple{key.TmpSecretID, key.TmpSecretKey, key.Token}, nil
+	return clientCredentials{response.TmpSecretID, response.TmpSecretKey, response.Token}, nil
 }
 
-// newKey is a program for scripts: it ends well once its key file, which it
-// must never find half written, has had three keys.
-func newKey() {
-	seen := map[triple]bool{}
+// waitForNewCredentials is a program for scripts: it succeeds as soon as its
+// credentials file has contained three credentials. It fails if it reads a part of
+// them.
+func waitForNewCredentials() {
+	seen := map[clientCredentials]bool{}
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		key, err := fetchKey("file")
+		creds, err := getCredentials("file")
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		if seen[key] = true; len(seen) == 3 {
+		if seen[creds] = true; len(seen) == 3 {
 			return
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%d keys\n", len(seen))
+	fmt.Fprintf(os.Stderr, "%d credentials\n", len(seen))
 	os.Exit(1)
 }
