@@ -11,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,7 +24,7 @@ import (
 const sbomTool = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
 
 func main() {
-	out := flag.String("out", "", "`folder` to write to; what it holds is removed first")
+	out := flag.String("out", "", "`folder` to write to; an earlier release in it is removed")
 	compare := flag.String("compare", "", "`folder` of an earlier build of this commit to compare a second build with")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -45,7 +46,7 @@ func run(ctx context.Context, out, compare string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
 	if out != "" {
-		if err := os.RemoveAll(out); err != nil {
+		if err := clearFolder(out); err != nil {
 			return err
 		}
 		return build(ctx, work, out)
@@ -55,6 +56,21 @@ func run(ctx context.Context, out, compare string) (err error) {
 		return err
 	}
 	return compareFolders(compare, second)
+}
+
+// clearFolder removes the folder out, if it holds a release or nothing.
+func clearFolder(out string) error {
+	entries, err := os.ReadDir(out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(out, sumsFile)); err != nil && len(entries) > 0 {
+		return fmt.Errorf("%s holds no complete release (%w); remove it or name another folder", out, err)
+	}
+	return os.RemoveAll(out)
 }
 
 // build writes the release of the last commit to the folder out. It clones and

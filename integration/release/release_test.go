@@ -142,3 +142,27 @@ func TestCompareFolders(t *testing.T) {
 		t.Errorf("%v; want a first build", err)
 	}
 }
+
+// TestClearFolder_OtherFiles: a wrong -out must not remove what is not a release.
+func TestClearFolder_OtherFiles(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := clearFolder(dir); err == nil {
+		t.Error("a folder without a release was accepted")
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	if err := writeSums(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := clearFolder(dir); err != nil {
+		t.Error(err)
+	}
+	if err := clearFolder(dir); err != nil {
+		t.Errorf("%v for a folder that does not exist", err)
+	}
+}
