@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// activated is cosproxy as systemd would start it: with sockets, by name.
+// activated runs cosproxy with named sockets, as systemd does.
 type activated struct {
 	names []string
 	files []*os.File
@@ -38,8 +38,8 @@ func (a *activated) add(t *testing.T, name, network, address string) net.Addr {
 	return l.Addr()
 }
 
-// command runs cosproxy with the sockets. The shell knows the process id that
-// it will have, as systemd does.
+// command returns a command that runs cosproxy with the sockets. The shell sets
+// LISTEN_PID, as systemd does.
 func (a *activated) command(environ ...string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", "LISTEN_PID=$$ exec cosproxy")
 	cmd.ExtraFiles = a.files
@@ -48,7 +48,7 @@ func (a *activated) command(environ ...string) *exec.Cmd {
 	return cmd
 }
 
-// fails runs cmd, which may not serve, and returns what it says.
+// fails runs cmd, which must fail, and returns its output.
 func fails(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	tooLong := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() }) // it serves
@@ -76,7 +76,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	p := &process{exit: make(chan int, 1), logs: readLogs(stderr), client: newClient(t)}
 	p.stop = func() { _ = cmd.Process.Signal(os.Interrupt) }
 	go func() {
-		_ = cmd.Wait() // the exit code says it all
+		_ = cmd.Wait() // the exit code is checked
 		p.exit <- cmd.ProcessState.ExitCode()
 		_ = w.Close() // always nil
 	}()
@@ -85,7 +85,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	return p
 }
 
-func TestSystemdSocket(t *testing.T) {
+func TestSystemd_Socket(t *testing.T) {
 	var a activated
 	at := a.add(t, "cosproxy.socket", "tcp", "127.0.0.1:0")
 	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")
@@ -98,8 +98,8 @@ func TestSystemdSocket(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-// TestSystemdSockets has TLS too, which is for TCP alone.
-func TestSystemdSockets(t *testing.T) {
+// TestSystemd_TwoSockets enables TLS, which applies to TCP only.
+func TestSystemd_TwoSockets(t *testing.T) {
 	var a activated
 	path := filepath.Join(t.TempDir(), "admin.sock")
 	a.add(t, "admin", "unix", path)
@@ -121,38 +121,38 @@ func TestSystemdSockets(t *testing.T) {
 	unix.CloseIdleConnections()
 	p.end(t, exitOK)
 	if _, err := os.Lstat(path); err != nil {
-		t.Errorf("systemd's socket is gone: %v", err)
+		t.Errorf("the socket of systemd was removed: %v", err)
 	}
 }
 
-func TestSystemdSocketBeyondThisMachine(t *testing.T) {
+func TestSystemd_NonLoopback(t *testing.T) {
 	var a activated
 	a.add(t, "app", "tcp", "0.0.0.0:0")
-	contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: systemd listens on ", "which other machines can reach", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
+	contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: systemd listens on ", "so other machines could use the bucket", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
 
 	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_UNSAFE_LISTEN=true")
-	contains(t, p.logs.all(), "can be reached from other machines: whoever reaches it needs no key")
+	contains(t, p.logs.all(), "is reachable from other machines: every client can use the bucket")
 	p.end(t, exitOK)
 }
 
-func TestSystemdMistakes(t *testing.T) {
+func TestSystemd_UnusableSockets(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		sockets []string
 		listen  string
-		says    string
+		text    string
 	}{
-		{"no socket", nil, "systemd", "systemd opened no socket for this process"},
-		{"no socket of that name", []string{"app"}, "systemd:web", "systemd opened no socket named web, but app"},
-		{"no name", []string{"b", "a"}, "systemd", "systemd opened several sockets, a, b: write systemd:NAME"},
-		{"one name twice", []string{"a", "a"}, "systemd:a", "systemd opened several sockets, a, a"},
+		{"no socket", nil, "systemd", "systemd passed no socket to this process"},
+		{"no socket of that name", []string{"app"}, "systemd:web", "systemd passed no socket named web, but app"},
+		{"no name", []string{"b", "a"}, "systemd", "systemd passed several sockets, a, b; use systemd:NAME"},
+		{"one name twice", []string{"a", "a"}, "systemd:a", "systemd passed several sockets, a, a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var a activated
 			for _, name := range tt.sockets {
 				a.add(t, name, "tcp", "127.0.0.1:0")
 			}
-			contains(t, fails(t, a.command("COSPROXY_LISTEN="+tt.listen, "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: "+tt.says)
+			contains(t, fails(t, a.command("COSPROXY_LISTEN="+tt.listen, "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: "+tt.text)
 		})
 	}
 	t.Run("sockets of another process", func(t *testing.T) {
@@ -160,7 +160,7 @@ func TestSystemdMistakes(t *testing.T) {
 		a.add(t, "app", "tcp", "127.0.0.1:0")
 		cmd := a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")
 		cmd.Args = []string{"sh", "-c", "LISTEN_PID=1 exec cosproxy"}
-		contains(t, fails(t, cmd), "systemd opened no socket")
+		contains(t, fails(t, cmd), "systemd passed no socket")
 	})
 	t.Run("a pipe", func(t *testing.T) {
 		r, w, err := os.Pipe()
@@ -170,6 +170,6 @@ func TestSystemdMistakes(t *testing.T) {
 		defer w.Close()
 		a := activated{names: []string{"app"}, files: []*os.File{r}}
 		defer r.Close()
-		contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "the socket app of systemd is none to listen on")
+		contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "socket app from systemd is not a listening socket")
 	})
 }

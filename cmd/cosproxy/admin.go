@@ -15,14 +15,14 @@ const indexPage = `<!doctype html>
 <title>cosproxy</title>
 <h1>cosproxy</h1>
 <ul>
-<li><a href="/status">/status</a> what it serves and with which key</li>
-<li><a href="/readyz">/readyz</a> whether it can serve now</li>
-<li><a href="/livez">/livez</a> whether it runs</li>
-<li><a href="/metrics">/metrics</a> for Prometheus</li>
+<li><a href="/status">/status</a> routes and credentials</li>
+<li><a href="/readyz">/readyz</a> 200 if all routes can be served, else 503</li>
+<li><a href="/livez">/livez</a> 200 while the process runs</li>
+<li><a href="/metrics">/metrics</a> metrics for Prometheus</li>
 </ul>
 `
 
-// adminPages are for operators and probes. None shows a secret.
+// adminPages returns the pages for operators and probes. No page contains a secret.
 func (s *sidecar) adminPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
@@ -50,8 +50,8 @@ func (s *sidecar) adminPages() http.Handler {
 	}
 	probes := s.guarded(s.probePages(), nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		probed := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
-		if probed && r.Header["Authorization"] == nil && r.Header["Proxy-Authorization"] == nil {
+		isProbe := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
+		if isProbe && r.Header["Authorization"] == nil && r.Header["Proxy-Authorization"] == nil {
 			probes.ServeHTTP(w, r)
 			return
 		}
@@ -63,8 +63,8 @@ func (s *sidecar) guarded(h http.Handler, token guard.Token) http.Handler {
 	return guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token).Handler(h, s.cfg.settingName)
 }
 
-// probePages are for clients without a token where one is required: kubelet cannot
-// send one. They say whether the process is ready, and not why.
+// probePages returns the probes for clients without a token if one is required, since
+// kubelet cannot send one. They do not say why the process is not ready.
 func (s *sidecar) probePages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
@@ -72,7 +72,7 @@ func (s *sidecar) probePages() http.Handler {
 	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if s.notReady() != "" {
-			http.Error(w, "not ready; bring the token to learn why", http.StatusServiceUnavailable)
+			http.Error(w, "not ready; send the client token to see the reason", http.StatusServiceUnavailable)
 			return
 		}
 		fmt.Fprintln(w, "ok")
@@ -80,26 +80,26 @@ func (s *sidecar) probePages() http.Handler {
 	return mux
 }
 
-// notReady says why not every route can be served now; empty means that all can.
+// notReady returns the reasons why routes cannot be served, or "" if all can.
 func (s *sidecar) notReady() string {
 	if s.draining.Load() {
-		return "draining: the process is about to end"
+		return "draining: the process is shutting down"
 	}
 	var reasons []string
-	for _, k := range s.keys.held {
-		key, routes := k.stats(), "route "+strings.Join(k.routes, ", ")
+	for _, c := range s.credentials.shared {
+		stats, routes := c.stats(), "route "+strings.Join(c.routes, ", ")
 		switch {
-		case key.Ready:
-		case key.LastError != "":
-			reasons = append(reasons, routes+": no valid credentials: "+key.LastError)
+		case stats.Ready:
+		case stats.LastError != "":
+			reasons = append(reasons, routes+": no valid credentials: "+stats.LastError)
 		default:
-			reasons = append(reasons, routes+": no valid credentials yet: the first ones are being fetched")
+			reasons = append(reasons, routes+": no valid credentials yet: the first fetch has not finished")
 		}
 	}
 	return strings.Join(reasons, "\n")
 }
 
-// status is the page for people.
+// status returns the text of the page /status.
 func (s *sidecar) status(now time.Time) string {
 	var p page
 	p.row("cosproxy", "%s", version())
@@ -108,7 +108,7 @@ func (s *sidecar) status(now time.Time) string {
 		ready = "ready"
 	}
 	p.row("state", "%s", strings.ReplaceAll(ready, "\n", "; "))
-	p.row("up", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.proxy.InFlight())
+	p.row("uptime", "%v, %d requests in flight", now.Sub(s.started).Round(time.Second), s.proxy.InFlight())
 	if s.cfg.ConnectTo != "" {
 		p.row("connect to", "%s", s.cfg.ConnectTo)
 	}
@@ -123,7 +123,7 @@ func (s *sidecar) status(now time.Time) string {
 		p.row("allow prefixes", "%v", r.AllowPrefixes)
 		p.row("allow actions", "%v", r.AllowActions)
 		p.row("source", "%s", r.Source)
-		p.key(s.keys.of(r), now)
+		p.credentials(s.credentials.of(r), now)
 	}
 	return p.String()
 }
@@ -135,22 +135,22 @@ func (p *page) row(name, format string, args ...any) {
 	fmt.Fprintf(p, "%-16s"+format+"\n", append([]any{name}, args...)...)
 }
 
-func (p *page) key(k *heldKey, now time.Time) {
-	key := k.stats()
+func (p *page) credentials(c *sharedCredentials, now time.Time) {
+	stats := c.stats()
 	switch {
-	case key.SecretID == "":
+	case stats.SecretID == "":
 		p.row("credentials", "none")
-	case key.Expires.IsZero():
-		p.row("credentials", "%s, without expiry", key.SecretID)
+	case stats.Expires.IsZero():
+		p.row("credentials", "%s, without expiry", stats.SecretID)
 	default:
-		p.row("credentials", "%s, expires %s, in %v", key.SecretID,
-			key.Expires.UTC().Format(time.RFC3339), key.Expires.Sub(now).Round(time.Second))
+		p.row("credentials", "%s, expires %s, in %v", stats.SecretID,
+			stats.Expires.UTC().Format(time.RFC3339), stats.Expires.Sub(now).Round(time.Second))
 	}
-	if len(k.routes) > 1 {
-		p.row("shared by", "%s", strings.Join(k.routes, ", "))
+	if len(c.routes) > 1 {
+		p.row("shared by", "%s", strings.Join(c.routes, ", "))
 	}
-	p.row("fetches", "%d, %d of them failed", key.Fetches, key.Failures)
-	if key.LastError != "" {
-		p.row("last error", "%s", key.LastError)
+	p.row("fetches", "%d, %d failed", stats.Fetches, stats.Failures)
+	if stats.LastError != "" {
+		p.row("last error", "%s", stats.LastError)
 	}
 }

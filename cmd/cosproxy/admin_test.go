@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// served is a cosproxy that has just answered a request, and so has a key.
+// served returns a cosproxy that has served a request, and so has credentials.
 func served(t *testing.T, environ ...string) *process {
 	t.Helper()
 	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "body") })
@@ -20,7 +20,7 @@ func served(t *testing.T, environ ...string) *process {
 	return p
 }
 
-func TestAdminPages(t *testing.T) {
+func TestAdmin_Pages(t *testing.T) {
 	p := served(t, "COSPROXY_CONNECT_TO=")
 	tests := []struct {
 		path   string
@@ -33,7 +33,7 @@ func TestAdminPages(t *testing.T) {
 		{"/status", 200, []string{
 			`(?m)^cosproxy +\S.* go1\.`,
 			`(?m)^state +ready$`,
-			`(?m)^up +\d+s, 0 requests in flight$`,
+			`(?m)^uptime +\d+s, 0 requests in flight$`,
 			`(?m)^route +default$`,
 			`(?m)^bucket +examplebucket-1250000000 in ap-guangzhou$`,
 			`(?m)^endpoint +http://127\.0\.0\.1:\d+$`,
@@ -41,7 +41,7 @@ func TestAdminPages(t *testing.T) {
 			`(?m)^allow actions +read,upload$`,
 			`(?m)^source +sts$`,
 			`(?m)^credentials +AKIDtmp, expires \d{4}-\d\d-\d\dT\S+Z, in (30m0s|29m\d+s)$`,
-			`(?m)^fetches +1, 0 of them failed$`,
+			`(?m)^fetches +1, 0 failed$`,
 		}},
 		{"/metrics", 200, []string{
 			`cosproxy_credentials_ready\{bucket="examplebucket-1250000000",route="default"\} 1\n`,
@@ -70,7 +70,7 @@ func TestAdminPages(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestStatusWithoutKey(t *testing.T) {
+func TestStatus_WithoutCredentials(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	sts.down.Store(true)
 	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO=127.0.0.1:1")
@@ -80,7 +80,7 @@ func TestStatusWithoutKey(t *testing.T) {
 		`(?m)^state +route default: no valid credentials: sts: AuthFailure\.SecretIdNotFound: `,
 		`(?m)^connect to +127\.0\.0\.1:1$`,
 		`(?m)^credentials +none$`,
-		`(?m)^fetches +1, 1 of them failed$`,
+		`(?m)^fetches +1, 1 failed$`,
 		`(?m)^last error +sts: AuthFailure\.SecretIdNotFound: no such SecretId \(request id sts-1\); check the long-lived SecretId`,
 	} {
 		if !regexp.MustCompile(want).MatchString(body) {
@@ -93,16 +93,15 @@ func TestStatusWithoutKey(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestStatusOfStaticKey(t *testing.T) {
+func TestStatus_StaticCredentials(t *testing.T) {
 	p := served(t, "TENCENTCLOUD_TOKEN="+testToken)
 	_, body := p.get(t, p.admin, "/status")
 	contains(t, body, "AKIDexample, without expiry")
 	p.end(t, exitOK)
 }
 
-// TestAdminHost holds off pages of strangers that browsers were led to by a
-// rebound DNS name.
-func TestAdminHost(t *testing.T) {
+// TestAdmin_Host checks the protection against DNS rebinding.
+func TestAdmin_Host(t *testing.T) {
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ALLOWED_HOSTS=10.0.0.5, admin.example.com")
 	for host, want := range map[string]int{
 		"evil.example.com":       http.StatusMisdirectedRequest,

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// newAdminServer returns the server of the admin pages.
+// newAdminServer returns the HTTP server of the admin pages.
 func (s *sidecar) newAdminServer() *http.Server {
 	server := &http.Server{
 		Handler:           s.adminPages(),
@@ -22,8 +22,8 @@ func (s *sidecar) newAdminServer() *http.Server {
 	return server
 }
 
-// connLimit bounds how many connections several listeners have open together. Further
-// ones wait.
+// connLimit limits the number of open connections of several listeners together. Further
+// connections wait.
 type connLimit chan struct{}
 
 func newConnLimit(limit int) connLimit { return make(connLimit, limit) }

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// pair is a self-made certificate for 127.0.0.1, in two files.
+// pair is a self-signed certificate for 127.0.0.1, in two files.
 type pair struct{ cert, key string }
 
 func newPair(t *testing.T, name string) pair {
@@ -48,7 +48,7 @@ func (p pair) settings() []string {
 	return []string{"COSPROXY_TLS_CERT_FILE=" + p.cert, "COSPROXY_TLS_KEY_FILE=" + p.key}
 }
 
-// become replaces what p's files hold.
+// become replaces the content of the files of p.
 func (p pair) become(t *testing.T, other pair) {
 	t.Helper()
 	for to, from := range map[string]string{p.cert: other.cert, p.key: other.key} {
@@ -62,8 +62,8 @@ func (p pair) become(t *testing.T, other pair) {
 	}
 }
 
-// shown is the name on the certificate that a new connection to address gets.
-func shown(t *testing.T, address string) string {
+// presented returns the name in the certificate of a new connection to address.
+func presented(t *testing.T, address string) string {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, &tls.Config{InsecureSkipVerify: true})
 	if err != nil {
@@ -73,19 +73,19 @@ func shown(t *testing.T, address string) string {
 	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
 }
 
-// waitShown polls until address shows the certificate with this name.
-func waitShown(t *testing.T, address, name string) {
+// waitPresented polls until address presents the certificate with this name.
+func waitPresented(t *testing.T, address, name string) {
 	t.Helper()
 	for range 600 {
-		if shown(t, address) == name {
+		if presented(t, address) == name {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("%s does not show the certificate %s", address, name)
+	t.Fatalf("%s does not present the certificate %s", address, name)
 }
 
-// secureGet is a GET over TLS.
+// secureGet returns the status of a GET over TLS.
 func (p *process) secureGet(t *testing.T, address, path string) int {
 	t.Helper()
 	p.client.Transport.(*http.Transport).TLSClientConfig = &tls.Config{InsecureSkipVerify: true}
@@ -98,7 +98,7 @@ func (p *process) secureGet(t *testing.T, address, path string) int {
 	return resp.StatusCode
 }
 
-func TestTLS(t *testing.T) {
+func TestTLS_BothListeners(t *testing.T) {
 	files := newPair(t, "first")
 	p := start(t, append(files.settings(), "TENCENTCLOUD_TOKEN="+testToken)...)
 	if line := p.logs.wait(t, "serving"); line["cosproxy.tls"] != true {
@@ -114,15 +114,15 @@ func TestTLS(t *testing.T) {
 		t.Errorf("plain HTTP got %d %s", status, body)
 	}
 	if _, err := tls.Dial("tcp", p.app, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
-		t.Error("TLS 1.1 is spoken")
+		t.Error("TLS 1.1 is accepted")
 	}
 	p.client.CloseIdleConnections()
 	p.end(t, exitOK)
 }
 
-// TestCertificateIsReplaced has a connection that outlives its certificate, and
-// files that are wrong for a while.
-func TestCertificateIsReplaced(t *testing.T) {
+// TestTLS_CertificateReplaced uses a connection that is older than the certificate, and
+// files that are invalid for a while.
+func TestTLS_CertificateReplaced(t *testing.T) {
 	files := newPair(t, "first")
 	p := start(t, append(files.settings(), "TENCENTCLOUD_TOKEN="+testToken)...)
 	old, err := tls.Dial("tcp", p.admin, &tls.Config{InsecureSkipVerify: true})
@@ -130,34 +130,34 @@ func TestCertificateIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer old.Close()
-	if got := shown(t, p.app); got != "first" {
+	if got := presented(t, p.app); got != "first" {
 		t.Fatalf("the certificate is %s", got)
 	}
 	files.become(t, newPair(t, "second"))
-	waitShown(t, p.app, "second")
-	waitShown(t, p.admin, "second")
+	waitPresented(t, p.app, "second")
+	waitPresented(t, p.admin, "second")
 
 	if err := os.WriteFile(files.cert, []byte("broken"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 600 { // until the file has been looked at
-		if got := shown(t, p.app); got != "second" {
-			t.Fatalf("beside a broken file the certificate is %s", got)
+	for range 600 { // until the file has been read
+		if got := presented(t, p.app); got != "second" {
+			t.Fatalf("with a broken file the certificate is %s", got)
 		}
-		if strings.Contains(p.logs.all(), "the last good pair stays in use") {
+		if strings.Contains(p.logs.all(), "the last valid pair stays in use") {
 			break
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
 	contains(t, p.logs.all(), "COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE: tls: failed to find any PEM data")
 	files.become(t, newPair(t, "third"))
-	waitShown(t, p.app, "third")
+	waitPresented(t, p.app, "third")
 
 	if _, err := io.WriteString(old, "GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
-	if answer, err := io.ReadAll(old); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.0 200") {
-		t.Errorf("the connection of before got %q, %v", answer, err)
+	if response, err := io.ReadAll(old); err != nil || !strings.HasPrefix(string(response), "HTTP/1.0 200") {
+		t.Errorf("the existing connection got %q, %v", response, err)
 	}
 	p.end(t, exitOK)
 }

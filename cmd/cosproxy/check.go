@@ -16,22 +16,22 @@ import (
 	"cosproxy/signer"
 )
 
-const checkUsage = `cosproxy check fetches a key for each route, tries it on COS with a request that
-changes nothing, and says what is wrong.
+const checkUsage = `cosproxy check fetches the credentials of each route, sends one request to COS that
+changes nothing, and reports problems.
 
 Usage:
   cosproxy check [--json]
 
-  --json   print what was found as JSON
+  --json   print the results as JSON
 
-Exit codes: 0 every route works, 1 something is wrong, 2 wrong arguments.
+Exit codes: 0 all routes work, 1 a problem was found, 2 invalid arguments.
 `
 
-// checkTimeout limits the request to COS. Fetching a key has a limit of its own.
+// checkTimeout limits the request to COS. Package credcache limits the fetch.
 const checkTimeout = 15 * time.Second
 
-// report is what a check of one route found, and its form in JSON: names and
-// codes stay as they are, new ones may come.
+// report is the result of the check of one route, and its JSON form. Names and codes are
+// stable; new ones may be added.
 type report struct {
 	Route    string `json:"route"`
 	Bucket   string `json:"bucket"`
@@ -42,19 +42,19 @@ type report struct {
 
 	SecretID  string     `json:"secret_id,omitempty"`          // of the credentials; not a secret
 	Expires   *time.Time `json:"credentials_expiry,omitempty"` // absent without credentials or an expiry
-	Action    string     `json:"action,omitempty"`             // the COS action that was tried
-	Status    int        `json:"status,omitempty"`             // of the response
+	Action    string     `json:"action,omitempty"`             // COS action of the request
+	Status    int        `json:"status,omitempty"`             // HTTP status of the response
 	RequestID string     `json:"request_id,omitempty"`         // of COS or STS
-	// ClockOffset is how many seconds this machine is ahead of the last server
-	// that told its time; absent if none did.
+	// ClockOffset is how far the clock of this machine is ahead of the last server that
+	// sent a Date, in seconds; absent if none did.
 	ClockOffset *int `json:"clock_offset_seconds,omitempty"`
 
 	fault
 	Note string `json:"note,omitempty"` // with OK
 }
 
-// runCheck fetches a key for each route and tries it on COS with a request that
-// changes nothing.
+// runCheck checks the credentials of each route with a request to COS that changes
+// nothing.
 func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	flags := newFlags("check")
 	asJSON := flags.Bool("json", false, "")
@@ -91,11 +91,11 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	return all.code()
 }
 
-// result is what a check found, and its form in JSON.
+// result is the result of all checks, and its JSON form.
 type result struct {
 	OK       bool     `json:"ok"`
-	Problems []string `json:"problems,omitempty"` // in the settings; then there are no routes
-	Warnings []string `json:"warnings,omitempty"` // what is allowed and should be seen
+	Problems []string `json:"problems,omitempty"` // of the settings; the routes were not checked then
+	Warnings []string `json:"warnings,omitempty"` // risky or suspicious settings
 	Routes   []report `json:"routes"`
 }
 
@@ -119,51 +119,51 @@ func (r result) write(std streams) int {
 func checkRoutes(ctx context.Context, cfg *resolved) ([]report, error) {
 	t := newTransports(cfg)
 	defer t.close()
-	keysClock := &clock{next: t.toKeys}
-	t.toKeys = keysClock
-	keys, err := newKeyring(cfg, t, credcache.Options{})
+	sourceClock := &clock{next: t.toSource}
+	t.toSource = sourceClock
+	store, err := newCredentialStore(cfg, t, credcache.Options{})
 	if err != nil {
 		return nil, err
 	}
-	defer keys.close()
+	defer store.close()
 	var reports []report
 	for _, r := range cfg.routes {
 		c := &routeCheck{
-			cfg: cfg, route: r, keysClock: keysClock, cosClock: &clock{next: t.toCOS},
+			cfg: cfg, route: r, sourceClock: sourceClock, cosClock: &clock{next: t.toCOS},
 			report: report{Route: r.name, Bucket: r.Bucket, Region: r.Region, Endpoint: r.endpoint.String(), Source: r.Source},
 		}
-		c.run(ctx, keys.of(r).provider)
+		c.run(ctx, store.of(r).provider)
 		reports = append(reports, c.report)
 	}
 	return reports, nil
 }
 
-// routeCheck is the check of one route while it runs.
+// routeCheck is a running check of one route.
 type routeCheck struct {
-	cfg       *resolved
-	route     *route
-	keysClock *clock // of STS or the key server
-	cosClock  *clock
-	report    report
+	cfg         *resolved
+	route       *route
+	sourceClock *clock // of STS or the credentials server
+	cosClock    *clock
+	report      report
 }
 
 func (c *routeCheck) run(ctx context.Context, provider proxy.Credentials) {
-	key, err := provider.Credentials(ctx)
-	c.report.ClockOffset = c.keysClock.seconds()
+	creds, err := provider.Credentials(ctx)
+	c.report.ClockOffset = c.sourceClock.seconds()
 	if err != nil {
-		c.report.fault, c.report.RequestID = c.keyFault(err)
+		c.report.fault, c.report.RequestID = c.credentialsFault(err)
 		return
 	}
-	c.report.SecretID = key.SecretID
-	if !key.Expires.IsZero() {
-		expires := key.Expires.UTC()
+	c.report.SecretID = creds.SecretID
+	if !creds.Expires.IsZero() {
+		expires := creds.Expires.UTC()
 		c.report.Expires = &expires
 	}
 	p := probeFor(c.route)
 	c.report.Action = p.action
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
-	resp, err := p.send(ctx, c.client(key), p.key)
+	resp, err := p.send(ctx, c.client(creds), p.key)
 	if resp != nil {
 		c.report.Status, c.report.RequestID = resp.StatusCode, resp.Header.Get("X-Cos-Request-Id")
 	}
@@ -178,41 +178,41 @@ func (c *routeCheck) run(ctx context.Context, provider proxy.Credentials) {
 	}
 }
 
-// client is the official SDK with the key and with the ways of cosproxy. It
-// tries once: a check should show what fails.
-func (c *routeCheck) client(key signer.Credentials) *cos.Client {
+// client returns a client of the official SDK with the credentials and the transport of
+// cosproxy. It does not retry, so that the check shows failures.
+func (c *routeCheck) client(creds signer.Credentials) *cos.Client {
 	client := cos.NewClient(&cos.BaseURL{BucketURL: c.route.endpoint}, &http.Client{Transport: &cos.AuthorizationTransport{
-		SecretID: key.SecretID, SecretKey: key.SecretKey, SessionToken: key.Token, Transport: c.cosClock,
+		SecretID: creds.SecretID, SecretKey: creds.SecretKey, SessionToken: creds.Token, Transport: c.cosClock,
 	}})
-	client.DisableURLCheck() // custom domains and loopback are allowed here
+	client.DisableURLCheck() // accepts custom domains and loopback
 	client.Conf.RetryOpt.Count = 1
 	return client
 }
 
-// note says what a check that succeeded leaves open.
+// note returns the limitations of a successful check.
 func (c *routeCheck) note(p probe) string {
 	var notes []string
 	if p.note != "" && c.report.Status >= http.StatusBadRequest {
 		notes = append(notes, p.note)
 	}
 	if offset := c.report.ClockOffset; offset != nil && (*offset > noticeableOffset || *offset < -noticeableOffset) {
-		notes = append(notes, clockText(*offset)+"; STS refuses at 5 min, COS at 15 min")
+		notes = append(notes, clockText(*offset)+"; STS rejects requests at 5 min, COS at 15 min")
 	}
 	return strings.Join(notes, "; ")
 }
 
-// text is the report for people.
+// text returns the report as text.
 func (r report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "route %s (%s in %s, keys from %s): ", r.Route, r.Bucket, r.Region, r.Source)
+	fmt.Fprintf(&b, "route %s (%s in %s, credentials from %s): ", r.Route, r.Bucket, r.Region, r.Source)
 	if r.OK {
-		fmt.Fprintf(&b, "ok\n  key %s", r.SecretID)
+		fmt.Fprintf(&b, "ok\n  credentials %s", r.SecretID)
 		if r.Expires != nil {
 			fmt.Fprintf(&b, ", expires %s", r.Expires.Format(time.RFC3339))
 		}
-		fmt.Fprintf(&b, "\n  %s at %s answered %d\n", r.Action, r.Endpoint, r.Status)
+		fmt.Fprintf(&b, "\n  %s at %s: status %d\n", r.Action, r.Endpoint, r.Status)
 	} else {
-		fmt.Fprintf(&b, "wrong (%s)\n  %s\n  %s\n", r.Code, r.Problem, r.Advice)
+		fmt.Fprintf(&b, "FAILED (%s)\n  %s\n  %s\n", r.Code, r.Problem, r.Advice)
 	}
 	if r.RequestID != "" && !r.OK {
 		fmt.Fprintf(&b, "  request id %s\n", r.RequestID)

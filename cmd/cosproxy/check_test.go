@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// cosAnswer is what the COS of a check says.
-type cosAnswer struct {
+// cosResponse is the response of the COS of a check.
+type cosResponse struct {
 	status  int
 	code    string // in the body; "": no body
 	msg     string
 	header  map[string]string
-	foreign bool          // without COS's request id
-	offset  time.Duration // of COS's clock from ours
+	foreign bool          // without the request ID of COS
+	offset  time.Duration // of the clock of COS from the local one
 }
 
-func (a cosAnswer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a cosResponse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Now().Add(a.offset).UTC().Format(http.TimeFormat))
 	if !a.foreign {
 		w.Header().Set("x-cos-request-id", "cos-1")
@@ -50,8 +50,8 @@ func checked(t *testing.T, args []string, environ ...string) (int, string) {
 	return code, cmp.Or(out.String(), errs.String())
 }
 
-// checkOne checks the one route of settingsFor against answers and returns what
-// --json says of it.
+// checkOne checks the route of settingsFor against cos and returns its report in the
+// output of --json.
 func checkOne(t *testing.T, cos http.Handler, environ ...string) report {
 	t.Helper()
 	server, sts := newServer(t, httptest.NewServer, cos.ServeHTTP), newSTS(t, httptest.NewServer)
@@ -73,68 +73,68 @@ func checkOne(t *testing.T, cos http.Handler, environ ...string) report {
 	return r
 }
 
-func TestCheckFaults(t *testing.T) {
-	refuse := func(code, msg string) cosAnswer { return cosAnswer{status: 403, code: code, msg: msg} }
+func TestCheck_COSFaults(t *testing.T) {
+	reject := func(code, msg string) cosResponse { return cosResponse{status: 403, code: code, msg: msg} }
 	head := "COSPROXY_ALLOW_ACTIONS=name/cos:HeadBucket"
 	tests := []struct {
-		name    string
-		answer  cosAnswer
-		environ []string
-		want    string   // Code
-		says    []string // regular expressions for Problem and Advice
+		name     string
+		response cosResponse
+		environ  []string
+		want     string   // Code
+		texts    []string // regular expressions for Problem and Advice
 	}{
-		{"absent object", cosAnswer{status: 404, code: "NoSuchKey"}, nil, "", nil},
-		{"object there", cosAnswer{status: 206}, nil, "", nil},
-		{"no bucket", cosAnswer{status: 404, code: "NoSuchBucket"}, nil, "bucket", []string{"no bucket examplebucket-1250000000 in ap-guangzhou", "check COSPROXY_BUCKET and COSPROXY_REGION"}},
-		{"no bucket, by HEAD", cosAnswer{status: 404}, []string{head}, "bucket", []string{"no bucket"}},
-		{"other region", cosAnswer{status: 404, code: "NoSuchBucket", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, nil, "region", []string{"is in ap-beijing, not in ap-guangzhou", "set COSPROXY_REGION=ap-beijing"}},
-		{"other region, by HEAD", cosAnswer{status: 403, header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{head}, "region", nil},
-		{"denied", refuse("AccessDenied", "Access Denied."), nil, "denied", []string{"denies name/cos:GetObject on examplebucket-1250000000 to key AKIDtmp", `the user whose pair asks STS \(TENCENTCLOUD_SECRET_ID\)`}},
-		{"role denied", refuse("AccessDenied", ""), []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r"}, "denied", []string{"the role in COSPROXY_ROLE_ARN"}},
-		{"web identity denied", refuse("AccessDenied", ""), oidc(t), "denied", []string{"the role in TKE_ROLE_ARN"}},
-		{"given key denied", refuse("AccessDenied", ""), []string{"COSPROXY_SOURCE=static"}, "denied", []string{"to key AKIDexample", "the owner of the key"}},
-		{"denied, by HEAD", cosAnswer{status: 403}, []string{head}, "denied", []string{"name/cos:HeadBucket"}},
-		{"key unknown", refuse("InvalidAccessKeyId", "no such id"), nil, "credentials_rejected", []string{"rejected key AKIDtmp: InvalidAccessKeyId: no such id"}},
-		{"key expired", cosAnswer{status: 400, code: "ExpiredToken", msg: "expired"}, nil, "credentials_rejected", nil},
-		{"key expired by another name", refuse("AccessDenied", "Request has expired"), nil, "credentials_rejected", nil},
-		{"key unknown by another name", refuse("AccessDenied", "InvalidAccessKeyId"), nil, "credentials_rejected", nil},
-		{"key unknown by another name, nothing to try", refuse("AccessDenied", "InvalidAccessKeyId"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
-		{"clock by another name", refuse("AccessDenied", "RequestTimeTooSkewed"), nil, "clock", nil},
-		{"signature", refuse("SignatureDoesNotMatch", "no"), nil, "signature", []string{"another signature"}},
-		{"clock behind", cosAnswer{status: 403, code: "RequestTimeTooSkewed", offset: time.Hour}, nil, "clock", []string{`COS refused .*: this machine's clock is (3599|3600) s behind`, "NTP"}},
-		{"clock ahead, by HEAD", cosAnswer{status: 403, offset: -time.Hour}, []string{head}, "clock", []string{`(3600|3601) s ahead`}},
-		{"clock ahead, as expiry", cosAnswer{status: 403, code: "AccessDenied", msg: "Request has expired", offset: -time.Hour}, nil, "clock", nil},
-		{"something between", cosAnswer{status: 403, code: "AccessDenied", foreign: true}, nil, "not_cos", []string{"answer 403 does not come from COS", "COSPROXY_ENDPOINT, COSPROXY_CONNECT_TO"}},
-		{"a portal between", cosAnswer{status: 302, foreign: true}, nil, "not_cos", nil},
-		{"something between that has no objects", cosAnswer{status: 404, foreign: true}, []string{"COSPROXY_ALLOW_ACTIONS=name/cos:HeadObject"}, "not_cos", nil},
-		{"other region, nothing to try", cosAnswer{status: 403, code: "AccessDenied", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "region", nil},
-		{"key expired, nothing to try", refuse("AccessDenied", "Request has expired"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
-		{"COS in trouble", cosAnswer{status: 503, code: "SlowDown", msg: "slow"}, nil, "cos_error", []string{"COS answered 503 SlowDown: slow"}},
-		{"COS in trouble, by HEAD", cosAnswer{status: 500}, []string{head}, "cos_error", []string{"COS answered 500$"}},
+		{"absent object", cosResponse{status: 404, code: "NoSuchKey"}, nil, "", nil},
+		{"existing object", cosResponse{status: 206}, nil, "", nil},
+		{"no bucket", cosResponse{status: 404, code: "NoSuchBucket"}, nil, "bucket", []string{"bucket examplebucket-1250000000 does not exist in ap-guangzhou", "check COSPROXY_BUCKET and COSPROXY_REGION"}},
+		{"no bucket, HEAD", cosResponse{status: 404}, []string{head}, "bucket", []string{"does not exist"}},
+		{"other region", cosResponse{status: 404, code: "NoSuchBucket", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, nil, "region", []string{"is in ap-beijing, not in ap-guangzhou", "set COSPROXY_REGION=ap-beijing"}},
+		{"other region, HEAD", cosResponse{status: 403, header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{head}, "region", nil},
+		{"denied", reject("AccessDenied", "Access Denied."), nil, "denied", []string{"denies name/cos:GetObject on examplebucket-1250000000 to credentials AKIDtmp", `the user of the key pair \(TENCENTCLOUD_SECRET_ID\)`}},
+		{"role denied", reject("AccessDenied", ""), []string{"COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r"}, "denied", []string{"the role in COSPROXY_ROLE_ARN"}},
+		{"web identity denied", reject("AccessDenied", ""), oidc(t), "denied", []string{"the role in TKE_ROLE_ARN"}},
+		{"static credentials denied", reject("AccessDenied", ""), []string{"COSPROXY_SOURCE=static"}, "denied", []string{"to credentials AKIDexample", "the owner of the credentials"}},
+		{"denied, HEAD", cosResponse{status: 403}, []string{head}, "denied", []string{"name/cos:HeadBucket"}},
+		{"unknown SecretId", reject("InvalidAccessKeyId", "no such id"), nil, "credentials_rejected", []string{"rejected credentials AKIDtmp: InvalidAccessKeyId: no such id"}},
+		{"expired", cosResponse{status: 400, code: "ExpiredToken", msg: "expired"}, nil, "credentials_rejected", nil},
+		{"expired, as AccessDenied", reject("AccessDenied", "Request has expired"), nil, "credentials_rejected", nil},
+		{"unknown SecretId, as AccessDenied", reject("AccessDenied", "InvalidAccessKeyId"), nil, "credentials_rejected", nil},
+		{"unknown SecretId, as AccessDenied, no probe", reject("AccessDenied", "InvalidAccessKeyId"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
+		{"clock, as AccessDenied", reject("AccessDenied", "RequestTimeTooSkewed"), nil, "clock", nil},
+		{"signature", reject("SignatureDoesNotMatch", "no"), nil, "signature", []string{"another signature"}},
+		{"clock behind", cosResponse{status: 403, code: "RequestTimeTooSkewed", offset: time.Hour}, nil, "clock", []string{`COS rejected .*: this machine's clock is (3599|3600) s behind`, "NTP"}},
+		{"clock ahead, HEAD", cosResponse{status: 403, offset: -time.Hour}, []string{head}, "clock", []string{`(3600|3601) s ahead`}},
+		{"clock ahead, as expiry", cosResponse{status: 403, code: "AccessDenied", msg: "Request has expired", offset: -time.Hour}, nil, "clock", nil},
+		{"not COS", cosResponse{status: 403, code: "AccessDenied", foreign: true}, nil, "not_cos", []string{"the response 403 does not come from COS", "COSPROXY_ENDPOINT, COSPROXY_CONNECT_TO"}},
+		{"captive portal", cosResponse{status: 302, foreign: true}, nil, "not_cos", nil},
+		{"not COS, without objects", cosResponse{status: 404, foreign: true}, []string{"COSPROXY_ALLOW_ACTIONS=name/cos:HeadObject"}, "not_cos", nil},
+		{"other region, no probe", cosResponse{status: 403, code: "AccessDenied", header: map[string]string{"x-cos-bucket-region": "ap-beijing"}}, []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "region", nil},
+		{"expired, no probe", reject("AccessDenied", "Request has expired"), []string{"COSPROXY_ALLOW_ACTIONS=delete"}, "credentials_rejected", nil},
+		{"COS error", cosResponse{status: 503, code: "SlowDown", msg: "slow"}, nil, "cos_error", []string{"COS responded with 503 SlowDown: slow"}},
+		{"COS error, HEAD", cosResponse{status: 500}, []string{head}, "cos_error", []string{"COS responded with 500$"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := checkOne(t, tt.answer, tt.environ...)
-			text := r.Problem + "\n" + r.Advice
-			if r.Code != tt.want || r.Status != tt.answer.status || r.OK == (r.Problem+r.Advice != "") {
+			r := checkOne(t, tt.response, tt.environ...)
+			output := r.Problem + "\n" + r.Advice
+			if r.Code != tt.want || r.Status != tt.response.status || r.OK == (r.Problem+r.Advice != "") {
 				t.Errorf("got %+v, want code %q", r, tt.want)
 			}
-			for _, want := range tt.says {
-				if !regexp.MustCompile("(?m)" + want).MatchString(text) {
-					t.Errorf("no match for %s in:\n%s", want, text)
+			for _, want := range tt.texts {
+				if !regexp.MustCompile("(?m)" + want).MatchString(output) {
+					t.Errorf("no match for %s in:\n%s", want, output)
 				}
 			}
 		})
 	}
 }
 
-// TestCheckRequests holds that a check changes nothing, whatever is allowed.
-func TestCheckRequests(t *testing.T) {
+// TestCheck_ProbesChangeNothing checks that no configuration makes a probe change anything.
+func TestCheck_ProbesChangeNothing(t *testing.T) {
 	absent := `uploads%2Fcosproxy-check-[A-Z0-9]+`
 	tests := []struct {
 		actions, prefixes string
 		want              string // the request, as a regular expression
-		code              string // COS's answer
+		code              string // error code of COS
 		note              string
 	}{
 		{"list,read", "uploads/*", `GET /\?max-keys=1&prefix=uploads%2F`, "", ""},
@@ -144,27 +144,27 @@ func TestCheckRequests(t *testing.T) {
 		{"read", "a.txt,uploads/*", "GET /" + absent, "NoSuchKey", ""},
 		{"write", "uploads/*", "GET /" + absent + `\?uploadId=cosproxy-check`, "NoSuchUpload", ""},
 		{"name/cos:AbortMultipartUpload", "a.txt", `DELETE /a.txt\?uploadId=cosproxy-check`, "NoSuchUpload", ""},
-		{"name/cos:HeadObject", "uploads/*", "HEAD /" + absent, "NoSuchKey", "the answer to HEAD does not tell"},
+		{"name/cos:HeadObject", "uploads/*", "HEAD /" + absent, "NoSuchKey", "the response to HEAD does not distinguish"},
 		{"name/cos:HeadBucket", "uploads/*", "HEAD /", "", ""},
-		{"delete", "uploads/*", `GET /\?max-keys=1&prefix=uploads%2F`, "AccessDenied", "COS accepted the key. No harmless request"},
-		{"name/cos:PutObject", "a.txt", `GET /\?max-keys=1`, "AccessDenied", "COS accepted the key"},
+		{"delete", "uploads/*", `GET /\?max-keys=1&prefix=uploads%2F`, "AccessDenied", "COS accepted the credentials. No harmless request"},
+		{"name/cos:PutObject", "a.txt", `GET /\?max-keys=1`, "AccessDenied", "COS accepted the credentials"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.actions+" "+tt.prefixes, func(t *testing.T) {
-			asked := make(chan string, 1)
+			requests := make(chan string, 1)
 			r := checkOne(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				asked <- r.Method + " " + r.RequestURI
+				requests <- r.Method + " " + r.RequestURI
 				if !strings.Contains(r.Header.Get("Authorization"), "q-ak="+tmpID) || r.Header.Get("x-cos-security-token") != tmpToken {
-					t.Error("the request is not signed with the key")
+					t.Error("the request is not signed with the credentials")
 				}
 				status := map[string]int{"": 200, "AccessDenied": 403}[tt.code]
 				if status == 0 {
 					status = 404
 				}
-				cosAnswer{status: status, code: tt.code}.ServeHTTP(w, r)
+				cosResponse{status: status, code: tt.code}.ServeHTTP(w, r)
 			}), "COSPROXY_ALLOW_ACTIONS="+tt.actions, "COSPROXY_ALLOW_PREFIXES="+tt.prefixes)
-			if got := <-asked; !regexp.MustCompile("^" + tt.want + "$").MatchString(got) {
-				t.Errorf("asked %s, want %s", got, tt.want)
+			if got := <-requests; !regexp.MustCompile("^" + tt.want + "$").MatchString(got) {
+				t.Errorf("requested %s, want %s", got, tt.want)
 			}
 			if !r.OK || !strings.HasPrefix(r.Note, tt.note) || (r.Note == "") != (tt.note == "") {
 				t.Errorf("got %+v", r)
@@ -173,11 +173,11 @@ func TestCheckRequests(t *testing.T) {
 	}
 }
 
-func TestCheckConnections(t *testing.T) {
-	ok := cosAnswer{status: 200}
+func TestCheck_ConnectionFaults(t *testing.T) {
+	ok := cosResponse{status: 200}
 	trusted := newServer(t, func(h http.Handler) *httptest.Server {
 		s := httptest.NewUnstartedServer(h)
-		s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // clients break off on purpose
+		s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // clients abort on purpose
 		s.StartTLS()
 		return s
 	}, ok.ServeHTTP)
@@ -190,26 +190,26 @@ func TestCheckConnections(t *testing.T) {
 		name    string
 		environ []string
 		want    string
-		says    string
+		text    string
 	}{
 		{"refused", []string{"COSPROXY_CONNECT_TO=" + closed.Addr().String()}, "unreachable", "connection to COSPROXY_CONNECT_TO=127.0.0.1:"},
-		{"no such name", []string{"COSPROXY_CONNECT_TO=", "COSPROXY_ENDPOINT=http://cosproxy-check.invalid"}, "dns", "the name cosproxy-check.invalid cannot be resolved"},
+		{"no such name", []string{"COSPROXY_CONNECT_TO=", "COSPROXY_ENDPOINT=http://cosproxy-check.invalid"}, "dns", "the host name cosproxy-check.invalid cannot be resolved"},
 		{"certificate", []string{"COSPROXY_ENDPOINT=https://example.com", "COSPROXY_CONNECT_TO=" + trusted.Listener.Addr().String()}, "tls", "the certificate at COSPROXY_CONNECT_TO="},
-		{"no TLS", []string{"COSPROXY_ENDPOINT=https://example.com"}, "tls", "does not speak TLS"},
-		{"certificate that is known", []string{"COSPROXY_ENDPOINT=https://example.com", "COSPROXY_CONNECT_TO=" + trusted.Listener.Addr().String(), "COSPROXY_CA_FILE=" + certificateOf(t, trusted)}, "", ""},
+		{"no TLS", []string{"COSPROXY_ENDPOINT=https://example.com"}, "tls", "does not use TLS"},
+		{"trusted certificate", []string{"COSPROXY_ENDPOINT=https://example.com", "COSPROXY_CONNECT_TO=" + trusted.Listener.Addr().String(), "COSPROXY_CA_FILE=" + certificateOf(t, trusted)}, "", ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := checkOne(t, ok, tt.environ...)
-			if r.Code != tt.want || !strings.Contains(r.Problem, tt.says) || r.OK == (r.Advice != "") {
+			if r.Code != tt.want || !strings.Contains(r.Problem, tt.text) || r.OK == (r.Advice != "") {
 				t.Errorf("got %+v, want code %q", r, tt.want)
 			}
 		})
 	}
 }
 
-func TestCheckKeyFaults(t *testing.T) {
-	refuse := func(code string, offset time.Duration) http.HandlerFunc {
+func TestCheck_SourceFaults(t *testing.T) {
+	reject := func(code string, offset time.Duration) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Date", time.Now().Add(offset).UTC().Format(http.TimeFormat))
 			fmt.Fprintf(w, `{"Response":{"Error":{"Code":%q,"Message":"refused"},"RequestId":"sts-1"}}`, code)
@@ -222,9 +222,9 @@ func TestCheckKeyFaults(t *testing.T) {
 		problem string // regular expressions
 		advice  string
 	}{
-		{"pair unknown", refuse("AuthFailure.SecretIdNotFound", 0), "no_credentials", `^AuthFailure\.SecretIdNotFound: refused$`, "check the long-lived SecretId"},
-		{"clock ahead", refuse("AuthFailure.SignatureExpire", -10*time.Minute), "clock", `^STS refused the time of the request: this machine's clock is 60\d s ahead$`, "NTP"},
-		{"a key that lives too long", func(w http.ResponseWriter, _ *http.Request) {
+		{"unknown key pair", reject("AuthFailure.SecretIdNotFound", 0), "no_credentials", `^AuthFailure\.SecretIdNotFound: refused$`, "check the long-lived SecretId"},
+		{"clock ahead", reject("AuthFailure.SignatureExpire", -10*time.Minute), "clock", `^STS rejected the time of the request: this machine's clock is 60\d s ahead$`, "NTP"},
+		{"lifetime too long", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d}}`, tmpToken, tmpID, tmpKey, time.Now().Add(100*time.Hour).Unix())
 		}, "no_credentials", "exceeds every temporary lifetime", "check the settings of source sts"},
 		{"no STS", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hello", http.StatusNotFound) }, "no_credentials", "HTTP 404", "."},
@@ -237,29 +237,29 @@ func TestCheckKeyFaults(t *testing.T) {
 				t.Errorf("got %+v, want code %q", r, tt.want)
 			}
 			if r.Action != "" || r.SecretID != "" {
-				t.Errorf("COS was asked without a key: %+v", r)
+				t.Errorf("a request was sent to COS without credentials: %+v", r)
 			}
 		})
 	}
 }
 
-// TestCheckNotesTheClock has one that COS still accepts.
-func TestCheckNotesTheClock(t *testing.T) {
-	r := checkOne(t, cosAnswer{status: 206, offset: 4 * time.Minute})
-	if !r.OK || !regexp.MustCompile(`^this machine's clock is (239|240) s behind; STS refuses at 5 min`).MatchString(r.Note) {
+// TestCheck_ClockNote uses a clock offset that COS still accepts.
+func TestCheck_ClockNote(t *testing.T) {
+	r := checkOne(t, cosResponse{status: 206, offset: 4 * time.Minute})
+	if !r.OK || !regexp.MustCompile(`^this machine's clock is (239|240) s behind; STS rejects requests at 5 min`).MatchString(r.Note) {
 		t.Errorf("got %+v", r)
 	}
 }
 
-// TestCheckGolden has one route that works and one that is denied.
-func TestCheckGolden(t *testing.T) {
+// TestCheck_Golden has a working route and a denied one.
+func TestCheck_Golden(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
-		answer := cosAnswer{status: 404, code: "NoSuchKey"}
+		response := cosResponse{status: 404, code: "NoSuchKey"}
 		if strings.HasPrefix(r.Host, "logs-") {
-			answer = cosAnswer{status: 403, code: "AccessDenied", msg: "Access Denied."}
+			response = cosResponse{status: 403, code: "AccessDenied", msg: "Access Denied."}
 		}
-		answer.ServeHTTP(w, r)
+		response.ServeHTTP(w, r)
 	})
 	environ := routesFor("COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com",
 		"COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())
@@ -273,7 +273,7 @@ func TestCheckGolden(t *testing.T) {
 	}
 }
 
-func TestCheckArguments(t *testing.T) {
+func TestCheck_Arguments(t *testing.T) {
 	for _, args := range [][]string{{"--yaml"}, {"--json", "/photos/"}, {"/photos/"}, {"--json=maybe"}, {"-j"}} {
 		code, out := checked(t, args, settingsFor()...)
 		if code != exitUsage || !strings.Contains(out, "unexpected arguments") {

@@ -16,70 +16,68 @@ import (
 	"time"
 )
 
-// config is every setting. Nothing else in the program knows the environment:
-// --help, the tables in README.md and the names in messages come from the tags
-// here, of routeConfig and of sourceConfig. Every field has a desc, in which
-// 'single quotes' mark what is typed. A field whose value can be missing or
-// unreadable has an example too.
+// config holds all settings. Only this package reads the environment. --help, the
+// tables in README.md and the names in messages come from the tags of config,
+// routeConfig and sourceConfig. Every field has a desc, in which 'single quotes' mark
+// literals. A field whose value can be missing or invalid also has an example.
 type config struct {
-	// Route is the one route of the short form, and what the numbered ones fall
-	// back to.
+	// Route is the only route of the short form, and the fallback of numbered routes.
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
 
-	Listen          address   `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Where applications ask: 'host:port' ('localhost:port' is 127.0.0.1 and ::1), 'unix:///path', or 'systemd' for the socket that systemd opened, 'systemd:NAME' where it opened several."`
-	AdminListen     address   `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Where '/livez', '/readyz', '/metrics' and '/status' are: 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
-	SocketMode      fileMode  `env:"COSPROXY_SOCKET_MODE" envDefault:"0600" example:"0660" desc:"Who may connect to the Unix sockets that cosproxy opens, as chmod writes it."`
-	SocketOwner     ownerName `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"'user:group' that these sockets are given to, names or numbers; one of the two may be left out, as in ':www-data'."`
-	TLSCertFile     string    `env:"COSPROXY_TLS_CERT_FILE" desc:"PEM file with the certificate and its chain, to speak TLS on TCP, to applications and on the admin listener. Read anew when it changes."`
-	TLSKeyFile      string    `env:"COSPROXY_TLS_KEY_FILE" desc:"PEM file with the key of the certificate."`
-	UnsafeListen    bool      `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' lets both listen beyond this machine. Without a token, whoever reaches them uses the bucket."`
-	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Names or addresses that requests may have in Host beside loopback ones, comma-separated, without ports."`
-	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Sites whose pages may use cosproxy through a browser, comma-separated, as 'scheme://host:port'. All others are refused, also for reads."`
-	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with a token that each request has to bring, as 'Authorization: Bearer' or as the password of 'http_proxy'. Read anew when it changes; while it is empty or cannot be read, nobody is let in."`
+	Listen          address   `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Address for applications: 'host:port' ('localhost:port' listens on 127.0.0.1 and ::1), 'unix:///path', 'systemd' for a socket that systemd passes, or 'systemd:NAME' if it passes several."`
+	AdminListen     address   `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Address of the admin pages '/livez', '/readyz', '/metrics' and '/status': 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
+	SocketMode      fileMode  `env:"COSPROXY_SOCKET_MODE" envDefault:"0600" example:"0660" desc:"Permissions of the Unix sockets that cosproxy creates, in octal."`
+	SocketOwner     ownerName `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"Owner of these sockets as 'user:group', names or numbers. Either part may be omitted, as in ':www-data'."`
+	TLSCertFile     string    `env:"COSPROXY_TLS_CERT_FILE" desc:"PEM file with the certificate chain. It enables TLS on TCP, on the admin listener too, and is reloaded on change."`
+	TLSKeyFile      string    `env:"COSPROXY_TLS_KEY_FILE" desc:"PEM file with the private key of the certificate."`
+	UnsafeListen    bool      `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' allows both listeners to accept connections from other machines. Without a client token, every machine that can connect can use the bucket."`
+	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Host names or addresses that are accepted in the Host header in addition to loopback ones, comma-separated, without ports."`
+	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Origins whose pages may send requests from a browser, comma-separated, as 'scheme://host:port'. Requests from other origins are rejected, including reads."`
+	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with the token that clients must send, as 'Authorization: Bearer' or as the password of 'http_proxy'. It is reloaded on change; all requests are rejected while it is missing or empty."`
 
 	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
-	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to dial for COS, while Host, TLS name and signature keep the name of the endpoint."`
-	CAFile    string `env:"COSPROXY_CA_FILE" desc:"PEM file of certificates to trust for COS, STS and the key server, beside those of the system."`
+	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to connect to instead of the host of the endpoint. Host header, TLS server name and signature do not change."`
+	CAFile    string `env:"COSPROXY_CA_FILE" desc:"PEM file with CA certificates to trust for COS, STS and the credentials server, in addition to those of the system."`
 
-	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' leaves out the CRC-64 of uploads and whole downloads, which costs about a tenth of a second of CPU per GiB on amd64 (see 'make bench'). With it, an upload that COS stored differently is an error, and a damaged download is broken off."`
+	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' disables the CRC-64 check of uploads and complete downloads, which costs about 0.1 s of CPU time per GiB on amd64 (see 'make bench'). With the check, an upload that COS stored incorrectly is an error, and a corrupted download is aborted."`
 
-	MaxRequests    int           `env:"COSPROXY_MAX_REQUESTS" envDefault:"1024" example:"200" desc:"How many requests may be with COS at once."`
-	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"How many more may wait for their turn; '0' lets none wait. The others are answered with 503 SlowDown."`
-	QueueTimeout   time.Duration `env:"COSPROXY_QUEUE_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a request may wait for its turn."`
-	MaxBodyBytes   size          `env:"COSPROXY_MAX_BODY_BYTES" example:"100MiB" desc:"Length of the largest request body that is taken, such as '100MiB'. COS decides if it is unset."`
+	MaxRequests    int           `env:"COSPROXY_MAX_REQUESTS" envDefault:"1024" example:"200" desc:"Maximum concurrent requests to COS."`
+	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"Maximum queued requests; '0' disables the queue. Further requests get 503 SlowDown."`
+	QueueTimeout   time.Duration `env:"COSPROXY_QUEUE_TIMEOUT" envDefault:"10s" example:"10s" desc:"Maximum time that a request waits in the queue."`
+	MaxBodyBytes   size          `env:"COSPROXY_MAX_BODY_BYTES" example:"100MiB" desc:"Maximum size of a request body, such as '100MiB'. Default: the limit of COS."`
 	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Maximum size of the request line and the header fields together. It allows one header field for every 256 bytes, and never fewer than 100."`
-	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"How long a client may take to send the header of a request."`
-	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"How long a connection without a request is kept."`
-	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"How long a body may stand still, either way, or COS take to begin its answer, before the request is ended. An upload stands still with less than 1 KiB in this time; of a download, the client has to take 256 KiB."`
+	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"Maximum time to receive the header of a request."`
+	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"Time after which a connection without a request is closed."`
+	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"Idle timeout of request and response bodies, and of the response header from COS. An upload below 1 KiB per interval counts as idle, and so does a download of which the client does not read the next 256 KiB."`
 
-	Splay         time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"The first key is fetched after a random part of this, so that a fleet that starts at once keeps within the quota of STS; a request that comes earlier has it fetched at once. With 'oidc', about one second for every 8 pods of the account."`
-	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM or SIGHUP, with '/readyz' at 503 and 'Connection: close' on every response. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
-	DrainTimeout  time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"How long requests may go on after SIGTERM or SIGHUP, counted from the signal, before they are cut off. Kubernetes kills a pod after 30s unless told otherwise."`
+	Splay         time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"Maximum random delay of the first fetch of credentials, so that a fleet that starts at once stays within the STS quota. A request that arrives earlier triggers the fetch immediately. With 'oidc', use about one second for every 8 pods of the account."`
+	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM or SIGHUP, while '/readyz' returns 503 and every response has 'Connection: close'. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
+	DrainTimeout  time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"Time limit for requests in flight after SIGTERM or SIGHUP, counted from the signal. Requests that take longer are canceled. Kubernetes kills a pod after 30s by default."`
 	LogFormat     string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
-	LogLevel      slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is a line at 'info'."`
+	LogLevel      slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is logged at 'info'."`
 
-	routeConfigs []routeConfig // those to serve, complete: of the short form, or numbered
-	// proxyVariables are the variables that net/http takes its proxies from, by
-	// the scheme of the request.
+	routeConfigs []routeConfig // the routes to serve, with defaults: Route, or the numbered ones
+	// proxyVariables maps the scheme of a request to the variable from which net/http
+	// takes the proxy.
 	proxyVariables map[string]string
 }
 
-// setting is what the tags of one field say.
+// setting is the metadata of one field, from its tags.
 type setting struct {
-	field     string // Go name, unique among all
+	field     string // Go name, unique in all three structs
 	variable  string // environment variable
-	fallback  string // default; empty: none
+	fallback  string // default value; empty if there is none
 	required  bool
-	inherited bool // of a numbered route, from the short form
+	inherited bool // a numbered route falls back to the short form
 	example   string
 	desc      string
 }
 
-// settings are all settings in the order of config.
+// settings returns all settings in the order of the fields of config.
 func settings() []setting { return settingsIn(reflect.TypeFor[config](), "") }
 
-// routeSettings are those of a route whose variables begin with prefix.
+// routeSettings returns the settings of a route whose variables start with prefix.
 func routeSettings(prefix string) []setting {
 	return settingsIn(reflect.TypeFor[routeConfig](), prefix)
 }
@@ -106,26 +104,26 @@ func settingsIn(t reflect.Type, prefix string) []setting {
 	return all
 }
 
-// settingOf is the setting of a field: for fields of a route, of the short form.
+// settingOf returns the setting of a field. For a field of a route it is the short form.
 func settingOf(field string) setting {
 	for _, s := range settings() {
 		if s.field == field {
 			return s
 		}
 	}
-	panic("cosproxy: there is no setting " + field)
+	panic("cosproxy: no setting has the field " + field)
 }
 
-// variable is the environment variable of a field.
+// variable returns the environment variable of a field.
 func variable(field string) string { return settingOf(field).variable }
 
-// address is where to listen. The zero value is "off".
+// address is a listen address. The zero value means "off".
 type address struct {
 	network string // tcp, unix or systemd
-	at      string // host:port, an absolute path, or a name that may be empty
+	at      string // host:port, an absolute path, or a socket name, which may be empty
 }
 
-// UnmarshalText reads host:port, unix:///path, systemd, systemd:NAME, or off.
+// UnmarshalText accepts host:port, unix:///path, systemd, systemd:NAME and off.
 func (a *address) UnmarshalText(text []byte) error {
 	s := string(text)
 	if s == "off" {
@@ -138,7 +136,7 @@ func (a *address) UnmarshalText(text []byte) error {
 	}
 	if path, ok := strings.CutPrefix(s, "unix://"); ok {
 		if !filepath.IsAbs(path) {
-			return fmt.Errorf("the socket's path in %q is not absolute", s)
+			return fmt.Errorf("the socket path in %q is not absolute", s)
 		}
 		*a = address{network: "unix", at: path}
 		return nil
@@ -150,7 +148,7 @@ func (a *address) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns what UnmarshalText reads.
+// String returns the form that UnmarshalText accepts.
 func (a address) String() string {
 	switch a.network {
 	case "":
@@ -163,8 +161,8 @@ func (a address) String() string {
 	return a.at
 }
 
-// local reports whether only this machine can reach a. What systemd opened is
-// not known yet.
+// local reports whether only this machine can connect to a. The address of a socket
+// from systemd is not known yet, so it counts as local.
 func (a address) local() bool {
 	if a.network != "tcp" {
 		return true
@@ -178,7 +176,7 @@ func isLocalHost(host string) bool {
 	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
 }
 
-// ephemeral reports whether the system chooses the port.
+// ephemeral reports whether the operating system chooses the port.
 func (a address) ephemeral() bool {
 	return a.network == "tcp" && strings.HasSuffix(a.at, ":0")
 }
@@ -194,62 +192,63 @@ func checkHostPort(s string) error {
 	return nil
 }
 
-// quoted is a value as messages repeat it. Not repeated is one with an @, since a
-// password may precede it.
+// quoted returns a value for messages. It hides a value with an @, since a password may
+// precede the @.
 func quoted(s string) string {
 	if strings.Contains(s, "@") {
-		return "what it has, not repeated for the @ in it,"
+		return "the value (hidden, since it contains an @)"
 	}
 	return strconv.Quote(s)
 }
 
-// hostName is what clients send in Host: an international name as punycode.
+// hostName matches the host names that clients send in Host. International names are
+// in punycode.
 var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?$`)
 
-// checkHost wants a host name or an IP address, and nothing around it.
+// checkHost accepts a host name or an IP address, without scheme, port and path.
 func checkHost(s string) error {
 	_, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(s, "["), "]"))
 	switch {
 	case err == nil || hostName.MatchString(s):
 		return nil
 	case checkHostPort(s) == nil:
-		return fmt.Errorf("%q has a port, which does not count here; leave it out", s)
+		return fmt.Errorf("%q has a port; remove it, since it is not compared", s)
 	}
-	return fmt.Errorf("%s is no host name or address; write each name in full, such as cosproxy.internal", quoted(s))
+	return fmt.Errorf("%s is not a host name or an address; use complete names, such as cosproxy.internal", quoted(s))
 }
 
-// size is a number of bytes.
+// size is a positive number of bytes.
 type size int64
 
-// UnmarshalText reads a number, alone or with KiB, MiB or GiB.
+// UnmarshalText accepts a number with an optional unit: KiB, MiB or GiB.
 func (s *size) UnmarshalText(text []byte) error {
 	digits := strings.TrimRight(string(text), "KMGiB")
 	shift, known := map[string]int{"": 0, "KiB": 10, "MiB": 20, "GiB": 30}[string(text[len(digits):])]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if err != nil || !known || n <= 0 || n > math.MaxInt64>>shift {
-		return fmt.Errorf("%q is no size", text)
+		return fmt.Errorf("%q is not a size", text)
 	}
 	*s = size(n << shift)
 	return nil
 }
 
-// fileMode is the permission bits of a file.
+// fileMode holds the permission bits of a file.
 type fileMode fs.FileMode
 
-// UnmarshalText reads octal digits.
+// UnmarshalText accepts octal digits up to 0777.
 func (m *fileMode) UnmarshalText(text []byte) error {
 	n, err := strconv.ParseUint(string(text), 8, 32)
 	if err != nil || n > 0o777 {
-		return fmt.Errorf("%q is not three octal digits", text)
+		return fmt.Errorf("%q is not an octal number up to 0777", text)
 	}
 	*m = fileMode(n)
 	return nil
 }
 
-// list is a comma-separated list; blanks around items do not count.
+// list is a comma-separated list. Blanks around items and empty items are ignored.
 type list []string
 
-// UnmarshalText reads a,b,c.
+// UnmarshalText accepts a,b,c and rejects a list without items.
 func (l *list) UnmarshalText(text []byte) error {
 	*l = nil
 	for item := range strings.SplitSeq(string(text), ",") {
@@ -263,32 +262,31 @@ func (l *list) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String returns the items as they are written in the environment.
+// String returns the comma-separated form.
 func (l list) String() string { return strings.Join(l, ",") }
 
-// secret is text that no fmt verb, no logger and no encoder shows.
+// secret is text that is redacted by fmt, loggers and encoders.
 type secret string
 
 // MarshalText implements encoding.TextMarshaler.
-func (s secret) MarshalText() ([]byte, error) { //nolint:unparam // the interface has the error
+func (s secret) MarshalText() ([]byte, error) { //nolint:unparam // the interface requires the error
 	return []byte("[redacted]"), nil
 }
 
-// Format implements fmt.Formatter for every verb.
+// Format implements fmt.Formatter, for every verb.
 func (s secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, "[redacted]") }
 
 // LogValue implements slog.LogValuer.
 func (s secret) LogValue() slog.Value { return slog.StringValue("[redacted]") }
 
-// ownerName is a user and a group by name or number. Where one of the two is
-// empty, it stays as it is; the zero value changes neither.
+// ownerName is a user and a group, by name or number. An empty part means no change.
 type ownerName struct{ user, group string }
 
-// UnmarshalText reads user:group, user or :group.
+// UnmarshalText accepts user:group, user and :group.
 func (o *ownerName) UnmarshalText(text []byte) error {
 	name, group, _ := strings.Cut(string(text), ":")
 	if name == "" && group == "" {
-		return fmt.Errorf("%q names no user and no group", text)
+		return fmt.Errorf("%q names neither a user nor a group", text)
 	}
 	*o = ownerName{name, group}
 	return nil

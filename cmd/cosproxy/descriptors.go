@@ -3,35 +3,37 @@ package main
 import "log/slog"
 
 const (
-	// otherDescriptors is for all but connections of clients and to COS: standard
-	// streams, poller, listeners, files, name lookups, requests for credentials.
+	// otherDescriptors is the number of descriptors for other purposes than connections
+	// of clients and to COS: standard streams, poller, listeners, files, name lookups,
+	// fetches of credentials.
 	otherDescriptors = 24
-	// minAdminConns is how many connections the admin listener keeps at least, and
-	// maxAdminConns how many at most.
+	// minAdminConns and maxAdminConns are the bounds of the connection limit of the
+	// admin listener.
 	minAdminConns, maxAdminConns = 16, 256
-	// minAppConns is how many connections of applications are kept, however low the
-	// limit of descriptors is.
+	// minAppConns is the minimum connection limit for applications, even if the limit
+	// of file descriptors is lower.
 	minAppConns = 4
 )
 
-// wantedConns is how many connections of applications MaxRequests and MaxQueued
-// allow for, and neededDescriptors how many descriptors these take.
+// wantedConns returns the number of connections of applications that MaxRequests and
+// MaxQueued allow.
 func (c *config) wantedConns() int64 {
 	return c.upstreamConns() + min(int64(c.MaxQueued), maxConns)
 }
 
+// neededDescriptors returns the number of descriptors for wantedConns.
 func (c *config) neededDescriptors() int64 {
 	return c.wantedConns() + c.upstreamConns() + minAdminConns + otherDescriptors
 }
 
-// upstreamConns is how many connections to COS the requests can take.
+// upstreamConns returns the maximum number of connections to COS.
 func (c *config) upstreamConns() int64 { return min(int64(c.MaxRequests), maxConns) }
 
-// maxConns keeps sums from overflowing.
+// maxConns prevents integer overflows.
 const maxConns = 1 << 40
 
-// connLimits is how many connections each listener may have open with that many
-// descriptors, so that every request also gets a connection to COS.
+// connLimits returns the connection limits of the listeners for a limit of file
+// descriptors, such that a connection to COS is left for every request.
 func (c *config) connLimits(descriptors int64) (app, admin int64) {
 	free := descriptors - otherDescriptors - minAdminConns
 	app = max(free/2, free-c.upstreamConns(), minAppConns)
@@ -40,7 +42,7 @@ func (c *config) connLimits(descriptors int64) (app, admin int64) {
 	return app - more, minAdminConns + more
 }
 
-// warnDescriptors warns of a limit that is lower than the settings need.
+// warnDescriptors warns if the limit of file descriptors is too low for the settings.
 func (c *config) warnDescriptors(log *slog.Logger, descriptors int64) {
 	needed := c.neededDescriptors()
 	if descriptors >= needed {
@@ -48,7 +50,7 @@ func (c *config) warnDescriptors(log *slog.Logger, descriptors int64) {
 	}
 	app, _ := c.connLimits(descriptors)
 	log.Warn("the limit of file descriptors is too low for "+variable("MaxRequests")+" and "+variable("MaxQueued")+
-		": idle connections of clients are closed early, and new ones wait while none is idle; "+
+		": idle client connections are closed early, and new ones wait if no connection is idle; "+
 		"raise the hard limit (ulimit -Hn, LimitNOFILE= of systemd, --ulimit nofile= of Docker), or lower these settings",
 		"cosproxy.descriptor_limit", descriptors, "cosproxy.descriptors_needed", needed, "cosproxy.max_connections", app,
 		"cosproxy.max_requests", c.MaxRequests, "cosproxy.max_queued", c.MaxQueued)

@@ -4,6 +4,5 @@ package main
 
 import "math"
 
-// descriptorLimit is how many file descriptors this process may have open: as many
-// as it likes.
+// descriptorLimit returns the limit of open file descriptors: there is none.
 func descriptorLimit() int64 { return math.MaxInt32 }

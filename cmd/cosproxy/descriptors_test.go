@@ -15,19 +15,19 @@ import (
 	"time"
 )
 
-func TestConnLimits(t *testing.T) {
+func TestDescriptors_ConnLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name             string
 		descriptors      int64
 		requests, queued int
 		app, admin       int64
 	}{
-		{"half of what is free", 64, 1024, 1024, 12, 16},
-		{"exactly what is needed", 3112, 1024, 1024, 2048, 16},
+		{"half of the free ones", 64, 1024, 1024, 12, 16},
+		{"exactly sufficient", 3112, 1024, 1024, 2048, 16},
 		{"one less", 3111, 1024, 1024, 2047, 16},
 		{"one connection to COS leaves the rest to clients", 1024, 1, 0, 743, 256},
-		{"much", 1 << 20, 1024, 1024, (1 << 20) - 1024 - 24 - 256, 256},
-		{"hardly any", 20, 1024, 1024, 4, 16},
+		{"many", 1 << 20, 1024, 1024, (1 << 20) - 1024 - 24 - 256, 256},
+		{"very few", 20, 1024, 1024, 4, 16},
 		{"no limit", math.MaxInt32, 1024, 0, math.MaxInt32 - 1024 - 24 - 256, 256},
 		{"huge settings", 64, math.MaxInt, math.MaxInt, 12, 16},
 	} {
@@ -42,30 +42,30 @@ func TestConnLimits(t *testing.T) {
 				t.Errorf("together they can take %d of %d descriptors", used, tt.descriptors)
 			}
 			if enough := tt.descriptors >= c.neededDescriptors(); enough != (app >= c.wantedConns()) {
-				t.Errorf("enough is %v with %d of %d connections", enough, app, c.wantedConns())
+				t.Errorf("sufficient: %v, with %d of %d connections", enough, app, c.wantedConns())
 			}
 		})
 	}
 }
 
-func TestDescriptorWarning(t *testing.T) {
+func TestDescriptors_Warning(t *testing.T) {
 	c := &config{MaxRequests: 100, MaxQueued: 50}
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	c.warnDescriptors(logger, 290)
 	if log.Len() > 0 {
-		t.Errorf("it warns of a limit that is enough: %s", &log)
+		t.Errorf("warning for a sufficient limit: %s", &log)
 	}
 	c.warnDescriptors(logger, 289)
 	contains(t, log.String(), "level=WARN", "file descriptors", "COSPROXY_MAX_REQUESTS", "COSPROXY_MAX_QUEUED",
 		"ulimit -Hn", "LimitNOFILE=", "cosproxy.descriptor_limit=289", "cosproxy.descriptors_needed=290", "cosproxy.max_connections=149")
 }
 
-// TestLowDescriptorLimit has more clients than descriptors; each keeps its
-// connection after the response.
-func TestLowDescriptorLimit(t *testing.T) {
+// TestDescriptors_LowLimit has more clients than descriptors. Clients do not close their
+// connections.
+func TestDescriptors_LowLimit(t *testing.T) {
 	upstream := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(50 * time.Millisecond) // many requests are in progress at once
+		time.Sleep(50 * time.Millisecond) // so that many requests are concurrent
 		fmt.Fprint(w, "hello")
 	})
 	cmd := exec.Command("sh", "-c", "ulimit -n 64; exec cosproxy")
@@ -100,7 +100,7 @@ func TestLowDescriptorLimit(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-// dialWithin connects to address and bounds all that is done with the connection.
+// dialWithin connects to address and sets a deadline for the connection.
 func dialWithin(t *testing.T, address string, limit time.Duration) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", address)

@@ -7,9 +7,8 @@ import (
 	"syscall"
 )
 
-// descriptorLimit is how many file descriptors this process may have open. Package
-// syscall has raised the soft limit at start to one below the hard one; where the
-// two were equal or one apart, it left them. So nothing is left to raise here.
+// descriptorLimit returns the limit of open file descriptors. Package syscall has already
+// raised the soft limit to the hard one, or to one below.
 func descriptorLimit() int64 {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

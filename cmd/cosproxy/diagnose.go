@@ -22,28 +22,28 @@ import (
 	"cosproxy/proxy"
 )
 
-// probe is a request that changes nothing and shows whether a key works.
+// probe is a request that changes nothing and shows whether credentials work.
 type probe struct {
-	action string // of COS
+	action string // COS action
 	key    string // object key, or the prefix to list
-	expect string // the error code that shows success too
-	note   string // what success leaves open
+	expect string // error code that means success, too
+	note   string // limitation of a success
 	send   func(ctx context.Context, c *cos.Client, key string) (*cos.Response, error)
 }
 
 const (
 	headObject = "name/cos:HeadObject"
-	// untried is the note of a request that the route does not allow. COS
-	// refuses it, which shows that it knows the key.
-	untried = "COS accepted the key. No harmless request would show whether it allows the configured actions"
+	// permissionUntested is the note of a request that the route does not allow. COS
+	// denies it, which shows that it accepts the credentials.
+	permissionUntested = "COS accepted the credentials. No harmless request can test the permissions for the configured actions"
 )
 
-// noUpload is the id of an upload that does not exist.
+// noUpload is the ID of an upload that does not exist.
 const noUpload = "cosproxy-check"
 
-// probes in the order of how much they show: responses to HEAD have no body, and
-// so no error code. A DELETE of an object is not among them, since it leaves a
-// mark in a versioned bucket, nor is any upload.
+// probes lists the probes, the most informative first. Responses to HEAD have no body and
+// so no error code. There are no uploads, and no DELETE of an object, since it creates a
+// delete marker in a versioned bucket.
 var probes = []probe{
 	{action: "name/cos:GetBucket", send: func(ctx context.Context, c *cos.Client, prefix string) (*cos.Response, error) {
 		_, resp, err := c.Bucket.Get(ctx, &cos.BucketGetOptions{Prefix: prefix, MaxKeys: 1})
@@ -52,7 +52,7 @@ var probes = []probe{
 	{action: "name/cos:GetObject", expect: "NoSuchKey", send: func(ctx context.Context, c *cos.Client, key string) (*cos.Response, error) {
 		resp, err := c.Object.Get(ctx, key, &cos.ObjectGetOptions{Range: "bytes=0-0"})
 		if resp != nil {
-			_, _ = io.CopyN(io.Discard, resp.Body, 1) // the status has said it all
+			_, _ = io.CopyN(io.Discard, resp.Body, 1) // only the status matters
 			resp.Body.Close()
 		}
 		return resp, err
@@ -67,13 +67,13 @@ var probes = []probe{
 	{action: "name/cos:HeadBucket", send: func(ctx context.Context, c *cos.Client, _ string) (*cos.Response, error) {
 		return c.Bucket.Head(ctx)
 	}},
-	{action: headObject, note: "the answer to HEAD does not tell an absent object from an absent bucket", send: func(ctx context.Context, c *cos.Client, key string) (*cos.Response, error) {
+	{action: headObject, note: "the response to HEAD does not distinguish a missing object from a missing bucket", send: func(ctx context.Context, c *cos.Client, key string) (*cos.Response, error) {
 		return c.Object.Head(ctx, key, nil)
 	}},
 }
 
-// probeFor chooses the first probe that the route allows. It asks for a key
-// that is surely absent, or where there is none, for one that is named.
+// probeFor returns the first probe that the route allows. Its object key does not exist
+// unless the route allows exact keys only.
 func probeFor(r *route) probe {
 	key, listed, wild := r.AllowPrefixes[0], "", false
 	if i := slices.IndexFunc(r.AllowPrefixes, func(p string) bool { return strings.HasSuffix(p, "*") }); i >= 0 {
@@ -91,16 +91,16 @@ func probeFor(r *route) probe {
 		}
 	}
 	p := probes[0]
-	p.key, p.note = listed, untried
+	p.key, p.note = listed, permissionUntested
 	return p
 }
 
-// passed reports whether this error of COS is how the request should end.
+// passed reports whether this error of COS means that the probe succeeded.
 func (p probe) passed(e *cos.ErrorResponse) bool {
 	switch {
 	case e.Code == "InvalidObjectState", e.Code == "InvalidRange":
-		return true // an archived or an empty object: the key may read it
-	case p.note == untried:
+		return true // reading is allowed, but the object is archived or empty
+	case p.note == permissionUntested:
 		return e.Code == "AccessDenied"
 	case p.action == headObject:
 		return e.Response.StatusCode == http.StatusNotFound
@@ -108,10 +108,10 @@ func (p probe) passed(e *cos.ErrorResponse) bool {
 	return p.expect != "" && e.Code == p.expect
 }
 
-// clock learns from the Date of responses how far this machine's clock is off.
+// clock is a transport that measures the clock offset from the Date of responses.
 type clock struct {
 	next   http.RoundTripper
-	offset atomic.Pointer[time.Duration] // how far ahead this machine is; nil: unknown
+	offset atomic.Pointer[time.Duration] // how far the clock of this machine is ahead; nil if unknown
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -136,7 +136,7 @@ func (c *clock) seconds() *int {
 	return &s
 }
 
-// fault is what is wrong, in plain words. The zero value is nothing.
+// fault is a problem that a check found. The zero value means none.
 type fault struct {
 	// Code is one of clock, no_credentials, dns, tls, unreachable, not_cos, region,
 	// bucket, credentials_rejected, signature, denied, cos_error.
@@ -146,11 +146,11 @@ type fault struct {
 }
 
 const (
-	// noticeableOffset in seconds is worth a word.
+	// noticeableOffset is the clock offset that is reported, in seconds.
 	noticeableOffset = 60
-	// refusedOffset in seconds is beyond what COS accepts (COS document "Error
-	// codes", RequestTimeTooSkewed).
-	refusedOffset = 15 * 60
+	// rejectedOffset is the clock offset that COS rejects, in seconds (COS document
+	// "Error codes", RequestTimeTooSkewed).
+	rejectedOffset = 15 * 60
 )
 
 func clockText(offset int) string {
@@ -160,19 +160,19 @@ func clockText(offset int) string {
 	return fmt.Sprintf("this machine's clock is %d s ahead", offset)
 }
 
-// clockFault says by how much the clock is off, where that is known.
-func (c *routeCheck) clockFault(who string) fault {
-	problem := who + " refused the time of the request"
+// clockFault describes a request that server rejected because of its time.
+func (c *routeCheck) clockFault(server string) fault {
+	problem := server + " rejected the time of the request"
 	if c.report.ClockOffset != nil {
 		problem += ": " + clockText(*c.report.ClockOffset)
 	}
-	return fault{"clock", problem, "set this machine's clock right, best by NTP"}
+	return fault{"clock", problem, "correct the clock of this machine, preferably with NTP"}
 }
 
-// keyFault says why there is no key, and the request id of the refusal.
-func (c *routeCheck) keyFault(err error) (f fault, requestID string) {
+// credentialsFault explains a failed fetch, and returns the request ID of the source.
+func (c *routeCheck) credentialsFault(err error) (f fault, requestID string) {
 	var source *credcache.SourceError
-	var none *credcache.UnavailableError
+	var unavailable *credcache.UnavailableError
 	switch {
 	case errors.As(err, &source) && source.Code == "AuthFailure.SignatureExpire":
 		return c.clockFault("STS"), source.RequestID
@@ -182,24 +182,24 @@ func (c *routeCheck) keyFault(err error) (f fault, requestID string) {
 			problem = source.Code + ": " + problem
 		}
 		return fault{"no_credentials", problem, cmp.Or(source.Hint, "check the settings of source "+c.route.Source)}, source.RequestID
-	case errors.As(err, &none):
-		err = none.Err
+	case errors.As(err, &unavailable):
+		err = unavailable.Err
 	}
 	return fault{"no_credentials", err.Error(), "check the settings of source " + c.route.Source}, ""
 }
 
-// requestFault says why the request to COS failed.
+// requestFault explains why the request to COS failed.
 func (c *routeCheck) requestFault(p probe, err error) fault {
-	var refused *cos.ErrorResponse
-	if errors.As(err, &refused) {
-		return c.refusal(p, refused)
+	var response *cos.ErrorResponse
+	if errors.As(err, &response) {
+		return c.responseFault(p, response)
 	}
 	host, connectTo := c.report.Endpoint, variable("ConnectTo")
 	where := fmt.Sprintf("check %s and %s", c.route.names["Region"], variable("Endpoint"))
-	way := where + ", the network, and HTTPS_PROXY"
-	if c.cfg.ConnectTo != "" { // which goes past any HTTP proxy
+	path := where + ", the network, and HTTPS_PROXY"
+	if c.cfg.ConnectTo != "" { // bypasses HTTP proxies
 		host, where = connectTo+"="+c.cfg.ConnectTo, "check "+connectTo
-		way = where + " and the network"
+		path = where + " and the network"
 	}
 	var (
 		name *net.DNSError
@@ -209,29 +209,29 @@ func (c *routeCheck) requestFault(p probe, err error) fault {
 	)
 	switch {
 	case errors.As(err, &name):
-		return fault{"dns", fmt.Sprintf("the name %s cannot be resolved", name.Name), where + ", and DNS on this machine"}
+		return fault{"dns", fmt.Sprintf("the host name %s cannot be resolved", name.Name), where + ", and DNS on this machine"}
 	case errors.As(err, &cert):
 		return fault{"tls", fmt.Sprintf("the certificate at %s is not trusted: %v", host, cert.Err),
-			"if it is of a private authority, name its certificate in " + variable("CAFile") + "; else something intercepts the connection"}
+			"if it was issued by a private CA, add the CA certificate to " + variable("CAFile") + "; otherwise something intercepts the connection"}
 	case errors.As(err, &tlsH), errors.Is(err, http.ErrSchemeMismatch):
-		return fault{"tls", host + " does not speak TLS", where}
+		return fault{"tls", host + " does not use TLS", where}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &wait) && wait.Timeout():
-		return fault{"unreachable", host + " did not answer in time", way}
+		return fault{"unreachable", host + " did not respond in time", path}
 	}
-	return fault{"unreachable", fmt.Sprintf("the connection to %s failed: %v", host, unquoted(err)), way}
+	return fault{"unreachable", fmt.Sprintf("the connection to %s failed: %v", host, unquoted(err)), path}
 }
 
-// refusal says what an error response of COS means; it is no fault if the probe
-// expects it. Responses to HEAD have a status alone.
-func (c *routeCheck) refusal(p probe, e *cos.ErrorResponse) fault {
+// responseFault explains an error response of COS. The zero fault means that the probe
+// expects it. Responses to HEAD have only a status.
+func (c *routeCheck) responseFault(p probe, e *cos.ErrorResponse) fault {
 	r, status := c.route, e.Response.StatusCode
-	off := c.report.ClockOffset != nil && (*c.report.ClockOffset >= refusedOffset || *c.report.ClockOffset <= -refusedOffset)
+	off := c.report.ClockOffset != nil && (*c.report.ClockOffset >= rejectedOffset || *c.report.ClockOffset <= -rejectedOffset)
 	rejected := proxy.RejectionCode(e.Code, e.Message)
 	bucketRegion := e.Response.Header.Get("X-Cos-Bucket-Region")
 	switch {
 	case e.Response.Header.Get("X-Cos-Request-Id") == "":
-		return fault{"not_cos", fmt.Sprintf("the answer %d does not come from COS", status),
-			fmt.Sprintf("check %s, %s, and any HTTP proxy on the way", variable("Endpoint"), variable("ConnectTo"))}
+		return fault{"not_cos", fmt.Sprintf("the response %d does not come from COS", status),
+			fmt.Sprintf("check %s, %s, and HTTP proxies", variable("Endpoint"), variable("ConnectTo"))}
 	case rejected == "RequestTimeTooSkewed", off && status == http.StatusForbidden:
 		return c.clockFault("COS")
 	case bucketRegion != "" && bucketRegion != r.Region:
@@ -240,26 +240,26 @@ func (c *routeCheck) refusal(p probe, e *cos.ErrorResponse) fault {
 	case p.passed(e) && rejected == "":
 		return fault{}
 	case e.Code == "NoSuchBucket", status == http.StatusNotFound && e.Code == "":
-		return fault{"bucket", fmt.Sprintf("COS has no bucket %s in %s", r.Bucket, r.Region),
-			fmt.Sprintf("check %s and %s: a bucket is known in its own region only", r.names["Bucket"], r.names["Region"])}
+		return fault{"bucket", fmt.Sprintf("bucket %s does not exist in %s", r.Bucket, r.Region),
+			fmt.Sprintf("check %s and %s; a bucket exists only in its own region", r.names["Bucket"], r.names["Region"])}
 	case rejected != "":
-		return fault{"credentials_rejected", fmt.Sprintf("COS rejected key %s: %s: %s", c.report.SecretID, e.Code, e.Message),
-			"if the key was not issued just now, get a new one; else its owner may have been disabled, or is of another site of Tencent Cloud"}
+		return fault{"credentials_rejected", fmt.Sprintf("COS rejected credentials %s: %s: %s", c.report.SecretID, e.Code, e.Message),
+			"if the credentials are old, get new ones; otherwise the account may be disabled, or belong to another site of Tencent Cloud"}
 	case e.Code == "SignatureDoesNotMatch":
-		return fault{"signature", "COS computed another signature for key " + c.report.SecretID,
-			"check that SecretId and SecretKey belong together, and that nothing on the way changes requests"}
+		return fault{"signature", "COS computed another signature for credentials " + c.report.SecretID,
+			"check that SecretId and SecretKey belong together, and that no proxy changes requests"}
 	case status == http.StatusForbidden && (e.Code == "AccessDenied" || e.Code == ""):
 		return c.denied(p, e)
 	}
-	return fault{"cos_error", strings.TrimSuffix(fmt.Sprintf("COS answered %d %s: %s", status, e.Code, e.Message), " : "),
-		"look the code up in the COS document \"Error codes\", or ask COS with the request id"}
+	return fault{"cos_error", strings.TrimSuffix(fmt.Sprintf("COS responded with %d %s: %s", status, e.Code, e.Message), " : "),
+		"look up the code in the COS document \"Error codes\", or contact COS support with the request ID"}
 }
 
 func (c *routeCheck) denied(p probe, e *cos.ErrorResponse) fault {
-	owner := "the owner of the key"
+	owner := "the owner of the credentials"
 	switch c.route.Source {
 	case "sts":
-		owner = "the user whose pair asks STS (" + variable("SecretID") + ")"
+		owner = "the user of the key pair (" + variable("SecretID") + ")"
 	case "role":
 		owner = "the role in " + variable("RoleARN")
 	case "oidc":
@@ -267,11 +267,11 @@ func (c *routeCheck) denied(p probe, e *cos.ErrorResponse) fault {
 	case "cvm":
 		owner = "the role of the instance"
 	}
-	said := ""
+	message := ""
 	if e.Message != "" {
-		said = ", saying " + strconv.Quote(e.Message)
+		message = ", with the message " + strconv.Quote(e.Message)
 	}
-	return fault{"denied", fmt.Sprintf("COS denies %s on %s to key %s%s", p.action, c.route.Bucket, c.report.SecretID, said),
-		fmt.Sprintf("in CAM, allow it to %s: a temporary key can do what both its owner and the route allow. "+
-			"Check also the bucket's own policy, and that %s is yours", owner, c.route.names["Bucket"])}
+	return fault{"denied", fmt.Sprintf("COS denies %s on %s to credentials %s%s", p.action, c.route.Bucket, c.report.SecretID, message),
+		fmt.Sprintf("grant it in CAM to %s: temporary credentials have the permissions that both their owner and the route allow. "+
+			"Also check the bucket policy, and that %s is your bucket", owner, c.route.names["Bucket"])}
 }

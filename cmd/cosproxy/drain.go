@@ -8,11 +8,10 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// drain accepts requests for the time of delay more, since applications that get
-// SIGTERM together with the sidecar may have a last upload to send. Then it stops
-// accepting and lets the requests in flight end. Those that have not after
-// DrainTimeout, which counts from the beginning, are canceled, and then their
-// connections are reset.
+// drain keeps accepting requests during delay, since applications that get SIGTERM at the
+// same time may have one more upload to send. Then it stops accepting and waits for the
+// requests in flight. It cancels those that have not ended when DrainTimeout, counted
+// from the call, is over, and then resets their connections.
 func (s *sidecar) drain(server *http1.Server, delay time.Duration) error {
 	end := time.Now().Add(s.cfg.DrainTimeout)
 	s.draining.Store(true)
@@ -27,9 +26,9 @@ func (s *sidecar) drain(server *http1.Server, delay time.Duration) error {
 	}
 	left := s.proxy.InFlight()
 	server.Close()
-	if left == 0 { // there were only connections that had not asked for anything
+	if left == 0 { // only connections without a request were open
 		return nil
 	}
-	return fmt.Errorf("requests in flight that were cut off: %d; if they need longer than %v, raise %s",
+	return fmt.Errorf("shutdown: drain timeout exceeded (requests canceled: %d); if they need more than %v, raise %s",
 		left, s.cfg.DrainTimeout, variable("DrainTimeout"))
 }

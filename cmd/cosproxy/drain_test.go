@@ -15,8 +15,8 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// TestDrain_DelayAcceptsRequests has applications that send a last request after
-// SIGTERM, on a kept and on a new connection.
+// TestDrain_DelayAcceptsRequests sends requests after SIGTERM, on an existing and on a new
+// connection.
 func TestDrain_DelayAcceptsRequests(t *testing.T) {
 	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -31,7 +31,7 @@ func TestDrain_DelayAcceptsRequests(t *testing.T) {
 	if status, body := p.get(t, p.admin, "/readyz"); status != http.StatusServiceUnavailable || !strings.Contains(body, "draining") {
 		t.Errorf("/readyz is %d %q", status, body)
 	}
-	for _, connection := range []string{"kept", "new"} {
+	for _, connection := range []string{"existing", "new"} {
 		req, _ := http.NewRequest(http.MethodPut, "http://"+p.app+"/uploads/a", strings.NewReader("last"))
 		resp, err := p.client.Do(req)
 		if err != nil {
@@ -49,8 +49,8 @@ func TestDrain_DelayAcceptsRequests(t *testing.T) {
 	}
 }
 
-// TestDrain_ResponseInFlightEndsConnection: the next request on the connection would
-// meet the end of the process.
+// TestDrain_ResponseInFlightEndsConnection checks for Connection: close, since another
+// request on the connection would fail.
 func TestDrain_ResponseInFlightEndsConnection(t *testing.T) {
 	cos, entered, release := blockingCOS(t)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL, "COSPROXY_SHUTDOWN_DELAY=1s")
@@ -74,17 +74,17 @@ func TestDrain_ResponseInFlightEndsConnection(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-// TestDrain_TimeoutCountsFromSignal: the delay is part of the drain timeout.
+// TestDrain_TimeoutCountsFromSignal checks that the drain timeout includes the delay.
 func TestDrain_TimeoutCountsFromSignal(t *testing.T) {
 	cos, entered, _ := blockingCOS(t)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL,
 		"COSPROXY_SHUTDOWN_DELAY=2s", "COSPROXY_DRAIN_TIMEOUT=2100ms")
 	done := p.getInBackground("http://" + p.app + "/uploads/a")
 	<-entered
-	begin := time.Now()
+	began := time.Now()
 	p.end(t, exitFailure)
 	<-done
-	if took := time.Since(begin); took < 2*time.Second || took > 4*time.Second {
+	if took := time.Since(began); took < 2*time.Second || took > 4*time.Second {
 		t.Errorf("the process ended after %v, want about 2.1 s", took)
 	}
 }
@@ -110,7 +110,7 @@ func TestDrain_Settings(t *testing.T) {
 	}
 }
 
-// TestSignals_IgnoredSIGHUP starts cosproxy as nohup does.
+// TestSignals_IgnoredSIGHUP starts cosproxy with SIGHUP ignored, as nohup does.
 func TestSignals_IgnoredSIGHUP(t *testing.T) {
 	cos := newServer(t, httptest.NewServer, func(http.ResponseWriter, *http.Request) {})
 	path, err := exec.LookPath("cosproxy")

@@ -21,12 +21,12 @@ import (
 	"cosproxy/signer"
 )
 
-// outcome is what the proxy made of a request that was not sent.
+// outcome is the result of a dry run.
 type outcome struct {
-	sent    *http.Request // as it would have left; nil if refused
-	refusal string        // code and message of the proxy's own error
+	sent      *http.Request // the signed request; nil if the proxy rejected it
+	rejection string        // code and message of the proxy error
 
-	// From the proxy's log.
+	// From the access log.
 	Route     string `json:"cosproxy.route"`
 	ObjectKey string `json:"cos.object_key"`
 	Action    string `json:"cos.action"`
@@ -34,9 +34,8 @@ type outcome struct {
 	Error     string `json:"error.message"`
 }
 
-// dryRun puts r through a proxy with these options, up to where it would leave
-// for COS. Client and COS are in memory; the request is written to the proxy as it
-// would come from an application.
+// dryRun sends r through a proxy with these options. Client and COS are in memory, so
+// nothing reaches the network.
 func dryRun(r *http.Request, options proxy.Options, creds signer.Credentials, now time.Time) (outcome, error) {
 	var o outcome
 	var log bytes.Buffer
@@ -44,14 +43,14 @@ func dryRun(r *http.Request, options proxy.Options, creds signer.Credentials, no
 	options.Routes = slices.Clone(options.Routes)
 	for i := range options.Routes {
 		rt := &options.Routes[i]
-		rt.Credentials = fixedKey(creds)
-		if endpoint, err := rt.URL(); err == nil { // COS in memory has no certificate
+		rt.Credentials = fixedCredentials(creds)
+		if endpoint, err := rt.URL(); err == nil { // the COS in memory does not use TLS
 			schemes[cmp.Or(rt.Name, "default")] = endpoint.Scheme
 			rt.Endpoint = "http://" + endpoint.Host
 		}
 	}
 	cos := newMemoryListener()
-	options.Upstream = proxy.Upstream{ConnectTo: "192.0.2.1:80", Dial: cos.dial} // an address for documentation
+	options.Upstream = proxy.Upstream{ConnectTo: "192.0.2.1:80", Dial: cos.dial} // reserved for documentation
 	options.Logger = slog.New(slog.NewJSONHandler(&log, nil))
 	options.Now = func() time.Time { return now }
 	p, err := proxy.New(options)
@@ -71,18 +70,17 @@ func dryRun(r *http.Request, options proxy.Options, creds signer.Credentials, no
 	}
 	line, _, _ := bytes.Cut(log.Bytes(), []byte("\n"))
 	if err := json.Unmarshal(line, &o); err != nil {
-		return o, fmt.Errorf("the proxy's log line cannot be read: %w", err)
+		return o, fmt.Errorf("the access log cannot be parsed: %w", err)
 	}
 	if o.sent == nil {
-		o.refusal = o.Error
+		o.rejection = o.Error
 		return o, nil
 	}
 	o.sent.URL.Scheme, o.sent.URL.Host = schemes[o.Route], o.sent.Host
 	return o, nil
 }
 
-// send writes r to the proxy, a body of zeros included, and waits for the end of the
-// response.
+// send writes r with a body of zeros to the proxy, and waits for the end of the response.
 func send(r *http.Request, app *memoryListener) error {
 	c, err := app.dial(context.Background(), "", "")
 	if err != nil {
@@ -90,13 +88,13 @@ func send(r *http.Request, app *memoryListener) error {
 	}
 	defer c.Close()
 	go func() {
-		_ = writeRequest(c, r) // the proxy may refuse it before the end
+		_ = writeRequest(c, r) // the proxy may reject it before the end
 	}()
 	_, err = io.Copy(io.Discard, c)
 	return err
 }
 
-// writeRequest writes r as an application would: as it was given.
+// writeRequest writes r as an application would, unchanged.
 func writeRequest(w io.Writer, r *http.Request) error {
 	target := r.URL.RequestURI()
 	if r.URL.Opaque != "" {
@@ -104,7 +102,7 @@ func writeRequest(w io.Writer, r *http.Request) error {
 	}
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", r.Method, target, r.Host)
-	_ = r.Header.Write(&head) // to memory
+	_ = r.Header.Write(&head) // cannot fail
 	switch {
 	case r.ContentLength > 0:
 		fmt.Fprintf(&head, "Content-Length: %d\r\n\r\n", r.ContentLength)
@@ -129,11 +127,11 @@ func writeRequest(w io.Writer, r *http.Request) error {
 	return nil
 }
 
-// zeros replace a body, of which only the length is signed. They are more than
-// the proxy reads of a body in chunks to learn its length.
+// zeros replaces the body, of which only the length is signed. It is larger than the part
+// of a chunked body that the proxy buffers to determine its length.
 var zeros [128 << 10]byte
 
-// memoryListener is a listener and its dialer in memory.
+// memoryListener is a listener and a dialer in memory.
 type memoryListener struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -175,8 +173,8 @@ func (l *memoryListener) Close() error {
 // Addr implements net.Listener.
 func (l *memoryListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-// firstRequest returns the head of the first request that arrives, and ends every
-// connection after the head; nil if the listener is closed first.
+// firstRequest returns the head of the first request, or nil if the listener is closed
+// before. It closes every connection after the head.
 func (l *memoryListener) firstRequest() (first *http.Request) {
 	for {
 		c, err := l.Accept()
@@ -185,7 +183,7 @@ func (l *memoryListener) firstRequest() (first *http.Request) {
 		}
 		if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil && first == nil {
 			for _, name := range []string{"Content-Length", "Transfer-Encoding"} {
-				r.Header.Del(name) // r has them in fields of its own
+				r.Header.Del(name) // r has fields for them
 			}
 			first = r
 		}
@@ -193,48 +191,48 @@ func (l *memoryListener) firstRequest() (first *http.Request) {
 	}
 }
 
-// fixedKey hands out one key.
-type fixedKey signer.Credentials
+// fixedCredentials implements proxy.Credentials with constant credentials.
+type fixedCredentials signer.Credentials
 
-func (k fixedKey) Credentials(context.Context) (signer.Credentials, error) {
-	return signer.Credentials(k), nil
+func (c fixedCredentials) Credentials(context.Context) (signer.Credentials, error) {
+	return signer.Credentials(c), nil
 }
 
-func (fixedKey) Accepted(string) {}
+func (fixedCredentials) Accepted(string) {}
 
-func (fixedKey) Invalidate(string, bool) bool { return false }
+func (fixedCredentials) Invalidate(string, bool) bool { return false }
 
-func (fixedKey) Replacement(context.Context, string) (signer.Credentials, bool) {
+func (fixedCredentials) Replacement(context.Context, string) (signer.Credentials, bool) {
 	return signer.Credentials{}, false
 }
 
-// describe writes what became of r.
+// describe writes the route of r and the parts of r that are not sent.
 func (o outcome) describe(w io.Writer, r *http.Request) {
 	fmt.Fprintf(w, "To COS:            %s %s\n", o.sent.Method, o.sent.URL)
 	switch {
 	case o.Route == noRoute:
-		fmt.Fprintln(w, "Route:             none of the settings")
+		fmt.Fprintln(w, "Route:             none (not in the settings)")
 	case o.ObjectKey == "":
 		fmt.Fprintf(w, "Route:             %s, the bucket itself, %s\n", o.Route, o.Action)
 	default:
 		fmt.Fprintf(w, "Route:             %s, object key %s, %s\n", o.Route, signer.Redact(o.ObjectKey), o.Action)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
-		// Those that cosproxy sets are in sent.Header too, but not the client's.
+		// cosproxy replaces these, so their presence in sent.Header means nothing.
 		if _, kept := o.sent.Header[name]; !kept || name == "Authorization" || name == "X-Cos-Security-Token" || name == "Via" {
-			fmt.Fprintf(w, "Not sent:          %s: cosproxy keeps it from COS\n", signer.Redact(name))
+			fmt.Fprintf(w, "Not sent:          %s: cosproxy does not forward it\n", signer.Redact(name))
 		}
 	}
 	sent := o.sent.URL.Query()
 	for _, name := range slices.Sorted(maps.Keys(r.URL.Query())) {
 		if !sent.Has(name) && !isSignatureParameter(name) {
-			fmt.Fprintf(w, "Not sent:          parameter %s: COS does not document it, so cosproxy removes it\n", signer.Redact(name))
+			fmt.Fprintf(w, "Not sent:          parameter %s: not documented by COS, so cosproxy removes it\n", signer.Redact(name))
 		}
 	}
 }
 
-// isSignatureParameter reports whether cosproxy replaces a parameter by its own
-// signature.
+// isSignatureParameter reports whether a parameter belongs to a signature, which cosproxy
+// replaces.
 func isSignatureParameter(name string) bool {
 	name = strings.ToLower(name)
 	return strings.HasPrefix(name, "q-") || strings.HasPrefix(name, "x-amz-") || strings.HasSuffix(name, "-security-token") ||

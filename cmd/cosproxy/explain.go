@@ -22,25 +22,27 @@ const explainUsage = `cosproxy explain shows how a request is signed, without se
 
 Usage:
   cosproxy explain METHOD URL [-H 'Name: value']...
-  cosproxy explain METHOD URL [-H 'Name: value']... < answer.xml
+  cosproxy explain METHOD URL [-H 'Name: value']... < response.xml
 
-URL is what an application asks cosproxy for, such as
-http://127.0.0.1:4360/uploads/a.txt, or one of a bucket in COS. A body is told by
--H 'Content-Length: 13' or -H 'Transfer-Encoding: chunked'.
+URL is a URL of cosproxy, such as http://127.0.0.1:4360/uploads/a.txt, or of a
+bucket in COS. For a request with a body, add -H 'Content-Length: 13' or
+-H 'Transfer-Encoding: chunked'.
 
-On standard input it takes COS's answer to the same request, if that was
-SignatureDoesNotMatch, and says what COS has read differently.
+If COS rejected the same request with SignatureDoesNotMatch, pass the response on
+standard input. explain then shows the first difference between the request that
+COS received and the one described here.
 
-The key is the one in the settings; without one there, and for keys that would
-have to be fetched, the example key of the COS documentation. No secret is shown.
+The request is signed with the credentials in the settings, or with the example
+credentials of the COS documentation if there are none or cosproxy would fetch
+them. No secret is shown.
 
-Exit codes: 0 nothing wrong was found, 1 a difference was, or cosproxy itself
-would refuse the request, 2 arguments, settings or answer cannot be used.
+Exit codes: 0 no difference, 1 a difference, or cosproxy itself would reject the
+request, 2 invalid arguments, settings or response.
 `
 
-// exampleKey is the pair of the examples in the COS documentation ("Request
-// signature", 436/7778). It opens nothing.
-var exampleKey = signer.Credentials{
+// exampleCredentials is the key pair of the examples in the COS documentation ("Request
+// signature", 436/7778). It is not valid.
+var exampleCredentials = signer.Credentials{
 	SecretID:  "AKIDQjz3ltompVjBni5LitkWHFlFpwkn9U5q",
 	SecretKey: "BQYIM75p8x0iWVFSIgqEKwFprpRSVHlz",
 }
@@ -52,13 +54,13 @@ func runExplain(ctx context.Context, args, environ []string, std streams) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "cosproxy explain: %v\nRun cosproxy explain --help to see what it takes.\n", err)
+		fmt.Fprintf(std.err, "cosproxy explain: %v\nRun cosproxy explain --help for usage.\n", err)
 		return exitUsage
 	}
 	return code
 }
 
-// explain returns an error for what the caller has to write differently.
+// explain returns an error if arguments, settings or standard input are invalid.
 func explain(ctx context.Context, args, environ []string, std streams, now time.Time) (int, error) {
 	r, err := parseRequest(args)
 	if err != nil {
@@ -68,19 +70,19 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 	if err != nil {
 		return 0, err
 	}
-	// Problems of other settings are left to cosproxy check.
+	// Settings that do not matter here may be invalid.
 	cfg, _ := loadConfig(environ)
 	routes, err := cfg.explainRoutes(r)
 	if err != nil {
 		return 0, err
 	}
-	creds, which, signed := cfg.explainSigning(m, now)
+	creds, origin, signed := cfg.explainSigning(m, now)
 	o, err := dryRun(r, proxy.Options{Routes: routes, AllowedHosts: cfg.AllowedHosts, AllowedOrigins: cfg.AllowedOrigins, SettingName: cfg.settingName}, creds, signed)
 	if err != nil {
 		return 0, err
 	}
-	if o.refusal != "" {
-		fmt.Fprintf(std.out, "cosproxy itself would refuse this request, and COS would not see it:\n  %d %s\n", o.Status, o.refusal)
+	if o.rejection != "" {
+		fmt.Fprintf(std.out, "cosproxy itself would reject this request, without sending it to COS:\n  %d %s\n", o.Status, o.rejection)
 		return exitFailure, nil
 	}
 	e, err := signer.Explain(o.sent, creds, signed)
@@ -88,16 +90,16 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 		return 0, err
 	}
 	o.describe(std.out, r)
-	fmt.Fprintf(std.out, "Key:               %s, %s\n%s", e.SecretID, which, e)
+	fmt.Fprintf(std.out, "Credentials:       %s, %s\n%s", e.SecretID, origin, e)
 	if m == nil {
 		return exitOK, nil
 	}
 	return m.compare(std.out, e, now), nil
 }
 
-// parseRequest reads METHOD URL [-H 'Name: value']... into what a server would
-// receive. It returns flag.ErrHelp where help is asked for. No error repeats a
-// value, since that may be a secret.
+// parseRequest returns the request that a server would receive for the arguments
+// METHOD URL [-H 'Name: value']... . It returns flag.ErrHelp for --help. No error contains
+// a value, since that may be a secret.
 func parseRequest(args []string) (*http.Request, error) {
 	words, header, err := parseWords(args)
 	if err != nil {
@@ -110,13 +112,13 @@ func parseRequest(args []string) (*http.Request, error) {
 	var inURL *url.Error
 	switch {
 	case errors.As(err, &inURL): // it quotes the URL
-		return nil, errors.New("the URL cannot be read: write http://host/key with a percent-encoded key, in which a literal % is %25")
+		return nil, errors.New("the URL is invalid; use http://host/key with a percent-encoded key, in which a literal % is %25")
 	case err != nil:
-		return nil, errors.New("the method cannot be one: write for example GET or PUT")
+		return nil, errors.New("the method is invalid; use for example GET or PUT")
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "":
-		return nil, errors.New("the URL has to begin with http:// or https:// and a host")
+		return nil, errors.New("the URL must start with http:// or https:// and a host")
 	case r.URL.User != nil:
-		return nil, errors.New("the URL has a user in it, which neither cosproxy nor COS takes")
+		return nil, errors.New("the URL contains a user, which neither cosproxy nor COS accepts; remove it")
 	}
 	if r.URL.Path == "" {
 		r.URL.Path = "/" // as clients send it
@@ -125,15 +127,15 @@ func parseRequest(args []string) (*http.Request, error) {
 	return r, takeFraming(r)
 }
 
-// parseWords separates flags, which may stand anywhere, from the other arguments.
+// parseWords separates flags, at any position, from the other arguments.
 func parseWords(args []string) (words []string, header http.Header, err error) {
 	header = make(http.Header)
-	var invalid error // flag.Parse would repeat the value
+	var invalid error // the error of flag.Parse would contain the value
 	flags := newFlags("explain")
 	flags.Func("H", "", func(field string) error {
 		name, value, ok := strings.Cut(field, ":")
 		if !ok || name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }) {
-			invalid = errors.New("a -H has no name and colon, or a blank in the name: write -H 'Name: value'")
+			invalid = errors.New("a -H lacks a name or colon, or has a space in the name; use -H 'Name: value'")
 			return invalid
 		}
 		header.Add(name, strings.TrimSpace(value))
@@ -144,7 +146,7 @@ func parseWords(args []string) (words []string, header http.Header, err error) {
 		case errors.Is(err, flag.ErrHelp), invalid != nil:
 			return nil, nil, cmp.Or(invalid, err)
 		case err != nil && strings.TrimLeft(args[len(args)-1], "-") == "H":
-			return nil, nil, errors.New("-H has nothing behind it: write -H 'Name: value'")
+			return nil, nil, errors.New("-H lacks a value; use -H 'Name: value'")
 		case err != nil:
 			return nil, nil, errExplainArguments
 		}
@@ -155,9 +157,9 @@ func parseWords(args []string) (words []string, header http.Header, err error) {
 	return words, header, nil
 }
 
-var errExplainArguments = errors.New("it takes one method and one URL, and any number of -H 'Name: value'")
+var errExplainArguments = errors.New("expected one method, one URL and any number of -H 'Name: value'")
 
-// takeFraming moves from the header what net/http keeps in fields.
+// takeFraming moves the headers for which http.Request has fields.
 func takeFraming(r *http.Request) error {
 	if host := r.Header.Get("Host"); host != "" {
 		r.Host = host
@@ -165,7 +167,7 @@ func takeFraming(r *http.Request) error {
 	if length := r.Header.Get("Content-Length"); length != "" {
 		n, err := strconv.ParseInt(length, 10, 64)
 		if err != nil || n < 0 {
-			return errors.New("the Content-Length in -H is not a number of bytes")
+			return errors.New("the Content-Length in -H is not a number of bytes; use for example -H 'Content-Length: 13'")
 		}
 		r.ContentLength = n
 	}
@@ -178,8 +180,8 @@ func takeFraming(r *http.Request) error {
 	return nil
 }
 
-// explainRoutes are the routes that r can take: those of the settings, or for a
-// host that is not cosproxy's own, one that leads straight there.
+// explainRoutes returns the routes for r: those of the settings, or a route to the host
+// of the URL if that is not a host of cosproxy.
 func (c *resolved) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 	name := r.URL.Hostname()
 	own := isLocalHost(name) || containsHost(c.AllowedHosts, name)
@@ -190,11 +192,11 @@ func (c *resolved) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 		}
 		route, err := rc.explainRoute(c.Endpoint)
 		if err != nil {
-			return nil, fmt.Errorf("the settings cannot be used: %w", err)
+			return nil, fmt.Errorf("invalid settings: %w", err)
 		}
 		endpoint, err := route.URL()
 		if err != nil {
-			return nil, fmt.Errorf("the settings cannot be used: %w", err)
+			return nil, fmt.Errorf("invalid settings: %w", err)
 		}
 		routes = append(routes, route)
 		own = own || containsHost(rc.Hosts, name) || strings.EqualFold(endpoint.Hostname(), name) || containsHost(route.COSHosts(), name)
@@ -206,21 +208,21 @@ func (c *resolved) explainRoutes(r *http.Request) ([]proxy.Route, error) {
 			AllowPrefixes: []string{"*"}, AllowActions: []string{"*"},
 		}}, nil
 	case len(routes) == 0:
-		return nil, fmt.Errorf("%s is an address of cosproxy, and the settings do not say which bucket it leads to: set %s and %s, or write the URL of the bucket",
+		return nil, fmt.Errorf("%s is an address of cosproxy, but no bucket is configured; set %s and %s, or use the URL of the bucket",
 			r.URL.Host, variable("Bucket"), variable("Region"))
 	}
 	return routes, nil
 }
 
-// noRoute is called what leads straight to a bucket that is in no settings.
+// noRoute is the name of a route to a bucket that is not in the settings.
 const noRoute = "none"
 
 func containsHost(hosts []string, name string) bool {
 	return slices.ContainsFunc(hosts, func(h string) bool { return strings.EqualFold(h, name) })
 }
 
-// explainRoute is the route of r. Where AllowPrefixes or AllowActions are not set yet, it
-// does not judge them.
+// explainRoute returns r as a route of package proxy. If AllowPrefixes or AllowActions are
+// not set, it allows all.
 func (r *route) explainRoute(endpoint string) (proxy.Route, error) {
 	_, err := credcache.ExpandActions(r.AllowActions)
 	route := r.proxyRoute(endpoint)
@@ -233,26 +235,27 @@ func (r *route) explainRoute(endpoint string) (proxy.Route, error) {
 	return route, err
 }
 
-// explainSigning returns the credentials to explain with, which ones they are, and
-// when they sign. With a mismatch they are those of its request as far as it shows
-// them.
-func (c *resolved) explainSigning(m *mismatch, now time.Time) (creds signer.Credentials, which string, signed time.Time) {
-	creds, which = c.explainKey()
+// explainSigning returns the credentials to sign with, a description of their origin, and
+// the time of the signature. With a mismatch, credentials and time are those of its
+// request as far as it contains them.
+func (c *resolved) explainSigning(m *mismatch, now time.Time) (creds signer.Credentials, origin string, signed time.Time) {
+	creds, origin = c.explainCredentials()
 	if m == nil {
-		return creds, which, now
+		return creds, origin, now
 	}
 	hadToken := creds.Token != ""
 	if creds, signed = m.signingInputs(creds, now); !hadToken && creds.Token != "" {
-		which += "; the session token is that of COS's answer"
+		origin += "; the session token is from the response"
 		if m.unknownToken {
-			which += ", where it is masked"
+			origin += ", in which it is masked"
 		}
 	}
-	return creds, which, signed
+	return creds, origin, signed
 }
 
-// explainKey is the key of the settings if it signs as it is, else exampleKey.
-func (c *resolved) explainKey() (creds signer.Credentials, which string) {
+// explainCredentials returns the credentials of the source static if a route uses it, else
+// exampleCredentials.
+func (c *resolved) explainCredentials() (creds signer.Credentials, origin string) {
 	s := c.Source
 	static, fetched := false, false
 	for _, r := range c.routes {
@@ -263,9 +266,9 @@ func (c *resolved) explainKey() (creds signer.Credentials, which string) {
 	switch {
 	case static && s.SecretID != "" && s.SecretKey != "":
 		return signer.Credentials{SecretID: s.SecretID, SecretKey: string(s.SecretKey), Token: string(s.Token)},
-			"that of the settings"
+			"from the settings"
 	case fetched:
-		return exampleKey, "the example of the COS documentation; cosproxy fetches its own, and sends x-cos-security-token too"
+		return exampleCredentials, "the example of the COS documentation; cosproxy fetches its own credentials, and also sends x-cos-security-token"
 	}
-	return exampleKey, "the example of the COS documentation, since the settings have none"
+	return exampleCredentials, "the example of the COS documentation, since the settings contain no credentials"
 }

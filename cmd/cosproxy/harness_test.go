@@ -17,22 +17,22 @@ import (
 	"time"
 )
 
-// What the STS of these tests issues; no output may hold the last two.
+// The credentials that the STS of these tests issues.
 const (
 	tmpID    = "AKIDtmp"
 	tmpKey   = "TMPKEY-NEVER-SHOWN"
 	tmpToken = "TMPTOKEN-NEVER-SHOWN"
 )
 
-// fakeSTS answers GetFederationToken with one key for each policy: AKIDtmp for
-// the first, then AKIDtmp2 and so on. While down is set it refuses as STS does.
+// fakeSTS responds to GetFederationToken with different credentials for each policy:
+// AKIDtmp for the first, then AKIDtmp2 and so on. While down is set, it returns errors.
 type fakeSTS struct {
 	*httptest.Server
 	calls atomic.Int64
 	down  atomic.Bool
 
 	mu       sync.Mutex
-	policies []string // in the order in which they came first
+	policies []string // in order of arrival
 }
 
 func newSTS(t *testing.T, start func(http.Handler) *httptest.Server) *fakeSTS {
@@ -45,13 +45,13 @@ func newSTS(t *testing.T, start func(http.Handler) *httptest.Server) *fakeSTS {
 		}
 		expires := time.Now().Add(30 * time.Minute)
 		fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d,"Expiration":%q,"RequestId":"sts-2"}}`,
-			tmpToken, s.keyFor(r.FormValue("Policy")), tmpKey, expires.Unix(), expires.UTC().Format(time.RFC3339))
+			tmpToken, s.secretIDFor(r.FormValue("Policy")), tmpKey, expires.Unix(), expires.UTC().Format(time.RFC3339))
 	}))
 	t.Cleanup(s.Close)
 	return s
 }
 
-func (s *fakeSTS) keyFor(policy string) string {
+func (s *fakeSTS) secretIDFor(policy string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := slices.Index(s.policies, policy)
@@ -71,16 +71,16 @@ func newServer(t *testing.T, start func(http.Handler) *httptest.Server, h http.H
 	return s
 }
 
-// process is a cosproxy that runs inside the test.
+// process is a cosproxy that runs in the test process.
 type process struct {
 	app, admin string // addresses
-	stop       func() // what SIGTERM does
+	stop       func() // has the effect of SIGTERM
 	exit       chan int
 	logs       *logs
 	client     *http.Client
 }
 
-// start runs cosproxy on free ports until the test ends and waits until it
+// start runs cosproxy on free ports until the end of the test. It waits until cosproxy
 // serves.
 func start(t *testing.T, environ ...string) *process {
 	t.Helper()
@@ -135,7 +135,7 @@ func (p *process) end(t *testing.T, want int) {
 	}
 }
 
-// logs are the JSON log lines of a process, as they come.
+// logs collects the JSON log lines of a process.
 type logs struct {
 	mu    sync.Mutex
 	more  *sync.Cond
@@ -150,7 +150,7 @@ func readLogs(r io.Reader) *logs {
 	go func() {
 		for scanner := bufio.NewScanner(r); scanner.Scan(); {
 			var line map[string]any
-			_ = json.Unmarshal(scanner.Bytes(), &line) // a line of another form stays in text
+			_ = json.Unmarshal(scanner.Bytes(), &line) // a line that is not JSON is only in text
 			l.mu.Lock()
 			l.text.Write(scanner.Bytes())
 			l.text.WriteByte('\n')
@@ -166,7 +166,7 @@ func readLogs(r io.Reader) *logs {
 	return l
 }
 
-// wait returns the first line with this message.
+// wait returns the first line with this message. It fails the test after a minute.
 func (l *logs) wait(t *testing.T, msg string) map[string]any {
 	t.Helper()
 	late := false

@@ -9,14 +9,14 @@ import (
 	"strings"
 )
 
-const usageHead = `cosproxy signs plain HTTP requests for Tencent COS with temporary keys.
+const usageHead = `cosproxy signs plain HTTP requests for Tencent COS with temporary credentials.
 
 Usage:
   cosproxy                   serve until SIGTERM, SIGINT or SIGHUP
-  cosproxy check [--json]    fetch a key for each route, try it on COS, and say
-                             what is wrong
-  cosproxy explain ...       show how a request is signed, and why COS refused it
-  cosproxy policy            print the CAM policy of each route's key
+  cosproxy check [--json]    test the credentials of each route with a request to
+                             COS, and report problems
+  cosproxy explain ...       show how a request is signed, and why COS rejected it
+  cosproxy policy            print the CAM policy of each route's credentials
   cosproxy --help            show this text
   cosproxy COMMAND --help    show the flags and exit codes of a command
   cosproxy --help=markdown   show the settings as Markdown tables
@@ -28,20 +28,20 @@ Example:
   TENCENTCLOUD_SECRET_ID_FILE=id TENCENTCLOUD_SECRET_KEY_FILE=key cosproxy &
   curl -T photo.jpg http://127.0.0.1:4360/uploads/photo.jpg
 
-Exit codes: 0 after a clean stop, 1 after a failure or when requests were cut
-off or a check found something wrong, 2 when the arguments or settings are wrong.
+Exit codes: 0 after a clean shutdown, 1 after a failure, canceled requests or a
+failed check, 2 for invalid arguments or settings.
 
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured on the way to COS and STS.
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY apply to requests to COS and STS.
 
-Settings, all from the environment:
+Settings (environment variables):
 `
 
 const usageRoutes = `
-Several routes instead of one, numbered <n> from 0 without a gap. What each
-means stands above:
+Several routes are numbered <n>, from 0 without gaps. Their settings have the
+same meaning as above:
 `
 
-// usage is the text of --help.
+// usage returns the text of --help.
 func usage() string {
 	var b strings.Builder
 	b.WriteString(usageHead)
@@ -55,7 +55,7 @@ func usage() string {
 	return b.String() + "\n"
 }
 
-// numberedSettings are those of any one of several routes.
+// numberedSettings returns the settings of one of several routes.
 func numberedSettings() []setting {
 	all := routeSettings(routesPrefix + "<n>_")
 	for i, s := range all {
@@ -66,7 +66,7 @@ func numberedSettings() []setting {
 	return all
 }
 
-// initial says with one of two formats what holds if s is not set.
+// initial describes the value of a setting that is not set, with one of two formats.
 func (s setting) initial(required, fallback string) string {
 	switch {
 	case s.required:
@@ -77,7 +77,7 @@ func (s setting) initial(required, fallback string) string {
 	return ""
 }
 
-// wrap breaks text into lines of at most width bytes, each with indent.
+// wrap breaks text into lines of at most width bytes, each prefixed with indent.
 func wrap(text, indent string, width int) string {
 	var b strings.Builder
 	line := indent
@@ -94,23 +94,23 @@ func wrap(text, indent string, width int) string {
 	return b.String() + line + "\n"
 }
 
-// settingsMarkdown are the tables that README.md shows.
+// settingsMarkdown returns the tables for README.md.
 func settingsMarkdown() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
 	for _, s := range settings() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
 	}
-	b.WriteString("\nSeveral routes instead of one are numbered `<n>` from 0 without a gap. What each\n" +
-		"setting means stands above:\n\n| variable | default |\n|---|---|\n")
+	b.WriteString("\nSeveral routes are numbered `<n>`, from 0 without gaps. Their settings have the same\n" +
+		"meaning as above:\n\n| variable | default |\n|---|---|\n")
 	for _, s := range numberedSettings() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
 }
 
-// newFlags are flags that print nothing by themselves. One dash and two dashes
-// mean the same, as package flag has it.
+// newFlags returns a flag set that prints nothing. Package flag accepts one dash and two
+// dashes alike.
 func newFlags(name string) *flag.FlagSet {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
@@ -118,8 +118,8 @@ func newFlags(name string) *flag.FlagSet {
 	return flags
 }
 
-// parseFlags parses the arguments of a command that takes flags alone. If these ask
-// for help or are wrong, the command ends with code.
+// parseFlags parses the arguments of a command that accepts only flags. If they are
+// invalid or request help, ends is true and code is the exit code.
 func parseFlags(flags *flag.FlagSet, args []string, usage string, std streams) (code int, ends bool) {
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
@@ -131,7 +131,7 @@ func parseFlags(flags *flag.FlagSet, args []string, usage string, std streams) (
 	return exitOK, false
 }
 
-// printInfo handles the flags that print something and exit.
+// printInfo handles --help and --version.
 func printInfo(args []string, std streams) int {
 	flags := newFlags("cosproxy")
 	text := ""
@@ -161,8 +161,8 @@ func printInfo(args []string, std streams) int {
 	return exitOK
 }
 
-// version is the module's version, which the go command takes from the tag or
-// the commit it builds, and the Go release.
+// version returns the version of the module, which the go command takes from the tag or
+// commit, and the Go release.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

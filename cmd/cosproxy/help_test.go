@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-func TestUsageGolden(t *testing.T) {
+func TestHelp_Golden(t *testing.T) {
 	golden(t, "testdata/help.golden", usage())
 }
 
-func TestReadmeTable(t *testing.T) {
+func TestHelp_ReadmeTable(t *testing.T) {
 	const readme, begin, end = "../../README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
 	text, err := os.ReadFile(readme)
 	if err != nil {
@@ -20,7 +20,7 @@ func TestReadmeTable(t *testing.T) {
 	head, rest, ok := strings.Cut(string(text), begin)
 	table, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s has lost its markers %q and %q", readme, begin, end)
+		t.Fatalf("%s lacks the markers %q and %q", readme, begin, end)
 	}
 	want := settingsMarkdown()
 	if *update {
@@ -30,35 +30,35 @@ func TestReadmeTable(t *testing.T) {
 		return
 	}
 	if table != want {
-		t.Errorf("the table in %s is not that of the program; run go test ./cmd/cosproxy -update\ngot:\n%s\nwant:\n%s", readme, table, want)
+		t.Errorf("the table in %s is out of date; run go test ./cmd/cosproxy -update\ngot:\n%s\nwant:\n%s", readme, table, want)
 	}
 }
 
-// TestSettingsAreDescribed holds the rule that config's tags are enough to
-// write help and error messages from.
-func TestSettingsAreDescribed(t *testing.T) {
+// TestSettings_Described checks that the tags of config are sufficient for help and error
+// messages.
+func TestSettings_Described(t *testing.T) {
 	seen, fields := make(map[string]bool), make(map[string]bool)
 	for _, s := range settings() {
 		if !strings.HasSuffix(s.desc, ".") {
-			t.Errorf("%s: desc %q is missing or no sentence", s.variable, s.desc)
+			t.Errorf("%s: desc %q is missing or not a sentence", s.variable, s.desc)
 		}
 		if strings.Count(s.desc, "'")%2 != 0 {
-			t.Errorf("%s: desc %q has a quote without its other half", s.variable, s.desc)
+			t.Errorf("%s: desc %q has an unpaired quote", s.variable, s.desc)
 		}
 		if s.required && (s.example == "" || s.fallback != "") {
-			t.Errorf("%s: a required setting has an example and no default", s.variable)
+			t.Errorf("%s: a required setting must have an example and no default", s.variable)
 		}
 		if !regexp.MustCompile(`^(COSPROXY|TENCENTCLOUD|TKE)_[A-Z_]+$`).MatchString(s.variable) || seen[s.variable] {
-			t.Errorf("%s: not a name of its own under COSPROXY_, TENCENTCLOUD_ or TKE_", s.variable)
+			t.Errorf("%s: the name is not unique or lacks the prefix COSPROXY_, TENCENTCLOUD_ or TKE_", s.variable)
 		}
 		if fields[s.field] {
-			t.Errorf("%s: another setting has the field name %s too", s.variable, s.field)
+			t.Errorf("%s: the field name %s is not unique", s.variable, s.field)
 		}
 		seen[s.variable], fields[s.field] = true, true
 	}
 	for _, name := range regexp.MustCompile(`(COSPROXY|TENCENTCLOUD|TKE)_[A-Z_]+`).FindAllString(usage(), -1) {
 		if !seen[name] && name != routesPrefix {
-			t.Errorf("the usage text names %s, which is no setting", name)
+			t.Errorf("the usage text contains %s, which is not a setting", name)
 		}
 	}
 }
@@ -76,6 +76,6 @@ func golden(t *testing.T, path, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("not as in %s; if it should be so, run with -update\ngot:\n%s", path, got)
+		t.Errorf("output differs from %s; to accept it, run with -update\ngot:\n%s", path, got)
 	}
 }

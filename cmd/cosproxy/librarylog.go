@@ -9,17 +9,18 @@ import (
 )
 
 const (
-	// maxLibraryText bounds what is logged of one message, in bytes.
+	// maxLibraryText limits the length of a logged message, in bytes.
 	maxLibraryText = 200
-	// maxPanicFrames bounds the calls that are named where a handler panicked.
+	// maxPanicFrames limits the number of stack frames that are logged for a panic.
 	maxPanicFrames = 8
 )
 
-// libraryMessages are the beginnings of net/http's messages that occur here.
-// What follows one is data unless detail is set; quoted text is data always.
+// libraryMessages lists the prefixes of the messages of net/http that can occur. The rest
+// of a message may contain data and is only logged if detail is set, up to the first
+// quotation.
 var libraryMessages = []struct {
-	beginning string
-	detail    bool
+	prefix string
+	detail bool
 }{
 	{"Unsolicited response received on idle HTTP channel", false},
 	{"RoundTripper returned a response & error; ignoring response", false},
@@ -32,11 +33,10 @@ var libraryMessages = []struct {
 	{"http: response.Write on hijacked connection from ", true},
 }
 
-// newLibraryLog returns a writer for package log and for http.Server.ErrorLog. It
-// makes one line of l of each message, of bounded length. net/http quotes in some
-// messages what a peer has sent, which may be bytes of an object or a secret, so
-// only text that is known to be harmless is logged. Each Write has to be one
-// message, as package log writes it.
+// newLibraryLog returns a writer for package log and for http.Server.ErrorLog. It logs
+// each message as one line of limited length. Some messages of net/http quote data of a
+// peer, which may be part of an object or a secret, so only known parts are logged. Each
+// Write must be one message, as package log does it.
 func newLibraryLog(l *slog.Logger) io.Writer { return libraryLog{l} }
 
 type libraryLog struct{ *slog.Logger }
@@ -49,36 +49,37 @@ func (l libraryLog) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	for _, m := range libraryMessages {
-		rest, ok := strings.CutPrefix(text, m.beginning)
+		rest, ok := strings.CutPrefix(text, m.prefix)
 		switch {
 		case !ok:
 			continue
 		case m.detail:
-			l.Warn(m.beginning + harmless(rest))
+			l.Warn(m.prefix + harmless(rest))
 		default:
-			l.Warn(m.beginning, "cosproxy.message_size", len(text))
+			l.Warn(m.prefix, "cosproxy.message_size", len(text))
 		}
 		return len(p), nil
 	}
-	l.Warn("a library logged a message that is not shown, since it may quote data", "cosproxy.message_size", len(text))
+	l.Warn("a library logged a message (hidden, since it may contain data)", "cosproxy.message_size", len(text))
 	return len(p), nil
 }
 
-// logPanic logs a panic of a handler: the client's address, the panic's value if
-// it comes from the runtime, and where it happened.
+// logPanic logs a panic of a handler: the address of the client, the value if it comes
+// from the runtime, and the innermost stack frames.
 func (l libraryLog) logPanic(text string) {
 	address, value, _ := strings.Cut(text, ": ")
-	shown := "not shown, since it may quote data"
+	message := "hidden, since it may contain data"
 	for _, known := range []string{"runtime error: ", "interface conversion: ", "assignment to entry in nil map"} {
 		if strings.HasPrefix(value, known) {
-			shown = harmless(value)
+			message = harmless(value)
 		}
 	}
 	l.Error("a handler panicked; please report this line",
-		"client.address", harmless(address), "exception.message", shown, "exception.stacktrace", panicFrames(text))
+		"client.address", harmless(address), "exception.message", message, "exception.stacktrace", panicFrames(text))
 }
 
-// harmless is the first line of text, up to anything quoted.
+// harmless returns the first line of text up to the first quotation, at most
+// maxLibraryText bytes.
 func harmless(text string) string {
 	if end := strings.IndexAny(text, "\n\"`"); end >= 0 {
 		text = text[:end]
@@ -86,15 +87,15 @@ func harmless(text string) string {
 	return strings.TrimSpace(strings.ToValidUTF8(text[:min(len(text), maxLibraryText)], ""))
 }
 
-// frame is the line of a stack trace that says where in a file a call is.
+// frame matches file and line of a call in a stack trace.
 var frame = regexp.MustCompile(`(?m)^\t\S*?([\w.-]+\.go:\d+)`)
 
-// panicFrames lists file and line of the innermost calls of a stack trace as
-// runtime.Stack writes it, behind the panic's value.
+// panicFrames returns file and line of the innermost calls of a stack trace in the format
+// of runtime.Stack, which follows the value of the panic.
 func panicFrames(text string) string {
 	stack := text[max(0, strings.LastIndex(text, "\ngoroutine ")):]
 	if _, below, ok := strings.Cut(stack, "\npanic("); ok {
-		_, stack, _ = strings.Cut(below, ".go:") // that of panic itself
+		_, stack, _ = strings.Cut(below, ".go:") // skips the frame of panic
 	}
 	var calls []string
 	for _, match := range frame.FindAllStringSubmatch(stack, maxPanicFrames) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// untimed is a text log without the time.
+// untimed returns a text logger without the time.
 func untimed(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -53,7 +53,7 @@ func TestLibraryLog_Messages(t *testing.T) {
 		},
 		{
 			"unknown", "http2: header " + secret + ": " + secret,
-			`level=WARN msg="a library logged a message that is not shown, since it may quote data" cosproxy.message_size=34`,
+			`level=WARN msg="a library logged a message (hidden, since it may contain data)" cosproxy.message_size=34`,
 		},
 		{
 			"panic of the runtime",
@@ -68,7 +68,7 @@ func TestLibraryLog_Messages(t *testing.T) {
 			"http: panic serving 127.0.0.1:9: bad header " + secret + "\n\t/" + secret + ".go:1\ngoroutine 7 [running]:\n" +
 				"panic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" + strings.Repeat("f()\n\t/src/a.go:1 +0x1\n", 1000),
 			`level=ERROR msg="a handler panicked; please report this line" client.address=127.0.0.1:9 ` +
-				`exception.message="not shown, since it may quote data" exception.stacktrace="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
+				`exception.message="hidden, since it may contain data" exception.stacktrace="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +84,7 @@ func TestLibraryLog_Messages(t *testing.T) {
 	}
 }
 
-// FuzzLibraryLog: whatever a library prints, it is one line of bounded length.
+// FuzzLibraryLog checks that any message becomes one line of limited length.
 func FuzzLibraryLog(f *testing.F) {
 	f.Add("http: panic serving 127.0.0.1:9: runtime error: x\ngoroutine 7 [running]:\npanic(\n\t/a.go:1")
 	f.Add("http: TLS handshake error from x: \xff\n\"")

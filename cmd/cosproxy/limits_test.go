@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestLimitsFromTheEnvironment(t *testing.T) {
+func TestLimits_FromEnvironment(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings []string

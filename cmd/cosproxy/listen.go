@@ -17,33 +17,33 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// openListeners opens the listeners for applications and for the admin pages; admin
-// is empty if it is off.
+// openListeners opens the listeners for applications and for the admin pages. admin is
+// empty if the admin listener is off.
 func (c *resolved) openListeners(log *slog.Logger) (app, admin []net.Listener, err error) {
-	var given []*os.File
+	var inherited []*os.File // from systemd
 	if c.Listen.network == "systemd" || c.AdminListen.network == "systemd" {
-		given = activation.Files(true)
+		inherited = activation.Files(true)
 	}
-	if app, err = c.listen("Listen", c.Listen, given, log); err != nil {
+	if app, err = c.listen("Listen", c.Listen, inherited, log); err != nil {
 		return nil, nil, err
 	}
-	if admin, err = c.listen("AdminListen", c.AdminListen, given, log); err != nil {
+	if admin, err = c.listen("AdminListen", c.AdminListen, inherited, log); err != nil {
 		return nil, nil, errors.Join(err, closeAll(app))
 	}
 	return app, admin, nil
 }
 
-// listen opens a, which belongs to a field of config: one listener, two for
-// localhost, and none if a is off. A Unix socket's file is removed when the listener
-// is closed, unless it is systemd's.
-func (c *resolved) listen(field string, a address, given []*os.File, log *slog.Logger) ([]net.Listener, error) {
+// listen opens the address of a field of config: one listener, two for localhost, none
+// if it is off. Closing a listener removes the file of its Unix socket, unless the socket
+// is from systemd.
+func (c *resolved) listen(field string, a address, inherited []*os.File, log *slog.Logger) ([]net.Listener, error) {
 	var ls []net.Listener
 	var err error
 	switch a.network {
 	case "":
 		return nil, nil
 	case "systemd":
-		ls, err = single(c.inheritSocket(field, a, given, log))
+		ls, err = single(c.inheritSocket(field, a, inherited, log))
 	default:
 		ls, err = c.open(a)
 	}
@@ -96,10 +96,12 @@ func (c *resolved) openOne(a address) (net.Listener, error) {
 	return socket, nil
 }
 
-func addressInUse(err error) error { return fmt.Errorf("%w; free this address or choose another", err) }
+func addressInUse(err error) error {
+	return fmt.Errorf("%w; free this address or use another one", err)
+}
 
-// removeStale removes a socket that nothing listens on: what is left of a
-// process that was killed. Anything else at path stays.
+// removeStale removes a socket without a listener, as a killed process leaves it. It does
+// not remove anything else.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -109,7 +111,7 @@ func removeStale(path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is there already and is no socket", path)
+		return fmt.Errorf("%s exists and is not a socket", path)
 	}
 	c, err := net.Dial("unix", path)
 	switch {
@@ -118,22 +120,22 @@ func removeStale(path string) error {
 		return fmt.Errorf("another process listens on %s", path)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		if now, err := os.Lstat(path); err != nil || !os.SameFile(now, info) {
-			return fmt.Errorf("another process replaces %s at this moment", path)
+			return fmt.Errorf("another process has just replaced %s", path)
 		}
 		return os.Remove(path)
 	}
 	return err
 }
 
-// ephemeralAttempts is how many ports are tried until one is free in both families.
+// ephemeralAttempts limits the search for a port that is free in both families.
 const ephemeralAttempts = 10
 
-// listenFunc has the form of net.Listen.
+// listenFunc has the signature of net.Listen.
 type listenFunc func(network, address string) (net.Listener, error)
 
-// listenLocalhost listens on 127.0.0.1 and ::1, since clients take either for
-// localhost (RFC 6761, 6.3). Port 0 is one port, free in both. A family that the
-// machine does not have is left out.
+// listenLocalhost listens on 127.0.0.1 and ::1, since clients may use either for
+// localhost (RFC 6761, 6.3). Port 0 selects one port that is free in both families. A
+// family that this machine does not support is omitted.
 func listenLocalhost(port string, listen listenFunc) ([]net.Listener, error) {
 	for attempt := 1; ; attempt++ {
 		ls, err := listenBoth(port, listen)
@@ -164,8 +166,8 @@ func listenBoth(port string, listen listenFunc) ([]net.Listener, error) {
 	return ls, nil
 }
 
-// isFamilyMissing reports whether err says that the machine does not have the address
-// family, or no loopback address in it.
+// isFamilyMissing reports whether err means that this machine does not support the address
+// family or has no loopback address in it.
 func isFamilyMissing(err error) bool {
 	return errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EPROTONOSUPPORT)
 }
@@ -182,22 +184,22 @@ func closeAll(ls []net.Listener) error {
 	return errors.Join(errs...)
 }
 
-// inheritSocket takes over the socket at a, which systemd opened. Its unit
-// sets its permissions, but does not decide whether other machines may reach it.
-func (c *resolved) inheritSocket(field string, a address, given []*os.File, log *slog.Logger) (net.Listener, error) {
-	f, err := findSocket(given, a.at)
+// inheritSocket returns a listener on a socket from systemd. The .socket unit sets its
+// permissions, but an address that other machines can reach requires UnsafeListen.
+func (c *resolved) inheritSocket(field string, a address, inherited []*os.File, log *slog.Logger) (net.Listener, error) {
+	f, err := findSocket(inherited, a.at)
 	if err != nil {
 		return nil, err
 	}
 	l, err := net.FileListener(f)
 	if err != nil {
-		return nil, fmt.Errorf("the socket %s of systemd is none to listen on: %w; write ListenStream= into its unit", f.Name(), err)
+		return nil, fmt.Errorf("socket %s from systemd is not a listening socket: %w; use ListenStream= in its .socket unit", f.Name(), err)
 	}
-	_ = f.Close() // l has a copy of its own
+	_ = f.Close() // l has a duplicate of the descriptor
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		if !c.UnsafeListen {
-			return nil, errors.Join(fmt.Errorf("systemd listens on %s, which other machines can reach: "+
-				"write a loopback address or a path into ListenStream= of its unit, or allow it with %s=true", tcp, variable("UnsafeListen")), l.Close())
+			return nil, errors.Join(fmt.Errorf("systemd listens on %s, so other machines could use the bucket without credentials; "+
+				"set ListenStream= of the .socket unit to a loopback address or a path, or set %s=true to allow this", tcp, variable("UnsafeListen")), l.Close())
 		}
 		if text := c.exposure(field, tcp.String()); text != "" {
 			log.Warn(text)
@@ -206,30 +208,30 @@ func (c *resolved) inheritSocket(field string, a address, given []*os.File, log 
 	return l, nil
 }
 
-// findSocket finds the socket with this name; without a name, the only one.
-func findSocket(given []*os.File, name string) (*os.File, error) {
+// findSocket returns the socket with this name, or the only one if name is empty.
+func findSocket(inherited []*os.File, name string) (*os.File, error) {
 	var names []string
-	var fit []*os.File
-	for _, f := range given {
+	var matches []*os.File
+	for _, f := range inherited {
 		names = append(names, f.Name())
 		if name == "" || f.Name() == name {
-			fit = append(fit, f)
+			matches = append(matches, f)
 		}
 	}
 	slices.Sort(names)
 	switch {
-	case len(given) == 0:
-		return nil, errors.New("systemd opened no socket for this process: start it by its .socket unit, or choose another address")
-	case len(fit) == 0:
-		return nil, fmt.Errorf("systemd opened no socket named %s, but %s: write FileDescriptorName=%[1]s into its .socket unit", name, strings.Join(names, ", "))
-	case len(fit) > 1:
-		return nil, fmt.Errorf("systemd opened several sockets, %s: write systemd:NAME, with a name that one of them has by FileDescriptorName= in its .socket unit", strings.Join(names, ", "))
+	case len(inherited) == 0:
+		return nil, errors.New("systemd passed no socket to this process; start it through a .socket unit, or use another address")
+	case len(matches) == 0:
+		return nil, fmt.Errorf("systemd passed no socket named %s, but %s; set FileDescriptorName=%[1]s in its .socket unit", name, strings.Join(names, ", "))
+	case len(matches) > 1:
+		return nil, fmt.Errorf("systemd passed several sockets, %s; use systemd:NAME with the FileDescriptorName= of one of them", strings.Join(names, ", "))
 	}
-	return fit[0], nil
+	return matches[0], nil
 }
 
-// socketListener is a listener whose file goes when it is closed, as far as the file
-// is still its own: another process may have put one of its own in its place.
+// socketListener is a listener on a Unix socket. Close removes the file, unless another
+// process has replaced it.
 type socketListener struct {
 	net.Listener
 	path   string
@@ -237,7 +239,7 @@ type socketListener struct {
 	remove *sync.Once
 }
 
-// newSocketListener takes over l, which has just been opened at path.
+// newSocketListener wraps l, which has just been opened at path.
 func newSocketListener(l net.Listener, path string) (*socketListener, error) {
 	if socket, ok := l.(*net.UnixListener); ok {
 		socket.SetUnlinkOnClose(false)
@@ -250,11 +252,11 @@ func newSocketListener(l net.Listener, path string) (*socketListener, error) {
 }
 
 func errReplaced(path string) error {
-	return fmt.Errorf("%s is no longer the socket that cosproxy has opened; let no other process write to its directory", path)
+	return fmt.Errorf("%s is no longer the socket that cosproxy opened; make sure that no other process writes to its directory", path)
 }
 
-// Close removes the file and closes the listener. In this order, since the number of
-// an inode may be given to another file once the listener is closed.
+// Close removes the file and then closes the listener. After the listener is closed, the
+// inode number may be reused for another file.
 func (s *socketListener) Close() error {
 	var err error
 	s.remove.Do(func() {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// runFailing runs cosproxy where it cannot serve, and returns its log.
+// runFailing runs cosproxy with settings with which it cannot serve, and returns its log.
 func runFailing(t *testing.T, environ ...string) string {
 	t.Helper()
 	var stderr bytes.Buffer
@@ -25,19 +25,19 @@ func runFailing(t *testing.T, environ ...string) string {
 	return stderr.String()
 }
 
-func TestPortTaken(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+func TestListen_PortInUse(t *testing.T) {
+	inUse, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = taken.Close() })
+	t.Cleanup(func() { _ = inUse.Close() })
 	for _, name := range []string{"COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN"} {
-		log := runFailing(t, name+"="+taken.Addr().String())
-		contains(t, log, name+":", taken.Addr().String(), "address already in use", "choose another")
+		log := runFailing(t, name+"="+inUse.Addr().String())
+		contains(t, log, name+":", inUse.Addr().String(), "address already in use", "use another one")
 	}
 }
 
-func TestUnixSocket(t *testing.T) {
+func TestUnixSocket_Serves(t *testing.T) {
 	dir := t.TempDir()
 	app, admin := filepath.Join(dir, "app.sock"), filepath.Join(dir, "admin.sock")
 	p := start(t, "COSPROXY_LISTEN=unix://"+app, "COSPROXY_ADMIN_LISTEN=unix://"+admin, "TENCENTCLOUD_TOKEN="+testToken)
@@ -54,19 +54,19 @@ func TestUnixSocket(t *testing.T) {
 		}
 		p.client.Transport.(*http.Transport).DialContext = dialer(path)
 		if status, _ := p.get(t, "localhost", "/outside"); status != want {
-			t.Errorf("%s answered %d, want %d", path, status, want)
+			t.Errorf("%s responded with %d, want %d", path, status, want)
 		}
 		p.client.CloseIdleConnections()
 	}
 	p.end(t, exitOK)
 	for _, path := range []string{app, admin} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("%s is still there after the end", path)
+			t.Errorf("%s still exists after the end", path)
 		}
 	}
 }
 
-func TestUnixSocketLeftBehind(t *testing.T) {
+func TestUnixSocket_Stale(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
 	killed, err := net.Listen("unix", path)
 	if err != nil {
@@ -79,7 +79,7 @@ func TestUnixSocketLeftBehind(t *testing.T) {
 	start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken).end(t, exitOK)
 }
 
-func TestUnixSocketInUse(t *testing.T) {
+func TestUnixSocket_InUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
 	other, err := net.Listen("unix", path)
 	if err != nil {
@@ -92,23 +92,23 @@ func TestUnixSocketInUse(t *testing.T) {
 	}
 }
 
-func TestUnixSocketOverAFile(t *testing.T) {
+func TestUnixSocket_FileExists(t *testing.T) {
 	path := file(t, "precious")
-	contains(t, runFailing(t, "COSPROXY_LISTEN=unix://"+path), "COSPROXY_LISTEN:", path+" is there already and is no socket")
+	contains(t, runFailing(t, "COSPROXY_LISTEN=unix://"+path), "COSPROXY_LISTEN:", path+" exists and is not a socket")
 	if content, err := os.ReadFile(path); err != nil || string(content) != "precious" {
-		t.Errorf("the file was touched: %q, %v", content, err)
+		t.Errorf("the file was changed: %q, %v", content, err)
 	}
 }
 
-func TestUnixSocketWithoutDirectory(t *testing.T) {
+func TestUnixSocket_NoDirectory(t *testing.T) {
 	log := runFailing(t, "COSPROXY_ADMIN_LISTEN=unix://"+filepath.Join(t.TempDir(), "none", "admin.sock"))
 	contains(t, log, "COSPROXY_ADMIN_LISTEN:", "no such file or directory")
 	if strings.Contains(log, "serving") {
-		t.Error("it says that it serves")
+		t.Error("the log has the line serving")
 	}
 }
 
-// dialer connects to the Unix socket at path, whatever is asked for.
+// dialer returns a dial function that always connects to the Unix socket at path.
 func dialer(path string) func(context.Context, string, string) (net.Conn, error) {
 	return func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)

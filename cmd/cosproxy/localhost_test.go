@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// hasIPv6 reports whether ::1 can be listened on here.
+// hasIPv6 reports whether this machine has ::1.
 func hasIPv6(t *testing.T) bool {
 	l, err := net.Listen("tcp6", "[::1]:0")
 	if isFamilyMissing(err) {
@@ -24,7 +24,7 @@ func hasIPv6(t *testing.T) bool {
 	return true
 }
 
-func TestListenOnLocalhost(t *testing.T) {
+func TestLocalhost_BothFamilies(t *testing.T) {
 	p := start(t, "COSPROXY_LISTEN=localhost:0", "COSPROXY_ADMIN_LISTEN=localhost:0", "TENCENTCLOUD_TOKEN="+testToken)
 	name, hosts := "localhost", []string{"127.0.0.1", "::1"}
 	if !hasIPv6(t) {
@@ -37,7 +37,7 @@ func TestListenOnLocalhost(t *testing.T) {
 		}
 		for _, host := range hosts {
 			if status, _ := p.get(t, net.JoinHostPort(host, port), "/outside"); status != want {
-				t.Errorf("port %s of %s answered %d, want %d", port, host, status, want)
+				t.Errorf("port %s of %s responded with %d, want %d", port, host, status, want)
 			}
 		}
 	}
@@ -54,7 +54,7 @@ func TestListenOnLocalhost(t *testing.T) {
 	}
 }
 
-func TestListenOnLocalhost_TLS(t *testing.T) {
+func TestLocalhost_TLS(t *testing.T) {
 	p := start(t, append(newPair(t, "localhost").settings(), "COSPROXY_LISTEN=localhost:0", "TENCENTCLOUD_TOKEN="+testToken)...)
 	hosts := []string{"127.0.0.1", "::1"}
 	if !hasIPv6(t) {
@@ -63,16 +63,16 @@ func TestListenOnLocalhost_TLS(t *testing.T) {
 	_, port, _ := net.SplitHostPort(p.app)
 	for _, host := range hosts {
 		if status := p.secureGet(t, net.JoinHostPort(host, port), "/outside"); status != http.StatusForbidden {
-			t.Errorf("%s answered %d", host, status)
+			t.Errorf("%s responded with %d", host, status)
 		}
 	}
 }
 
-// fakeFamilies is net.Listen on a machine where listening fails for some addresses.
+// fakeFamilies simulates net.Listen on a machine where some addresses fail.
 type fakeFamilies struct {
 	fails map[string]error // by host; the error of a host ends after left failures
 	left  int
-	asked []string
+	calls []string
 	open  []*fakeListener
 }
 
@@ -86,7 +86,7 @@ func (l *fakeListener) Addr() net.Addr { return l.addr }
 func (l *fakeListener) Close() error   { l.closed = true; return nil }
 
 func (f *fakeFamilies) listen(network, address string) (net.Listener, error) {
-	f.asked = append(f.asked, network+" "+address)
+	f.calls = append(f.calls, network+" "+address)
 	at, err := net.ResolveTCPAddr(network, address)
 	if err != nil {
 		return nil, err
@@ -96,14 +96,14 @@ func (f *fakeFamilies) listen(network, address string) (net.Listener, error) {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: at, Err: os.NewSyscallError("bind", err)}
 	}
 	if at.Port == 0 {
-		at.Port = 5000 + len(f.asked)
+		at.Port = 5000 + len(f.calls)
 	}
 	l := &fakeListener{addr: at}
 	f.open = append(f.open, l)
 	return l, nil
 }
 
-func TestListenLocalhost(t *testing.T) {
+func TestLocalhost_Families(t *testing.T) {
 	const always = 1000
 	for _, tt := range []struct {
 		name  string
@@ -119,11 +119,11 @@ func TestListenLocalhost(t *testing.T) {
 		{"no IPv6 address", "0", map[string]error{"::1": syscall.EADDRNOTAVAIL}, always, "127.0.0.1:5001", nil},
 		{"no IPv4", "4360", map[string]error{"127.0.0.1": syscall.EADDRNOTAVAIL}, always, "[::1]:4360", nil},
 		{"no family", "4360", map[string]error{"127.0.0.1": syscall.EAFNOSUPPORT, "::1": syscall.EAFNOSUPPORT}, always, "", syscall.EAFNOSUPPORT},
-		{"port taken in IPv6", "4360", map[string]error{"::1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
-		{"port taken in IPv4", "4360", map[string]error{"127.0.0.1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
+		{"port in use in IPv6", "4360", map[string]error{"::1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
+		{"port in use in IPv4", "4360", map[string]error{"127.0.0.1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
 		{"no right to the port", "80", map[string]error{"::1": syscall.EACCES}, always, "", syscall.EACCES},
-		{"free port taken in IPv6 twice", "0", map[string]error{"::1": syscall.EADDRINUSE}, 2, "127.0.0.1:5005 [::1]:5005", nil},
-		{"every free port taken in IPv6", "0", map[string]error{"::1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
+		{"free port in use in IPv6 twice", "0", map[string]error{"::1": syscall.EADDRINUSE}, 2, "127.0.0.1:5005 [::1]:5005", nil},
+		{"every free port in use in IPv6", "0", map[string]error{"::1": syscall.EADDRINUSE}, always, "", syscall.EADDRINUSE},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fakeFamilies{fails: tt.fails, left: tt.left}
@@ -136,7 +136,7 @@ func TestListenLocalhost(t *testing.T) {
 				got = append(got, l.Addr().String())
 			}
 			if strings.Join(got, " ") != tt.want {
-				t.Errorf("listens on %v, want %s; asked for %v", got, tt.want, f.asked)
+				t.Errorf("listens on %v, want %s; calls %v", got, tt.want, f.calls)
 			}
 			for _, l := range f.open {
 				if kept := slices.Contains(ls, net.Listener(l)); kept == l.closed {
@@ -147,17 +147,17 @@ func TestListenLocalhost(t *testing.T) {
 	}
 }
 
-// TestListenOnLocalhost_TakenInOneFamily holds that half of localhost is an error.
-func TestListenOnLocalhost_TakenInOneFamily(t *testing.T) {
+// TestLocalhost_InUseInOneFamily checks that one family alone is an error.
+func TestLocalhost_InUseInOneFamily(t *testing.T) {
 	host := "::1"
 	if !hasIPv6(t) {
 		host = "127.0.0.1"
 	}
-	taken, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	inUse, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close()
-	log := runFailing(t, "COSPROXY_LISTEN=localhost:"+listenerPort(taken))
-	contains(t, log, "COSPROXY_LISTEN:", taken.Addr().String(), "address already in use", "choose another")
+	defer inUse.Close()
+	log := runFailing(t, "COSPROXY_LISTEN=localhost:"+listenerPort(inUse))
+	contains(t, log, "COSPROXY_LISTEN:", inUse.Addr().String(), "address already in use", "use another one")
 }

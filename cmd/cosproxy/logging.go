@@ -14,17 +14,16 @@ import (
 )
 
 const (
-	// logQueueBytes bounds the text that waits for a reader of standard error.
+	// logQueueBytes limits the size of the queue.
 	logQueueBytes = 1 << 20
-	// logWriteBytes is how many bytes one write takes where lines are short: up
-	// to this length a write to a pipe is not mixed with those of other processes
-	// (PIPE_BUF on Linux, pipe(7)).
+	// logWriteBytes is the maximum size of a write, except for longer lines. Writes to
+	// a pipe of up to this size are atomic (PIPE_BUF on Linux, pipe(7)).
 	logWriteBytes = 4096
-	// logFlushTimeout bounds the wait for that reader when the process ends.
+	// logFlushTimeout limits the time for writing the queue when the process ends.
 	logFlushTimeout = time.Second
 )
 
-// logger writes to w in the format of the settings.
+// logger returns a logger that writes to w in the configured format.
 func (c *config) logger(w io.Writer) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
@@ -33,31 +32,31 @@ func (c *config) logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// logQueue is a writer for logs that never blocks and never fails: one goroutine
-// writes to w what Write has queued. Lines that find the queue full, or that w
-// refuses, are dropped and counted; once w takes lines again, one line says how
-// many are missing. The zero value cannot be used: see newLogQueue.
+// logQueue is a writer for logs that never blocks and never fails. One goroutine writes
+// the queued lines to w. Lines that do not fit in the queue, or that w fails to write, are
+// dropped and counted. When w accepts lines again, a line reports how many are missing.
+// Use newLogQueue; the zero value is not usable.
 type logQueue struct {
 	w     io.Writer
-	wake  chan struct{} // holds one token while there may be something to do
+	wake  chan struct{} // wakes the goroutine; buffered, one element
 	ended chan struct{}
 
 	mu      sync.Mutex
-	pending []byte       // whole lines
-	missing int          // lines dropped since the last report of them
-	dropped int          // lines dropped in all
-	report  slog.Handler // writes to w; nil reports nothing
+	pending []byte       // complete lines
+	missing int          // lines dropped since the last report
+	dropped int          // total of dropped lines
+	report  slog.Handler // writes to w; nil disables reports
 	closed  bool
 }
 
-// newLogQueue starts a queue in front of w. It has to be closed.
+// newLogQueue starts a queue for w. The caller must close it.
 func newLogQueue(w io.Writer) *logQueue {
 	q := &logQueue{w: w, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	go q.run()
 	return q
 }
 
-// logger is a logger on the queue that has the format of the settings.
+// logger returns a logger that writes to the queue in the configured format.
 func (q *logQueue) logger(c *config) *slog.Logger {
 	q.mu.Lock()
 	q.report = c.logger(q.w).Handler()
@@ -65,7 +64,7 @@ func (q *logQueue) logger(c *config) *slog.Logger {
 	return c.logger(q)
 }
 
-// Write implements io.Writer. It takes whole lines.
+// Write implements io.Writer. p must consist of complete lines.
 func (q *logQueue) Write(p []byte) (int, error) {
 	q.mu.Lock()
 	if q.closed || len(q.pending)+len(p) > logQueueBytes {
@@ -78,7 +77,7 @@ func (q *logQueue) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// drop counts the lines of p. The caller holds mu.
+// drop counts the lines of p as dropped. The caller must hold mu.
 func (q *logQueue) drop(p []byte) {
 	n := bytes.Count(p, []byte("\n"))
 	q.missing += n
@@ -88,15 +87,15 @@ func (q *logQueue) drop(p []byte) {
 func (q *logQueue) notify() {
 	select {
 	case q.wake <- struct{}{}:
-	default: // the goroutine will look anyway
+	default: // the goroutine has been woken already
 	}
 }
 
-// metric counts the lines dropped since the start.
+// metric returns the counter of dropped lines.
 func (q *logQueue) metric() prometheus.Collector {
 	return prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "cosproxy_log_lines_dropped_total",
-		Help: "Lines that are missing in the log because standard error was not read in time or could not be written.",
+		Help: "Log lines dropped because standard error was not read in time or could not be written.",
 	}, func() float64 {
 		q.mu.Lock()
 		defer q.mu.Unlock()
@@ -104,8 +103,7 @@ func (q *logQueue) metric() prometheus.Collector {
 	})
 }
 
-// close writes what is queued, for at most logFlushTimeout. Writes that come later
-// are dropped.
+// close writes the queued lines, for at most logFlushTimeout. Later lines are dropped.
 func (q *logQueue) close() {
 	q.mu.Lock()
 	q.closed = true
@@ -115,7 +113,7 @@ func (q *logQueue) close() {
 	defer timer.Stop()
 	select {
 	case <-q.ended:
-	case <-timer.C: // nobody reads
+	case <-timer.C: // standard error is not read
 	}
 }
 
@@ -127,9 +125,9 @@ func (q *logQueue) run() {
 		lines, q.pending = q.pending, lines[:0]
 		missing, report, closed := q.missing, q.report, q.closed
 		q.mu.Unlock()
-		// What is missing was dropped while these lines filled the queue.
-		flowing := q.writeLines(lines)
-		if missing > 0 && flowing && report != nil {
+		// The missing lines were dropped after these ones had been queued.
+		written := q.writeLines(lines)
+		if missing > 0 && written && report != nil {
 			q.reportMissing(report, missing)
 		}
 		if closed {
@@ -138,31 +136,31 @@ func (q *logQueue) run() {
 	}
 }
 
-// writeLines writes several lines at once while they are short. It reports
-// whether w took the last of them.
-func (q *logQueue) writeLines(lines []byte) (flowing bool) {
-	flowing = true
+// writeLines writes as many lines at once as fit in logWriteBytes. It reports whether
+// the last write succeeded.
+func (q *logQueue) writeLines(lines []byte) (written bool) {
+	written = true
 	for len(lines) > 0 {
 		end := bytes.LastIndexByte(lines[:min(len(lines), logWriteBytes)], '\n') + 1
 		if end == 0 {
 			end = bytes.IndexByte(lines, '\n') + 1
 		}
 		if end == 0 {
-			end = len(lines) // not a whole line
+			end = len(lines) // not a complete line
 		}
 		n, err := q.w.Write(lines[:end])
-		if flowing = err == nil; !flowing {
+		if written = err == nil; !written {
 			q.mu.Lock()
 			q.drop(lines[min(n, end):end])
 			q.mu.Unlock()
 		}
 		lines = lines[end:]
 	}
-	return flowing
+	return written
 }
 
-// reportMissing tells how many lines are missing. If w refuses the line, the
-// next report tells of them.
+// reportMissing writes a line with the number of missing lines. If that fails, the next
+// report includes them.
 func (q *logQueue) reportMissing(report slog.Handler, missing int) {
 	r := slog.NewRecord(time.Now(), slog.LevelWarn, "log lines were dropped because standard error was not read in time; "+
 		"check what collects the log", 0)
@@ -175,8 +173,8 @@ func (q *logQueue) reportMissing(report slog.Handler, missing int) {
 	q.mu.Unlock()
 }
 
-// logLibraries has what libraries print through package log become lines of l,
-// until restore is called.
+// logLibraries redirects the output of package log, which libraries use, to l until
+// restore is called.
 func logLibraries(l *slog.Logger) (restore func()) {
 	flags := log.Flags()
 	log.SetFlags(0)

@@ -13,8 +13,7 @@ import (
 	"time"
 )
 
-// stalling is a writer that takes nothing until it is resumed, and fails while
-// failing is set.
+// stalling is a writer that blocks until it is resumed, and fails while failing is set.
 type stalling struct {
 	resumed chan struct{}
 	failing bool
@@ -24,13 +23,13 @@ type stalling struct {
 func (s *stalling) Write(p []byte) (int, error) {
 	<-s.resumed
 	if s.failing {
-		return 0, errors.New("nobody reads")
+		return 0, errors.New("no reader")
 	}
 	s.writes = append(s.writes, string(p))
 	return len(p), nil
 }
 
-// queueOn is a queue in front of w that reports missing lines as text.
+// queueOn returns a queue for w that reports missing lines as text.
 func queueOn(w io.Writer) *logQueue {
 	q := newLogQueue(w)
 	q.logger(new(config))
@@ -47,7 +46,7 @@ func TestLogQueue_FullDropsAndReports(t *testing.T) {
 		q := queueOn(w)
 		const length, more = 1024, 10
 		var want strings.Builder
-		fmt.Fprint(q, line(0, length)) // taken out of the queue, and stuck
+		fmt.Fprint(q, line(0, length)) // removed from the queue, but not written
 		want.WriteString(line(0, length))
 		synctest.Wait()
 		for i := range logQueueBytes/length + more {
@@ -74,7 +73,8 @@ func TestLogQueue_FullDropsAndReports(t *testing.T) {
 	})
 }
 
-// What a writer refuses is lost, counted, and reported when it takes lines again.
+// TestLogQueue_WriterFails checks that lines are dropped, counted and reported after a
+// failed write.
 func TestLogQueue_WriterFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalling{resumed: make(chan struct{}), failing: true}
@@ -98,7 +98,7 @@ func TestLogQueue_WriterFails(t *testing.T) {
 	})
 }
 
-// close flushes, and gives up in time.
+// TestLogQueue_CloseIsBounded checks that close flushes the queue within its time limit.
 func TestLogQueue_CloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalling{resumed: make(chan struct{})}
@@ -118,7 +118,8 @@ func TestLogQueue_CloseIsBounded(t *testing.T) {
 	})
 }
 
-// One write takes whole lines, and no more than a pipe takes at once.
+// TestLogQueue_WritesWholeLines checks that writes consist of complete lines and are not
+// longer than PIPE_BUF.
 func TestLogQueue_WritesWholeLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalling{resumed: make(chan struct{})}
@@ -146,7 +147,8 @@ func TestLogQueue_WritesWholeLines(t *testing.T) {
 	})
 }
 
-// The report has the format of the log, and is written at every level.
+// TestLogQueue_ReportFormat checks that the report has the configured format and is
+// written at every log level.
 func TestLogQueue_ReportFormat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &stalling{resumed: make(chan struct{})}

@@ -10,47 +10,46 @@ import (
 	"strings"
 )
 
-// resolveLoops finds settings that lead back to a listener of this process, on which
-// its own requests would come in again. Listeners whose address is not known yet
-// are left to proxy, which recognizes such requests.
+// resolveLoops reports settings by which cosproxy would send requests to one of its own
+// listeners. Package proxy detects loops through listeners whose address is not known yet.
 func (c *resolved) resolveLoops(p *problems) {
-	for _, w := range c.waysOut() {
-		if l := c.ownListener(w.target.Hostname(), portOf(w.target)); l != "" {
-			p.add(w.variable, "leads to %s, where cosproxy itself listens (%s): write the address of the server that it means", w.target.Host, l)
+	for _, d := range c.destinations() {
+		if l := c.ownListener(d.target.Hostname(), portOf(d.target)); l != "" {
+			p.add(d.variable, "leads to %s, which is a listener of cosproxy itself (%s); use the address of the server", d.target.Host, l)
 			continue
 		}
-		if !w.proxied {
+		if !d.proxied {
 			continue
 		}
-		// The proxy that requests will use, with NO_PROXY.
-		proxy, err := http.ProxyFromEnvironment(&http.Request{URL: w.target})
+		// This takes NO_PROXY into account.
+		proxy, err := http.ProxyFromEnvironment(&http.Request{URL: d.target})
 		if err != nil || proxy == nil {
 			continue
 		}
 		if l := c.ownListener(proxy.Hostname(), portOf(proxy)); l != "" {
-			p.add(c.proxyVariables[w.target.Scheme], "leads to %s, where cosproxy itself listens (%s), so that its requests for %s would come back to it: "+
-				"unset it for cosproxy, or add %[3]s to NO_PROXY", proxy.Host, l, w.target.Hostname())
+			p.add(c.proxyVariables[d.target.Scheme], "leads to %s, which is a listener of cosproxy itself (%s), so requests to %s would loop; "+
+				"unset it for cosproxy, or add %[3]s to NO_PROXY", proxy.Host, l, d.target.Hostname())
 		}
 	}
 }
 
-// wayOut is a server that cosproxy connects to.
-type wayOut struct {
-	variable string // that names the server
+// destination is a server that cosproxy connects to.
+type destination struct {
+	variable string // the setting
 	target   *url.URL
-	proxied  bool // HTTP_PROXY and its like count
+	proxied  bool // HTTP_PROXY etc. apply
 }
 
-// waysOut are the servers that the settings lead to. Invalid URLs are left out,
-// since validate has reported them.
-func (c *resolved) waysOut() []wayOut {
-	var ways []wayOut
+// destinations returns the servers in the settings, without invalid URLs, which validate
+// has reported.
+func (c *resolved) destinations() []destination {
+	var all []destination
 	if c.ConnectTo != "" {
-		ways = append(ways, wayOut{variable: variable("ConnectTo"), target: &url.URL{Scheme: "https", Host: c.ConnectTo}})
+		all = append(all, destination{variable: variable("ConnectTo"), target: &url.URL{Scheme: "https", Host: c.ConnectTo}})
 	}
 	for _, r := range c.routes {
 		if c.ConnectTo == "" && r.endpoint != nil {
-			ways = append(ways, wayOut{variable("Endpoint"), r.endpoint, true})
+			all = append(all, destination{variable("Endpoint"), r.endpoint, true})
 		}
 		field, address, proxied := "", "", true
 		switch r.Source {
@@ -62,13 +61,13 @@ func (c *resolved) waysOut() []wayOut {
 			field, address, proxied = "CVMMetadataEndpoint", c.Source.CVMMetadataEndpoint, false
 		}
 		if u, err := url.Parse(address); err == nil && u.Host != "" {
-			ways = append(ways, wayOut{variable(field), u, proxied})
+			all = append(all, destination{variable(field), u, proxied})
 		}
 	}
-	return ways
+	return all
 }
 
-// portOf is the port of u, or that of its scheme.
+// portOf returns the port of u, or the default port of its scheme.
 func portOf(u *url.URL) string {
 	if port := u.Port(); port != "" {
 		return port
@@ -76,8 +75,8 @@ func portOf(u *url.URL) string {
 	return map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
 }
 
-// ownListener is the setting of the listener that a connection to host and port
-// reaches; empty if it reaches none.
+// ownListener returns the setting of the listener that a connection to host and port
+// reaches, or "".
 func (c *config) ownListener(host, port string) string {
 	for field, a := range map[string]address{"Listen": c.Listen, "AdminListen": c.AdminListen} {
 		if at, its, err := net.SplitHostPort(a.at); err == nil && a.network == "tcp" && its == port && isReached(at, host) {
@@ -87,8 +86,8 @@ func (c *config) ownListener(host, port string) string {
 	return ""
 }
 
-// isReached reports whether a connection to host arrives where listen is listened
-// on, at the same port. Names are compared and not looked up, but for localhost.
+// isReached reports whether a connection to host reaches a listener on the host listen, at
+// the same port. Host names other than localhost are compared without a lookup.
 func isReached(listen, host string) bool {
 	at, dialed := addressesOf(listen), addressesOf(host)
 	if dialed == nil {
@@ -97,7 +96,7 @@ func isReached(listen, host string) bool {
 		return strings.EqualFold(strings.TrimSuffix(host, "."), strings.TrimSuffix(listen, ".")) || everywhere && strings.EqualFold(host, name)
 	}
 	return slices.ContainsFunc(dialed, func(d netip.Addr) bool {
-		switch d { // a connection to every address goes to this machine
+		switch d { // connecting to an unspecified address reaches this machine
 		case netip.IPv4Unspecified():
 			d = ipv4Loopback
 		case netip.IPv6Unspecified():
@@ -111,7 +110,7 @@ func isReached(listen, host string) bool {
 
 var ipv4Loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// addressesOf is host as addresses; nil if it is a name of another machine.
+// addressesOf returns the addresses of host, or nil if it is a name that needs a lookup.
 func addressesOf(host string) []netip.Addr {
 	switch name := strings.ToLower(strings.TrimSuffix(host, ".")); name {
 	case "":

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestIsReached(t *testing.T) {
+func TestLoop_IsReached(t *testing.T) {
 	own := ownAddress(t)
 	name, err := os.Hostname()
 	if err != nil {
@@ -54,7 +54,7 @@ func TestIsReached(t *testing.T) {
 	}
 }
 
-// ownAddress is an IPv4 address of this machine, of loopback if there is no other.
+// ownAddress returns an IPv4 address of this machine, a loopback one if there is no other.
 func ownAddress(t *testing.T) string {
 	t.Helper()
 	all, err := net.InterfaceAddrs()
@@ -69,7 +69,7 @@ func ownAddress(t *testing.T) string {
 	return "127.0.0.3"
 }
 
-func TestCheckLoops(t *testing.T) {
+func TestLoop_Settings(t *testing.T) {
 	const endpoint = "COSPROXY_ENDPOINT=http://127.0.0.1:4360"
 	for _, tt := range []struct {
 		name     string
@@ -106,11 +106,11 @@ func TestCheckLoops(t *testing.T) {
 				return
 			}
 			if err == nil {
-				t.Fatal("the loop is accepted")
+				t.Fatal("the loop is not reported")
 			}
-			contains(t, err.Error(), append(tt.wants, "where cosproxy itself listens")...)
+			contains(t, err.Error(), append(tt.wants, "which is a listener of cosproxy itself")...)
 			if n := strings.Count(err.Error(), "\n"); n > 0 {
-				t.Errorf("%d lines for one mistake:\n%v", n+1, err)
+				t.Errorf("%d lines for one problem:\n%v", n+1, err)
 			}
 		})
 	}

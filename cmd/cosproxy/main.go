@@ -1,11 +1,11 @@
-// Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS
-// with temporary keys. It listens on loopback, takes every setting from the
-// environment and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands
-// check, explain and policy show what the settings lead to.
+// Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS with
+// temporary credentials. It listens on loopback, reads all settings from the environment
+// and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands check, explain and
+// policy diagnose a configuration.
 //
-// Settings pass through three stages: parse reads them, validate checks them, and
-// resolve reads the files that they name; only the last does I/O. Start it with
-// --help to see the settings.
+// Settings pass through three stages: parse reads the environment, validate checks the
+// values, and resolve reads the files that they refer to. Only resolve does I/O. Run
+// cosproxy --help for a list of the settings.
 package main
 
 import (
@@ -20,8 +20,8 @@ import (
 // Exit codes.
 const (
 	exitOK      = 0
-	exitFailure = 1 // something failed while running, requests were cut off, or a check found a fault
-	exitUsage   = 2 // the arguments or the settings are wrong
+	exitFailure = 1 // a failure, canceled requests, or a failed check
+	exitUsage   = 2 // invalid arguments or settings
 )
 
 func main() {
@@ -30,11 +30,11 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// cancelOnSignal calls cancel on the first signal, and exits on another SIGINT or
-// SIGTERM. SIGHUP counts unless the program was started
-// with it ignored, as by nohup; a terminal that is closed may send several.
+// cancelOnSignal calls cancel on the first signal, and exits on a further SIGINT or
+// SIGTERM. It handles SIGHUP unless the program was started with SIGHUP ignored, as by
+// nohup. A further SIGHUP has no effect, since closing a terminal may send several.
 func cancelOnSignal(cancel func()) {
-	signals := make(chan os.Signal, 4) // none may be lost
+	signals := make(chan os.Signal, 4) // so that no signal is lost
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
@@ -48,22 +48,22 @@ func cancelOnSignal(cancel func()) {
 	}
 }
 
-// streams are where a command reads and writes.
+// streams are the standard streams of a command.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 }
 
-// commands are the subcommands. Each gets the arguments after its name and returns
-// the exit code.
+// commands maps names to subcommands. A subcommand gets the arguments after its name and
+// returns the exit code.
 var commands = map[string]func(ctx context.Context, args, environ []string, std streams) int{
 	"check":   runCheck,
 	"explain": runExplain,
 	"policy":  runPolicy,
 }
 
-// run is the whole program: without arguments it serves until ctx ends. It
-// returns the exit code.
+// run is the whole program. Without arguments it serves until ctx ends. It returns the
+// exit code.
 func run(ctx context.Context, args, environ []string, std streams) int {
 	if len(args) > 0 {
 		if command := commands[args[0]]; command != nil {
@@ -71,10 +71,10 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 		}
 		return printInfo(args, std)
 	}
-	signal.Ignore(syscall.SIGPIPE) // where the log is no longer read, writing it fails and nothing else
+	signal.Ignore(syscall.SIGPIPE) // without a reader of the log, only writes to the log fail
 	lines := newLogQueue(std.err)
 	defer lines.close()
-	cfg, ok := configOrProblems(environ, lines)
+	cfg, ok := loadOrPrint(environ, lines)
 	if !ok {
 		return exitUsage
 	}
@@ -90,8 +90,8 @@ func run(ctx context.Context, args, environ []string, std streams) int {
 	return exitOK
 }
 
-// configOrProblems loads the settings, or prints what is wrong with them to w.
-func configOrProblems(environ []string, w io.Writer) (cfg *resolved, ok bool) {
+// loadOrPrint loads the settings and, if they are invalid, prints their problems to w.
+func loadOrPrint(environ []string, w io.Writer) (cfg *resolved, ok bool) {
 	cfg, err := loadConfig(environ)
 	if err != nil {
 		cfg.printProblems(err, w)
@@ -99,22 +99,22 @@ func configOrProblems(environ []string, w io.Writer) (cfg *resolved, ok bool) {
 	return cfg, err == nil
 }
 
-// printProblems prints what is wrong with the settings, and their warnings.
+// printProblems prints the problems and the warnings of the settings.
 func (c *resolved) printProblems(problems error, w io.Writer) {
-	fmt.Fprintf(w, "cosproxy: the settings have mistakes:\n%v\n", problems)
+	fmt.Fprintf(w, "cosproxy: invalid configuration:\n%v\n", problems)
 	c.printWarnings(w)
-	fmt.Fprintln(w, "Run cosproxy --help to see all settings.")
+	fmt.Fprintln(w, "Run cosproxy --help for a list of the settings.")
 }
 
-// printWarnings prints the warnings, where there is no log.
+// printWarnings prints the warnings for commands that write no log.
 func (c *resolved) printWarnings(w io.Writer) {
 	for _, warning := range c.warnings {
-		fmt.Fprintln(w, "Note:", warning)
+		fmt.Fprintln(w, "Warning:", warning)
 	}
 }
 
 func unexpectedArguments(std streams) int {
-	fmt.Fprintln(std.err, "cosproxy: unexpected arguments, which are not repeated here, since one may be a secret\n"+
-		"Run cosproxy --help to see what it takes; settings come from the environment.")
+	fmt.Fprintln(std.err, "cosproxy: unexpected arguments (not shown, since they may contain a secret)\n"+
+		"Run cosproxy --help for usage; settings are read from the environment.")
 	return exitUsage
 }

@@ -12,12 +12,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files and the table in README.md")
 
-// TestMain lets tests and scripts run this binary as the command cosproxy.
+// TestMain makes the test binary available to tests and scripts as the command cosproxy.
 func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){"cosproxy": main})
 }
 
-// leakChecked fails when the tests leave a goroutine behind.
+// leakChecked fails if the tests leak a goroutine.
 type leakChecked struct{ *testing.M }
 
 func (l leakChecked) Run() int {

@@ -19,29 +19,29 @@ import (
 	"cosproxy/signer"
 )
 
-// mismatch is COS's SignatureDoesNotMatch: what COS has computed from the
-// request that it received. One of the two strings may be missing.
+// mismatch is a SignatureDoesNotMatch response with the strings that COS computed from the
+// request. One of the two strings may be missing.
 type mismatch struct {
 	XMLName      xml.Name `xml:"Error"`
 	Code         string
 	Message      string
 	StringToSign string
-	FormatString string // HttpString, in COS's word
+	FormatString string // the HttpString
 
-	unknownToken bool // it is masked, and the key at hand has none
+	unknownToken bool // the token is masked, and the settings have none
 }
 
-// maxResponse bounds what is read of standard input, in bytes. The header of a
-// request, and so FormatString, has at most 64 KiB, or three times that escaped.
+// maxResponse limits the size of standard input, in bytes. FormatString is at most three
+// times as long as the header of the request, because of the percent-encoding.
 const maxResponse = 1 << 20
 
-// readMismatch returns nil if in has nothing, is a terminal or the null device.
-// The header that curl -i prints may precede the document.
-// It returns also when ctx ends, since a pipe that nobody closes has no end.
+// readMismatch returns nil if in is empty, a terminal or the null device. The header that
+// curl -i prints may precede the document. It returns when ctx ends, since a pipe may
+// never be closed.
 func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 	if f, ok := in.(*os.File); ok {
 		if info, err := f.Stat(); err != nil || info.Mode()&fs.ModeCharDevice != 0 {
-			return nil, nil //nolint:nilerr // without a standard input there is no response
+			return nil, nil //nolint:nilerr // without standard input there is no response
 		}
 	}
 	var text []byte
@@ -57,7 +57,7 @@ func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 			return nil, fmt.Errorf("standard input cannot be read: %w", err)
 		}
 	case <-ctx.Done():
-		return nil, errors.New("it was stopped while it waited for the end of standard input; without an answer of COS write </dev/null")
+		return nil, errors.New("interrupted while reading standard input; if there is no response to compare, add </dev/null")
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil, nil
@@ -70,25 +70,25 @@ func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 }
 
 func (m *mismatch) check() error {
-	_, whole := signer.HTTPLines(m.FormatString)
+	_, complete := signer.HTTPLines(m.FormatString)
 	switch {
 	case m.StringToSign == "" && m.FormatString == "":
-		return fmt.Errorf("COS's answer on standard input is %q, %q. It has neither StringToSign nor FormatString to compare with; "+
-			"only SignatureDoesNotMatch has", m.Code, m.Message)
-	case m.FormatString != "" && !whole:
-		return errors.New("the FormatString on standard input has fewer than four lines: copy the whole answer")
+		return fmt.Errorf("the response on standard input is %q, %q, which contains neither StringToSign nor FormatString; "+
+			"pass a SignatureDoesNotMatch response", m.Code, m.Message)
+	case m.FormatString != "" && !complete:
+		return errors.New("the FormatString on standard input has fewer than four lines; copy the complete response")
 	case m.StringToSign != "" && len(m.lines()) != 3:
-		return errors.New("the StringToSign on standard input has not three lines: copy the whole answer")
+		return errors.New("the StringToSign on standard input does not have three lines; copy the complete response")
 	}
 	return nil
 }
 
-// lines are those of StringToSign: algorithm, KeyTime and hash.
+// lines returns the lines of StringToSign: algorithm, KeyTime and hash.
 func (m *mismatch) lines() []string { return toSignLines(m.StringToSign) }
 
 func toSignLines(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
 
-// window returns the times in KeyTime, ok if there is one.
+// window returns the times in KeyTime.
 func (m *mismatch) window() (start, end time.Time, ok bool) {
 	if m.StringToSign == "" {
 		return start, end, false
@@ -99,9 +99,9 @@ func (m *mismatch) window() (start, end time.Time, ok bool) {
 	return time.Unix(first, 0), time.Unix(last, 0), err1 == nil && err2 == nil
 }
 
-// signingInputs returns the credentials and the time to explain with: those that the
-// request was signed with, as far as COS's response shows them. The token is taken from
-// there only if the key at hand has none: that one may be the wrong one.
+// signingInputs returns the credentials and the time of the signature, as far as the
+// response contains them. It uses the token of the response only if creds has none, since
+// it may be the wrong token.
 func (m *mismatch) signingInputs(creds signer.Credentials, now time.Time) (signer.Credentials, time.Time) {
 	if token, masked := m.token(); creds.Token == "" {
 		creds.Token = token
@@ -110,7 +110,7 @@ func (m *mismatch) signingInputs(creds signer.Credentials, now time.Time) (signe
 		}
 	}
 	if start, end, ok := m.window(); ok {
-		now = start.Add(time.Minute) // Sign's windows begin a minute or two before
+		now = start.Add(time.Minute) // windows start a minute or two before the signature
 		if end.After(now) {
 			creds.Expires = end
 		}
@@ -118,29 +118,29 @@ func (m *mismatch) signingInputs(creds signer.Credentials, now time.Time) (signe
 	return creds, now
 }
 
-// compare writes the first difference between e and what COS has computed, and
-// returns the exit code.
+// compare writes the first difference between e and the strings of COS, and returns the
+// exit code.
 func (m *mismatch) compare(w io.Writer, e signer.Explanation, now time.Time) int {
 	if start, end, ok := m.window(); ok && (now.Before(start) || now.After(end)) {
-		fmt.Fprintf(w, "\nNote: KeyTime lasts from %s to %s, which is not now. The answer is an old one, or a clock is wrong;\n"+
-			"for a clock that is off COS has other answers (RequestTimeTooSkewed, \"Request has expired\").\n",
+		fmt.Fprintf(w, "\nNote: KeyTime lasts from %s to %s, which does not include the present. The response is old, or a clock is wrong;\n"+
+			"for a wrong clock COS has other errors (RequestTimeTooSkewed, \"Request has expired\").\n",
 			start.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
 	}
 	d := m.firstDifference(e)
 	if d == nil {
 		if m.unknownToken {
-			fmt.Fprintln(w, "\nNote: cosproxy has masked the session token in the answer, so neither it nor the SHA-1 of HttpString is compared.")
+			fmt.Fprintln(w, "\nNote: cosproxy masked the session token in the response, so neither it nor the SHA-1 of HttpString is compared.")
 		}
-		fmt.Fprintln(w, "\nNo difference: COS has read the request as it is explained here.\n"+
-			"Then the SecretKey that signed does not belong to the SecretId, or the signature was changed on the way.")
+		fmt.Fprintln(w, "\nNo difference: COS received the request as described here.\n"+
+			"So the SecretKey of the signature does not belong to the SecretId, or the signature was changed in transit.")
 		return exitOK
 	}
 	fmt.Fprintf(w, "\nThe first difference is in %s:\n  here: %s\n  COS:  %s\n%s", d.where, d.here, d.there, wrap(d.cause, "", 78))
 	return exitFailure
 }
 
-// firstDifference goes through HttpString before StringToSign, which holds the
-// former's hash.
+// firstDifference compares HttpString before StringToSign, which contains the hash of
+// HttpString.
 func (m *mismatch) firstDifference(e signer.Explanation) *difference {
 	var d *difference
 	hash := causeHash
@@ -175,12 +175,12 @@ func (m *mismatch) firstDifference(e signer.Explanation) *difference {
 
 const tokenPair = "x-cos-security-token="
 
-// causeMasked is for a hash that differs where the token cannot be compared.
-const causeMasked = "HttpString is the same as far as it can be seen. cosproxy masks the session token in COS's answer: the request was " +
-	"signed with another token of the same length, or the two strings are not from one answer."
+// causeMasked explains a different hash if the token cannot be compared.
+const causeMasked = "HttpString is the same except for the session token, which cosproxy masks in the response. The request was signed " +
+	"with another token of the same length, or the two strings are from different responses."
 
-// token is the session token in FormatString, decoded. masked is its text
-// there if cosproxy, which forwarded the response, has put * in its place.
+// token returns the session token in FormatString, decoded. If cosproxy masked it when it
+// forwarded the response, token is empty and masked is the text of *.
 func (m *mismatch) token() (token, masked string) {
 	lines, _ := signer.HTTPLines(m.FormatString)
 	value := pairValue(lines[3], tokenPair)
@@ -191,20 +191,20 @@ func (m *mismatch) token() (token, masked string) {
 	return token, ""
 }
 
-func pairValue(list, begin string) string {
+// pairValue returns the value of the pair in list that starts with prefix.
+func pairValue(list, prefix string) string {
 	for pair := range strings.SplitSeq(list, "&") {
-		if value, found := strings.CutPrefix(pair, begin); found {
+		if value, found := strings.CutPrefix(pair, prefix); found {
 			return value
 		}
 	}
 	return ""
 }
 
-// placeholderToken is a token that is as long in an HttpString as the masked one.
+// placeholderToken returns a token that is as long in an HttpString as the masked one.
 func placeholderToken(masked string) string { return strings.Repeat("x", len(masked)) }
 
-// maskHeaderToken is a line of headers with its token masked, if that is as long as the
-// masked one.
+// maskHeaderToken masks the token in a line of headers, if it is as long as masked.
 func maskHeaderToken(headers, masked string) string {
 	token := pairValue(headers, tokenPair)
 	if masked == "" || len(token) != len(masked) {
@@ -213,10 +213,10 @@ func maskHeaderToken(headers, masked string) string {
 	return strings.Replace(headers, tokenPair+token, tokenPair+masked, 1)
 }
 
-// difference is one between this side and COS's, fit to be shown.
+// difference is a difference between here and COS, without secrets.
 type difference struct{ where, here, there, cause string }
 
-// diffText returns nil for texts that do not.
+// diffText returns nil if here and there are equal.
 func diffText(where, here, there, cause string) *difference {
 	if here == there {
 		return nil
@@ -224,7 +224,7 @@ func diffText(where, here, there, cause string) *difference {
 	return &difference{where, signer.Redact(here), signer.Redact(there), cause}
 }
 
-// change is what happened to a pair from this side to COS's.
+// change is the difference of a pair at COS from the one here.
 type change int
 
 const (
@@ -233,7 +233,7 @@ const (
 	added
 )
 
-const missing = "(not there)"
+const missing = "(missing)"
 
 // diffPairs returns the first pair that differs between two sorted lists of
 // key=value, or nil.
@@ -250,22 +250,22 @@ func diffPairs(where, here, there string, cause func(key string, c change) strin
 	key, _, _ := strings.Cut(ours[0], "=")
 	theirKey, _, _ := strings.Cut(theirs[0], "=")
 	d := &difference{here: signer.Redact(ours[0]), there: signer.Redact(theirs[0])}
-	what := altered
+	kind := altered
 	switch {
 	case key == theirKey:
 	case theirs[0] == "" || ours[0] != "" && key < theirKey:
-		d.there, what = missing, dropped
+		d.there, kind = missing, dropped
 	default:
-		d.here, key, what = missing, theirKey, added
+		d.here, key, kind = missing, theirKey, added
 	}
-	if what == altered && d.here == d.there {
-		d.there += ", another value" // both are masked
+	if kind == altered && d.here == d.there {
+		d.there += ", another value" // Redact masks both
 	}
-	d.where, d.cause = where+signer.Redact(key), cause(key, what)
+	d.where, d.cause = where+signer.Redact(key), cause(key, kind)
 	return d
 }
 
-// splitPairs leaves room for one more.
+// splitPairs returns the pairs of list. Appending to the result copies it.
 func splitPairs(list string) []string {
 	if list == "" {
 		return nil
@@ -273,26 +273,26 @@ func splitPairs(list string) []string {
 	return slices.Clip(strings.Split(list, "&"))
 }
 
-// The usual causes, line by line. Each goes on with what else it may be, since
-// the request explained here is only what the caller says it was.
+// Likely causes of differences. Each includes the case that the caller described another
+// request.
 const (
-	causeMethod = "A proxy on the way changed the method, or the application used another one than is explained here. " +
-		"COS signs it in lower case."
-	causePath = "COS signs the path as it arrives, percent-decoded once. It was encoded twice (%25), or a client or proxy " +
-		"on the way tidied it: merged //, resolved . and .., decoded %2F; or the application's URL is another one."
-	causePlus = "The path left with a raw +. COS reads that as a blank when it checks the signature, so a + in a key has to be sent " +
-		"as %2B. cosproxy does so: a proxy between cosproxy and COS decoded it, or another program signed the request."
-	causeAlgorithm = "COS knows sha1 alone, so this answer may be from something else than COS."
-	causeKeyTime   = "KeyTime comes from the clock and the settings of whoever signed. cosproxy's begins with a minute and lasts " +
-		"an hour, or to the end of the key. This one does not: another program, such as an SDK, made the signature " +
-		"and its request passed cosproxy by, or q-sign-time was changed on the way."
-	causeHash = "The method, the path, a parameter or a header differs; without FormatString the answer does not tell which. " +
-		"A session token is part of it too: if the request was signed with one that the settings do not hold, this " +
+	causeMethod = "A proxy changed the method, or the application used another method than the one given here. " +
+		"The signature contains it in lower case."
+	causePath = "COS signs the path that it receives, percent-decoded once. The path was encoded twice (%25), or a client or proxy " +
+		"normalized it (merged //, resolved . and .., decoded %2F), or the URL of the application is another one."
+	causePlus = "The path was sent with a raw +. COS reads it as a space when it verifies the signature, so a + in a key must be sent " +
+		"as %2B. cosproxy does that, so a proxy between cosproxy and COS decoded it, or another program signed the request."
+	causeAlgorithm = "COS supports only sha1, so this response may not be from COS."
+	causeKeyTime   = "KeyTime depends on the clock and the settings of the signer. For cosproxy it starts at a full minute and lasts " +
+		"an hour, or until the credentials expire. This one differs: another program, such as an SDK, signed the request " +
+		"and sent it past cosproxy, or q-sign-time was changed in transit."
+	causeHash = "The method, the path, a parameter or a header differs; a response without FormatString does not show which. " +
+		"The hash includes the session token: if the settings do not contain the token of the request, this " +
 		"line always differs."
-	causeCopy = "HttpString is the same, so its SHA-1 should be: the two strings are not from one answer, or were changed in copying."
+	causeCopy = "HttpString is the same, so its SHA-1 should be the same: the two strings are from different responses, or were changed when they were copied."
 )
 
-// pathCause tells a raw + in the path from other differences.
+// pathCause distinguishes a raw + in the path from other differences.
 func pathCause(here, there string) string {
 	if strings.ReplaceAll(here, "+", " ") == strings.ReplaceAll(there, "+", " ") {
 		return causePlus
@@ -303,31 +303,31 @@ func pathCause(here, there string) string {
 func parameterCause(_ string, c change) string {
 	switch c {
 	case dropped:
-		return "Something on the way dropped the parameter, or the application did not send it."
+		return "A proxy removed the parameter, or the application did not send it."
 	case added:
-		return "Something on the way added the parameter, or the URL explained here lacks it."
+		return "A proxy added the parameter, or the URL given here lacks it."
 	}
-	return "Something on the way changed the value, often by decoding and encoding it anew (+ and %20, or an encoding twice); " +
-		"or the application sent another one."
+	return "A proxy changed the value, often by decoding and encoding it again (+ and %20, or double encoding), " +
+		"or the application sent another value."
 }
 
 func headerCause(key string, c change) string {
 	switch {
 	case key == "host":
-		return "A proxy, a CDN or a domain of your own in front of the bucket rewrote Host after the signature, " +
+		return "A proxy, a CDN or a custom domain in front of the bucket rewrote Host after the request was signed, " +
 			"or the request was signed for another bucket, region or endpoint."
 	case key == "content-length":
-		return "The body had another length. Tell it here with -H 'Content-Length: N'; if that is right, something on the way " +
-			"changed or re-framed the body."
+		return "The body had another length. Set it here with -H 'Content-Length: N'; if it is correct, a proxy " +
+			"changed the body or its framing."
 	case key+"=" == tokenPair && c == dropped:
-		return "The request came without the session token of this key. Key and token belong together."
+		return "The request lacked the session token. SecretId, SecretKey and token belong together."
 	case key+"=" == tokenPair:
-		return "The request carried the token of another key. Key and token belong together; cosproxy takes both from one fetch."
+		return "The request had the token of other credentials. SecretId, SecretKey and token belong together; cosproxy takes them from one fetch."
 	case c == dropped:
-		return "Something on the way dropped the header, or whoever signed did not sign it, or the application did not send it."
+		return "A proxy removed the header, or the signer did not sign it, or the application did not send it."
 	case c == added:
-		return "The signature covers this header. Give it with -H here; if the application did not send it, " +
-			"something before the signature added it."
+		return "The signature covers this header. Add it here with -H; if the application did not send it, " +
+			"it was added before the request was signed."
 	}
-	return "Something on the way changed the header after it was signed, or the application sent another value."
+	return "A proxy changed the header after the request was signed, or the application sent another value."
 }

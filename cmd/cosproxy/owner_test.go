@@ -13,8 +13,9 @@ import (
 	"testing"
 )
 
-// TestSocketModeAndOwner: root can give a socket to anyone, others to themselves.
-func TestSocketModeAndOwner(t *testing.T) {
+// TestUnixSocket_ModeAndOwner sets the owner to another user if it runs as root, else to
+// the current user.
+func TestUnixSocket_ModeAndOwner(t *testing.T) {
 	uid, gid := os.Getuid(), os.Getgid()
 	if uid == 0 {
 		uid, gid = 12345, 23456
@@ -36,8 +37,8 @@ func TestSocketModeAndOwner(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-// Whatever the umask, a socket is its owner's alone from the beginning.
-func TestSocketIsNeverOpenToOthers(t *testing.T) {
+// TestUnixSocket_PrivateFromStart checks that the umask does not affect a new socket.
+func TestUnixSocket_PrivateFromStart(t *testing.T) {
 	defer syscall.Umask(syscall.Umask(0))
 	path := filepath.Join(t.TempDir(), "app.sock")
 	lc := net.ListenConfig{Control: restrictSocket}
@@ -51,7 +52,7 @@ func TestSocketIsNeverOpenToOthers(t *testing.T) {
 	}
 }
 
-func TestOwners(t *testing.T) {
+func TestOwnerName_LookUp(t *testing.T) {
 	me, err := user.Current()
 	if err != nil {
 		t.Fatal(err)
@@ -79,15 +80,15 @@ func TestOwners(t *testing.T) {
 	}
 }
 
-// TestSocketOwnerNotPermitted runs cosproxy as a user that may not give a socket
-// away.
-func TestSocketOwnerNotPermitted(t *testing.T) {
+// TestUnixSocket_OwnerNotPermitted runs cosproxy as a user without the right to change the
+// owner.
+func TestUnixSocket_OwnerNotPermitted(t *testing.T) {
 	dir := t.TempDir()
 	executable, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := filepath.Join(dir, "cosproxy") // testscript goes by the name
+	program := filepath.Join(dir, "cosproxy") // testscript selects the command by this name
 	if err := os.WriteFile(program, executable, 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -12,19 +12,20 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// envPrefix begins the names of cosproxy's own variables, and routesPrefix those of
-// all settings of numbered routes.
+// envPrefix is the prefix of cosproxy's own variables, and routesPrefix that of the
+// settings of numbered routes.
 const (
 	envPrefix    = "COSPROXY_"
 	routesPrefix = envPrefix + "ROUTES_"
 )
 
-// Three digits are enough for people who write routes by hand.
+// routeVariable matches the prefix of the settings of one numbered route, of at most
+// three digits.
 var routeVariable = regexp.MustCompile(`^COSPROXY_ROUTES_(0|[1-9][0-9]{0,2})_`)
 
-// parse reads the settings from environment variables, and does nothing else: no
-// file, no lookup. What cannot be read is added to p. The Source of a route is
-// never "auto" afterwards; it is empty if auto finds none.
+// parse reads the settings from environment variables. It reads no file and makes no
+// lookup. It adds values that it cannot parse to p. Afterwards, no Source is auto: it is
+// empty if auto finds no source.
 func parse(vars map[string]string, p *problems) *config {
 	c := new(config)
 	p.addUnreadable(settings(), env.ParseWithOptions(c, env.Options{Environment: vars}))
@@ -36,9 +37,9 @@ func parse(vars map[string]string, p *problems) *config {
 	return c
 }
 
-// parseRoutes fills c.routeConfigs. It reads numbered routes one by one, because
-// env's own slices of structs end silently at a gap in the numbers, and with
-// the first route that has a problem.
+// parseRoutes fills c.routeConfigs. It reads numbered routes one by one: slices of
+// structs of package env end silently at a gap in the numbers, and at the first route
+// with a problem.
 func (c *config) parseRoutes(vars map[string]string, p *problems) {
 	numbers := routeNumbers(vars)
 	if len(numbers) == 0 {
@@ -50,13 +51,13 @@ func (c *config) parseRoutes(vars map[string]string, p *problems) {
 	}
 	for i, n := range numbers {
 		if i != n {
-			p.add(routesPrefix+strconv.Itoa(i)+"_BUCKET", "is missing: routes are numbered from 0 without a gap, and there is a %s%d_", routesPrefix, n)
+			p.add(routesPrefix+strconv.Itoa(i)+"_BUCKET", "is missing: routes are numbered from 0 without gaps, and %s%d_ is set", routesPrefix, n)
 			break
 		}
 	}
 	for _, s := range routeSettings(envPrefix) {
 		if !s.inherited && vars[s.variable] != "" {
-			p.add(s.variable, "is set as well as settings that begin with %s: remove it, or move it into a route of its own", routesPrefix)
+			p.add(s.variable, "cannot be combined with settings that start with %s; remove it, or move it to a route of its own", routesPrefix)
 		}
 	}
 	for _, n := range numbers {
@@ -80,8 +81,7 @@ func routeNumbers(vars map[string]string) []int {
 	return slices.Sorted(maps.Keys(numbers))
 }
 
-// complete fills in defaults, and from parent, if there is one, what r leaves
-// to it.
+// complete sets the defaults and, if there is a parent, the inherited settings.
 func (r *routeConfig) complete(parent *routeConfig, prefix string, vars map[string]string) {
 	r.settings, r.names = prefix, make(map[string]string)
 	for _, s := range routeSettings(prefix) {
@@ -103,8 +103,8 @@ func (r *routeConfig) complete(parent *routeConfig, prefix string, vars map[stri
 	}
 }
 
-// pinSource replaces auto by the first source that is configured, or by "" if
-// none is. It notes the others.
+// pinSource replaces auto by the first configured source, or by "" if there is none, and
+// records the other configured sources.
 func (r *routeConfig) pinSource(s *sourceConfig) {
 	if r.Source != "auto" {
 		return
@@ -115,8 +115,8 @@ func (r *routeConfig) pinSource(s *sourceConfig) {
 	}
 }
 
-// parseProxies notes which variables net/http takes its proxies from, and reports
-// those that it would silently ignore.
+// parseProxies records the variables from which net/http takes its proxies, and reports
+// values that it would silently ignore.
 func (c *config) parseProxies(vars map[string]string, p *problems) {
 	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
 		value := vars[name]
@@ -124,14 +124,14 @@ func (c *config) parseProxies(vars map[string]string, p *problems) {
 			continue
 		}
 		if !strings.Contains(value, "://") {
-			value = "http://" + value // net/http takes host:port as well
+			value = "http://" + value // net/http also accepts host:port
 		}
 		u, err := url.Parse(value)
 		switch {
 		case err != nil || u.Hostname() == "":
-			p.add(name, "is no URL of a proxy: write for example http://proxy.internal:3128, or remove it")
+			p.add(name, "is not the URL of a proxy (example: http://proxy.internal:3128); correct or remove it")
 		case strings.HasPrefix(u.Scheme, "socks"):
-			p.add(name, "names a SOCKS proxy, which requests to COS cannot use: name an http:// or https:// one, or remove it")
+			p.add(name, "is a SOCKS proxy, which requests to COS cannot use; use an http:// or https:// proxy, or remove it")
 		}
 	}
 	c.proxyVariables = make(map[string]string)
@@ -143,8 +143,8 @@ func (c *config) parseProxies(vars map[string]string, p *problems) {
 	}
 }
 
-// warnUnknown warns of variables that look like settings but are none, which are
-// mostly misspelled.
+// warnUnknown warns about variables that look like settings but are not, since most of
+// them are misspelled.
 func warnUnknown(vars map[string]string, p *problems) {
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		known := settings()
@@ -159,17 +159,18 @@ func warnUnknown(vars map[string]string, p *problems) {
 		nearest := slices.MinFunc(known, func(a, b setting) int {
 			return editDistance(name, a.variable) - editDistance(name, b.variable)
 		})
-		p.warn("%s is no setting of cosproxy; the nearest is %s", name, nearest.variable)
+		p.warn("unknown setting %s; did you mean %s?", name, nearest.variable)
 	}
 }
 
-// isServiceLink reports whether Kubernetes sets a variable in every pod next to a
-// Service named cosproxy (Kubernetes document "Service", Environment variables).
+// isServiceLink reports whether a variable, without envPrefix, is one that Kubernetes sets
+// in every pod for a Service named cosproxy (Kubernetes document "Service", Environment
+// variables).
 func isServiceLink(rest string) bool {
 	return rest == "PORT" || strings.HasPrefix(rest, "PORT_") || strings.HasPrefix(rest, "SERVICE_")
 }
 
-// editDistance is the Levenshtein distance of two ASCII strings.
+// editDistance returns the Levenshtein distance of two ASCII strings.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

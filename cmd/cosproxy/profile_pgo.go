@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// init is in builds with the tag pgo only, for `make pgo`: it takes a CPU
-// profile until the first SIGUSR1 and then writes it to the file that
-// CPUPROFILE names. Without CPUPROFILE it does nothing.
+// init takes a CPU profile until the first SIGUSR1 and writes it to the file in
+// CPUPROFILE. Without CPUPROFILE it does nothing. It is only part of builds with the tag
+// pgo, for `make pgo`.
 func init() {
 	file := os.Getenv("CPUPROFILE")
 	if file == "" {
@@ -27,7 +27,7 @@ func init() {
 	go func() {
 		<-done
 		pprof.StopCPUProfile()
-		// The name appears when the profile is complete.
+		// The rename makes a complete profile visible at once.
 		if err := os.WriteFile(file+".part", profile.Bytes(), 0o600); err != nil {
 			panic(err)
 		}

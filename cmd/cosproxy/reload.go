@@ -16,75 +16,76 @@ import (
 )
 
 const (
-	// recheck is how soon a replaced file is noticed.
-	recheck = 2 * time.Second
-	// readTimeout bounds how long requests wait for a file that hangs, once.
+	// reloadInterval is the minimum time between two reads of valid files.
+	reloadInterval = 2 * time.Second
+	// readTimeout limits how long a request waits for files that hang.
 	readTimeout = time.Second
 )
 
-// watched is what files say. They are read when somebody asks, and again after
-// recheck; at once while something is wrong with them. Requests wait for that, but not
-// while a file hangs: then they get what is known.
-type watched[T any] struct {
-	load func(ctx context.Context) (T, error) // returns soon after ctx ends
+// reloader caches a value that is loaded from files. get reloads it after reloadInterval,
+// or immediately after an error. Callers of get wait for the load, except while a file
+// hangs: then they get the cached value.
+type reloader[T any] struct {
+	load func(ctx context.Context) (T, error) // must return soon after ctx ends
 	log  *slog.Logger
 
-	mu      sync.Mutex    // not held while files are read
-	loading chan struct{} // closed when the load under way ends; nil: there is none
-	hangs   bool          // the last load ended with its ctx
-	next    time.Time     // when to look again
-	value   T             // the last good one
-	err     error         // why there is no newer one
+	mu      sync.Mutex    // not held during a load
+	loading chan struct{} // closed when the current load ends; nil if there is none
+	hangs   bool          // the last load timed out
+	next    time.Time     // of the next load
+	value   T             // from the last successful load
+	err     error         // of the last load
 }
 
-// get returns the last good value, and what is wrong with the files since then.
-// That is logged once.
-func (w *watched[T]) get() (T, error) {
-	w.mu.Lock()
-	if w.loading == nil && !time.Now().Before(w.next) {
-		w.loading = make(chan struct{})
-		go w.reload(w.loading)
+// get returns the value of the last successful load and the error of the last load. It
+// logs each error once.
+func (r *reloader[T]) get() (T, error) {
+	r.mu.Lock()
+	if r.loading == nil && !time.Now().Before(r.next) {
+		r.loading = make(chan struct{})
+		go r.reload(r.loading)
 	}
-	if loading := w.loading; loading != nil && !w.hangs {
-		w.mu.Unlock()
+	if loading := r.loading; loading != nil && !r.hangs {
+		r.mu.Unlock()
 		<-loading
-		w.mu.Lock()
+		r.mu.Lock()
 	}
-	defer w.mu.Unlock()
-	return w.value, w.err
+	defer r.mu.Unlock()
+	return r.value, r.err
 }
 
-func (w *watched[T]) reload(done chan struct{}) {
+func (r *reloader[T]) reload(done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
-	value, err := w.load(ctx)
-	w.mu.Lock()
-	known := w.err
-	if w.err = err; err == nil {
-		w.value, w.next = value, time.Now().Add(recheck)
+	value, err := r.load(ctx)
+	r.mu.Lock()
+	known := r.err
+	if r.err = err; err == nil {
+		r.value, r.next = value, time.Now().Add(reloadInterval)
 	}
-	w.hangs = errors.Is(err, smallfile.ErrTimeout)
-	w.mu.Unlock()
+	r.hangs = errors.Is(err, smallfile.ErrTimeout)
+	r.mu.Unlock()
 	if err != nil && (known == nil || known.Error() != err.Error()) {
-		w.log.Error("a file cannot be used", "error.message", err)
+		r.log.Error("file cannot be used", "error.message", err)
 	}
-	w.mu.Lock()
-	w.loading = nil
-	w.mu.Unlock()
+	r.mu.Lock()
+	r.loading = nil
+	r.mu.Unlock()
 	close(done)
 }
 
-// clientToken is what requests have to bring, or nil if no file is configured. A
-// file that goes bad locks everyone out: to empty it is to revoke the token.
+// clientToken returns the token that clients must send, or nil if no file is configured.
+// While the file is invalid, all requests are rejected, so that emptying it revokes the
+// token.
 func (c *config) clientToken(log *slog.Logger) guard.Token {
 	if c.ClientTokenFile == "" {
 		return nil
 	}
-	known := "" // the start has warned of this one
-	file := &watched[string]{log: log, load: func(ctx context.Context) (string, error) {
+	known := "" // resolve has already warned about the first token
+	file := &reloader[string]{log: log, load: func(ctx context.Context) (string, error) {
 		token, err := readToken(ctx, c.ClientTokenFile)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w; nobody is let in until it is right again", variable("ClientTokenFile"), err)
+			return "", fmt.Errorf("%s: %w; all requests are rejected until the file is valid again", variable("ClientTokenFile"), err)
 		}
 		if warning := weakToken(token); warning != "" && known != "" && token != known {
 			log.Warn(warning)
@@ -95,21 +96,21 @@ func (c *config) clientToken(log *slog.Logger) guard.Token {
 	return file.get
 }
 
-// minToken is the length in bytes from which a token of random characters cannot be
+// minToken is the minimum length in bytes of a token of random characters that cannot be
 // guessed.
 const minToken = 16
 
-// weakToken is the warning for a token that can be guessed, empty for any other.
+// weakToken returns a warning if the token is short enough to be guessed, else "".
 func weakToken(token string) string {
 	if len(token) >= minToken {
 		return ""
 	}
-	return fmt.Sprintf("%s holds a token of %d bytes, which can be guessed: write at least %d random characters, such as openssl rand -hex 16 prints",
+	return fmt.Sprintf("%s contains a token of %d bytes, which can be guessed; use at least %d random characters, such as the output of openssl rand -hex 16",
 		variable("ClientTokenFile"), len(token), minToken)
 }
 
-// readToken is the token in the file at path. No error shows it, nor a path that leads
-// nowhere, since that may be the token itself.
+// readToken returns the token in the file at path. No error contains the token, or a path
+// without a file, since that may be the token itself.
 func readToken(ctx context.Context, path string) (string, error) {
 	content, err := smallfile.Read(ctx, path, smallfile.SecretLimit)
 	token := strings.TrimSpace(string(content))
@@ -119,20 +120,20 @@ func readToken(ctx context.Context, path string) (string, error) {
 	case token == "":
 		return "", fmt.Errorf("%s is empty", path)
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("%s has a blank, a line break or a character beyond ASCII inside the token", path)
+		return "", fmt.Errorf("the token in %s contains a space, a line break or a character outside ASCII", path)
 	}
 	return token, nil
 }
 
-// serverTLS speaks TLS with the certificate of the settings, read again when its
-// files change. Connections that are open stay; while the files are no pair, as
-// between the writing of one and the other, new ones get the last good one.
+// serverTLS returns a TLS configuration that reloads the certificate when its files
+// change. Open connections stay open. While certificate and private key do not match, as
+// between two writes, new connections use the last valid pair.
 func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 	current := new(tls.Certificate)
-	files := &watched[*tls.Certificate]{log: log, load: func(ctx context.Context) (*tls.Certificate, error) {
+	files := &reloader[*tls.Certificate]{log: log, load: func(ctx context.Context) (*tls.Certificate, error) {
 		pair, err := readCertificate(ctx, c.TLSCertFile, c.TLSKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("%s and %s: %w; the last good pair stays in use", variable("TLSCertFile"), variable("TLSKeyFile"), err)
+			return nil, fmt.Errorf("%s and %s: %w; the last valid pair stays in use", variable("TLSCertFile"), variable("TLSKeyFile"), err)
 		}
 		if len(current.Certificate) == 0 || !bytes.Equal(current.Certificate[0], pair.Certificate[0]) {
 			log.Info("TLS certificate", "file.path", c.TLSCertFile, "tls.server.not_after", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
@@ -153,16 +154,16 @@ func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 	}
 }
 
-// readCertificate is tls.LoadX509KeyPair for files that may hang or not end. No error
-// repeats a path that leads nowhere: it may be the key itself.
+// readCertificate is tls.LoadX509KeyPair for files that may hang or be endless. No error
+// contains a path without a file, since it may be the private key itself.
 func readCertificate(ctx context.Context, certFile, keyFile string) (tls.Certificate, error) {
 	cert, err := smallfile.Read(ctx, certFile, smallfile.CertificateLimit)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the first cannot be read: %w", err)
+		return tls.Certificate{}, fmt.Errorf("the certificate cannot be read: %w", err)
 	}
 	key, err := smallfile.Read(ctx, keyFile, smallfile.CertificateLimit)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("the second cannot be read: %w", err)
+		return tls.Certificate{}, fmt.Errorf("the private key cannot be read: %w", err)
 	}
 	return tls.X509KeyPair(cert, key)
 }

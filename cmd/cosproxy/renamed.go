@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// renamedSettings are the former names of settings and their present ones, without
-// COSPROXY_. No release had them; they are errors, so that none is ignored silently.
+// renamedSettings maps former names of settings to present names, without COSPROXY_. A
+// former name is an error, so that no setting is silently ignored.
 var renamedSettings = map[string]string{
 	"PREFIXES":                "ALLOW_PREFIXES",
 	"ACTIONS":                 "ALLOW_ACTIONS",
@@ -24,11 +24,11 @@ var renamedSettings = map[string]string{
 	"MAX_HEADERS":             "MAX_HEADER_BYTES",
 }
 
-// renamedSource is the former name of the source http.
+// renamedSource is the former name of source http.
 const renamedSource = "endpoint"
 
-// presentName is the name of the setting that was called name; "" if none was. A
-// setting of a numbered route keeps its number.
+// presentName returns the present name of a setting with a former name, or "" if name is
+// not a former name. A setting of a numbered route keeps its number.
 func presentName(name string) string {
 	prefix := routeVariable.FindString(name)
 	if prefix == "" {
@@ -42,12 +42,12 @@ func presentName(name string) string {
 	return prefix + present
 }
 
-// rejectRenamed adds a problem for each variable that has a former name.
+// rejectRenamed adds a problem for each variable with a former name.
 func rejectRenamed(vars map[string]string, p *problems) {
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		if present := presentName(name); present != "" && vars[name] != "" {
-			p.add(name, "was renamed: write %s", present)
-			p.invalid[present] = true // its value is not known
+			p.add(name, "was renamed; use %s", present)
+			p.invalid[present] = true // its value is unknown
 		}
 	}
 }

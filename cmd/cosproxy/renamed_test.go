@@ -23,7 +23,7 @@ func TestRenamedSettings(t *testing.T) {
 	} {
 		t.Run(tt.former, func(t *testing.T) {
 			cfg, err := loadConfig(settingsFor(tt.former + "=1"))
-			if want := tt.former + " was renamed: write " + tt.present; err == nil || err.Error() != want {
+			if want := tt.former + " was renamed; use " + tt.present; err == nil || err.Error() != want {
 				t.Errorf("got %v\nwant %s", err, want)
 			}
 			for _, warning := range cfg.warnings {
@@ -41,11 +41,11 @@ func TestRenamedSettings(t *testing.T) {
 func TestRenamedSettings_OfARoute(t *testing.T) {
 	_, err := loadConfig(routesFor("COSPROXY_ROUTES_0_KEY_PREFIX=a", "COSPROXY_ROUTES_1_ALLOW_PREFIXES=", "COSPROXY_ROUTES_1_PREFIXES=a"))
 	wantProblems(t, err, []string{
-		"COSPROXY_ROUTES_0_KEY_PREFIX was renamed: write COSPROXY_ROUTES_0_OBJECT_PREFIX",
-		"COSPROXY_ROUTES_1_PREFIXES was renamed: write COSPROXY_ROUTES_1_ALLOW_PREFIXES",
+		"COSPROXY_ROUTES_0_KEY_PREFIX was renamed; use COSPROXY_ROUTES_0_OBJECT_PREFIX",
+		"COSPROXY_ROUTES_1_PREFIXES was renamed; use COSPROXY_ROUTES_1_ALLOW_PREFIXES",
 	})
 	if strings.Contains(err.Error(), "required") {
-		t.Errorf("what follows from the old name is reported as well: %v", err)
+		t.Errorf("a consequence of the former name is reported too: %v", err)
 	}
 }
 
@@ -63,5 +63,5 @@ func TestRenamedSettings_Present(t *testing.T) {
 
 func TestRenamedSource(t *testing.T) {
 	_, err := loadConfig(settingsFor("COSPROXY_SOURCE=endpoint"))
-	wantProblems(t, err, []string{"COSPROXY_SOURCE is endpoint, which was renamed: write http"})
+	wantProblems(t, err, []string{"COSPROXY_SOURCE is endpoint, which was renamed; use http"})
 }

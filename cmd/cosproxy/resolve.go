@@ -15,18 +15,19 @@ import (
 	"cosproxy/credcache/smallfile"
 )
 
-// resolved is a config with what its settings refer to: ready to be served.
+// resolved is a config together with everything that its settings refer to. It is ready
+// to be served.
 type resolved struct {
-	config                     // Source also has the secrets from files
-	routes      []*route       // as routeConfigs
-	roots       *x509.CertPool // the system's and CAFile's; nil without CAFile
+	config                     // Source includes the secrets from files
+	routes      []*route       // in the order of routeConfigs
+	roots       *x509.CertPool // of the system and CAFile; nil without CAFile
 	socketOwner owner
-	warnings    []string // what is allowed and should be seen all the same
+	warnings    []string // risky or suspicious settings that are allowed
 }
 
-// loadConfig parses, validates and resolves the settings. The error lists all
-// problems, one a line, without a secret; what the others lead to is there
-// nevertheless.
+// loadConfig parses, validates and resolves the settings. The error lists all problems,
+// one per line and without secrets. The result is never nil; after an error it holds
+// what the valid settings yield.
 func loadConfig(environ []string) (*resolved, error) {
 	p := newProblems()
 	c := parse(env.ToMap(environ), p)
@@ -36,8 +37,8 @@ func loadConfig(environ []string) (*resolved, error) {
 	return r, p.err()
 }
 
-// resolve reads the files that c names, and asks this machine about its users and
-// addresses. What cannot be used is added to p.
+// resolve reads the files that c refers to, and looks up users and addresses of this
+// machine. It adds what it cannot use to p.
 func resolve(c config, p *problems) *resolved {
 	r := &resolved{config: c}
 	for _, rc := range c.routeConfigs {
@@ -52,8 +53,8 @@ func resolve(c config, p *problems) *resolved {
 	return r
 }
 
-// resolveSources reads the secrets from their files, if a source uses them, and
-// has each source check its options.
+// resolveSources reads the secrets from their files, if a source uses them, and lets
+// each source check its options.
 func (c *resolved) resolveSources(p *problems) {
 	for _, r := range c.routes {
 		if slices.Contains(sourceKinds[r.Source].needs, "SecretID") {
@@ -80,9 +81,9 @@ func (c *resolved) resolveSecrets(p *problems) {
 		switch {
 		case c.Source.value(field) != "": // validate has reported it
 		case err != nil:
-			p.addInvalid(variable(file), "names a file that cannot be read: %v; name a file that holds the value alone", err)
+			p.addInvalid(variable(file), "is a file that cannot be read: %v; use a file that contains the value alone", err)
 		case value == "":
-			p.addInvalid(variable(file), "names an empty file, %s", path)
+			p.addInvalid(variable(file), "is an empty file: %s; write the value to it", path)
 		}
 		p.invalid[variable(field)] = value == ""
 		validateSecret(p, field, file, value)
@@ -90,12 +91,12 @@ func (c *resolved) resolveSecrets(p *problems) {
 	}
 }
 
-// resolveGuards reads the files that both listeners are guarded by.
+// resolveGuards reads the client token and the certificate.
 func (c *resolved) resolveGuards(p *problems) {
 	if c.ClientTokenFile != "" {
 		token, err := readToken(context.Background(), c.ClientTokenFile)
 		if err != nil {
-			p.add(variable("ClientTokenFile"), "cannot be used: %v; name a file with the token in it, alone, on one line", err)
+			p.add(variable("ClientTokenFile"), "cannot be used: %v; use a file that contains the token alone, on one line", err)
 		} else if warning := weakToken(token); warning != "" {
 			p.warn("%s", warning)
 		}
@@ -104,41 +105,40 @@ func (c *resolved) resolveGuards(p *problems) {
 		return
 	}
 	if _, err := readCertificate(context.Background(), c.TLSCertFile, c.TLSKeyFile); err != nil {
-		p.add(variable("TLSCertFile"), "and %s cannot be used: %v; name a certificate and its key, both as PEM", variable("TLSKeyFile"), err)
+		p.add(variable("TLSCertFile"), "and %s cannot be used: %v; use a certificate and its private key, both as PEM", variable("TLSKeyFile"), err)
 	}
 }
 
-// resolveRoots adds the certificates in CAFile to those of the system.
+// resolveRoots sets c.roots to the CA certificates of the system and CAFile.
 func (c *resolved) resolveRoots(p *problems) {
 	if c.CAFile == "" {
 		return
 	}
 	pem, err := smallfile.Read(context.Background(), c.CAFile, smallfile.CertificateLimit)
 	if err != nil {
-		p.add(variable("CAFile"), "names a file that cannot be read: %v; name a PEM file with certificates", err)
+		p.add(variable("CAFile"), "is a file that cannot be read: %v; use a PEM file with certificates", err)
 		return
 	}
 	if c.roots, err = x509.SystemCertPool(); err != nil {
-		c.roots = x509.NewCertPool() // a system without certificates
+		c.roots = x509.NewCertPool() // the system has no certificates
 	}
 	if !c.roots.AppendCertsFromPEM(pem) {
-		p.add(variable("CAFile"), "names %s, which holds no certificate in PEM form", c.CAFile)
+		p.add(variable("CAFile"), "is %s, which contains no PEM certificate; use a PEM file with certificates", c.CAFile)
 	}
 }
 
-// owner is the user and the group that a file is given to. The zero value leaves
-// both as they are.
+// owner is the user and the group to set on a file. The zero value changes neither.
 type owner struct {
 	given    bool
-	uid, gid int // -1 leaves it as it is
+	uid, gid int // -1 means no change
 }
 
-// resolveSocketOwner looks the names in SocketOwner up.
+// resolveSocketOwner looks up the names in SocketOwner.
 func (c *resolved) resolveSocketOwner(p *problems) {
 	o, err := c.SocketOwner.lookUp()
 	if err != nil {
 		s := settingOf("SocketOwner")
-		p.addInvalid(s.variable, "cannot be read: %v; write for example %s", err, s.example)
+		p.addInvalid(s.variable, "is invalid: %v (example: %s)", err, s.example)
 		return
 	}
 	c.socketOwner = o
@@ -151,7 +151,7 @@ func (o ownerName) lookUp() (owner, error) {
 	uid, err := lookUpID(o.user, func(name string) (string, error) {
 		u, err := user.Lookup(name)
 		if err != nil {
-			return "", fmt.Errorf("there is no user %q on this machine", name)
+			return "", fmt.Errorf("this machine has no user %q", name)
 		}
 		return u.Uid, nil
 	})
@@ -161,15 +161,15 @@ func (o ownerName) lookUp() (owner, error) {
 	gid, err := lookUpID(o.group, func(name string) (string, error) {
 		g, err := user.LookupGroup(name)
 		if err != nil {
-			return "", fmt.Errorf("there is no group %q on this machine", name)
+			return "", fmt.Errorf("this machine has no group %q", name)
 		}
 		return g.Gid, nil
 	})
 	return owner{given: true, uid: uid, gid: gid}, err
 }
 
-// lookUpID is the number of a user or group, which may be written as a number
-// itself: a container has few names. It is -1 for "".
+// lookUpID returns the numeric ID of a user or group, and -1 for "". name may be a number,
+// since a container often has no names.
 func lookUpID(name string, id func(name string) (string, error)) (int, error) {
 	if name == "" {
 		return -1, nil

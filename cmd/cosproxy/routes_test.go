@@ -8,19 +8,19 @@ import (
 	"testing"
 )
 
-// startRoutes runs cosproxy with two routes: /photos/ reads, /logs/ uploads.
+// startRoutes runs cosproxy with two routes: /photos/ for reads, /logs/ for uploads.
 func startRoutes(t *testing.T, changes ...string) *process {
 	t.Helper()
 	return start(t, append([]string{"COSPROXY_BUCKET=", "COSPROXY_ALLOW_PREFIXES=", "COSPROXY_ALLOW_ACTIONS=",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com"}, routesFor(changes...)...)...)
 }
 
-// newCOS answers with what it was asked for and with which key.
+// newCOS responds with the request and its SecretId.
 func newCOS(t *testing.T) *httptest.Server {
 	return newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
-		_, key, _ := strings.Cut(r.Header.Get("Authorization"), "q-ak=")
-		key, _, _ = strings.Cut(key, "&")
-		fmt.Fprintln(w, r.Method, r.Host, r.RequestURI, "with", key)
+		_, secretID, _ := strings.Cut(r.Header.Get("Authorization"), "q-ak=")
+		secretID, _, _ = strings.Cut(secretID, "&")
+		fmt.Fprintln(w, r.Method, r.Host, r.RequestURI, "with", secretID)
 	})
 }
 
@@ -42,10 +42,10 @@ func (p *process) send(t *testing.T, method, path string) string {
 	return body.String()
 }
 
-func TestRoutesHoldDifferentKeys(t *testing.T) {
+func TestRoutes_SeparateCredentials(t *testing.T) {
 	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
 	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),
-		"COSPROXY_ROUTES_0_OBJECT_PREFIX=2026/", "COSPROXY_SPLAY=24h") // the requests fetch the keys, in their order
+		"COSPROXY_ROUTES_0_OBJECT_PREFIX=2026/", "COSPROXY_SPLAY=24h") // so the requests fetch the credentials, in this order
 	contains(t, p.send(t, "GET", "/photos/a.jpg"), "GET photos-1250000000.cos.ap-guangzhou.myqcloud.com /2026/a.jpg with AKIDtmp\n")
 	contains(t, p.send(t, "PUT", "/logs/app/1"), "PUT logs-1250000000.cos.ap-guangzhou.myqcloud.com /app/1 with AKIDtmp2\n")
 	contains(t, p.send(t, "PUT", "/photos/a.jpg"), "403 Forbidden", "COSPROXY_ROUTES_0_ALLOW_ACTIONS")
@@ -66,12 +66,12 @@ func TestRoutesHoldDifferentKeys(t *testing.T) {
 	}
 }
 
-func TestEqualScopesShareAKey(t *testing.T) {
+func TestRoutes_EqualScopesShareCredentials(t *testing.T) {
 	same := []string{"COSPROXY_ROUTES_1_BUCKET=photos-1250000000", "COSPROXY_ROUTES_1_ALLOW_PREFIXES=a/*,*", "COSPROXY_ROUTES_1_ALLOW_ACTIONS=read,name/cos:GetObject"}
 	tests := []struct {
 		name    string
 		changes []string
-		keys    int64
+		fetches int64
 	}{
 		{"same source and duration", nil, 1},
 		{"the same duration twice", []string{"COSPROXY_DURATION=1h", "COSPROXY_ROUTES_1_DURATION=60m"}, 1},
@@ -86,21 +86,21 @@ func TestEqualScopesShareAKey(t *testing.T) {
 			}
 			_, status := p.get(t, p.admin, "/status")
 			_, metrics := p.get(t, p.admin, "/metrics")
-			if tt.keys == 1 {
+			if tt.fetches == 1 {
 				contains(t, status, "\nshared by       /photos/, /logs/\n")
 				contains(t, metrics, `cosproxy_credentials_fetches_total{bucket="photos-1250000000",route="/photos/,/logs/"} 1`)
 			}
 			p.end(t, exitOK)
-			if n := sts.calls.Load(); n != tt.keys {
-				t.Errorf("%d keys were fetched, want %d", n, tt.keys)
+			if n := sts.calls.Load(); n != tt.fetches {
+				t.Errorf("%d fetches, want %d", n, tt.fetches)
 			}
 		})
 	}
 }
 
-// TestSourcesStandAlone has one route whose source fails: it gets no key from
-// the source of the other.
-func TestSourcesStandAlone(t *testing.T) {
+// TestRoutes_FailingSourceIsIsolated checks that a route with a failing source does not
+// use the source of another route.
+func TestRoutes_FailingSourceIsIsolated(t *testing.T) {
 	sts, cos := newSTS(t, httptest.NewServer), newCOS(t)
 	refusing := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
 	p := startRoutes(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String(),

@@ -21,20 +21,20 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// sidecar is one running cosproxy.
+// sidecar is one cosproxy server.
 type sidecar struct {
-	cfg      *resolved
-	log      *slog.Logger
-	started  time.Time
-	keys     *keyring
-	registry *prometheus.Registry
-	proxy    *proxy.Proxy // for applications
-	token    guard.Token  // for both listeners; nil if none is required
-	draining atomic.Bool
+	cfg         *resolved
+	log         *slog.Logger
+	started     time.Time
+	credentials *credentialStore
+	registry    *prometheus.Registry
+	proxy       *proxy.Proxy // for applications
+	token       guard.Token  // client token, for both listeners; nil if none is required
+	draining    atomic.Bool
 }
 
-// serve listens, fetches the first keys and serves until ctx ends, and then
-// drains. Its error says why it could not, or how many requests were cut off.
+// serve listens, fetches the first credentials, serves until ctx ends, and then drains.
+// It returns an error if it cannot serve or had to cancel requests.
 func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue) error {
 	t := newTransports(cfg)
 	defer t.close()
@@ -42,7 +42,7 @@ func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue
 	if err != nil {
 		return err
 	}
-	defer s.keys.close()
+	defer s.credentials.close()
 	defer s.proxy.Close()
 	s.registry.MustRegister(lines.metric())
 
@@ -50,16 +50,16 @@ func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue
 	if err != nil {
 		return err
 	}
-	for _, k := range s.keys.held {
-		k.provider.Warm()
+	for _, c := range s.credentials.shared {
+		c.provider.Warm()
 	}
 	s.logStart(app, admin)
 	return s.run(ctx, app, admin)
 }
 
-// newSidecar wires the packages together. Nothing runs yet.
+// newSidecar connects the packages. It starts nothing.
 func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error) {
-	keys, err := newKeyring(cfg, t, credcache.Options{Logger: log, Splay: cfg.Splay})
+	store, err := newCredentialStore(cfg, t, credcache.Options{Logger: log, Splay: cfg.Splay})
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 	registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newCredentialCollector(keys),
+		newCredentialCollector(store),
 	)
 	options := proxy.Options{
 		AllowedHosts:   cfg.AllowedHosts,
@@ -82,7 +82,7 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 	}
 	for _, r := range cfg.routes {
 		route := r.proxyRoute(cfg.Endpoint)
-		route.Credentials = keys.of(r).provider
+		route.Credentials = store.of(r).provider
 		options.Routes = append(options.Routes, route)
 	}
 	p, err := proxy.New(options)
@@ -90,12 +90,12 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 		return nil, err
 	}
 	return &sidecar{
-		cfg: cfg, log: log, started: time.Now(), keys: keys, registry: registry,
+		cfg: cfg, log: log, started: time.Now(), credentials: store, registry: registry,
 		proxy: p, token: options.ClientToken,
 	}, nil
 }
 
-// logStart logs each route, and then where they are served.
+// logStart logs each route, and then the addresses of the listeners.
 func (s *sidecar) logStart(app, admin []net.Listener) {
 	for _, r := range s.cfg.routes {
 		s.log.Info("route",
@@ -114,7 +114,7 @@ func (s *sidecar) logStart(app, admin []net.Listener) {
 		"cosproxy.tls", s.cfg.TLSCertFile != "", "cosproxy.routes", len(s.cfg.routes), "service.version", version())
 }
 
-// display is the address of ls as it would be set, with the port that they got.
+// display returns the address of ls in the form of the setting, with the actual port.
 func display(ls []net.Listener) string {
 	switch len(ls) {
 	case 0:
@@ -125,8 +125,8 @@ func display(ls []net.Listener) string {
 	return net.JoinHostPort("localhost", listenerPort(ls[0]))
 }
 
-// run serves applications and, unless it has no listener, the admin pages. The
-// admin pages stay until applications have been drained.
+// run serves applications and, if admin is not empty, the admin pages. The admin pages
+// are available until the requests of applications have been drained.
 func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
 	appConns, adminConns := s.cfg.connLimits(descriptorLimit())
 	options := s.cfg.serverOptions()
@@ -137,23 +137,23 @@ func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
 	appServer := s.proxy.NewServer(options)
 	adminServer := s.newAdminServer()
 
-	stopped := ctx
+	serveCtx := ctx // ends on a signal; the group's also ends if a listener fails
 	group, ctx := errgroup.WithContext(ctx)
 	for _, l := range app {
-		group.Go(func() error { return untilClosed(appServer.Serve(l)) })
+		group.Go(func() error { return ignoreClosed(appServer.Serve(l)) })
 	}
 	limit := newConnLimit(int(adminConns))
 	for _, l := range admin {
 		if l = limit.listener(l); s.cfg.isTLS(admin) {
 			l = tls.NewListener(l, s.cfg.serverTLS(s.log))
 		}
-		group.Go(func() error { return untilClosed(adminServer.Serve(l)) })
+		group.Go(func() error { return ignoreClosed(adminServer.Serve(l)) })
 	}
 	group.Go(func() error {
 		<-ctx.Done()
 		delay := s.cfg.ShutdownDelay
-		if stopped.Err() == nil {
-			delay = 0 // a listener failed: nothing more comes
+		if serveCtx.Err() == nil {
+			delay = 0 // a listener failed, so no requests will arrive
 		}
 		err := s.drain(appServer, delay)
 		return errors.Join(err, adminServer.Close())
@@ -161,19 +161,20 @@ func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
 	return group.Wait()
 }
 
-// isTLS reports whether listeners speak TLS: those on TCP, if there is a certificate.
+// isTLS reports whether listeners use TLS: those on TCP, if there is a certificate.
 func (c *config) isTLS(ls []net.Listener) bool {
 	return c.TLSCertFile != "" && len(ls) > 0 && ls[0].Addr().Network() == "tcp"
 }
 
-func untilClosed(err error) error {
+// ignoreClosed drops the error of a server that was closed.
+func ignoreClosed(err error) error {
 	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, http1.ErrServerClosed) {
 		return nil
 	}
 	return err
 }
 
-// limits are the limits of requests.
+// limits returns the limits of requests.
 func (c *config) limits() proxy.Limits {
 	return proxy.Limits{
 		Requests:     c.MaxRequests,
@@ -185,7 +186,7 @@ func (c *config) limits() proxy.Limits {
 	}
 }
 
-// serverOptions are the limits of connections.
+// serverOptions returns the limits of connections.
 func (c *config) serverOptions() proxy.ServerOptions {
 	return proxy.ServerOptions{HeaderTimeout: c.HeaderTimeout, IdleTimeout: c.IdleTimeout}
 }

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// blockingCOS answers the first request after release is closed, or breaks off
-// with its connection. It closes entered when the request has come.
+// blockingCOS closes entered when the first request arrives, and responds when release is
+// closed, unless the connection ends before.
 func blockingCOS(t *testing.T) (cos *httptest.Server, entered, release chan struct{}) {
 	entered, release = make(chan struct{}), make(chan struct{})
 	cos = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
@@ -32,35 +32,35 @@ func blockingCOS(t *testing.T) (cos *httptest.Server, entered, release chan stru
 	return cos, entered, release
 }
 
-// answer is what a request in the background came to.
-type answer struct {
+// outcomeOfGet is the result of a GET in the background.
+type outcomeOfGet struct {
 	body string
 	err  error
 }
 
-func (p *process) getInBackground(url string) <-chan answer {
-	done := make(chan answer, 1)
+func (p *process) getInBackground(url string) <-chan outcomeOfGet {
+	done := make(chan outcomeOfGet, 1)
 	go func() {
 		resp, err := p.client.Get(url)
 		if err != nil {
-			done <- answer{err: err}
+			done <- outcomeOfGet{err: err}
 			return
 		}
 		defer resp.Body.Close()
 		body, err := io.ReadAll(resp.Body)
-		done <- answer{string(body), err}
+		done <- outcomeOfGet{string(body), err}
 	}()
 	return done
 }
 
-func TestServe(t *testing.T) {
+func TestServe_Upload(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	type seen struct{ target, authorization, token, body string }
-	asked := make(chan seen, 1)
+	requests := make(chan seen, 1)
 	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("x-cos-request-id", "id")
 		body, _ := io.ReadAll(r.Body)
-		asked <- seen{r.Method + " " + r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token"), string(body)}
+		requests <- seen{r.Method + " " + r.RequestURI, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token"), string(body)}
 	})
 	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ENDPOINT="+cos.URL)
 
@@ -76,9 +76,9 @@ func TestServe(t *testing.T) {
 	if resp.StatusCode != http.StatusOK {
 		t.Errorf("status %d", resp.StatusCode)
 	}
-	got := <-asked
+	got := <-requests
 	if got.target != "PUT /uploads/a%20b" || got.token != tmpToken || got.body != "hello" {
-		t.Errorf("COS was asked %q with body %q; the token is right: %t", got.target, got.body, got.token == tmpToken)
+		t.Errorf("COS got %q with body %q; token correct: %t", got.target, got.body, got.token == tmpToken)
 	}
 	contains(t, got.authorization, "q-sign-algorithm=sha1", "q-ak="+tmpID)
 	p.end(t, exitOK)
@@ -104,7 +104,7 @@ func TestServe(t *testing.T) {
 	}
 }
 
-func TestPrivateAuthority(t *testing.T) {
+func TestServe_PrivateCA(t *testing.T) {
 	sts := newSTS(t, httptest.NewTLSServer)
 	cos := newServer(t, httptest.NewTLSServer, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Host) })
 	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_CA_FILE="+certificateOf(t, cos),
@@ -116,7 +116,7 @@ func TestPrivateAuthority(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestStaticKey(t *testing.T) {
+func TestServe_StaticCredentials(t *testing.T) {
 	cos := newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, r.Header.Get("Authorization"), r.Header.Get("x-cos-security-token") == testToken)
 	})
@@ -129,11 +129,11 @@ func TestStaticKey(t *testing.T) {
 	}
 }
 
-func TestSTSDownAtStart(t *testing.T) {
+func TestServe_STSDownAtStart(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	sts.down.Store(true)
 	cos := newServer(t, httptest.NewServer, func(http.ResponseWriter, *http.Request) {
-		t.Error("a request went to COS without a key")
+		t.Error("a request was sent to COS without credentials")
 	})
 	p := start(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ENDPOINT="+cos.URL)
 	if status, body := p.get(t, p.app, "/uploads/a"); status != http.StatusServiceUnavailable {
@@ -145,14 +145,14 @@ func TestSTSDownAtStart(t *testing.T) {
 	}
 	contains(t, body, "no valid credentials", "AuthFailure.SecretIdNotFound")
 	if status, _ := p.get(t, p.admin, "/livez"); status != http.StatusOK {
-		t.Errorf("/livez is %d, want 200: a restart would not help", status)
+		t.Errorf("/livez is %d, want 200, since a restart would not help", status)
 	}
 	p.end(t, exitOK)
 }
 
-func TestSTSSilentAtStart(t *testing.T) {
+func TestServe_STSSilentAtStart(t *testing.T) {
 	silent := newServer(t, httptest.NewServer, func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // or the server does not see that the client left
+		_, _ = io.Copy(io.Discard, r.Body) // so that the server notices the end of the connection
 		<-r.Context().Done()
 	})
 	p := start(t, "COSPROXY_STS_ENDPOINT="+silent.URL)
@@ -164,7 +164,7 @@ func TestSTSSilentAtStart(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestDrainLetsRequestsEnd(t *testing.T) {
+func TestDrain_WaitsForRequests(t *testing.T) {
 	cos, entered, release := blockingCOS(t)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL)
 	done := p.getInBackground("http://" + p.app + "/uploads/a")
@@ -191,24 +191,24 @@ func TestDrainLetsRequestsEnd(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestDrainTimeoutCutsOff(t *testing.T) {
+func TestDrain_TimeoutCancelsRequests(t *testing.T) {
 	cos, entered, _ := blockingCOS(t)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_ENDPOINT="+cos.URL, "COSPROXY_DRAIN_TIMEOUT=1ms")
 	done := p.getInBackground("http://" + p.app + "/uploads/a")
 	<-entered
 	p.end(t, exitFailure)
 	if got := <-done; got.err != nil || !strings.Contains(got.body, "<Code>ServiceUnavailable</Code>") {
-		t.Errorf("a request that was cut off got %q, %v", got.body, got.err)
+		t.Errorf("the canceled request got %q, %v", got.body, got.err)
 	}
 	if line := p.logs.wait(t, "request"); line["cos.object_key"] != "uploads/a" || line["http.response.status_code"] != 503.0 {
 		t.Errorf("the access line is %v", line)
 	}
 	text, _ := p.logs.wait(t, "cosproxy failed")["error.message"].(string)
-	contains(t, text, "cut off: 1;", "longer than 1ms", "COSPROXY_DRAIN_TIMEOUT")
+	contains(t, text, "drain timeout exceeded (requests canceled: 1);", "more than 1ms", "COSPROXY_DRAIN_TIMEOUT")
 }
 
-// TestCutOffClosesConnections has a request whose body does not come.
-func TestCutOffClosesConnections(t *testing.T) {
+// TestDrain_TimeoutWithPartialBody has a request whose body does not arrive.
+func TestDrain_TimeoutWithPartialBody(t *testing.T) {
 	s, app := newTestSidecar(t, "COSPROXY_DRAIN_TIMEOUT=0s")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -221,16 +221,16 @@ func TestCutOffClosesConnections(t *testing.T) {
 	fmt.Fprint(c, "PUT /uploads/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf")
 	waitUntil(t, func() bool { return s.proxy.InFlight() == 1 })
 	stop()
-	if err := <-ended; err == nil || !strings.Contains(err.Error(), "cut off: 1;") {
-		t.Errorf("run returned %v, want one request cut off", err)
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "(requests canceled: 1)") {
+		t.Errorf("run returned %v, want one canceled request", err)
 	}
-	response, _ := io.ReadAll(c) // a reset may follow it
+	response, _ := io.ReadAll(c) // a reset may follow
 	if !strings.Contains(string(response), "<Code>ServiceUnavailable</Code>") {
 		t.Errorf("half a body got %q", response)
 	}
 }
 
-// newTestSidecar returns a sidecar with settings, and a listener for it.
+// newTestSidecar returns a sidecar and a listener for it.
 func newTestSidecar(t *testing.T, settings ...string) (*sidecar, net.Listener) {
 	t.Helper()
 	cfg, err := loadConfig(settingsFor(settings...))
@@ -243,7 +243,7 @@ func newTestSidecar(t *testing.T, settings ...string) (*sidecar, net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.keys.close)
+	t.Cleanup(s.credentials.close)
 	app, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -256,12 +256,12 @@ func waitUntil(t *testing.T, condition func() bool) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("it did not happen in 10 s")
+			t.Fatal("the condition was not met within 10 s")
 		}
 	}
 }
 
-func TestListenerThatFails(t *testing.T) {
+func TestServe_ListenerFails(t *testing.T) {
 	s, app := newTestSidecar(t)
 	if err := app.Close(); err != nil {
 		t.Fatal(err)
@@ -271,8 +271,8 @@ func TestListenerThatFails(t *testing.T) {
 	}
 }
 
-// TestSilentConnectionIsNoRequest has a client that connects ahead of need.
-func TestSilentConnectionIsNoRequest(t *testing.T) {
+// TestDrain_SilentConnection has a client that connects without sending a request.
+func TestDrain_SilentConnection(t *testing.T) {
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_DRAIN_TIMEOUT=1ms")
 	c, err := net.Dial("tcp", p.app)
 	if err != nil {
@@ -282,8 +282,8 @@ func TestSilentConnectionIsNoRequest(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-// TestSignals runs cosproxy as a process of its own.
-func TestSignals(t *testing.T) {
+// TestSignals_Process runs cosproxy as a separate process.
+func TestSignals_Process(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		signals []os.Signal
@@ -292,8 +292,8 @@ func TestSignals(t *testing.T) {
 		{"SIGTERM waits for the request", []os.Signal{syscall.SIGTERM}, exitOK},
 		{"SIGINT waits for the request", []os.Signal{os.Interrupt}, exitOK},
 		{"SIGHUP waits for the request", []os.Signal{syscall.SIGHUP}, exitOK},
-		{"a second SIGHUP changes nothing", []os.Signal{syscall.SIGTERM, syscall.SIGHUP}, exitOK},
-		{"a second signal ends at once", []os.Signal{syscall.SIGTERM, os.Interrupt}, exitFailure},
+		{"second SIGHUP has no effect", []os.Signal{syscall.SIGTERM, syscall.SIGHUP}, exitOK},
+		{"second signal exits immediately", []os.Signal{syscall.SIGTERM, os.Interrupt}, exitFailure},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cos, entered, release := blockingCOS(t)
@@ -307,7 +307,7 @@ func TestSignals(t *testing.T) {
 			}
 			p := &process{exit: make(chan int, 1), logs: readLogs(stderr), client: newClient(t)}
 			go func() {
-				_ = cmd.Wait() // the exit code says it all
+				_ = cmd.Wait() // the exit code is checked
 				p.exit <- cmd.ProcessState.ExitCode()
 				_ = w.Close() // always nil
 			}()

@@ -2,7 +2,7 @@ package main
 
 import "cosproxy/proxy"
 
-// optionFields are the fields of config that fill the options of package proxy.
+// optionFields maps the options of package proxy to the fields of config.
 var optionFields = map[string]string{
 	"AllowedHosts":       "AllowedHosts",
 	"AllowedOrigins":     "AllowedOrigins",
@@ -15,8 +15,8 @@ var optionFields = map[string]string{
 	"Route.Endpoint":     "Endpoint",
 }
 
-// settingName is the environment variable of an option of package proxy, for the
-// messages of its errors.
+// settingName returns the environment variable of an option of package proxy, for its
+// error messages.
 func (c *resolved) settingName(s proxy.Setting) string {
 	if field, ok := optionFields[s.Name]; ok {
 		return variable(field)

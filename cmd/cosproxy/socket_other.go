@@ -9,18 +9,17 @@ import (
 	"syscall"
 )
 
-// restrictSocket does nothing: elsewhere the umask alone decides, until setSocketAccess sets
-// the mode.
+// restrictSocket does nothing. Until setSocketAccess sets the mode, the umask applies.
 func restrictSocket(_, _ string, _ syscall.RawConn) error { return nil }
 
-// setSocketAccess gives the socket at s.path the owner and the mode of the settings.
+// setSocketAccess sets the configured owner and mode of the socket at s.path.
 func (c *resolved) setSocketAccess(s *socketListener) error {
 	if o := c.socketOwner; o.given {
 		if err := os.Lchown(s.path, o.uid, o.gid); err != nil {
 			return fmt.Errorf("%s: %w; run cosproxy as this user, in this group, or as root", variable("SocketOwner"), err)
 		}
 	}
-	// There is no chmod that follows no link and that all systems have.
+	// There is no portable chmod that does not follow links.
 	if file, err := os.Lstat(s.path); err != nil || !os.SameFile(file, s.file) {
 		return errReplaced(s.path)
 	}

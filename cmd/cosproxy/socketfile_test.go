@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// TestUnixSocketOfASuccessor: a process that ends leaves the socket that another one
-// has put in the place of its own, and removes its own.
-func TestUnixSocketOfASuccessor(t *testing.T) {
+// TestUnixSocket_Successor checks that a process removes its socket when it ends, but not
+// one with which another process replaced it.
+func TestUnixSocket_Successor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "app.sock")
 	p := start(t, "COSPROXY_LISTEN=unix://"+path, "TENCENTCLOUD_TOKEN="+testToken)
 	if err := os.Remove(path); err != nil {
@@ -26,12 +26,12 @@ func TestUnixSocketOfASuccessor(t *testing.T) {
 	_ = c.Close()
 	successor.end(t, exitOK)
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
-		t.Errorf("the successor's own socket is left: %v", err)
+		t.Errorf("the successor did not remove its socket: %v", err)
 	}
 }
 
-// TestSocketAccess_FollowsNoLink: whoever can write to the directory must not have
-// cosproxy open another file to all.
+// TestSocketAccess_FollowsNoLink checks that a link in the directory does not make
+// cosproxy change the permissions of another file.
 func TestSocketAccess_FollowsNoLink(t *testing.T) {
 	dir := t.TempDir()
 	path, victim := filepath.Join(dir, "app.sock"), file(t, "precious")
@@ -69,17 +69,17 @@ func TestSocketAccess_FollowsNoLink(t *testing.T) {
 				t.Errorf("no error that names the path, but %v", err)
 			}
 			if _, err := newSocketListener(l, path); err == nil != (name == "another socket") {
-				t.Errorf("taken for the socket of a listener: %v", err)
+				t.Errorf("used as the socket of a listener: %v", err)
 			}
 			if err := socket.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
 			if _, err := os.Lstat(path); err != nil {
-				t.Errorf("what has replaced the socket is gone: %v", err)
+				t.Errorf("the replacement of the socket was removed: %v", err)
 			}
-			for _, untouched := range []string{victim, other.Addr().String()} {
-				if info, err := os.Lstat(untouched); err != nil || info.Mode().Perm() != 0o600 {
-					t.Errorf("%s: %v, %v", untouched, info, err)
+			for _, unchanged := range []string{victim, other.Addr().String()} {
+				if info, err := os.Lstat(unchanged); err != nil || info.Mode().Perm() != 0o600 {
+					t.Errorf("%s: %v, %v", unchanged, info, err)
 				}
 			}
 			if err := os.Remove(path); err != nil {
@@ -109,6 +109,6 @@ func TestSocketListener_ClosedTwice(t *testing.T) {
 	defer func() { _ = other.Close() }()
 	_ = socket.Close()
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
-		t.Errorf("the second Close has removed the socket of another: %v", err)
+		t.Errorf("the second Close removed the socket of another listener: %v", err)
 	}
 }

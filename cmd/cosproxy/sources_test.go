@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// issuer answers as STS, as a metadata service and as a key server, and keeps
-// what it was asked, one line a request.
+// issuer simulates STS, a metadata service and a credentials server. It records requests,
+// one line each.
 type issuer struct {
 	*httptest.Server
 	mu    sync.Mutex
-	asked []string
+	calls []string
 }
 
 func newIssuer(t *testing.T) *issuer {
@@ -40,21 +40,21 @@ func newIssuer(t *testing.T) *issuer {
 			line += fmt.Sprint(" ", r.URL.Query()["prefix"], " token ", r.Header.Get("Authorization") == "Bearer "+testToken)
 		}
 		s.mu.Lock()
-		s.asked = append(s.asked, line)
+		s.calls = append(s.calls, line)
 		s.mu.Unlock()
 		if strings.HasSuffix(r.URL.Path, "/security-credentials/") {
 			fmt.Fprint(w, "instance-role")
 			return
 		}
 		key, expires := fmt.Sprintf(`"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q`, tmpID, tmpKey, tmpToken), time.Now().Add(time.Hour)
-		answer := fmt.Sprintf(`"ExpiredTime":%d,"Expiration":%q`, expires.Unix(), expires.UTC().Format(time.RFC3339))
+		expiry := fmt.Sprintf(`"ExpiredTime":%d,"Expiration":%q`, expires.Unix(), expires.UTC().Format(time.RFC3339))
 		switch r.URL.Path {
 		case "/":
-			fmt.Fprintf(w, `{"Response":{"Credentials":{%s},%s}}`, key, answer)
+			fmt.Fprintf(w, `{"Response":{"Credentials":{%s},%s}}`, key, expiry)
 		case "/keys":
-			fmt.Fprintf(w, `{"credentials":{%s},%s}`, strings.Replace(key, "Token", "SessionToken", 1), answer)
+			fmt.Fprintf(w, `{"credentials":{%s},%s}`, strings.Replace(key, "Token", "SessionToken", 1), expiry)
 		default:
-			fmt.Fprintf(w, `{%s,%s,"Code":"Success"}`, key, answer)
+			fmt.Fprintf(w, `{%s,%s,"Code":"Success"}`, key, expiry)
 		}
 	})
 	return s
@@ -63,19 +63,19 @@ func newIssuer(t *testing.T) *issuer {
 func (s *issuer) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Clone(s.asked)
+	return slices.Clone(s.calls)
 }
 
-// TestSources has the smallest configuration of each source, and holds that
-// every variable reaches its place.
-func TestSources(t *testing.T) {
-	keys, cos := newIssuer(t), newCOS(t)
+// TestSources_Settings has a minimal configuration of each source, and checks that every
+// variable is used.
+func TestSources_Settings(t *testing.T) {
+	issuer, cos := newIssuer(t), newCOS(t)
 	role, noPair := "qcs::cam::uin/100000000001:roleName/r", []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}
-	sts := "COSPROXY_STS_ENDPOINT=" + keys.URL
+	sts := "COSPROXY_STS_ENDPOINT=" + issuer.URL
 	tests := []struct {
 		source  string
 		environ []string
-		asked   []string
+		calls   []string
 	}{
 		{"sts", []string{sts, "COSPROXY_DURATION=10m"}, []string{"GetFederationToken AKIDexample    600 policy true"}},
 		{"role", []string{sts, "COSPROXY_ROLE_ARN=" + role}, []string{"AssumeRole AKIDexample " + role + " cosproxy  1800 policy true"}},
@@ -83,23 +83,23 @@ func TestSources(t *testing.T) {
 			[]string{"AssumeRole AKIDexample " + role + " pod-1 ext 1800 policy true"}},
 		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken+"\n")),
 			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " cosproxy cls-1 token true"}},
-		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT="+keys.URL),
+		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL),
 			[]string{"GET /latest/meta-data/cam/security-credentials/", "GET /latest/meta-data/cam/security-credentials/instance-role"}},
-		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+keys.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
-		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
-		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
-		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+keys.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
+		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
+		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
 		{"file", append(noPair, "COSPROXY_CREDENTIALS_FILE="+file(t, fmt.Sprintf(`{"TmpSecretId":%q,"TmpSecretKey":%q,"Token":%q}`, tmpID, tmpKey, tmpToken))), nil},
 		{"file", append(noPair, "COSPROXY_CREDENTIALS_PROFILE=other", "COSPROXY_CREDENTIALS_FILE="+file(t, "[other]\nsecret_id = "+tmpID+"\nsecret_key = "+tmpKey+"\n")), nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.source, func(t *testing.T) {
-			before := len(keys.requests())
+			before := len(issuer.requests())
 			p := start(t, append(slices.Clone(tt.environ), "COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())...)
 			contains(t, p.send(t, http.MethodGet, "/uploads/a"), "200 OK", "with AKIDtmp\n")
 			p.end(t, exitOK)
-			if got := keys.requests()[before:]; !slices.Equal(got, tt.asked) {
-				t.Errorf("the issuer was asked\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.asked, "\n"))
+			if got := issuer.requests()[before:]; !slices.Equal(got, tt.calls) {
+				t.Errorf("requests to the issuer:\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tt.calls, "\n"))
 			}
 			if source := p.logs.wait(t, "route")["cosproxy.source"]; source != tt.source {
 				t.Errorf("source %v, want %s", source, tt.source)
@@ -108,19 +108,18 @@ func TestSources(t *testing.T) {
 	}
 }
 
-// TestPairIsReplaced has both halves in files: the next key is asked for with
-// what they hold by then.
-func TestPairIsReplaced(t *testing.T) {
+// TestSources_KeyPairReplaced checks that a key pair in files is read for every fetch.
+func TestSources_KeyPairReplaced(t *testing.T) {
 	id, key := file(t, "AKIDold\n"), file(t, testKey+"\n")
-	keys := newIssuer(t)
-	cfg, err := loadConfig(settingsFor("COSPROXY_STS_ENDPOINT="+keys.URL, "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=",
+	issuer := newIssuer(t)
+	cfg, err := loadConfig(settingsFor("COSPROXY_STS_ENDPOINT="+issuer.URL, "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY=",
 		"TENCENTCLOUD_SECRET_ID_FILE="+id, "TENCENTCLOUD_SECRET_KEY_FILE="+key))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ways := newTransports(cfg)
-	defer ways.close()
-	source, err := sourceKinds["sts"].new(&cfg.Source, 0, ways)
+	transports := newTransports(cfg)
+	defer transports.close()
+	source, err := sourceKinds["sts"].new(&cfg.Source, 0, transports)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,8 +130,8 @@ func TestPairIsReplaced(t *testing.T) {
 		if _, err := source.Fetch(t.Context(), cfg.routes[0].scope()); err != nil {
 			t.Fatal(err)
 		}
-		if got := keys.requests(); !strings.HasPrefix(got[len(got)-1], "GetFederationToken "+want) {
-			t.Errorf("asked %q, want with %s", got, want)
+		if got := issuer.requests(); !strings.HasPrefix(got[len(got)-1], "GetFederationToken "+want) {
+			t.Errorf("requests %q, want the last with %s", got, want)
 		}
 	}
 }

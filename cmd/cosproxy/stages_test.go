@@ -12,8 +12,8 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// TestStages_OnlyResolveDoesIO has settings that name files and users that do not
-// exist: parse and validate do not notice, resolve reports each.
+// TestStages_OnlyResolveDoesIO uses files and users that do not exist. parse and validate
+// report no problem, resolve reports each.
 func TestStages_OnlyResolveDoesIO(t *testing.T) {
 	none := filepath.Join(t.TempDir(), "none")
 	p := newProblems()
@@ -24,16 +24,16 @@ func TestStages_OnlyResolveDoesIO(t *testing.T) {
 	wantProblems(t, p.err(), nil)
 	resolve(*c, p)
 	wantProblems(t, p.err(), []string{
-		"TENCENTCLOUD_SECRET_ID_FILE names a file that cannot be read",
-		"COSPROXY_SOCKET_OWNER cannot be read: there is no user",
+		"TENCENTCLOUD_SECRET_ID_FILE is a file that cannot be read",
+		"COSPROXY_SOCKET_OWNER is invalid: this machine has no user",
 		"COSPROXY_CLIENT_TOKEN_FILE cannot be used",
 		"COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE cannot be used",
-		"COSPROXY_CA_FILE names a file that cannot be read",
+		"COSPROXY_CA_FILE is a file that cannot be read",
 	})
 }
 
-// TestStages_DoNotChangeTheirInput holds that resolve fills in a copy.
-func TestStages_DoNotChangeTheirInput(t *testing.T) {
+// TestStages_ResolveCopies checks that resolve does not change its input.
+func TestStages_ResolveCopies(t *testing.T) {
 	p := newProblems()
 	c := parse(env.ToMap(settingsFor("TENCENTCLOUD_SECRET_KEY=", "TENCENTCLOUD_SECRET_KEY_FILE="+file(t, testKey))), p)
 	validate(c, p)
@@ -44,9 +44,9 @@ func TestStages_DoNotChangeTheirInput(t *testing.T) {
 	}
 }
 
-// TestStages_Imports holds that the pure stages import nothing that does I/O.
+// TestStages_Imports checks that the pure stages do not import packages for I/O.
 func TestStages_Imports(t *testing.T) {
-	for _, name := range []string{"config.go", "parse.go", "validate.go", "routes.go", "sources.go"} {
+	for _, name := range []string{"config.go", "parse.go", "renamed.go", "validate.go", "routes.go", "sources.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

@@ -12,7 +12,28 @@ import (
 	"cosproxy/proxy"
 )
 
-// Timeouts of requests that cosproxy makes for itself.
+// transports are the HTTP transports of cosproxy's own requests. The zero value is
+// sufficient to check settings.
+type transports struct {
+	toCOS    http.RoundTripper // for cosproxy check; requests of applications use package proxy
+	toSource http.RoundTripper // for STS and the credentials server
+
+	all []*http.Transport
+}
+
+func newTransports(cfg *resolved) *transports {
+	toCOS := newTransport(cfg, cfg.ConnectTo)
+	toSource := newTransport(cfg, "")
+	return &transports{toCOS: toCOS, toSource: toSource, all: []*http.Transport{toCOS, toSource}}
+}
+
+func (t *transports) close() {
+	for _, transport := range t.all {
+		transport.CloseIdleConnections()
+	}
+}
+
+// Timeouts of cosproxy's own requests.
 const (
 	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
@@ -20,9 +41,9 @@ const (
 	idleTimeout      = 30 * time.Second
 )
 
-// newTransport is for requests to STS and other sources of credentials, and for those
-// of cosproxy check to COS. connectTo is dialed in place of every host, if it is not
-// empty.
+// newTransport returns a transport for requests to sources of credentials, and for the
+// requests of cosproxy check to COS. If connectTo is not empty, it is dialed instead of
+// the host.
 func newTransport(cfg *resolved, connectTo string) *http.Transport {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	t := &http.Transport{
@@ -46,7 +67,7 @@ func newTransport(cfg *resolved, connectTo string) *http.Transport {
 	return t
 }
 
-// upstream is how requests of applications reach COS.
+// upstream returns the options for requests of applications to COS.
 func (c *resolved) upstream() proxy.Upstream {
 	return proxy.Upstream{
 		ConnectTo: c.ConnectTo,

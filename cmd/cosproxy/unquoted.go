@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// unquoted returns err, with another text if its own repeats what a peer or a setting
-// said, which may be a secret: net/http quotes header lines that it cannot read, and
-// URLs. The text ends where the quotation begins. Nil stays nil.
+// unquoted returns an error like err whose text contains no quotations. net/http quotes
+// URLs and invalid header lines, which may contain secrets. The text ends at the first
+// quotation. It returns nil for nil.
 func unquoted(err error) error {
 	if err == nil {
 		return err
@@ -22,7 +22,7 @@ func unquoted(err error) error {
 	}
 	text := cause.Error()
 	var protocol textproto.ProtocolError
-	if errors.As(cause, &protocol) { // its text is: malformed MIME header line: <line>
+	if errors.As(cause, &protocol) { // text: malformed MIME header line: <line>
 		kind, _, _ := strings.Cut(string(protocol), ":")
 		before, _, _ := strings.Cut(text, string(protocol))
 		text = before + kind
@@ -39,14 +39,14 @@ type unquotedError struct {
 	err  error
 }
 
-// Error returns the text that repeats nothing.
+// Error returns the text without quotations.
 func (e *unquotedError) Error() string { return e.text }
 
-// Unwrap returns the error with its own text.
+// Unwrap returns the original error.
 func (e *unquotedError) Unwrap() error { return e.err }
 
-// refusedConnect is the error for an HTTP proxy that does not let cosproxy through.
-// net/http's own would be the reason that the proxy gave, whatever that is.
+// refusedConnect returns an error if an HTTP proxy refused CONNECT. The error of net/http
+// would contain the reason phrase of the proxy, which may be anything.
 func refusedConnect(status int) error {
 	if status == http.StatusOK {
 		return nil

@@ -11,7 +11,7 @@ import (
 
 const neverShown = "SECRET-NEVER-SHOWN"
 
-func TestUnquoted(t *testing.T) {
+func TestUnquoted_Errors(t *testing.T) {
 	malformed := textproto.ProtocolError("malformed MIME header line: " + neverShown)
 	for _, tt := range []struct {
 		err  error

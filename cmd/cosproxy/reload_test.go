@@ -15,30 +15,30 @@ import (
 	"cosproxy/credcache/smallfile"
 )
 
-func TestWatched(t *testing.T) {
+func TestReloader_Reload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		loads, content, bad := 0, "a", error(nil)
-		w := &watched[string]{log: slog.New(slog.NewTextHandler(&log, nil)), load: func(context.Context) (string, error) {
+		w := &reloader[string]{log: slog.New(slog.NewTextHandler(&log, nil)), load: func(context.Context) (string, error) {
 			loads++
 			return content, bad
 		}}
-		want := func(value string, err error, looked int) {
+		want := func(value string, err error, wantLoads int) {
 			t.Helper()
-			if got, gotErr := w.get(); got != value || !errors.Is(gotErr, err) || loads != looked {
-				t.Errorf("got %q, %v after %d looks; want %q, %v, %d", got, gotErr, loads, value, err, looked)
+			if got, gotErr := w.get(); got != value || !errors.Is(gotErr, err) || loads != wantLoads {
+				t.Errorf("got %q, %v after %d loads; want %q, %v, %d", got, gotErr, loads, value, err, wantLoads)
 			}
 		}
 		want("a", nil, 1)
 		content = "b"
-		time.Sleep(recheck - 1)
+		time.Sleep(reloadInterval - 1)
 		want("a", nil, 1)
 		time.Sleep(time.Nanosecond)
 		want("b", nil, 2)
 		bad = errors.New("gone")
-		time.Sleep(recheck)
+		time.Sleep(reloadInterval)
 		want("b", bad, 3)
-		want("b", bad, 4) // something is wrong, so every time
+		want("b", bad, 4) // after an error, get reloads every time
 		content, bad = "c", nil
 		want("c", nil, 5)
 		want("c", nil, 5)
@@ -48,14 +48,14 @@ func TestWatched(t *testing.T) {
 	})
 }
 
-// TestWatched_Hanging: a file that hangs costs requests one wait, however many there
-// are and however long it hangs, and counts again as soon as it works.
-func TestWatched_Hanging(t *testing.T) {
+// TestReloader_HangingFile checks that a hanging file delays requests only once, and that
+// its value is used again after it works.
+func TestReloader_HangingFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
 		var hangs atomic.Bool
 		var loads atomic.Int32
-		w := &watched[string]{log: slog.New(slog.NewTextHandler(&log, nil)), load: func(ctx context.Context) (string, error) {
+		w := &reloader[string]{log: slog.New(slog.NewTextHandler(&log, nil)), load: func(ctx context.Context) (string, error) {
 			loads.Add(1)
 			if !hangs.Load() {
 				return "a", nil
@@ -73,7 +73,7 @@ func TestWatched_Hanging(t *testing.T) {
 		}
 		want(0, nil)
 		hangs.Store(true)
-		time.Sleep(recheck)
+		time.Sleep(reloadInterval)
 		var requests sync.WaitGroup
 		for range 10 {
 			requests.Go(func() { want(readTimeout, smallfile.ErrTimeout) })
@@ -84,11 +84,11 @@ func TestWatched_Hanging(t *testing.T) {
 			time.Sleep(readTimeout / 10)
 		}
 		if n := loads.Load(); n > 5 {
-			t.Errorf("%d looks in 2 s", n)
+			t.Errorf("%d loads in 2 s", n)
 		}
 		hangs.Store(false)
 		time.Sleep(readTimeout)
-		_, _ = w.get() // has it read again
+		_, _ = w.get() // starts a reload
 		synctest.Wait()
 		want(0, nil)
 		if n := strings.Count(log.String(), "cannot be read in time"); n != 1 {

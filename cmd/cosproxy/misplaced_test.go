@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// fileSettings are the variables that name a file, each in an environment in which the
-// file counts.
+// fileSettings returns all variables for paths of files, with environments in which the
+// file is used.
 func fileSettings(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	all := map[string][]string{
@@ -31,7 +31,7 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 	}
 	for _, s := range settings() {
 		if _, known := all[s.variable]; !known && strings.HasSuffix(s.variable, "_FILE") {
-			t.Errorf("%s is not among those that are tried", s.variable)
+			t.Errorf("%s is not tested", s.variable)
 		}
 	}
 	for name, environ := range all {
@@ -40,9 +40,9 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 	return all
 }
 
-// TestSecretInPlaceOfAFile: who writes a secret where its file belongs is told so, and
-// nobody else is told the secret: at start, in the log, or on the admin pages.
-func TestSecretInPlaceOfAFile(t *testing.T) {
+// TestMisplacedSecret_InFileSetting sets a secret instead of the path of its file. The
+// problem is reported, but error, log and admin pages do not contain the secret.
+func TestMisplacedSecret_InFileSetting(t *testing.T) {
 	for name, environ := range fileSettings(t, "/"+testKey) {
 		t.Run(name, func(t *testing.T) {
 			_, err := loadConfig(settingsFor(environ...))
@@ -63,8 +63,8 @@ func TestSecretInPlaceOfAFile(t *testing.T) {
 	}
 }
 
-// TestFilesThatBlockOrDoNotEnd: a pipe or a device is named, and holds up nothing.
-func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
+// TestFiles_BlockingOrEndless checks that pipes and devices are reported and do not block.
+func TestFiles_BlockingOrEndless(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
@@ -72,9 +72,9 @@ func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
 	for _, path := range []string{pipe, "/dev/zero"} {
 		for name, environ := range fileSettings(t, path) {
 			t.Run(name+"="+path, func(t *testing.T) {
-				begun := time.Now()
+				began := time.Now()
 				_, err := loadConfig(settingsFor(environ...))
-				if took := time.Since(begun); took > 5*time.Second {
+				if took := time.Since(began); took > 5*time.Second {
 					t.Errorf("the settings took %v", took)
 				}
 				if err != nil {
@@ -94,17 +94,17 @@ func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
 	}
 }
 
-// TestTokenFileBecomesAPipe: requests are refused at once, and pass again once there
-// is a file again.
-func TestTokenFileBecomesAPipe(t *testing.T) {
+// TestClientToken_FileBecomesPipe checks that requests are rejected without delay, until
+// the file is valid again.
+func TestClientToken_FileBecomesPipe(t *testing.T) {
 	path := file(t, testToken)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+path)
 	becomes := func(want int) {
 		t.Helper()
 		for range 600 {
-			begun := time.Now()
-			status, _ := p.ask(t, "http://"+p.app+"/outside", "Authorization", "Bearer "+testToken)
-			if took := time.Since(begun); took > 2*readTimeout {
+			began := time.Now()
+			status, _ := p.getWith(t, "http://"+p.app+"/outside", "Authorization", "Bearer "+testToken)
+			if took := time.Since(began); took > 2*readTimeout {
 				t.Fatalf("a request waited %v", took)
 			}
 			if status == want {
@@ -112,7 +112,7 @@ func TestTokenFileBecomesAPipe(t *testing.T) {
 			}
 			time.Sleep(20 * time.Millisecond)
 		}
-		t.Fatalf("never answered with %d", want)
+		t.Fatalf("status %d never occurred", want)
 	}
 	becomes(http.StatusForbidden)
 	if err := os.Remove(path); err != nil {
@@ -132,26 +132,26 @@ func TestTokenFileBecomesAPipe(t *testing.T) {
 	p.end(t, exitOK)
 }
 
-func TestShortTokenWarning_WhenItIsReplaced(t *testing.T) {
+func TestClientToken_ShortTokenWarning(t *testing.T) {
 	path := file(t, testToken)
 	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_CLIENT_TOKEN_FILE="+path)
-	p.ask(t, "http://"+p.app+"/outside")
+	p.getWith(t, "http://"+p.app+"/outside")
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for i := 0; !strings.Contains(p.logs.all(), "COSPROXY_CLIENT_TOKEN_FILE holds a token of 5 bytes"); i++ {
+	for i := 0; !strings.Contains(p.logs.all(), "COSPROXY_CLIENT_TOKEN_FILE contains a token of 5 bytes"); i++ {
 		if i == 300 {
-			t.Fatal("there is no warning")
+			t.Fatal("the warning is missing")
 		}
-		p.ask(t, "http://"+p.app+"/outside")
+		p.getWith(t, "http://"+p.app+"/outside")
 		time.Sleep(20 * time.Millisecond)
 	}
 	p.end(t, exitOK)
 }
 
-// TestPasswordsInAddresses: a URL with a password, written where a host belongs, is
-// not repeated.
-func TestPasswordsInAddresses(t *testing.T) {
+// TestMisplacedSecret_PasswordInAddress checks that messages contain no URL with a
+// password.
+func TestMisplacedSecret_PasswordInAddress(t *testing.T) {
 	for _, name := range []string{
 		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
 		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_CREDENTIALS_URL", "COSPROXY_CVM_METADATA_ENDPOINT", "HTTP_PROXY",
@@ -167,7 +167,7 @@ func TestPasswordsInAddresses(t *testing.T) {
 			cfg, err := loadConfig(settingsFor(environ...))
 			noSecrets(t, fmt.Sprint(err, cfg.warnings))
 			if err == nil && name != "HTTP_PROXY" {
-				t.Errorf("%s: no mistake is found", environ[0])
+				t.Errorf("%s: no problem is reported", environ[0])
 			}
 		}
 	}
