@@ -36,6 +36,10 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured on the way to COS and STS.
 Settings, all from the environment:
 `
 
+const usageAdvanced = `
+Advanced settings, whose defaults suit most installations:
+`
+
 const usageRoutes = `
 Several routes instead of one, numbered <n> from 0 without a gap. What each
 means stands above:
@@ -45,14 +49,21 @@ means stands above:
 func usage() string {
 	var b strings.Builder
 	b.WriteString(usageHead)
-	for _, s := range settings() {
-		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
-	}
+	basic, advanced := splitSettings()
+	writeUsage(&b, basic)
+	b.WriteString(usageAdvanced)
+	writeUsage(&b, advanced)
 	b.WriteString(usageRoutes)
 	for _, s := range numberedSettings() {
 		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)"))
 	}
 	return b.String() + "\n"
+}
+
+func writeUsage(b *strings.Builder, some []setting) {
+	for _, s := range some {
+		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
+	}
 }
 
 // numberedSettings are those of any one of several routes.
@@ -94,19 +105,26 @@ func wrap(text, indent string, width int) string {
 	return b.String() + line + "\n"
 }
 
-// settingsMarkdown are the tables that README.md shows.
+// settingsMarkdown returns the tables of the manual.
 func settingsMarkdown() string {
 	var b strings.Builder
-	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, s := range settings() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
-	}
+	basic, advanced := splitSettings()
+	writeTable(&b, basic)
+	b.WriteString("\n### Advanced settings\n\n")
+	writeTable(&b, advanced)
 	b.WriteString("\nSeveral routes instead of one are numbered `<n>` from 0 without a gap. What each\n" +
 		"setting means stands above:\n\n| variable | default |\n|---|---|\n")
 	for _, s := range numberedSettings() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
+}
+
+func writeTable(b *strings.Builder, some []setting) {
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, s := range some {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
+	}
 }
 
 // newFlags are flags that print nothing by themselves. One dash and two dashes

@@ -12,7 +12,7 @@ func TestUsageGolden(t *testing.T) {
 }
 
 func TestReadmeTable(t *testing.T) {
-	const readme, begin, end = "../../README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
+	const readme, begin, end = "README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files and the table in README.md")
+var update = flag.Bool("update", false, "rewrite the golden files and the tables in README.md")
 
 // TestMain lets tests and scripts run this binary as the command cosproxy.
 func TestMain(m *testing.M) {
