@@ -36,6 +36,10 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY apply to requests to COS and STS.
 Settings (environment variables):
 `
 
+const usageAdvanced = `
+Advanced settings, whose defaults suit most installations:
+`
+
 const usageRoutes = `
 Several routes are numbered <n>, from 0 without gaps. Their settings have the
 same meaning as above:
@@ -45,14 +49,21 @@ same meaning as above:
 func usage() string {
 	var b strings.Builder
 	b.WriteString(usageHead)
-	for _, s := range settings() {
-		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
-	}
+	basic, advanced := splitSettings()
+	writeUsage(&b, basic)
+	b.WriteString(usageAdvanced)
+	writeUsage(&b, advanced)
 	b.WriteString(usageRoutes)
 	for _, s := range numberedSettings() {
 		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)"))
 	}
 	return b.String() + "\n"
+}
+
+func writeUsage(b *strings.Builder, some []setting) {
+	for _, s := range some {
+		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
+	}
 }
 
 // numberedSettings returns the settings of one of several routes.
@@ -94,19 +105,26 @@ func wrap(text, indent string, width int) string {
 	return b.String() + line + "\n"
 }
 
-// settingsMarkdown returns the tables for README.md.
+// settingsMarkdown returns the tables of the manual.
 func settingsMarkdown() string {
 	var b strings.Builder
-	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, s := range settings() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
-	}
+	basic, advanced := splitSettings()
+	writeTable(&b, basic)
+	b.WriteString("\n### Advanced settings\n\n")
+	writeTable(&b, advanced)
 	b.WriteString("\nSeveral routes are numbered `<n>`, from 0 without gaps. Their settings have the same\n" +
 		"meaning as above:\n\n| variable | default |\n|---|---|\n")
 	for _, s := range numberedSettings() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
+}
+
+func writeTable(b *strings.Builder, some []setting) {
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, s := range some {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
+	}
 }
 
 // newFlags returns a flag set that prints nothing. Package flag accepts one dash and two

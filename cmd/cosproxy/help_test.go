@@ -11,8 +11,8 @@ func TestHelp_Golden(t *testing.T) {
 	golden(t, "testdata/help.golden", usage())
 }
 
-func TestHelp_ReadmeTable(t *testing.T) {
-	const readme, begin, end = "../../README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
+func TestHelp_ManualTable(t *testing.T) {
+	const readme, begin, end = "README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
 	text, err := os.ReadFile(readme)
 	if err != nil {
 		t.Fatal(err)
