@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// Every action of COS; granted only where "*" is written out.
+// anyAction is every action of COS. It is granted only if the configuration says "*".
 const anyAction = "name/cos:*"
 
-// level says which resource COS checks an action against.
+// level is the resource that COS checks an action against.
 type level int
 
 const (
 	onObject  level = iota + 1 // <bucket>/<key>
-	onListing                  // <bucket>/, narrowed by the prefix that is asked for
+	onListing                  // <bucket>/, narrowed by the requested prefix
 	onBucket                   // <bucket>/
 	onService                  // *
 )
 
 // actions are the action names that the guide "Working with COS API
 // Authorization Policies" (436/30580) and the preset policies document.
-var actions = levels(map[level]string{
+var actions = levelsByName(map[level]string{
 	onObject: `
 		GetObject HeadObject OptionsObject PutObject PostObject AppendObject
 		DeleteObject DeleteMultipleObjects PostObjectRestore
@@ -49,26 +49,29 @@ var actions = levels(map[level]string{
 		GetBucketAccelerate PutBucketAccelerate
 		GetBucketEncryption PutBucketEncryption DeleteBucketEncryption
 		GetBucketInventory PutBucketInventory DeleteBucketInventory ListBucketInventory`,
-	// It lists the buckets of the account, so no bucket can bind it.
+	// GetService lists the buckets of the account; it cannot be limited to a bucket.
 	onService: `GetService`,
 })
 
-// upload has UploadPartCopy, and delete DeleteMultipleObjects, because the
-// guide and the preset policies name those two calls differently; the name that
-// COS does not check grants nothing more.
+// uploadActions are the actions of the preset upload. They include UploadPartCopy,
+// and the preset delete includes DeleteMultipleObjects, because the guide and the
+// preset policies name those two calls differently. The name that COS does not check
+// grants nothing.
 const uploadActions = `PutObject PostObject InitiateMultipartUpload UploadPart UploadPartCopy
 	ListParts CompleteMultipartUpload AbortMultipartUpload ListMultipartUploads`
 
+// presets are the words that ExpandActions replaces.
 var presets = map[string][]string{
-	"read":   named("GetObject HeadObject OptionsObject GetObjectTagging"),
-	"list":   named("GetBucket HeadBucket"),
-	"upload": named(uploadActions),
-	"write":  named(uploadActions + " AppendObject PutObjectTagging DeleteObjectTagging PostObjectRestore"),
-	"delete": named("DeleteObject DeleteMultipleObjects"),
-	"acl":    named("GetObjectACL PutObjectACL"),
+	"read":   actionNames("GetObject HeadObject OptionsObject GetObjectTagging"),
+	"list":   actionNames("GetBucket HeadBucket"),
+	"upload": actionNames(uploadActions),
+	"write":  actionNames(uploadActions + " AppendObject PutObjectTagging DeleteObjectTagging PostObjectRestore"),
+	"delete": actionNames("DeleteObject DeleteMultipleObjects"),
+	"acl":    actionNames("GetObjectACL PutObjectACL"),
 }
 
-func named(words string) []string {
+// actionNames returns the words with the prefix name/cos:.
+func actionNames(words string) []string {
 	names := strings.Fields(words)
 	for i := range names {
 		names[i] = "name/cos:" + names[i]
@@ -76,29 +79,30 @@ func named(words string) []string {
 	return names
 }
 
-func levels(words map[level]string) map[string]level {
+// levelsByName inverts the table: from action name to level.
+func levelsByName(words map[level]string) map[string]level {
 	all := make(map[string]level)
 	for l, w := range words {
-		for _, name := range named(w) {
+		for _, name := range actionNames(w) {
 			all[name] = l
 		}
 	}
 	return all
 }
 
-// ExpandActions replaces the presets among words by the actions that they stand
-// for. It also takes action names written out ("name/cos:GetObject"), and "*",
-// which becomes "name/cos:*". The result is sorted and without duplicates.
+// ExpandActions replaces the presets in words with their actions. Other words must be
+// full action names ("name/cos:GetObject") or "*", which becomes "name/cos:*". The
+// result is sorted and has no duplicates.
 //
-// The error joins an *OptionError with the Field "AllowActions" for each word that
-// it does not know.
+// The error joins one *OptionError with the Field "AllowActions" for each unknown
+// word.
 func ExpandActions(words []string) ([]string, error) {
-	expanded, mistakes := expand(words)
-	return expanded, joinMistakes("AllowActions", mistakes)
+	expanded, problems := expand(words)
+	return expanded, joinProblems("AllowActions", problems)
 }
 
-// expand keeps an unknown word as it is and says what is wrong with it.
-func expand(words []string) (expanded, mistakes []string) {
+// expand keeps unknown words and returns one problem for each.
+func expand(words []string) (expanded, problems []string) {
 	for _, word := range words {
 		switch preset := presets[word]; {
 		case preset != nil:
@@ -107,14 +111,15 @@ func expand(words []string) (expanded, mistakes []string) {
 		case word == "*":
 			word = anyAction
 		case actions[word] == 0 && word != anyAction:
-			mistakes = append(mistakes, unknownAction(word))
+			problems = append(problems, unknownAction(word))
 		}
 		expanded = append(expanded, word)
 	}
 	slices.Sort(expanded)
-	return slices.Compact(expanded), mistakes
+	return slices.Compact(expanded), problems
 }
 
+// unknownAction describes the problem with word and suggests the correct spelling.
 func unknownAction(word string) string {
 	for name := range actions {
 		if short := strings.TrimPrefix(name, "name/cos:"); strings.EqualFold(word, name) ||

@@ -14,30 +14,31 @@ import (
 
 // Options of a Cache. The zero value is ready to use.
 type Options struct {
-	// Splay spreads Provider.Warm: its fetch starts after a random part of
-	// Splay, so that a roll-out of many processes does not meet the quota of
-	// STS (600/s per account): 20 s suit 10,000 processes started at once. A
-	// request does not wait for it. Zero: at once.
+	// Splay delays the fetch of Provider.Warm by a random part of Splay, so that
+	// many processes that start together stay below the quota of STS (600/s per
+	// account): 20 s is enough for 10,000 processes. Requests do not wait for it.
+	// Zero: no delay.
 	Splay time.Duration
-	// Logger gets a line for each fetched key and each failure. Nil: no logs.
+	// Logger logs each fetch that returns new credentials and each failure. Nil:
+	// nothing is logged.
 	Logger *slog.Logger
 
-	now  func() time.Time // wall clock, by which the life of keys is judged; nil: time.Now
-	rand func() float64   // draws the jitter, uniform in [0,1), concurrently; nil: rand.Float64
+	now  func() time.Time // wall clock, for the lifetime of credentials; nil: time.Now
+	rand func() float64   // jitter, uniform in [0,1), called concurrently; nil: rand.Float64
 }
 
-// fetchTimeout is the time limit of one call of the source.
+// fetchTimeout limits one call of the source.
 const fetchTimeout = 10 * time.Second
 
-// Cache holds one key per scope. It is safe for concurrent use.
+// Cache holds the credentials of each scope. It is safe for concurrent use.
 type Cache struct {
-	source  Source
-	recheck time.Duration // of a Rechecker; 0: source is none
-	opts    Options
-	flight  singleflight.Group
-	start   time.Time // by time.Now
+	source       Source
+	pollInterval time.Duration // of a Poller; 0: source is not a Poller
+	opts         Options
+	flight       singleflight.Group
+	start        time.Time // by time.Now
 
-	ctx   context.Context // ends with Close
+	ctx   context.Context // canceled by Close
 	close context.CancelFunc
 
 	mu        sync.Mutex
@@ -45,8 +46,9 @@ type Cache struct {
 	fetches   sync.WaitGroup       // Add only under mu and before close
 }
 
-// New returns a Cache that takes its keys from source. It fetches nothing
-// until it is asked. Close ends it.
+// New returns a Cache that gets its credentials from source. It starts no fetch
+// before the first call of Provider.Credentials or Provider.Warm. Call Close to
+// release it.
 func New(source Source, opts Options) *Cache {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -58,15 +60,15 @@ func New(source Source, opts Options) *Cache {
 		opts.rand = rand.Float64
 	}
 	c := &Cache{source: source, opts: opts, start: time.Now(), providers: make(map[string]*Provider)}
-	if r, ok := source.(Rechecker); ok {
-		c.recheck = r.Recheck()
+	if p, ok := source.(Poller); ok {
+		c.pollInterval = p.PollInterval()
 	}
 	c.ctx, c.close = context.WithCancel(context.Background())
 	return c
 }
 
-// For returns the handle on scope; equal scopes have the same. It does not
-// judge the scope: Scope.Validate does, and so do sources that build a policy.
+// For returns the Provider of scope. Equal scopes share one. For does not validate
+// the scope: Scope.Validate does, and so do sources that send a policy.
 func (c *Cache) For(scope Scope) *Provider {
 	scope = scope.canonical()
 	id := scope.id()
@@ -83,16 +85,16 @@ func (c *Cache) For(scope Scope) *Provider {
 // ScopeStats is the state of one scope. It holds no secret.
 type ScopeStats struct {
 	Scope    Scope     // canonical: sorted, presets expanded
-	Ready    bool      // there is a key and it is valid now
-	SecretID string    // of the current key; "": none
-	Expires  time.Time // of the current key; zero: none, or it never expires
-	Fetches  uint64    // calls of the source so far
-	Failures uint64    // how many of them brought no new key
+	Ready    bool      // the cache holds credentials that are valid now
+	SecretID string    // of the current credentials; "": none
+	Expires  time.Time // of the current credentials; zero: none, or they do not expire
+	Fetches  uint64    // calls of the source
+	Failures uint64    // calls that returned no new credentials
 	// LastError is the text of the last fetch's error; "" if it succeeded.
 	LastError string
 }
 
-// Stats returns the state of every scope asked for so far, in a stable order.
+// Stats returns the state of every scope passed to For, in a stable order.
 func (c *Cache) Stats() []ScopeStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -103,9 +105,9 @@ func (c *Cache) Stats() []ScopeStats {
 	return stats
 }
 
-// Close stops the background refreshes, breaks off fetches under way and waits
-// for them. Keys that are still valid stay usable; whoever needs a new one gets
-// an error that wraps ErrClosed.
+// Close stops the background refreshes, cancels the fetches in flight and waits for
+// them. Valid credentials stay usable. A call that needs new ones gets an error that
+// wraps ErrClosed.
 func (c *Cache) Close() {
 	c.mu.Lock()
 	c.close()
@@ -113,11 +115,12 @@ func (c *Cache) Close() {
 	c.fetches.Wait()
 }
 
-// elapsed is how long c has been there, by the monotonic clock; never 0.
+// elapsed returns the age of c by the monotonic clock; it is never 0.
 func (c *Cache) elapsed() time.Duration { return time.Since(c.start) + 1 }
 
-// enter reports whether a fetch may begin; whoever enters calls fetches.Done.
-func (c *Cache) enter() bool {
+// startFetch reports whether a fetch may start. If so, the caller must call
+// fetches.Done.
+func (c *Cache) startFetch() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {

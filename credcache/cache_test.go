@@ -15,8 +15,8 @@ import (
 	"cosproxy/signer"
 )
 
-// crowd asks p for its key from n goroutines at once and counts what they got.
-func crowd(t *testing.T, p *credcache.Provider, n int) map[string]int {
+// callConcurrently calls p.Credentials from n goroutines and counts the SecretIDs and errors.
+func callConcurrently(t *testing.T, p *credcache.Provider, n int) map[string]int {
 	got := make(map[string]int)
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -36,42 +36,42 @@ func crowd(t *testing.T, p *credcache.Provider, n int) map[string]int {
 	return got
 }
 
-func TestManyCallersCauseOneFetch(t *testing.T) {
+func TestCredentials_ManyCallers(t *testing.T) {
 	const callers = 10_000
 	for _, tt := range []struct {
 		name string
-		jump time.Duration // of the clock, before the callers come; the key lives 30 min
+		jump time.Duration // of the clock, before the calls; the credentials live 30 min
 		want map[string]int
 	}{
 		{"at the expiry", 30 * time.Minute, map[string]int{"AKID-2": callers}},
-		{"in the hard window", 29*time.Minute + 30*time.Second, map[string]int{"AKID-2": callers}},
-		{"after the soft refresh was missed", 21 * time.Minute, map[string]int{"AKID-1": callers}},
+		{"in the mandatory window", 29*time.Minute + 30*time.Second, map[string]int{"AKID-2": callers}},
+		{"after a missed advisory refresh", 21 * time.Minute, map[string]int{"AKID-1": callers}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				src.set(func(s *issuer) { s.life += tt.jump }) // the issuer's clock runs on
-				src.takes(500 * time.Millisecond)
+				src.setDelay(500 * time.Millisecond)
 				wall.jump(tt.jump)
-				got := crowd(t, p, callers)
+				got := callConcurrently(t, p, callers)
 				if fmt.Sprint(got) != fmt.Sprint(tt.want) {
 					t.Errorf("callers got %v, want %v", got, tt.want)
 				}
 				time.Sleep(time.Second)
 				if n := src.count(); n != 2 {
-					t.Errorf("%d fetches, want 2: the first key and one renewal", n)
+					t.Errorf("%d fetches, want 2: the first one and one refresh", n)
 				}
 			})
 		})
 	}
 }
 
-func TestManyCallersAtTheColdStartCauseOneFetch(t *testing.T) {
+func TestCredentials_ManyCallersColdStart(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute, delay: time.Second}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-		if got := crowd(t, c.For(uploads), 10_000); got["AKID-1"] != 10_000 {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		if got := callConcurrently(t, c.For(uploads), 10_000); got["AKID-1"] != 10_000 {
 			t.Errorf("callers got %v", got)
 		}
 		if n := src.count(); n != 1 {
@@ -80,7 +80,7 @@ func TestManyCallersAtTheColdStartCauseOneFetch(t *testing.T) {
 	})
 }
 
-func TestTheFastPathDoesNotAllocate(t *testing.T) {
+func TestCredentials_FreshDoesNotAllocate(t *testing.T) {
 	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
 	defer c.Close()
 	p := c.For(uploads)
@@ -95,9 +95,9 @@ func TestTheFastPathDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// A monotonic reading would have the expiry compared by a clock that stands
-// still while the machine sleeps. Virtual time has none, so this test is real.
-func TestTheExpiryIsWallClockTime(t *testing.T) {
+// With a monotonic reading, comparisons would use a clock that stops while the machine
+// sleeps. Virtual time has no such reading, so this test runs in real time.
+func TestCredentials_ExpiryHasNoMonotonicReading(t *testing.T) {
 	c := credcache.New(&issuer{life: time.Hour}, credcache.Options{})
 	defer c.Close()
 	creds, err := c.For(uploads).Credentials(t.Context())
@@ -109,9 +109,9 @@ func TestTheExpiryIsWallClockTime(t *testing.T) {
 	}
 }
 
-// A refresh that hangs must not cost the requests beside it anything, or ten
-// seconds of a busy proxy would pile up waiters that nobody needs.
-func TestRequestsBesideAHangingRefreshDoNotAllocate(t *testing.T) {
+// A refresh that hangs must not cost other requests anything. Otherwise a busy proxy would
+// accumulate waiters for ten seconds.
+func TestCredentials_HangingRefreshDoesNotAllocate(t *testing.T) {
 	src, wall := &issuer{life: time.Hour}, &clock{}
 	c := credcache.New(src, credcache.Options{}.WithNow(wall.now))
 	defer c.Close()
@@ -138,9 +138,9 @@ func TestRequestsBesideAHangingRefreshDoNotAllocate(t *testing.T) {
 	}
 }
 
-// Whoever asks for a fetch may have looked at the key just before another fetch
-// ended. Here the two looks are told apart by the clock.
-func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
+// A request may read the credentials just before another fetch ends, and then ask for a
+// fetch that is no longer needed. Here the clock makes the two reads differ.
+func TestCredentials_NeedlessFetch(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute}
 	var early atomic.Int64 // readings that are 25 min fast
 	now := func() time.Time {
@@ -149,11 +149,11 @@ func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
 		}
 		return time.Now()
 	}
-	virtually(t, src, credcache.Options{}.WithNow(now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		early.Store(2) // that of the request, and that of its second thought
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
+		early.Store(2) // one for the request, one for its second check
+		wantCredentials(t, p, 1, 0)
 		synctest.Wait()
 		if n := src.count(); n != 1 {
 			t.Errorf("%d fetches, want 1", n)
@@ -161,7 +161,7 @@ func TestAFetchThatTurnsOutNeedlessIsNotMade(t *testing.T) {
 	})
 }
 
-func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
+func TestFor_EqualScopes(t *testing.T) {
 	with := func(change func(*credcache.Scope)) credcache.Scope {
 		s := uploads
 		change(&s)
@@ -195,23 +195,23 @@ func TestScopesThatGrantTheSameShareAKey(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{life: time.Hour}
-			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				first, err1 := c.For(base).Credentials(t.Context())
 				second, err2 := c.For(tt.scope).Credentials(t.Context())
 				if err1 != nil || err2 != nil {
 					t.Fatal(err1, err2)
 				}
 				if same := first == second; same != tt.same {
-					t.Errorf("the same key: %v, want %v", same, tt.same)
+					t.Errorf("the same credentials: %v, want %v", same, tt.same)
 				}
 			})
 		})
 	}
 }
 
-func TestAPresetIsTheSameScopeAsItsActions(t *testing.T) {
+func TestFor_PresetAndItsActions(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		expanded, err := credcache.ExpandActions(uploads.AllowActions)
 		if err != nil {
 			t.Fatal(err)
@@ -224,7 +224,7 @@ func TestAPresetIsTheSameScopeAsItsActions(t *testing.T) {
 	})
 }
 
-func TestAHangingScopeDoesNotHoldUpAnother(t *testing.T) {
+func TestCredentials_OtherScopeHangs(t *testing.T) {
 	src := credcache.SourceFunc(func(ctx context.Context, scope credcache.Scope) (signer.Credentials, error) {
 		if scope.Region == "ap-beijing" {
 			<-ctx.Done()
@@ -232,16 +232,16 @@ func TestAHangingScopeDoesNotHoldUpAnother(t *testing.T) {
 		}
 		return temporary(1, time.Hour), nil
 	})
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		c.For(uploads).Warm()
 		synctest.Wait()
 		other := uploads
 		other.Region = "ap-shanghai"
-		wantKey(t, c.For(other), 1, 0)
+		wantCredentials(t, c.For(other), 1, 0)
 	})
 }
 
-func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
+func TestCredentials_CallerCanceled(t *testing.T) {
 	type note struct{}
 	var seen any
 	var deadline time.Duration
@@ -251,7 +251,7 @@ func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
 		deadline = time.Until(until)
 		return temporary(n, time.Hour), nil
 	}}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), note{}, "trace"), time.Second)
@@ -260,7 +260,7 @@ func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
 			t.Errorf("the caller got %v after %v, want its own deadline after 1s", err, time.Since(start))
 		}
-		wantKey(t, p, 1, 4*time.Second)
+		wantCredentials(t, p, 1, 4*time.Second)
 		if n := src.count(); n != 1 {
 			t.Errorf("%d fetches, want 1", n)
 		}
@@ -273,8 +273,8 @@ func TestACallerThatLeavesDoesNotEndTheFetch(t *testing.T) {
 	})
 }
 
-func TestAHangingSourceIsCutOff(t *testing.T) {
-	virtually(t, &issuer{delay: hang}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+func TestCredentials_SourceTimeout(t *testing.T) {
+	withCache(t, &issuer{delay: hang}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		start := time.Now()
 		_, err := c.For(uploads).Credentials(t.Context())
 		if !errors.Is(err, credcache.ErrTimeout) || time.Since(start) != 10*time.Second {
@@ -288,22 +288,22 @@ func TestAHangingSourceIsCutOff(t *testing.T) {
 
 func TestWarm(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{Splay: 20 * time.Second}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{Splay: 20 * time.Second}, func(t *testing.T, c *credcache.Cache) {
 		start := time.Now()
 		p := c.For(uploads)
 		p.Warm()
 		p.Warm()
 		time.Sleep(10*time.Second - time.Nanosecond)
 		if n := src.count(); n != 0 {
-			t.Fatalf("%d fetches before the splay's share, want none", n)
+			t.Fatalf("%d fetches before the splay has passed, want none", n)
 		}
-		src.fails(errDown)
+		src.setError(errDown)
 		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if c.Stats()[0].Ready {
-			t.Error("ready without a key")
+			t.Error("ready without credentials")
 		}
-		src.fails(nil)
+		src.setError(nil)
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
 		if s := c.Stats()[0]; !s.Ready || s.SecretID != "AKID-2" {
@@ -312,41 +312,41 @@ func TestWarm(t *testing.T) {
 		if got, want := src.offsets(start), []time.Duration{10 * time.Second, 10500 * time.Millisecond}; !slices.Equal(got, want) {
 			t.Errorf("fetches at %v, want %v", got, want)
 		}
-		p.Warm() // nothing to do any more, and nothing to undo
+		p.Warm() // has no effect now
 		time.Sleep(39 * time.Minute)
 		if n := src.count(); n != 2 {
 			t.Errorf("%d fetches, want 2", n)
 		}
 		time.Sleep(61 * time.Second)
 		if n := src.count(); n != 3 {
-			t.Errorf("%d fetches, want 3: the soft refresh after 40 min", n)
+			t.Errorf("%d fetches, want 3: the advisory refresh after 40 min", n)
 		}
 	})
 }
 
-func TestARequestDoesNotWaitForTheSplay(t *testing.T) {
+func TestWarm_RequestDuringSplay(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{Splay: time.Minute}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{Splay: time.Minute}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		p.Warm()
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
 		time.Sleep(2 * time.Minute)
 		if n := src.count(); n != 1 {
-			t.Errorf("%d fetches, want 1: the planned one is not needed any more", n)
+			t.Errorf("%d fetches, want 1: the scheduled one is no longer needed", n)
 		}
 	})
 }
 
 func TestStats(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		other := uploads
 		other.Bucket = "another-1250000000"
 		p := c.For(uploads)
 		c.For(other)
 		start := time.Now()
-		wantKey(t, p, 1, 0)
-		src.fails(errDown)
+		wantCredentials(t, p, 1, 0)
+		src.setError(errDown)
 		time.Sleep(20*time.Minute + 100*time.Millisecond)
 		synctest.Wait()
 
@@ -355,20 +355,20 @@ func TestStats(t *testing.T) {
 			t.Fatalf("got %+v, want two scopes in order", stats)
 		}
 		if s := stats[0]; s.Ready || s.SecretID != "" || s.Fetches != 0 {
-			t.Errorf("a scope that nobody used: %+v", s)
+			t.Errorf("an unused scope: %+v", s)
 		}
 		s := stats[1]
 		if !s.Ready || s.SecretID != "AKID-1" || !s.Expires.Equal(start.Add(30*time.Minute)) {
-			t.Errorf("the key is not shown: %+v", s)
+			t.Errorf("the credentials are not shown: %+v", s)
 		}
 		if s.Fetches != 2 || s.Failures != 1 || s.LastError != errDown.Error() {
 			t.Errorf("the failed refresh is not shown: %+v", s)
 		}
 		time.Sleep(10 * time.Minute)
 		if c.Stats()[1].Ready {
-			t.Error("ready with an expired key")
+			t.Error("ready with expired credentials")
 		}
-		src.fails(nil)
+		src.setError(nil)
 		time.Sleep(time.Minute)
 		if s := c.Stats()[1]; !s.Ready || s.LastError != "" {
 			t.Errorf("after the recovery: %+v", s)
@@ -379,13 +379,13 @@ func TestStats(t *testing.T) {
 func TestClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &issuer{life: 30 * time.Minute}
-		var looks atomic.Int64 // at the clock
-		c := credcache.New(src, credcache.Options{}.WithNow(func() time.Time { looks.Add(1); return time.Now() }))
+		var reads atomic.Int64 // of the clock
+		c := credcache.New(src, credcache.Options{}.WithNow(func() time.Time { reads.Add(1); return time.Now() }))
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
 		waiting := uploads
 		waiting.Region = "ap-shanghai"
-		src.takes(hang)
+		src.setDelay(hang)
 		failed := make(chan error)
 		go func() {
 			_, err := c.For(waiting).Credentials(t.Context())
@@ -399,14 +399,14 @@ func TestClose(t *testing.T) {
 			t.Errorf("a waiting caller got %v after %v, want ErrClosed at once", err, time.Since(start))
 		}
 		c.Close() // twice is once
-		wantKey(t, p, 1, 0)
-		before := looks.Load()
+		wantCredentials(t, p, 1, 0)
+		before := reads.Load()
 		time.Sleep(24 * time.Hour)
 		if n := src.count(); n != 2 {
 			t.Errorf("%d fetches, want none after Close", n-2)
 		}
-		if n := looks.Load() - before; n != 0 {
-			t.Errorf("the clock was looked at %d times after Close: a timer is left", n)
+		if n := reads.Load() - before; n != 0 {
+			t.Errorf("the clock was read %d times after Close: a timer is left", n)
 		}
 		wantUnavailable(t, p, credcache.ErrClosed, 0)
 		p.Invalidate("AKID-1", false)
@@ -415,12 +415,12 @@ func TestClose(t *testing.T) {
 	})
 }
 
-func TestCloseWaitsForTheSource(t *testing.T) {
+func TestClose_WaitsForSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := false
 		c := credcache.New(credcache.SourceFunc(func(ctx context.Context, _ credcache.Scope) (signer.Credentials, error) {
 			<-ctx.Done()
-			time.Sleep(3 * time.Second) // it takes a while to give up
+			time.Sleep(3 * time.Second) // a slow end
 			ended = true
 			return temporary(1, time.Hour), nil
 		}), credcache.Options{})
@@ -429,9 +429,9 @@ func TestCloseWaitsForTheSource(t *testing.T) {
 		synctest.Wait()
 		c.Close()
 		if !ended {
-			t.Error("Close returned while the source was at work")
+			t.Error("Close returned before the source")
 		}
-		wantUnavailable(t, p, credcache.ErrClosed, 0) // a late key is not taken
+		wantUnavailable(t, p, credcache.ErrClosed, 0) // late credentials are dropped
 	})
 }
 

@@ -16,8 +16,9 @@ import (
 const (
 	metadataEndpoint = "http://metadata.tencentyun.com"
 	metadataPath     = "/latest/meta-data/cam/security-credentials/"
-	// The service is one hop away, so elsewhere this fails soon.
-	metadataDial = 2 * time.Second
+	// metadataDialTimeout is short because the service is one hop away on a CVM, and
+	// does not exist elsewhere.
+	metadataDialTimeout = 2 * time.Second
 
 	noRole   = "no role attached to this instance"
 	bindRole = "bind a role to the CVM in its console, or choose another source"
@@ -25,26 +26,27 @@ const (
 
 var (
 	roleName = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
-	// Anything else in the place of a code is not shown: it could be a key.
+	// A code of any other form is not shown: it could be a secret.
 	codeForm = regexp.MustCompile(`^[A-Za-z.]{1,64}$`)
 )
 
 // CVMOptions configure NewCVM. The zero value is ready to use.
 type CVMOptions struct {
-	// Role is the name of the role bound to the instance. Empty: asked of the
-	// metadata service at each fetch.
+	// Role is the name of the role bound to the instance. Empty: each fetch asks the
+	// metadata service for it.
 	Role string
-	// Endpoint is the URL of the metadata service: scheme and host, perhaps a
-	// port. Empty: http://metadata.tencentyun.com.
+	// Endpoint is the URL of the metadata service: scheme, host and optional port.
+	// Empty: http://metadata.tencentyun.com.
 	Endpoint string
 }
 
-// NewCVM returns a Source that takes the key of the instance's role from the
-// metadata service of a CVM. The scope does not limit these keys: they can do
-// all that the role may. Errors are as those of NewSTS.
+// NewCVM returns a Source that gets the credentials of the instance's role from the
+// metadata service of a CVM. The scope does not limit them: they grant everything
+// that the role allows. Errors are as those of NewSTS.
 //
-// It takes no transport and no proxy settings: the service answers by the
-// address of who asks, so a proxy would hand out the key of its own instance.
+// It has no transport option and ignores proxy settings: the service identifies the
+// instance by its address, so a proxy would return the credentials of its own
+// instance.
 func NewCVM(opts CVMOptions) (Source, error) {
 	if opts.Endpoint == "" {
 		opts.Endpoint = metadataEndpoint
@@ -54,15 +56,15 @@ func NewCVM(opts CVMOptions) (Source, error) {
 		return nil, err
 	}
 	if opts.Role != "" && !roleName.MatchString(opts.Role) {
-		return nil, &OptionError{Field: "Role", Problem: fmt.Sprintf("%q is not the name of a role; copy it from the CAM console, without the qcs:: before it", opts.Role)}
+		return nil, &OptionError{Field: "Role", Problem: fmt.Sprintf("%q is not the name of a role; copy it from the CAM console, without the leading qcs::", opts.Role)}
 	}
-	transport := newTransport(metadataDial)
+	transport := newTransport(metadataDialTimeout)
 	transport.Proxy = nil
 	s := &cvmSource{base: u.JoinPath(metadataPath), role: opts.Role, service: service{
-		source: "cvm", what: "the metadata service", host: u.Host, next: transport,
-		check: "check that this is a CVM and that nothing between answers instead",
+		source: "cvm", name: "the metadata service", host: u.Host, next: transport,
+		hint: "check that this machine is a CVM and that no proxy intercepts the request",
 	}}
-	s.refused = s.metadataRefused
+	s.explainStatus = s.explain
 	return SourceFunc(s.fetch), nil
 }
 
@@ -72,12 +74,13 @@ type cvmSource struct {
 	role string
 }
 
-func (s *cvmSource) metadataRefused(status int) (message, hint string) {
+// explain is the explainStatus of the service.
+func (s *cvmSource) explain(status int) (message, hint string) {
 	switch {
 	case status != http.StatusNotFound:
-		return "the metadata service has no key now", s.check
+		return "the metadata service has no credentials now", s.hint
 	case s.role != "":
-		return "the role " + s.role + " is not attached to this instance", "check its name in the console of the CVM, or name none"
+		return "the role " + s.role + " is not attached to this instance", "check its name in the CVM console, or leave the role empty"
 	}
 	return noRole, bindRole
 }
@@ -87,32 +90,32 @@ func (s *cvmSource) fetch(ctx context.Context, _ Scope) (signer.Credentials, err
 	role := s.role
 	if role == "" {
 		var err error
-		if role, err = s.discover(c); err != nil {
+		if role, err = s.discoverRole(c); err != nil {
 			return signer.Credentials{}, err
 		}
 	}
 	body, err := c.get(s.base.JoinPath(role).String(), nil)
-	var answer struct {
-		keyAnswer
+	var response struct {
+		credentialsResponse
 		Code string
 	}
 	if err == nil {
-		err = json.Unmarshal(body, &answer)
+		err = json.Unmarshal(body, &response)
 	}
 	switch {
 	case err != nil:
 		return signer.Credentials{}, c.failure(err)
-	case answer.Code != "Success":
+	case response.Code != "Success":
 		return signer.Credentials{}, c.error(&SourceError{
-			Code: codeForm.FindString(answer.Code), Message: "the metadata service has no key for the role " + role,
-			Hint: "check that the role exists and trusts CVMs", Retryable: true, Err: ErrBadAnswer,
+			Code: codeForm.FindString(response.Code), Message: "the metadata service has no credentials for the role " + role,
+			Hint: "check that the role exists and trusts CVMs", Retryable: true, Err: ErrInvalidResponse,
 		})
 	}
-	return c.checked(answer.credentials(), "")
+	return c.validated(response.credentials(), "")
 }
 
-// discover asks for the name of the role.
-func (s *cvmSource) discover(c *call) (string, error) {
+// discoverRole asks the metadata service for the name of the instance's role.
+func (s *cvmSource) discoverRole(c *call) (string, error) {
 	body, err := c.get(s.base.String(), nil)
 	if err != nil {
 		return "", c.failure(err)
@@ -120,7 +123,7 @@ func (s *cvmSource) discover(c *call) (string, error) {
 	names := strings.Fields(string(body))
 	for _, name := range names {
 		if !roleName.MatchString(name) {
-			return "", c.failure(ErrBadAnswer)
+			return "", c.failure(ErrInvalidResponse)
 		}
 	}
 	switch len(names) {

@@ -20,9 +20,10 @@ func cvmSource(t *testing.T, endpoint, role string) credcache.Source {
 	return src
 }
 
-// metadata answers like the metadata service of an instance with the listed
-// roles. Anything but its two kinds of request fails the test.
-func metadata(t *testing.T, roles, key string) string {
+// metadataServer simulates the metadata service of an instance with these roles, and returns
+// credentials for the role example. A request with a method or query that the service does
+// not know fails the test.
+func metadataServer(t *testing.T, roles, credentials string) string {
 	t.Helper()
 	const path = "/latest/meta-data/cam/security-credentials/"
 	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -33,7 +34,7 @@ func metadata(t *testing.T, roles, key string) string {
 		case path:
 			fmt.Fprint(w, roles)
 		case path + "example":
-			fmt.Fprint(w, key)
+			fmt.Fprint(w, credentials)
 		default:
 			http.NotFound(w, r)
 		}
@@ -41,12 +42,12 @@ func metadata(t *testing.T, roles, key string) string {
 	return server.URL
 }
 
-func metadataKey(expires string) string {
+func metadataCredentials(expires string) string {
 	return `{"TmpSecretId":"AKID-1","TmpSecretKey":"` + secret + `","Token":"` + secret + `",` + expires + `,"Code":"Success"}`
 }
 
-func TestCVMFetch(t *testing.T) {
-	// Nothing answers there: a source that minds it gets no key.
+func TestCVM_Fetch(t *testing.T) {
+	// Nothing listens there: a source that uses the proxy gets no credentials.
 	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	t.Setenv("http_proxy", "http://127.0.0.1:1")
 	expires := time.Now().Add(time.Hour).Truncate(time.Second)
@@ -61,7 +62,7 @@ func TestCVMFetch(t *testing.T) {
 		{"the seconds count", "", "example", seconds + `,"Expiration":"1970-01-01T00:00:01Z"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			creds, err := cvmSource(t, metadata(t, tt.roles, metadataKey(tt.expires)), tt.role).Fetch(t.Context(), uploads)
+			creds, err := cvmSource(t, metadataServer(t, tt.roles, metadataCredentials(tt.expires)), tt.role).Fetch(t.Context(), uploads)
 			want := signer.Credentials{SecretID: "AKID-1", SecretKey: secret, Token: secret, Expires: time.Unix(expires.Unix(), 0)}
 			if err != nil || creds != want {
 				t.Errorf("got %v, %v, want %v", creds, err, want)
@@ -70,12 +71,12 @@ func TestCVMFetch(t *testing.T) {
 	}
 }
 
-func TestCVMErrors(t *testing.T) {
+func TestCVM_Errors(t *testing.T) {
 	future := fmt.Sprintf(`"ExpiredTime":%d`, time.Now().Add(time.Hour).Unix())
 	for _, tt := range []struct {
-		name, role, roles, key string
-		want                   credcache.SourceError
-		cause                  error
+		name, role, roles, credentials string
+		want                           credcache.SourceError
+		cause                          error
 	}{
 		{"no role", "", "", "", credcache.SourceError{Code: "NoRole", Message: "no role attached", Hint: "bind a role"}, nil},
 		{"only line breaks", "", "\n\n", "", credcache.SourceError{Code: "NoRole", Message: "no role attached"}, nil},
@@ -85,24 +86,24 @@ func TestCVMErrors(t *testing.T) {
 			Code: "HTTP 404", Message: "the role other is not attached", Hint: "check its name"}, nil},
 		{"a role that is gone", "", "other", "", credcache.SourceError{Code: "HTTP 404", Message: "no role attached"}, nil},
 		{"HTML for the roles", "", "<html><body>log in " + secret, "", credcache.SourceError{
-			Message: "not one of the metadata service", Hint: "nothing between", Retryable: true}, credcache.ErrBadAnswer},
-		{"a path for a role", "", "../../user-data", "", credcache.SourceError{Message: "not one of", Retryable: true}, credcache.ErrBadAnswer},
+			Message: "unexpected or truncated", Hint: "no proxy intercepts", Retryable: true}, credcache.ErrInvalidResponse},
+		{"a path for a role", "", "../../user-data", "", credcache.SourceError{Message: "unexpected or truncated", Retryable: true}, credcache.ErrInvalidResponse},
 		{"a code", "", "example", `{"Code":"Failed"}`, credcache.SourceError{
-			Code: "Failed", Message: "no key for the role example", Hint: "trusts CVMs", Retryable: true}, credcache.ErrBadAnswer},
-		{"no code", "", "example", strings.Replace(metadataKey(future), "Success", "", 1), credcache.SourceError{
-			Message: "no key for the role example", Retryable: true}, credcache.ErrBadAnswer},
+			Code: "Failed", Message: "no credentials for the role example", Hint: "trusts CVMs", Retryable: true}, credcache.ErrInvalidResponse},
+		{"no code", "", "example", strings.Replace(metadataCredentials(future), "Success", "", 1), credcache.SourceError{
+			Message: "no credentials for the role example", Retryable: true}, credcache.ErrInvalidResponse},
 		{"no token", "", "example", `{"TmpSecretId":"AKID-1","TmpSecretKey":"` + secret + `",` + future + `,"Code":"Success"}`,
-			credcache.SourceError{Message: "lacks the session token", Retryable: true}, credcache.ErrBadAnswer},
-		{"no expiry", "", "example", metadataKey(`"ExpiredTime":0`),
-			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrBadAnswer},
-		{"expired", "", "example", metadataKey(`"ExpiredTime":1`),
-			credcache.SourceError{Message: "expired at 1970", Hint: "clock", Retryable: true}, credcache.ErrBadAnswer},
-		{"expiry as text", "", "example", metadataKey(`"ExpiredTime":"` + secret + `"`),
-			credcache.SourceError{Message: "not one of", Retryable: true}, credcache.ErrBadAnswer},
+			credcache.SourceError{Message: "lacks the session token", Retryable: true}, credcache.ErrInvalidResponse},
+		{"no expiry", "", "example", metadataCredentials(`"ExpiredTime":0`),
+			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrInvalidResponse},
+		{"expired", "", "example", metadataCredentials(`"ExpiredTime":1`),
+			credcache.SourceError{Message: "expired at 1970", Hint: "clock", Retryable: true}, credcache.ErrInvalidResponse},
+		{"expiry as text", "", "example", metadataCredentials(`"ExpiredTime":"` + secret + `"`),
+			credcache.SourceError{Message: "unexpected or truncated", Retryable: true}, credcache.ErrInvalidResponse},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.want.Source = "cvm"
-			wantSourceError(t.Context(), t, cvmSource(t, metadata(t, tt.roles, tt.key), tt.role), tt.want, tt.cause)
+			wantSourceError(t.Context(), t, cvmSource(t, metadataServer(t, tt.roles, tt.credentials), tt.role), tt.want, tt.cause)
 		})
 	}
 	absent := stsServer(t, http.NotFound)
@@ -110,7 +111,7 @@ func TestCVMErrors(t *testing.T) {
 		credcache.SourceError{Source: "cvm", Code: "HTTP 404", Message: "no role attached", Hint: "bind a role"}, nil)
 }
 
-func TestCVMOptions(t *testing.T) {
+func TestNewCVM_Options(t *testing.T) {
 	for _, tt := range []struct{ endpoint, role, field string }{
 		{"", "", ""},
 		{"http://169.254.0.23", "example", ""},
@@ -121,6 +122,6 @@ func TestCVMOptions(t *testing.T) {
 		{"", "../x", "Role"},
 	} {
 		_, err := credcache.NewCVM(credcache.CVMOptions{Endpoint: tt.endpoint, Role: tt.role})
-		wantMistake(t, err, tt.field)
+		wantProblem(t, err, tt.field)
 	}
 }

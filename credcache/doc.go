@@ -1,146 +1,145 @@
-// Package credcache keeps one valid temporary key for each scope that a
-// program works in, so that signing a request never waits for STS.
+// Package credcache keeps valid temporary credentials for each scope that a program uses,
+// so that signing a request does not wait for STS.
 //
-// A [Scope] says what a key may touch: one bucket, key prefixes, actions. A
-// [Source] turns a scope into credentials, and a [Cache] calls the source;
-// [Provider] is its handle on one scope:
+// A [Scope] limits what credentials grant: one bucket, object key prefixes, actions. A
+// [Source] issues credentials for a scope. A [Cache] calls the source, and a [Provider]
+// gives access to the credentials of one scope:
 //
 //	source, err := credcache.NewSTS(credcache.STSOptions{Pair: credcache.FixedPair(id, key)})
 //	…
 //	cache := credcache.New(source, credcache.Options{})
 //	defer cache.Close()
 //	uploads := cache.For(credcache.Scope{
-//		Bucket:   "examplebucket-1250000000",
-//		Region:   "ap-beijing",
+//		Bucket:        "examplebucket-1250000000",
+//		Region:        "ap-beijing",
 //		AllowPrefixes: []string{"uploads/*"},
 //		AllowActions:  []string{"upload"},
 //	})
 //	creds, err := uploads.Credentials(ctx)
 //
-// # Sources
+// # How credentials are fetched
 //
-//	              asks                             with                  a key can do
-//	NewSTS        STS GetFederationToken           long-lived pair       scope ∩ rights of the pair
-//	NewRole       STS AssumeRole                   long-lived pair       scope ∩ rights of the role
-//	NewOIDC       STS AssumeRoleWithWebIdentity    service account token what the role may
-//	NewCVM        metadata service of the instance its address           what the role may
-//	NewHTTP       a key server, over HTTP          bearer token or none  what the server granted
-//	NewFile       a file, again every minute       –                     whatever it can
-//	NewStatic     nobody                           –                     whatever it can
+//	           calls                                authenticated by        the credentials grant
+//	NewSTS     STS GetFederationToken               long-lived pair         scope ∩ rights of the pair
+//	NewRole    STS AssumeRole                       long-lived pair         scope ∩ rights of the role
+//	NewOIDC    STS AssumeRoleWithWebIdentity        service account token   rights of the role
+//	NewCVM     metadata service of the instance     address of the instance rights of the role
+//	NewHTTP    a credentials server                 bearer token, or none   rights granted by the server
+//	NewFile    –, reads a file every minute         –                       rights of these credentials
+//	NewStatic  –, returns fixed credentials         –                       rights of these credentials
 //
-// The scope limits a key at COS in the first two, and in the fifth if the server
-// heeds it. Elsewhere the owner of the role or key has to make it narrow.
+// NewSTS and NewRole send the scope as a policy, which COS enforces. NewHTTP sends the scope
+// to the server, which has to enforce it. For the other sources the owner of the role or
+// credentials must limit their rights.
 //
-// Secrets in files (the pair through [FilePair], tokens) are read anew at each
-// fetch, so a rotated one counts from the next key on. A source never turns to
-// another one. It follows no redirect, reads 64 KiB of an answer at most, takes
-// no answer for a key that lacks a field or has expired, and reports every
-// failure as a *[SourceError]:
+// Sources read secret files (the pair of [FilePair], tokens) at each fetch, so the next
+// fetch uses a rotated secret. There is no fallback from one source to another. Sources
+// that use HTTP follow no redirect, read at most 64 KiB of a response and reject credentials
+// that have expired or lack a field. Every failure is a *[SourceError]:
 //
 //	retryable   no connection, timeout, HTTP 408, 429 and 5xx, InternalError and
-//	            RequestLimitExceeded of STS, what is no usable key, any trouble
-//	            with a file
-//	permanent   any other HTTP status or code of STS, a scope that makes no
-//	            policy, an instance with no role or with several
+//	            RequestLimitExceeded of STS, unusable credentials, any problem with a file
+//	permanent   any other HTTP status or code of STS, a scope without a valid policy, an
+//	            instance with no role or with several
 //
-// # The life of a key
+// One fetch per scope is in flight at any time. It has a timeout of 10 s, and continues if
+// the request that started it ends.
 //
-//	fetched ──────────── soft ───────────── hard ──── expired
-//	  used at once        │  used; one       │  a request waits for   │ refused:
-//	                      │  refresh in the  │  the refresh, at most  │ *UnavailableError
-//	                      │  background      │  1 s, then uses it     │
+// # How credentials are refreshed
 //
-// soft is 2/3 of the life ± 10 %, and at least 5 min before the expiry of a key
-// that lives longer than 15 min; hard is 60 s or 1/5 of the life before the
-// expiry, whichever is less. A refresh needs no traffic: a timer starts it.
-// Every use compares the wall clock all the same, because timers stand still
-// while a laptop sleeps.
+//	fetched ────────── advisory ───────── mandatory ──── expired
+//	  used at once        │  used; one       │  a request waits for   │ *UnavailableError
+//	                      │  refresh in the  │  the refresh, at most  │
+//	                      │  background      │  1 s, then uses them   │
 //
-// A refresh that fails leaves the key in use until its true expiry and is tried
-// again after 1 s, doubling to 60 s, with full jitter; to a fifth of the rest of
-// a key (5 min at most) where that is longer, to a tenth of a life under 10 min.
-// RequestLimitExceeded starts at 8 s and ends at 2 min. An error that a repeat
-// cannot mend is remembered for 5 s at least and 60 s at most, so that a storm
-// of requests is no storm of calls. One fetch per scope is in flight at any time,
-// and it outlives the request that began it.
+// The advisory refresh is due after 2/3 of the life ± 10 %, and at least 5 min before the
+// expiry if the life exceeds 15 min. The mandatory refresh is due 60 s before the expiry, or
+// 1/5 of the life if that is less. A timer starts the refresh, so it needs no traffic. Every
+// use also compares the wall clock, because timers stop while a machine sleeps.
 //
-// A [Rechecker], as [NewFile] is, is asked every minute instead of at soft, and
-// once more at the expiry; the same key again is then no failure.
+// If a refresh fails, the credentials stay in use until their expiry. The retries follow
+// after 1 s, doubling to 60 s, with full jitter. The maximum pause is a fifth of the
+// remaining life (up to 5 min) if that is longer, and a tenth of a life under 10 min.
+// RequestLimitExceeded starts at 8 s and ends at 2 min. A permanent error is remembered for
+// 5 s to 60 s, so that many requests do not cause many calls.
 //
-// # When COS rejects a key
+// A [Poller], such as the source of [NewFile], is called every minute instead of at the
+// advisory refresh, and once more at the expiry. Unchanged credentials are then not a
+// failure.
 //
-// One rejection proves nothing: faults at COS show as rejections too. So a key
-// stays in use until its source gives another one, and it keeps the program ready.
+// # When COS rejects credentials
 //
-//	COS accepted the key less    the request tries the same key once more;
-//	  than 5 s ago               a second rejection in a row counts as the next line
-//	any other rejection          the source is asked, and the request waits for it
-//	the source has another key   it takes the place of the rejected one
-//	it gives the rejected one    the key stays in use, its refresh as planned, and
-//	                             COS's response to the request is the last word
-//	it fails                     the same, and the source is tried again as above
+// One rejection proves nothing: faults of COS show as rejections too. So the credentials stay
+// in use, and the scope stays ready, until the source returns others.
 //
-// The source is asked because of a rejection at most 5 times at once and then once
-// in 10 s, and after its own failure only as the retries allow. A late report on an
-// older key leaves its successor alone. [Provider.Accepted], [Provider.Invalidate]
-// and [Provider.Replacement] are the three calls.
+//	COS accepted them less than     the request is sent once more with the same
+//	  5 s ago                       credentials; a second rejection in a row counts as
+//	                                the next line
+//	any other rejection             the source is called, and the request waits for it
+//	the source returns others       they replace the rejected ones
+//	the source returns the same     they stay in use, their refresh as scheduled, and the
+//	                                client gets the response of COS
+//	the source fails                the same, and retries follow as above
+//
+// Rejections cause at most 5 calls of the source at once and then one every 10 s, and none
+// during the pause after a failure. A late report on older credentials does not affect their
+// successor. [Provider.Accepted], [Provider.Invalidate] and [Provider.Replacement] are the
+// three calls.
 //
 // # What a failure costs
 //
-// TestCacheUnderFire: a key of 30 min, a request each second, and STS failing
-// from minute 15 to 28:30, or to 44:30, or for the first 90 s. The refresh is
-// due at minute 20, the expiry at minute 30; all draws of jitter are 0.5. Calls
-// count from the start to the end of the failure.
+// TestCache_STSOutage: credentials of 30 min, a request each second, and STS failing from
+// minute 15 to 28:30, or to 44:30, or for the first 90 s. The refresh is due at minute 20,
+// the expiry at minute 30. All jitter is 0.5. Calls count from the start to the end of the
+// failure.
 //
-//	STS answers              until   errors to the       calls   new key after
-//	                                 application                 the end
+//	STS returns              until   errors to the       calls   new credentials
+//	                                 application                 after the end
 //	HTTP 500                 28:30   none                   21   15 s
 //	                         44:30   14:45                  53   15 s
 //	                         start   1:32                    8    2 s
 //	nothing (hangs)          28:30   none                   17   15 s
 //	                         44:30   14:42                  41   15 s
-//	reset, broken off,       28:30   none                   21   15 s
-//	  garbage, expired key
-//	keys of 90 s             28:30   none                   10   30 s
-//	keys of 5 s              28:30   none                  171    1 s
+//	reset, truncated,        28:30   none                   21   15 s
+//	  garbage, expired
+//	credentials of 90 s      28:30   none                   10   30 s
+//	credentials of 5 s       28:30   none                  171    1 s
 //	RequestLimitExceeded     28:30   none                   13   30 s
 //	                         44:30   15:00                  29   30 s
 //	                         start   2:00                    5   30 s
-//	long-lived key rejected  28:30   none                   18   21 s
-//	                         44:30   14:51                  50   21 s
+//	long-lived pair          28:30   none                   18   21 s
+//	  rejected               44:30   14:51                  50   21 s
 //	                         start   1:35                    5    5 s
 //
-// The clock (TestAClockThatIsSet, TestAMachineThatSlept): set 3 h ahead, every
-// key looks expired, so requests fail until it is right again, and not a second
-// longer; set 3 h back, renewals come on time by the monotonic clock, and at
-// worst COS rejects one key, which is then replaced. After a sleep
-// past the expiry the first request waits for one fetch; without requests a
-// timer renews the key within a minute.
+// The clock (TestCache_ClockSet, TestCredentials_MachineSlept): if it is set 3 h ahead, all
+// credentials look expired, and requests fail exactly until it is correct again. If it is set
+// 3 h back, refreshes come on time by the monotonic clock; at worst COS rejects one set of
+// credentials, which is then replaced. After a sleep past the expiry the first request waits
+// for one fetch. Without requests a timer renews the credentials within a minute.
 //
 // # A fleet on one account
 //
-// GetFederationToken and AssumeRole answer 600 calls a second and account.
-// TestFleet runs 10,000 sidecars, started within 10 s with a Splay of 20 s, for
-// 24 h on keys of 30 min: 541 calls/s at the start, then at most 61 and 8.3 in
-// the mean. In an hour without STS they make 396 calls/s at most, 369 after it;
-// 476 in the worst hour, from the first refreshes on. Retries set the limit:
-// 600/s · 30 s (the mean pause) = 18,000 keys. 10,000 requests that need a first
-// key within 10 s are not splayed; the last has its key after 72 s. If COS rejects
-// every key of such a fleet, it calls at once and then about every 10 s each: 1,060
-// calls/s, of which STS refuses what is above its quota.
+// GetFederationToken and AssumeRole allow 600 calls per second and account. TestFleet runs
+// 10,000 sidecars, started within 10 s with a Splay of 20 s, for 24 h on credentials of 30
+// min: 541 calls/s at the start, then at most 61 and 8.3 on average. In an hour without STS
+// they make at most 396 calls/s, and 369 after it; 476 in the worst hour, which starts with
+// the first refreshes. Retries set the limit: 600/s · 30 s (the average pause) = 18,000
+// sidecars. Splay does not delay requests: of 10,000 that need their first credentials within
+// 10 s, the last gets them after 72 s. If COS rejects all credentials of such a fleet, each
+// sidecar calls at once and then about every 10 s: 1,060 calls/s, of which STS rejects those
+// above its quota.
 //
-// AssumeRoleWithWebIdentity answers 20 (on keys of 2 h, refreshed within a
-// window of 16 min). 7,000 pods stay below it, at 15 calls/s, if their start is
-// spread over 15 min. Started at once, they have their first keys after 7.5 min
-// and 38,000 refused calls. Retries in an outage (pods by mean pause) stay
-// below 20/s for 600 pods without a key, and for 3,000 whose keys have 25 min
-// left. Past that, or for quick roll-outs, let the pods share one issuer: the
-// source http.
+// AssumeRoleWithWebIdentity allows 20 (on credentials of 2 h, refreshed within a window of 16
+// min). 7,000 pods stay below it, at 15 calls/s, if their start is spread over 15 min.
+// Started at once, they have their first credentials after 7.5 min and 38,000 rejected calls.
+// Retries in an outage (pods divided by the average pause) stay below 20/s for 600 pods
+// without credentials, and for 3,000 with 25 min left. For more pods, or for quick roll-outs,
+// let the pods share one issuer: the source http.
 //
 // # Presets
 //
-// [ExpandActions] knows these words besides action names written out. None
-// covers ACLs or the settings of a bucket: those are named one by one.
+// [ExpandActions] accepts these words in addition to action names. No preset but acl covers
+// ACLs, and none covers bucket settings: name those actions one by one.
 //
 //	read    GetObject HeadObject OptionsObject GetObjectTagging
 //	list    GetBucket HeadBucket
@@ -150,10 +149,12 @@
 //	write   upload and AppendObject PutObjectTagging DeleteObjectTagging
 //	        PostObjectRestore
 //	delete  DeleteObject DeleteMultipleObjects
+//	acl     GetObjectACL PutObjectACL
 //
 // # When not to use it
 //
-// The cache holds an entry for every scope it was asked for until Close, which
-// suits the handful of scopes of a configuration. It is the wrong tool for
-// issuing a key per end user.
+// The cache keeps an entry for every scope until Close. That suits the few scopes of a
+// configuration. Do not use it to issue credentials per end user. A program that signs only
+// its own requests, with one set of credentials, can use the credential provider of an
+// official SDK.
 package credcache

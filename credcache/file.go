@@ -11,46 +11,44 @@ import (
 	"cosproxy/signer"
 )
 
-// fileRecheck is how soon a replaced file is noticed. kubelet itself takes up to
-// a minute to bring a changed Secret into a pod.
-const fileRecheck = time.Minute
+// filePollInterval is how soon the cache notices a replaced file. kubelet itself
+// takes up to a minute to update a mounted Secret.
+const filePollInterval = time.Minute
 
 // FileOptions configure NewFile.
 type FileOptions struct {
-	// Path of the file. Required. It is opened by this path each time, so a
-	// symlink on the way to it may be swapped. "~" is not replaced.
+	// Path of the file. Required. Each read opens the path again, so a symlink in it
+	// may be swapped. "~" is not expanded.
 	Path string
-	// Profile is the section of an INI file; a JSON file has none. Empty:
-	// default.
+	// Profile is the section of an INI file. It is ignored for JSON. Empty: default.
 	Profile string
 }
 
-// NewFile returns a Source that takes the key from a file of at most 64 KiB. It
-// does not write it, and what the key may do was decided where it was issued,
-// whatever the scope. What begins with a brace is JSON, one of
+// NewFile returns a Source that reads credentials from a file of at most 64 KiB. It
+// never writes the file. The scope does not limit the credentials. Content that starts
+// with a brace is JSON in one of these forms:
 //
 //	{"credentials":{"tmpSecretId":"…","tmpSecretKey":"…","sessionToken":"…"},"expiredTime":1700001800}
 //	{"TmpSecretId":"…","TmpSecretKey":"…","Token":"…","ExpiredTime":1700001800,"Expiration":"2023-11-14T22:43:20Z"}
 //	{"secretId":"…","secretKey":"…","token":"…","expiresAt":1700001800}
 //
-// the last of which is ~/.tccli/<profile>.credential of tccli. All else is INI,
-// as ~/.tencentcloud/credentials of Tencent's SDKs:
+// The last form is ~/.tccli/<profile>.credential of tccli. Other content is INI, as
+// ~/.tencentcloud/credentials of Tencent's SDKs:
 //
 //	[default]
 //	secret_id = …
 //	secret_key = …
 //	token = …
 //
-// Token and expiry may be missing, but a key that expires needs a token.
+// Token and expiry are optional, but credentials with an expiry need a token.
 //
-// The source is a Rechecker: whoever wrote the file may replace the key long
-// before it expires, and a key without expiry would otherwise be kept for ever.
-// So the cache reads the file again every minute, besides whenever COS refuses
-// the key. An expiry is not invented for that: the signer sees the one in the
-// file or none.
+// The source is a Poller: another program may replace the credentials long before they
+// expire, and credentials without an expiry would otherwise stay in use for ever. So the
+// cache reads the file every minute, and whenever COS rejects the credentials. The
+// source does not invent an expiry for this: Expires is that of the file, or zero.
 //
-// Errors of Fetch are *SourceErrors and all retryable, since the file can be put
-// right at any moment and another look costs nothing. They never quote it. The
+// Errors of Fetch are *SourceErrors. All of them are retryable, because the file can be
+// corrected at any time and reading it again is cheap. They never quote the file. The
 // error of NewFile is an *OptionError.
 func NewFile(opts FileOptions) (Source, error) {
 	if opts.Profile == "" {
@@ -64,34 +62,35 @@ func NewFile(opts FileOptions) (Source, error) {
 
 type fileSource FileOptions
 
-// Recheck makes fileSource a Rechecker.
-func (s fileSource) Recheck() time.Duration { return fileRecheck }
+// PollInterval makes fileSource a Poller.
+func (s fileSource) PollInterval() time.Duration { return filePollInterval }
 
 // Fetch reads the file.
 func (s fileSource) Fetch(ctx context.Context, _ Scope) (signer.Credentials, error) {
 	content, err := smallfile.Read(ctx, s.Path, smallfile.SecretLimit)
-	if err != nil { // it does not repeat the path, which may be the secret itself
-		return signer.Credentials{}, unreadable("file", fmt.Errorf("the path leads to no file that can be read: %w", err))
+	if err != nil { // without the path, which may be the secret itself by mistake
+		return signer.Credentials{}, readError("file", fmt.Errorf("the credentials file cannot be read: %w", err))
 	}
 	creds, problem, hint := s.parse(content)
 	if problem == "" {
-		problem, hint = lacks(creds, false), "write a whole key with a later expiry into it"
+		problem, hint = validateCredentials(creds, false), "write complete credentials with a later expiry into it"
 	}
 	if problem != "" {
 		return signer.Credentials{}, &SourceError{
-			Source: "file", Message: oneLine(s.Path + " " + problem), Hint: hint, Retryable: true, Err: ErrBadAnswer,
+			Source: "file", Message: oneLine(s.Path + " " + problem), Hint: hint, Retryable: true, Err: ErrInvalidResponse,
 		}
 	}
 	return creds, nil
 }
 
+// parse returns the credentials in content. problem is empty on success.
 func (s fileSource) parse(content []byte) (creds signer.Credentials, problem, hint string) {
-	const forms = "write a JSON object, or [section] and name = value as ~/.tencentcloud/credentials"
+	const forms = "write a JSON object, or [section] and name = value as in ~/.tencentcloud/credentials"
 	content = bytes.TrimSpace(content)
 	if bytes.HasPrefix(content, []byte("{")) {
-		creds, err := parseKey(content)
+		creds, err := parseCredentials(content)
 		if err != nil {
-			return creds, "is not the JSON of a key", forms
+			return creds, "is not valid JSON with credentials", forms
 		}
 		return creds, "", ""
 	}
@@ -102,8 +101,8 @@ func (s fileSource) parse(content []byte) (creds signer.Credentials, problem, hi
 	return creds, "", ""
 }
 
-// parseProfile reads one section of INI text. Lines that it does not know are
-// passed over, as the SDKs keep other settings there too.
+// parseProfile reads one section of INI text. It skips unknown lines, because the SDKs
+// keep other settings there too.
 func parseProfile(text, profile string) (creds signer.Credentials, found bool) {
 	inside := false
 	for line := range strings.Lines(text) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,8 +19,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// secret stands in every SecretKey and Token of these tests, so that a text
-// which leaks one can be found.
+// secret is part of every SecretKey and Token of these tests, so that leaks can be found.
 const secret = "TOP-SECRET-9f2c"
 
 var uploads = credcache.Scope{
@@ -29,10 +29,10 @@ var uploads = credcache.Scope{
 	AllowActions:  []string{"upload"},
 }
 
-// issuer is a Source that issues keys AKID-1, AKID-2, … and can be told to
-// fail, to be slow or to do something else altogether.
+// issuer is a Source that issues the credentials AKID-1, AKID-2, … and can fail, be slow or do
+// anything else.
 type issuer struct {
-	life time.Duration // zero: the keys never expire
+	life time.Duration // zero: no expiry
 
 	mu    sync.Mutex
 	calls []time.Time
@@ -74,11 +74,11 @@ func (s *issuer) set(change func(*issuer)) {
 	change(s)
 }
 
-func (s *issuer) fails(err error) { s.set(func(s *issuer) { s.err = err }) }
+func (s *issuer) setError(err error) { s.set(func(s *issuer) { s.err = err }) }
 
-func (s *issuer) takes(d time.Duration) { s.set(func(s *issuer) { s.delay = d }) }
+func (s *issuer) setDelay(d time.Duration) { s.set(func(s *issuer) { s.delay = d }) }
 
-// offsets are the instants of the calls so far, counted from start.
+// offsets returns the times of the calls, relative to start.
 func (s *issuer) offsets(start time.Time) []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -98,12 +98,12 @@ func (s *issuer) count() int {
 // hang is a delay beyond every timeout.
 const hang = 1000 * time.Hour
 
-// virtually runs test in virtual time with a cache over src, and closes it.
-func virtually(t *testing.T, src credcache.Source, opts credcache.Options, test func(t *testing.T, c *credcache.Cache)) {
+// withCache runs test in virtual time with a cache over src, and closes the cache.
+func withCache(t *testing.T, src credcache.Source, opts credcache.Options, test func(t *testing.T, c *credcache.Cache)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		if !opts.HasRand() {
-			opts = opts.WithRand(func() float64 { return 0.5 }) // no jitter: the middle
+			opts = opts.WithRand(func() float64 { return 0.5 }) // no jitter
 		}
 		c := credcache.New(src, opts)
 		defer c.Close()
@@ -111,16 +111,15 @@ func virtually(t *testing.T, src credcache.Source, opts credcache.Options, test 
 	})
 }
 
-// clock is a wall clock that can jump, as it does when a machine wakes up.
+// clock is a wall clock that can jump, as after the sleep of a machine.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
 func (c *clock) jump(d time.Duration) { c.offset.Add(int64(d)) }
 
-// wantKey asks for the key and fails the test unless it is AKID-n, after a wait
-// of exactly d of virtual time.
-func wantKey(t *testing.T, p *credcache.Provider, n int, d time.Duration) {
+// wantCredentials fails the test unless p returns AKID-n after exactly d of virtual time.
+func wantCredentials(t *testing.T, p *credcache.Provider, n int, d time.Duration) {
 	t.Helper()
 	start := time.Now()
 	creds, err := p.Credentials(t.Context())
@@ -128,16 +127,15 @@ func wantKey(t *testing.T, p *credcache.Provider, n int, d time.Duration) {
 		t.Fatalf("Credentials: %v", err)
 	}
 	if want := fmt.Sprintf("AKID-%d", n); creds.SecretID != want {
-		t.Errorf("got key %s, want %s", creds.SecretID, want)
+		t.Errorf("got %s, want %s", creds.SecretID, want)
 	}
 	if waited := time.Since(start); waited != d {
-		t.Errorf("waited %v for the key, want %v", waited, d)
+		t.Errorf("waited %v for the credentials, want %v", waited, d)
 	}
 }
 
-// wantUnavailable asks for the key and fails the test unless the answer is, at
-// once, an UnavailableError that wraps cause and names the pause until the next
-// attempt.
+// wantUnavailable fails the test unless p returns at once an UnavailableError that wraps cause
+// and has this pause until the next attempt.
 func wantUnavailable(t *testing.T, p *credcache.Provider, cause error, pause time.Duration) {
 	t.Helper()
 	start := time.Now()
@@ -158,3 +156,19 @@ func wantUnavailable(t *testing.T, p *credcache.Provider, cause error, pause tim
 }
 
 var errDown = errors.New("connection refused")
+
+// wantProblem fails the test unless err is one OptionError in field. An empty field means no
+// error.
+func wantProblem(t *testing.T, err error, field string) {
+	t.Helper()
+	got := problems(t, err)
+	if field == "" && err == nil {
+		return
+	}
+	if len(got) != 1 || !strings.HasPrefix(got[0], field+": ") {
+		t.Errorf("got %q, want one problem in %q", got, field)
+	}
+	if err != nil && strings.Contains(err.Error(), secret) {
+		t.Errorf("the error has a secret: %v", err)
+	}
+}

@@ -11,45 +11,45 @@ import (
 	"cosproxy/signer"
 )
 
-// HTTPOptions configure NewHTTP. Printing them shows neither Token nor
-// URL, whose query may hold a secret.
+// HTTPOptions configure NewHTTP. Printing them shows neither Token nor URL, whose query
+// may hold a secret.
 type HTTPOptions struct {
-	// URL of the key server, with path and query as it wants them. Required. An
-	// answer is a key in the clear, so http is only taken to loopback; a
-	// certificate of one's own goes into Transport.
+	// URL of the credentials server, with its path and query. Required. The response
+	// holds credentials in the clear, so http is accepted for loopback only. To trust a
+	// private certificate, set Transport.
 	URL string
-	// Token is sent as "Authorization: Bearer …". Empty: TokenFile counts.
+	// Token is sent as "Authorization: Bearer …". Empty: TokenFile is used.
 	Token string
-	// TokenFile holds the bearer token instead, read anew at each fetch; blanks
-	// and line breaks around it do not count. Empty: no token.
+	// TokenFile is the path of a file with the bearer token. Each fetch reads it again.
+	// Surrounding white space is removed. Empty: no token.
 	TokenFile string
 	// Transport is as in STSOptions.
 	Transport http.RoundTripper
 }
 
-// Format makes every fmt verb leave out what may be secret.
-func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "key server options") }
+// Format makes every fmt verb omit the fields, which may be secret.
+func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "credentials server options") }
 
-// NewHTTP returns a Source that takes keys from an HTTP server in the JSON
-// shape of the STS SDK's demos, so that many processes share one issuer, and the
-// long-lived key stays there:
+// NewHTTP returns a Source that gets credentials from an HTTP server, in the JSON form
+// of the STS SDK's demos. Many processes can share one issuer this way, and only the
+// issuer holds the long-lived pair:
 //
 //	GET /sts?action=name/cos:GetObject&action=…&bucket=examplebucket-1250000000&prefix=a/*&prefix=…&region=ap-beijing
 //	{"credentials":{"tmpSecretId":"…","tmpSecretKey":"…","sessionToken":"…"},"expiredTime":1700001800}
 //
-// The parameters, in order of their names, are the scope, in the words that the
-// SDK uses for one: bucket and region once, prefix and action as often as there
-// are, with presets expanded. It is up to the server to issue a key that can do
-// no more, and to refuse a scope that is not for whoever asks. One that ignores
-// the parameters works as well; its keys are as wide as it makes them.
+// The parameters describe the scope in the words of the SDK, sorted by name: bucket and
+// region once, prefix and action repeated, with presets expanded. The server must issue
+// credentials that grant no more than this scope, and reject scopes that the client may
+// not use. A server that ignores the parameters works too; its credentials then decide
+// what is allowed.
 //
-// A key without token or expiry is refused. Status 401, 403 and other refusals
-// are permanent; 408, 429 and 5xx are retryable. Errors are as those of NewSTS.
+// Credentials without token or expiry are rejected. HTTP 408, 429 and 5xx are retryable;
+// other statuses are permanent. Errors are as those of NewSTS.
 func NewHTTP(opts HTTPOptions) (Source, error) {
 	if opts.Transport == nil {
 		opts.Transport = newTransport(dialTimeout)
 	}
-	u, err := parseKeyServer(opts.URL)
+	u, err := parseServerURL(opts.URL)
 	if opts.Token != "" {
 		err = errors.Join(err, checkSecret("Token", opts.Token))
 	}
@@ -60,48 +60,48 @@ func NewHTTP(opts HTTPOptions) (Source, error) {
 		return nil, err
 	}
 	s := &httpSource{url: u, token: opts.Token, tokenFile: opts.TokenFile, service: service{
-		source: "http", what: "a key server", host: u.Host, next: opts.Transport, refused: keyServerRefused,
-		check: "check the URL of the key server and any HTTP proxy before it",
+		source: "http", name: "a credentials server", host: u.Host, next: opts.Transport, explainStatus: explainServerStatus,
+		hint: "check the URL of the credentials server and any HTTP proxy in front of it",
 	}}
 	return SourceFunc(s.fetch), nil
 }
 
-// parseKeyServer never shows the value: user information and query may hold a
-// secret.
-func parseKeyServer(text string) (*url.URL, error) {
-	bad := func(problem string) (*url.URL, error) { return nil, &OptionError{Field: "URL", Problem: problem} }
+// parseServerURL never quotes the value: user information and query may hold a secret.
+func parseServerURL(text string) (*url.URL, error) {
+	invalid := func(problem string) (*url.URL, error) { return nil, &OptionError{Field: "URL", Problem: problem} }
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return bad("missing; write it like https://keys.example.com/sts")
+		return invalid("missing; write it like https://keys.example.com/sts")
 	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return bad("not an http or https URL without user information and fragment; write it like https://keys.example.com/sts")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return bad("plain http to another machine, so whoever can listen on the way reads the keys; write https")
+		return invalid("not an http or https URL without user information and fragment; write it like https://keys.example.com/sts")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		return invalid("plain http to another machine would expose the credentials on the network; write https")
 	}
 	for _, name := range []string{"action", "bucket", "prefix", "region"} {
 		if u.Query().Has(name) {
-			return bad("has the parameter " + name + " already, which the scope fills in; leave it out")
+			return invalid("has the parameter " + name + ", which the scope sets; remove it")
 		}
 	}
 	return u, nil
 }
 
-func loopback(host string) bool {
+func isLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || (err == nil && ip.IsLoopback())
 }
 
-func keyServerRefused(status int) (message, hint string) {
+// explainServerStatus is the explainStatus of the service.
+func explainServerStatus(status int) (message, hint string) {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return "the key server refused", "check the bearer token, and whether the server allows this scope"
+		return "the credentials server refused the request", "check the bearer token, and that the server allows this scope"
 	case status >= 300 && status < 400:
-		return "the key server sends elsewhere, and a key is not asked for there", "write the final URL"
+		return "the credentials server redirects, and redirects are not followed", "write the final URL"
 	case status == http.StatusTooManyRequests || status >= 500:
-		return "the key server has no key now", "see the log of the key server"
+		return "the credentials server has no credentials now", "see the log of the credentials server"
 	}
-	return "the key server does not answer with a key", "check the URL, and see the log of the key server"
+	return "the credentials server returned no credentials", "check the URL, and see the log of the credentials server"
 }
 
 type httpSource struct {
@@ -116,26 +116,26 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	if s.tokenFile != "" {
 		var err error
 		if token, err = readText(ctx, "TokenFile", s.tokenFile); err != nil {
-			return signer.Credentials{}, unreadable(s.source, err)
+			return signer.Credentials{}, readError(s.source, err)
 		}
 	}
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
 	c := &call{service: &s.service, ctx: ctx, secret: token}
-	body, err := c.get(s.ask(scope), header)
+	body, err := c.get(s.requestURL(scope), header)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)
 	}
-	creds, err := parseKey(body)
+	creds, err := parseCredentials(body)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)
 	}
-	return c.checked(creds, "")
+	return c.validated(creds, "")
 }
 
-// ask is the URL that asks for a key of scope.
-func (s *httpSource) ask(scope Scope) string {
+// requestURL returns the URL of the server with the parameters of scope.
+func (s *httpSource) requestURL(scope Scope) string {
 	scope = scope.canonical()
 	u, query := *s.url, s.url.Query()
 	query.Set("bucket", scope.Bucket)

@@ -13,7 +13,7 @@ import (
 	"cosproxy/signer"
 )
 
-func keyServerSource(t *testing.T, url string, change func(*credcache.HTTPOptions)) credcache.Source {
+func httpSource(t *testing.T, url string, change func(*credcache.HTTPOptions)) credcache.Source {
 	t.Helper()
 	opts := credcache.HTTPOptions{URL: url, Token: secret}
 	if change != nil {
@@ -26,12 +26,12 @@ func keyServerSource(t *testing.T, url string, change func(*credcache.HTTPOption
 	return src
 }
 
-func keyServerKey(key string, expires int64) string {
-	return fmt.Sprintf(`{"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"%s","sessionToken":"%[1]s"},"startTime":1,"expiredTime":%d}`, key, expires)
+func serverJSON(secretKey string, expires int64) string {
+	return fmt.Sprintf(`{"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"%s","sessionToken":"%[1]s"},"startTime":1,"expiredTime":%d}`, secretKey, expires)
 }
 
-func TestEndpointRequest(t *testing.T) {
-	asked := credcache.Scope{
+func TestHTTP_Request(t *testing.T) {
+	requested := credcache.Scope{
 		Bucket: "examplebucket-1250000000", Region: "ap-beijing",
 		AllowPrefixes: []string{"b&c/*", "a/*", "a/b"}, AllowActions: []string{"list", "name/cos:HeadBucket"},
 	}
@@ -54,10 +54,10 @@ func TestEndpointRequest(t *testing.T) {
 				if got := r.Header.Get("Authorization"); got != tt.authorization {
 					t.Errorf("Authorization: %s, want %s", got, tt.authorization)
 				}
-				fmt.Fprint(w, keyServerKey(secret, expires))
+				fmt.Fprint(w, serverJSON(secret, expires))
 			})
-			src := keyServerSource(t, server.URL+tt.path, func(o *credcache.HTTPOptions) { o.Token = tt.token })
-			creds, err := src.Fetch(t.Context(), asked)
+			src := httpSource(t, server.URL+tt.path, func(o *credcache.HTTPOptions) { o.Token = tt.token })
+			creds, err := src.Fetch(t.Context(), requested)
 			want := signer.Credentials{SecretID: "AKID-1", SecretKey: secret, Token: secret, Expires: time.Unix(expires, 0)}
 			if err != nil || creds != want {
 				t.Errorf("got %v, %v, want %v", creds, err, want)
@@ -66,7 +66,7 @@ func TestEndpointRequest(t *testing.T) {
 	}
 }
 
-func TestEndpointAnswers(t *testing.T) {
+func TestHTTP_ResponseForms(t *testing.T) {
 	expires := time.Now().Add(time.Hour).Unix()
 	for name, body := range map[string]string{
 		"Node, Python and PHP": fmt.Sprintf(`{"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"K","sessionToken":"T"},
@@ -77,7 +77,7 @@ func TestEndpointAnswers(t *testing.T) {
 		"with an envelope's code": fmt.Sprintf(`{"code":0,"credentials":{"tmpSecretId":"AKID-1","tmpSecretKey":"K","sessionToken":"T"},"expiredTime":%d}`, expires),
 	} {
 		t.Run(name, func(t *testing.T) {
-			creds, err := keyServerSource(t, stsServer(t, text(body)).URL, nil).Fetch(t.Context(), uploads)
+			creds, err := httpSource(t, stsServer(t, text(body)).URL, nil).Fetch(t.Context(), uploads)
 			want := signer.Credentials{SecretID: "AKID-1", SecretKey: "K", Token: "T", Expires: time.Unix(expires, 0)}
 			if err != nil || creds != want {
 				t.Errorf("got %v, %v, want %v", creds, err, want)
@@ -86,44 +86,44 @@ func TestEndpointAnswers(t *testing.T) {
 	}
 }
 
-func TestEndpointErrors(t *testing.T) {
+func TestHTTP_Errors(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		answer http.HandlerFunc
-		want   credcache.SourceError
-		cause  error
+		name    string
+		respond http.HandlerFunc
+		want    credcache.SourceError
+		cause   error
 	}{
 		{"401", status(401), credcache.SourceError{Code: "HTTP 401", Message: "refused", Hint: "bearer token"}, nil},
 		{"403", status(403), credcache.SourceError{Code: "HTTP 403", Message: "refused", Hint: "this scope"}, nil},
 		{"404", status(404), credcache.SourceError{Code: "HTTP 404", Hint: "check the URL"}, nil},
-		{"302", status(302), credcache.SourceError{Code: "HTTP 302", Message: "sends elsewhere", Hint: "final URL"}, nil},
-		{"429", status(429), credcache.SourceError{Code: "HTTP 429", Message: "no key now", Retryable: true}, nil},
-		{"503", status(503), credcache.SourceError{Code: "HTTP 503", Hint: "log of the key server", Retryable: true}, nil},
+		{"302", status(302), credcache.SourceError{Code: "HTTP 302", Message: "redirects", Hint: "final URL"}, nil},
+		{"429", status(429), credcache.SourceError{Code: "HTTP 429", Message: "no credentials now", Retryable: true}, nil},
+		{"503", status(503), credcache.SourceError{Code: "HTTP 503", Hint: "log of the credentials server", Retryable: true}, nil},
 		{"a long-lived pair", text(`{"secretId":"AKID-1","secretKey":"` + secret + `"}`),
-			credcache.SourceError{Message: "lacks the session token, expiry", Retryable: true}, credcache.ErrBadAnswer},
+			credcache.SourceError{Message: "lacks the session token, expiry", Retryable: true}, credcache.ErrInvalidResponse},
 		{"no id", text(`{"tmpSecretKey":"` + secret + `","token":"` + secret + `","expiredTime":4000000000}`),
-			credcache.SourceError{Message: "lacks the SecretId", Retryable: true}, credcache.ErrBadAnswer},
-		{"expired", text(keyServerKey(secret, 1)), credcache.SourceError{Message: "expired at", Hint: "clock", Retryable: true}, credcache.ErrBadAnswer},
-		{"a line break in the key", text(keyServerKey(secret+`\n`, 4000000000)),
-			credcache.SourceError{Message: "has a blank, a line break", Retryable: true}, credcache.ErrBadAnswer},
-		{"a date that is none", text(`{"tmpSecretId":"A","tmpSecretKey":"` + secret + `","token":"T","expiration":"` + secret + `"}`),
-			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrBadAnswer},
+			credcache.SourceError{Message: "lacks the SecretId", Retryable: true}, credcache.ErrInvalidResponse},
+		{"expired", text(serverJSON(secret, 1)), credcache.SourceError{Message: "expired at", Hint: "clock", Retryable: true}, credcache.ErrInvalidResponse},
+		{"a line break in the SecretKey", text(serverJSON(secret+`\n`, 4000000000)),
+			credcache.SourceError{Message: "has a blank, a line break", Retryable: true}, credcache.ErrInvalidResponse},
+		{"an invalid date", text(`{"tmpSecretId":"A","tmpSecretKey":"` + secret + `","token":"T","expiration":"` + secret + `"}`),
+			credcache.SourceError{Message: "lacks the expiry", Retryable: true}, credcache.ErrInvalidResponse},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.want.Source = "http"
-			wantSourceError(t.Context(), t, keyServerSource(t, stsServer(t, tt.answer).URL, nil), tt.want, tt.cause)
+			wantSourceError(t.Context(), t, httpSource(t, stsServer(t, tt.respond).URL, nil), tt.want, tt.cause)
 		})
 	}
 }
 
-func TestEndpointReadsARotatedToken(t *testing.T) {
+func TestHTTP_RotatedToken(t *testing.T) {
 	mounted := newMount(t, map[string]string{"token": "first\n"})
 	var sent []string
 	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
 		sent = append(sent, r.Header.Get("Authorization"))
-		fmt.Fprint(w, keyServerKey(secret, 4_000_000_000))
+		fmt.Fprint(w, serverJSON(secret, 4_000_000_000))
 	})
-	src := keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Token, o.TokenFile = "", mounted.path("token") })
+	src := httpSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Token, o.TokenFile = "", mounted.path("token") })
 	for _, token := range []string{"second", ""} {
 		if _, err := src.Fetch(t.Context(), uploads); err != nil {
 			t.Fatal(err)
@@ -137,20 +137,20 @@ func TestEndpointReadsARotatedToken(t *testing.T) {
 	}
 }
 
-func TestEndpointWithACertificateOfItsOwn(t *testing.T) {
-	server := httptest.NewTLSServer(text(keyServerKey(secret, 4_000_000_000)))
+func TestHTTP_PrivateCertificate(t *testing.T) {
+	server := httptest.NewTLSServer(text(serverJSON(secret, 4_000_000_000)))
 	defer server.Close()
 	transport := server.Client().Transport.(*http.Transport).Clone()
 	transport.DisableKeepAlives = true
 	transport.TLSClientConfig.RootCAs = x509.NewCertPool()
 	transport.TLSClientConfig.RootCAs.AddCert(server.Certificate())
-	src := keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport })
+	src := httpSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport })
 	if _, err := src.Fetch(t.Context(), uploads); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func TestHTTPOptions(t *testing.T) {
+func TestNewHTTP_Options(t *testing.T) {
 	for _, tt := range []struct {
 		opts  credcache.HTTPOptions
 		field string
@@ -175,6 +175,6 @@ func TestHTTPOptions(t *testing.T) {
 		{credcache.HTTPOptions{URL: "https://keys.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
 	} {
 		_, err := credcache.NewHTTP(tt.opts)
-		wantMistake(t, err, tt.field)
+		wantProblem(t, err, tt.field)
 	}
 }

@@ -19,14 +19,14 @@ import (
 
 const exampleRole = "qcs::cam::uin/100000000001:roleName/example"
 
-// asking are the sources that ask over HTTP, each set up to make one request to
-// the URL for a key, and to send secret along where there is one to send.
-var asking = map[string]func(t *testing.T, url string) credcache.Source{
+// httpSources are the sources that use HTTP. Each one is configured to send one request to
+// the URL, authenticated by secret if the source authenticates its requests.
+var httpSources = map[string]func(t *testing.T, url string) credcache.Source{
 	"sts":  func(t *testing.T, url string) credcache.Source { return stsSource(t, url, nil) },
 	"role": func(t *testing.T, url string) credcache.Source { return roleSource(t, url, nil) },
 	"oidc": func(t *testing.T, url string) credcache.Source { return oidcSource(t, url, nil) },
 	"cvm":  func(t *testing.T, url string) credcache.Source { return cvmSource(t, url, "example") },
-	"http": func(t *testing.T, url string) credcache.Source { return keyServerSource(t, url, nil) },
+	"http": func(t *testing.T, url string) credcache.Source { return httpSource(t, url, nil) },
 }
 
 func text(body string) http.HandlerFunc {
@@ -41,8 +41,8 @@ func status(code int) http.HandlerFunc {
 	}
 }
 
-// hijacked does with the connection what HTTP would not.
-func hijacked(do func(*net.TCPConn)) http.HandlerFunc {
+// onConn takes over the connection, for faults below HTTP.
+func onConn(do func(*net.TCPConn)) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -53,25 +53,25 @@ func hijacked(do func(*net.TCPConn)) http.HandlerFunc {
 	}
 }
 
-func TestAnswersThatAreNone(t *testing.T) {
-	garbage := credcache.SourceError{Message: "or broke off", Hint: "check", Retryable: true}
+func TestSources_InvalidResponse(t *testing.T) {
+	garbage := credcache.SourceError{Message: "or truncated response", Hint: "check", Retryable: true}
 	refused := func(code int, retryable bool) credcache.SourceError {
 		return credcache.SourceError{Code: fmt.Sprint("HTTP ", code), Retryable: retryable}
 	}
 	for _, tt := range []struct {
-		name   string
-		answer http.HandlerFunc
-		want   credcache.SourceError
-		cause  error
+		name    string
+		respond http.HandlerFunc
+		want    credcache.SourceError
+		cause   error
 	}{
-		{"HTML", text("<html>" + secret), garbage, credcache.ErrBadAnswer},
-		{"a string", text(`"` + secret + `"`), garbage, credcache.ErrBadAnswer},
-		{"half a JSON", text(`{"Response":{"Credentials":{"TmpSecretKey":"` + secret), garbage, credcache.ErrBadAnswer},
-		{"null", text("null"), credcache.SourceError{Retryable: true}, credcache.ErrBadAnswer},
-		{"no field of a key", text("{}"), credcache.SourceError{Retryable: true}, credcache.ErrBadAnswer},
-		{"empty", text(""), garbage, credcache.ErrBadAnswer},
+		{"HTML", text("<html>" + secret), garbage, credcache.ErrInvalidResponse},
+		{"a string", text(`"` + secret + `"`), garbage, credcache.ErrInvalidResponse},
+		{"half a JSON", text(`{"Response":{"Credentials":{"TmpSecretKey":"` + secret), garbage, credcache.ErrInvalidResponse},
+		{"null", text("null"), credcache.SourceError{Retryable: true}, credcache.ErrInvalidResponse},
+		{"no field of credentials", text("{}"), credcache.SourceError{Retryable: true}, credcache.ErrInvalidResponse},
+		{"empty", text(""), garbage, credcache.ErrInvalidResponse},
 		{"too long", text(strings.Repeat(" ", 65<<10) + "{}"),
-			credcache.SourceError{Message: "more than 65536 bytes", Retryable: true}, credcache.ErrBadAnswer},
+			credcache.SourceError{Message: "more than 65536 bytes", Retryable: true}, credcache.ErrInvalidResponse},
 		{"500", status(500), refused(500, true), nil},
 		{"502", status(502), refused(502, true), nil},
 		{"503", status(503), refused(503, true), nil},
@@ -84,32 +84,32 @@ func TestAnswersThatAreNone(t *testing.T) {
 		{"301", status(301), refused(301, false), nil},
 		{"307", status(307), refused(307, false), nil},
 		{"204", status(204), refused(204, false), nil},
-		{"broken off", func(w http.ResponseWriter, _ *http.Request) {
+		{"truncated", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "500")
 			_, _ = io.WriteString(w, `{"Response":`)
-		}, garbage, credcache.ErrBadAnswer},
-		{"not HTTP", hijacked(func(c *net.TCPConn) { _, _ = io.WriteString(c, "220 "+secret+"\r\n\r\n") }), garbage, credcache.ErrBadAnswer},
-		{"reset", hijacked(func(c *net.TCPConn) { _ = c.SetLinger(0) }), credcache.SourceError{Message: "reset", Retryable: true}, nil},
+		}, garbage, credcache.ErrInvalidResponse},
+		{"not HTTP", onConn(func(c *net.TCPConn) { _, _ = io.WriteString(c, "220 "+secret+"\r\n\r\n") }), garbage, credcache.ErrInvalidResponse},
+		{"reset", onConn(func(c *net.TCPConn) { _ = c.SetLinger(0) }), credcache.SourceError{Message: "reset", Retryable: true}, nil},
 	} {
-		for name, open := range asking {
+		for name, open := range httpSources {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				calls := 0
-				server := stsServer(t, func(w http.ResponseWriter, r *http.Request) { calls++; tt.answer(w, r) })
+				server := stsServer(t, func(w http.ResponseWriter, r *http.Request) { calls++; tt.respond(w, r) })
 				tt.want.Source = name
 				wantSourceError(t.Context(), t, open(t, server.URL), tt.want, tt.cause)
 				server.Close()
 				if calls != 1 {
-					t.Errorf("%d requests, want 1: no redirect is followed, nothing is sent twice", calls)
+					t.Errorf("%d requests, want 1: redirects are not followed, and requests are not repeated", calls)
 				}
 			})
 		}
 	}
 }
 
-func TestOutOfReach(t *testing.T) {
+func TestSources_ConnectionRefused(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	server.Close()
-	for name, open := range asking {
+	for name, open := range httpSources {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, open(t, server.URL),
 				credcache.SourceError{Source: name, Message: "connection refused", Retryable: true}, nil)
@@ -117,13 +117,13 @@ func TestOutOfReach(t *testing.T) {
 	}
 }
 
-func TestUnknownCertificate(t *testing.T) {
+func TestSources_UntrustedCertificate(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.NotFoundHandler())
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	defer server.Close()
-	plain := stsServer(t, answer(""))
-	for name, open := range asking {
+	plain := stsServer(t, stsResponse(""))
+	for name, open := range httpSources {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, open(t, server.URL),
 				credcache.SourceError{Source: name, Message: "certificate", Retryable: true}, nil)
@@ -133,7 +133,7 @@ func TestUnknownCertificate(t *testing.T) {
 	}
 }
 
-func TestSourcesKeepToTheContext(t *testing.T) {
+func TestSources_ContextCanceled(t *testing.T) {
 	for when, begin := range map[string]func(http.ResponseWriter){
 		"before the header": func(http.ResponseWriter) {},
 		"in the body": func(w http.ResponseWriter) {
@@ -141,12 +141,12 @@ func TestSourcesKeepToTheContext(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 		},
 	} {
-		for name, open := range asking {
+		for name, open := range httpSources {
 			t.Run(when+"/"+name, func(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				server := stsServer(t, func(_ http.ResponseWriter, r *http.Request) {})
 				server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					_, _ = io.Copy(io.Discard, r.Body) // or the server does not see the client go
+					_, _ = io.Copy(io.Discard, r.Body) // otherwise the server does not notice that the client disconnects
 					begin(w)
 					cancel()
 					<-r.Context().Done()
@@ -158,7 +158,7 @@ func TestSourcesKeepToTheContext(t *testing.T) {
 	}
 }
 
-func TestASilentServerTimesOut(t *testing.T) {
+func TestSources_SilentServer(t *testing.T) {
 	server := stsServer(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
@@ -168,7 +168,7 @@ func TestASilentServerTimesOut(t *testing.T) {
 		"sts":  stsSource(t, server.URL, func(o *credcache.STSOptions) { o.Transport = transport }),
 		"role": roleSource(t, server.URL, func(o *credcache.RoleOptions) { o.Transport = transport }),
 		"oidc": oidcSource(t, server.URL, func(o *credcache.OIDCOptions) { o.Transport = transport }),
-		"http": keyServerSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport }),
+		"http": httpSource(t, server.URL, func(o *credcache.HTTPOptions) { o.Transport = transport }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, source, credcache.SourceError{Source: name, Message: "timeout", Retryable: true}, nil)
@@ -190,12 +190,12 @@ func write(t *testing.T, dir, name, content string) string {
 	return path
 }
 
-// mount is a directory as kubelet mounts a Secret: its files are symlinks to
-// ..data/<name>, and ..data is a symlink to a directory with one state of all.
+// mount is a directory like a Secret mounted by kubelet: its files are symlinks to
+// ..data/<name>, and ..data is a symlink to a directory with one version of all files.
 type mount struct {
-	t     *testing.T
-	dir   string
-	state int
+	t       *testing.T
+	dir     string
+	version int
 }
 
 func newMount(t *testing.T, files map[string]string) *mount {
@@ -212,25 +212,25 @@ func newMount(t *testing.T, files map[string]string) *mount {
 
 func (m *mount) path(name string) string { return filepath.Join(m.dir, name) }
 
-// swap replaces all files at once and removes the former ones.
+// swap replaces all files at once and removes the old ones.
 func (m *mount) swap(files map[string]string) {
 	m.t.Helper()
-	former := m.path(fmt.Sprint("..state-", m.state))
-	m.state++
-	state := fmt.Sprint("..state-", m.state)
-	if err := os.Mkdir(m.path(state), 0o700); err != nil {
+	old := m.path(fmt.Sprint("..version-", m.version))
+	m.version++
+	version := fmt.Sprint("..version-", m.version)
+	if err := os.Mkdir(m.path(version), 0o700); err != nil {
 		m.t.Fatal(err)
 	}
 	for name, content := range files {
-		write(m.t, m.path(state), name, content)
+		write(m.t, m.path(version), name, content)
 	}
-	if err := os.Symlink(state, m.path("..tmp")); err != nil {
+	if err := os.Symlink(version, m.path("..tmp")); err != nil {
 		m.t.Fatal(err)
 	}
 	if err := os.Rename(m.path("..tmp"), m.path("..data")); err != nil {
 		m.t.Fatal(err)
 	}
-	if err := os.RemoveAll(former); err != nil {
+	if err := os.RemoveAll(old); err != nil {
 		m.t.Fatal(err)
 	}
 }

@@ -14,13 +14,13 @@ import (
 // OIDCOptions configure NewOIDC. In a TKE pod whose service account has a role,
 // the first four come from the variables that TKE sets.
 type OIDCOptions struct {
-	// Region to call STS in: TKE_REGION. Empty: that of the scope.
+	// Region of the STS call: TKE_REGION. Empty: the region of the scope.
 	Region string
 	// ProviderID is the identity provider in CAM: TKE_PROVIDER_ID. Required.
 	ProviderID string
-	// TokenFile holds the web identity token: TKE_WEB_IDENTITY_TOKEN_FILE.
-	// Required. It is read anew at each fetch, since kubelet rotates the token,
-	// and blanks and line breaks around it do not count.
+	// TokenFile is the path of the web identity token: TKE_WEB_IDENTITY_TOKEN_FILE.
+	// Required. Each fetch reads it again, because kubelet rotates the token. Surrounding
+	// white space is removed.
 	TokenFile string
 	// RoleARN is the role, as in RoleOptions: TKE_ROLE_ARN. Required.
 	RoleARN string
@@ -33,12 +33,12 @@ type OIDCOptions struct {
 	Duration time.Duration
 }
 
-// NewOIDC returns a Source that calls AssumeRoleWithWebIdentity of Tencent Cloud
-// STS, through its SDK. No long-lived key takes part.
+// NewOIDC returns a Source that calls AssumeRoleWithWebIdentity of Tencent Cloud STS
+// through its SDK. It needs no long-lived pair.
 //
-// The scope does not limit these keys: the SDK's call has no place for a session
-// policy, so they can do all that the role may. Give the role a policy as narrow
-// as the scope. Errors are as those of NewSTS.
+// The scope does not limit the credentials: the call of the SDK takes no session policy,
+// so they grant everything that the role allows. Give the role a policy as narrow as the
+// scope. Errors are as those of NewSTS.
 func NewOIDC(opts OIDCOptions) (Source, error) {
 	if opts.SessionName == "" {
 		opts.SessionName = sessionName
@@ -56,24 +56,25 @@ func NewOIDC(opts OIDCOptions) (Source, error) {
 	return SourceFunc(func(ctx context.Context, scope Scope) (signer.Credentials, error) {
 		token, err := readText(ctx, "TokenFile", opts.TokenFile)
 		if err != nil {
-			return signer.Credentials{}, unreadable(s.source, err)
+			return signer.Credentials{}, readError(s.source, err)
 		}
-		call := sts.WebIdentityOptions{
+		params := sts.WebIdentityOptions{
 			Region: opts.Region, ProviderId: opts.ProviderID, WebIdentityToken: token,
 			RoleArn: opts.RoleARN, RoleSessionName: opts.SessionName, DurationSeconds: s.seconds(),
 		}
-		if call.Region == "" {
-			call.Region = scope.Region
+		if params.Region == "" {
+			params.Region = scope.Region
 		}
-		return s.ask(ctx, "", "", token, func(c *sts.Client) (*sts.CredentialResult, error) {
-			return c.AssumeRoleWithWebIdentity(&call)
+		return s.call(ctx, "", "", token, func(c *sts.Client) (*sts.CredentialResult, error) {
+			return c.AssumeRoleWithWebIdentity(&params)
 		})
 	}), nil
 }
 
+// required returns an *OptionError if value is empty.
 func required(field, value string) error {
 	if value == "" {
-		return &OptionError{Field: field, Problem: "missing"}
+		return &OptionError{Field: field, Problem: "missing; set it"}
 	}
 	return nil
 }

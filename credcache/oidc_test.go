@@ -28,7 +28,7 @@ func oidcSource(t *testing.T, endpoint string, change func(*credcache.OIDCOption
 	return src
 }
 
-func TestOIDCRequest(t *testing.T) {
+func TestOIDC_Request(t *testing.T) {
 	for _, tt := range []struct {
 		name            string
 		change          func(*credcache.OIDCOptions)
@@ -76,7 +76,7 @@ func TestOIDCRequest(t *testing.T) {
 	}
 }
 
-func TestOIDCReadsARotatedToken(t *testing.T) {
+func TestOIDC_RotatedToken(t *testing.T) {
 	mounted := newMount(t, map[string]string{"token": "first\n"})
 	var tokens []string
 	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -104,7 +104,7 @@ func TestOIDCReadsARotatedToken(t *testing.T) {
 	}
 }
 
-func TestOIDCErrors(t *testing.T) {
+func TestOIDC_Errors(t *testing.T) {
 	for code, want := range map[string]credcache.SourceError{
 		"InvalidParameter.WebIdentityTokenError": {Hint: "identity provider"},
 		"UnauthorizedOperation":                  {Hint: "trust policy"},
@@ -112,14 +112,14 @@ func TestOIDCErrors(t *testing.T) {
 		"InternalError.SystemError":              {Retryable: true},
 	} {
 		t.Run(code, func(t *testing.T) {
-			server := stsServer(t, answer(fmt.Sprintf(`"Error":{"Code":%q,"Message":"not with %s"},"RequestId":"req-7"`, code, secret)))
+			server := stsServer(t, stsResponse(fmt.Sprintf(`"Error":{"Code":%q,"Message":"not with %s"},"RequestId":"req-7"`, code, secret)))
 			want.Source, want.Code, want.RequestID, want.Message = "oidc", code, "req-7", "not with [redacted]"
 			wantSourceError(t.Context(), t, oidcSource(t, server.URL, nil), want, nil)
 		})
 	}
 }
 
-func TestOIDCOptions(t *testing.T) {
+func TestNewOIDC_Options(t *testing.T) {
 	for field, change := range map[string]func(*credcache.OIDCOptions){
 		"":            func(*credcache.OIDCOptions) {},
 		"ProviderID":  func(o *credcache.OIDCOptions) { o.ProviderID = "" },
@@ -133,6 +133,6 @@ func TestOIDCOptions(t *testing.T) {
 		opts := credcache.OIDCOptions{ProviderID: "cls-example", TokenFile: "token", RoleARN: exampleRole}
 		change(&opts)
 		_, err := credcache.NewOIDC(opts)
-		wantMistake(t, err, field)
+		wantProblem(t, err, field)
 	}
 }

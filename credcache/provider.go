@@ -14,54 +14,53 @@ import (
 	"cosproxy/signer"
 )
 
-// Provider is the handle on the key of one scope. It is safe for concurrent
-// use.
+// Provider provides the credentials of one scope. It is safe for concurrent use.
 type Provider struct {
 	cache *Cache
 	scope Scope // canonical
 	id    string
 
-	current atomic.Pointer[key] // nil: none
+	current atomic.Pointer[snapshot] // nil: none
 
 	mu       sync.Mutex
 	timer    *time.Timer // nil until first armed
-	due      time.Time   // when the timer's fetch is due, by the wall clock; zero: never
-	ripe     time.Time   // the same by time.Now; the earlier of the two counts
-	failures int         // in a row
+	due      time.Time   // of the scheduled fetch, by the wall clock; zero: never
+	dueMono  time.Time   // the same by the monotonic clock; the earlier one counts
+	failures int         // consecutive
 	lastErr  error       // of the last fetch; nil: it succeeded
 
-	// Intervals, taken from time.Now for its monotonic reading: a wall clock
-	// that is set must not stretch them. ripe is another.
-	started    time.Time      // of the fetch under way; zero: none
-	retryAt    time.Time      // no fetch begins before
-	rejections rejectionLimit // of fetches because COS rejected the key
+	// These times, and dueMono, come from time.Now for its monotonic reading: intervals
+	// must not change if the wall clock is set.
+	started    time.Time       // of the fetch in flight; zero: none
+	retryAt    time.Time       // no fetch starts before
+	rejections rejectionBucket // limits fetches caused by rejections
 
-	wanted bool // a fetch, because COS rejected the current key
+	refetch bool // a fetch is pending or in flight because COS rejected the credentials
 
 	fetched, failed uint64 // for Stats
 }
 
-// Credentials returns a key that is valid now. While the current key is young
-// that is one atomic load. Otherwise it may wait for a fetch as the package
-// documentation says, but not beyond the end of ctx, whose error it then
-// returns. Without a valid key the error is an *UnavailableError.
+// Credentials returns credentials that are valid now. As long as no refresh is due this is
+// one atomic load. Otherwise it may wait for a fetch, as the package documentation says. If
+// ctx ends first, it returns the error of ctx. Without valid credentials the error is an
+// *UnavailableError.
 func (p *Provider) Credentials(ctx context.Context) (signer.Credentials, error) {
-	if k := p.current.Load(); k.restful(p.cache.opts.now()) {
-		return k.creds, nil
+	if s := p.current.Load(); s.fresh(p.cache.opts.now()) {
+		return s.creds, nil
 	}
 	return p.await(ctx)
 }
 
-// await is Credentials when something has to be done.
+// await implements Credentials if a refresh is due.
 func (p *Provider) await(ctx context.Context) (signer.Credentials, error) {
 	p.mu.Lock()
-	now, k := p.cache.opts.now(), p.current.Load()
-	valid, idle := k.valid(now), p.started.IsZero()
+	now, s := p.cache.opts.now(), p.current.Load()
+	valid, idle := s.valid(now), p.started.IsZero()
 	pause, lastErr := time.Until(p.retryAt), p.lastErr
-	resting := pause > 0
+	pausing := pause > 0
 	var wait time.Duration
-	if valid && p.failures == 0 { // who waited once for nothing need not again
-		wait = k.patience(now)
+	if valid && p.failures == 0 { // wait at most once per outage
+		wait = s.maxWait(now)
 		if !idle {
 			wait -= time.Since(p.started)
 		}
@@ -69,38 +68,38 @@ func (p *Provider) await(ctx context.Context) (signer.Credentials, error) {
 	p.mu.Unlock()
 
 	switch {
-	case resting && !valid:
+	case pausing && !valid:
 		return signer.Credentials{}, p.unavailable(lastErr, pause)
-	case valid && (resting || wait <= 0):
-		if idle && !resting {
+	case valid && (pausing || wait <= 0):
+		if idle && !pausing {
 			p.refresh(ctx)
 		}
-		return k.creds, nil
+		return s.creds, nil
 	}
-	var late <-chan time.Time // never, without a key to make do with
+	var timeout <-chan time.Time // nil without credentials to fall back on
 	if valid {
-		late = time.After(wait)
+		timeout = time.After(wait)
 	}
 	select {
 	case result := <-p.refresh(ctx):
 		if result.Err != nil {
 			return p.fallback(result.Err)
 		}
-		return result.Val.(*key).creds, nil
-	case <-late:
+		return result.Val.(*snapshot).creds, nil
+	case <-timeout:
 		return p.await(ctx)
 	case <-ctx.Done():
 		return signer.Credentials{}, ctx.Err()
 	}
 }
 
-// fallback is the outcome of a fetch that failed with err: the old key while
-// COS still accepts it.
+// fallback returns the old credentials after a fetch that failed with err, or an
+// *UnavailableError if they have expired.
 func (p *Provider) fallback(err error) (signer.Credentials, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.valid(p.cache.opts.now()) {
-		return k.creds, nil
+	if s := p.current.Load(); s.valid(p.cache.opts.now()) {
+		return s.creds, nil
 	}
 	return signer.Credentials{}, p.unavailable(err, time.Until(p.retryAt))
 }
@@ -109,35 +108,33 @@ func (p *Provider) unavailable(err error, pause time.Duration) error {
 	return &UnavailableError{Bucket: p.scope.Bucket, Err: err, retryAfter: max(0, pause)}
 }
 
-// Warm has the first key fetched in the background, after a random part of
-// Options.Splay, and tried again until there is one. A request that comes
-// earlier fetches at once. Stats says when the key is there.
+// Warm fetches the first credentials in the background, after a random part of
+// Options.Splay, and retries until it has them. A request that comes earlier starts a fetch
+// at once. Stats reports when the credentials are ready.
 func (p *Provider) Warm() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.fetched == 0 && p.started.IsZero() {
 		now := p.cache.opts.now()
-		p.plan(now, now.Add(time.Duration(p.cache.opts.rand()*float64(p.cache.opts.Splay))))
+		p.schedule(now, now.Add(time.Duration(p.cache.opts.rand()*float64(p.cache.opts.Splay))))
 	}
 }
 
-// refresh joins the fetch under way, or begins one. The channel need not be
-// read.
+// refresh joins the fetch in flight, or starts one. Callers need not read the channel.
 func (p *Provider) refresh(ctx context.Context) <-chan singleflight.Result {
 	return p.cache.flight.DoChan(p.id, func() (any, error) { return p.fetch(ctx) })
 }
 
-// fetch calls the source once, unless the call turns out to be needless: the
-// one who asked for it may have looked just before another fetch ended. It
-// keeps the values of ctx, but not its end: others wait for the same fetch.
-func (p *Provider) fetch(ctx context.Context) (*key, error) {
+// fetch calls the source once, unless another fetch ended since the caller checked. It keeps
+// the values of ctx but ignores its end, because other requests wait for the same fetch.
+func (p *Provider) fetch(ctx context.Context) (*snapshot, error) {
 	c := p.cache
-	if !c.enter() {
+	if !c.startFetch() {
 		return nil, ErrClosed
 	}
 	defer c.fetches.Done()
-	if k, err := p.begin(); k != nil || err != nil {
-		return k, err
+	if s, err := p.begin(); s != nil || err != nil {
+		return s, err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 	defer cancel()
@@ -151,31 +148,35 @@ func (p *Provider) fetch(ctx context.Context) (*key, error) {
 	case err != nil && ctx.Err() != nil:
 		err = timeoutError(err)
 	}
-	k, err := p.settle(creds, err)
-	if err != nil {
-		level := slog.LevelWarn
-		if errors.Is(err, ErrSameKey) && old.valid(c.opts.now()) {
-			level = slog.LevelDebug // a source that keeps its keys to the end is no trouble
-		}
-		c.opts.Logger.Log(ctx, level, "no new key", "cos.bucket", p.scope.Bucket, "error.message", err)
-		return nil, err
-	}
-	switch {
-	case k == old:
-		c.opts.Logger.Warn("the source has no other key; the rejected one stays in use", "cos.bucket", p.scope.Bucket, "cos.secret_id", k.creds.SecretID)
-	case old == nil || old.creds != k.creds:
-		c.opts.Logger.Info("new key", "cos.bucket", p.scope.Bucket, "cos.credentials", k.creds, "cos.credentials_refresh", k.soft)
-	}
-	return k, nil
+	s, err := p.complete(creds, err)
+	p.logFetch(ctx, old, s, err)
+	return s, err
 }
 
-// begin notes that a fetch starts. It returns a key or an error instead if
-// there is nothing to fetch, or not yet.
-func (p *Provider) begin() (*key, error) {
+// logFetch logs the result of a fetch that replaced old.
+func (p *Provider) logFetch(ctx context.Context, old, s *snapshot, err error) {
+	opts := p.cache.opts
+	switch {
+	case err != nil:
+		level := slog.LevelWarn
+		if errors.Is(err, ErrNotRenewed) && old.valid(opts.now()) {
+			level = slog.LevelDebug // normal for a source that keeps credentials until they expire
+		}
+		opts.Logger.Log(ctx, level, "no new credentials", "cos.bucket", p.scope.Bucket, "error.message", err)
+	case s == old:
+		opts.Logger.Warn("the source has no other credentials; the rejected ones stay in use", "cos.bucket", p.scope.Bucket, "cos.secret_id", s.creds.SecretID)
+	case old == nil || old.creds != s.creds:
+		opts.Logger.Info("new credentials", "cos.bucket", p.scope.Bucket, "cos.credentials", s.creds, "cos.credentials_refresh", s.advisory)
+	}
+}
+
+// begin records the start of a fetch. If no fetch is due, or not yet, it returns the current
+// snapshot or the last error instead.
+func (p *Provider) begin() (*snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k := p.current.Load(); k.restful(p.cache.opts.now()) && !p.isRipe() && !p.wanted {
-		return k, nil
+	if s := p.current.Load(); s.fresh(p.cache.opts.now()) && !p.isDue() && !p.refetch {
+		return s, nil
 	}
 	if time.Now().Before(p.retryAt) {
 		return nil, p.lastErr
@@ -185,55 +186,55 @@ func (p *Provider) begin() (*key, error) {
 	return nil, nil
 }
 
-// settle takes in the outcome of a fetch.
-func (p *Provider) settle(creds signer.Credentials, err error) (*key, error) {
+// complete records the result of a fetch.
+func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now, r := p.cache.opts.now(), p.cache.opts.rand()
 	p.started = time.Time{}
 	if err == nil {
-		err = checkAnswer(creds, now)
+		err = checkFetched(creds, now)
 	}
 	if err == nil {
-		if k := p.keep(creds, now); k != nil {
-			return k, nil
+		if s := p.keepRejected(creds, now); s != nil {
+			return s, nil
 		}
-		p.wanted = false
-		err = p.checkNewer(creds)
+		p.refetch = false
+		err = p.checkRenewed(creds)
 	}
 	p.lastErr = err
 	if err == nil {
-		k := newKey(creds, now, r).recheckedAfter(p.cache.recheck, now).known(p.current.Load())
-		p.current.Store(k)
+		s := newSnapshot(creds, now, r).pollAfter(p.cache.pollInterval, now).inheritTrust(p.current.Load())
+		p.current.Store(s)
 		p.failures = 0
-		p.plan(now, k.soft)
-		return k, nil
+		p.schedule(now, s.advisory)
+		return s, nil
 	}
-	p.fail(now, r)
+	p.recordFailure(now, r)
 	return nil, err
 }
 
-// fail plans the next attempt after p.lastErr. p.mu is held.
-func (p *Provider) fail(now time.Time, r float64) {
+// recordFailure schedules the next attempt after p.lastErr. p.mu is held.
+func (p *Provider) recordFailure(now time.Time, r float64) {
 	p.failures++
 	p.failed++
-	k := p.current.Load()
-	if p.wanted {
-		k = nil // nothing to rest on
+	s := p.current.Load()
+	if p.refetch {
+		s = nil // rejected credentials do not justify long pauses
 	}
-	pause := backoff(p.lastErr, p.failures, k, now, r)
-	if recheck := p.cache.recheck; recheck > 0 { // looking again costs nothing
-		pause = min(pause, recheck)
+	pause := backoff(p.lastErr, p.failures, s, now, r)
+	if interval := p.cache.pollInterval; interval > 0 { // polling is cheap
+		pause = min(pause, interval)
 	}
 	p.retryAt = time.Now().Add(pause)
-	p.plan(now, now.Add(pause))
+	p.schedule(now, now.Add(pause))
 }
 
-// checkNewer refuses a key that is no step forward. To take the current key
-// again would also plan a refresh at 2/3 of an ever shorter rest.
-func (p *Provider) checkNewer(creds signer.Credentials) error {
-	if k := p.current.Load(); p.cache.recheck == 0 && k != nil && k.creds.SecretID == creds.SecretID && !creds.Expires.After(k.creds.Expires) {
-		return fmt.Errorf("%w: %s expires at %s", ErrSameKey, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
+// checkRenewed returns ErrNotRenewed if creds are the current credentials with the same
+// expiry. Accepting them would schedule a refresh at 2/3 of an ever shorter life.
+func (p *Provider) checkRenewed(creds signer.Credentials) error {
+	if s := p.current.Load(); p.cache.pollInterval == 0 && s != nil && s.creds.SecretID == creds.SecretID && !creds.Expires.After(s.creds.Expires) {
+		return fmt.Errorf("%w: %s expires at %s", ErrNotRenewed, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -241,13 +242,13 @@ func (p *Provider) checkNewer(creds signer.Credentials) error {
 func (p *Provider) stats() ScopeStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := ScopeStats{Scope: p.scope, Fetches: p.fetched, Failures: p.failed}
-	if k := p.current.Load(); k != nil {
-		s.Ready = k.valid(p.cache.opts.now())
-		s.SecretID, s.Expires = k.creds.SecretID, k.creds.Expires
+	stats := ScopeStats{Scope: p.scope, Fetches: p.fetched, Failures: p.failed}
+	if s := p.current.Load(); s != nil {
+		stats.Ready = s.valid(p.cache.opts.now())
+		stats.SecretID, stats.Expires = s.creds.SecretID, s.creds.Expires
 	}
 	if p.lastErr != nil {
-		s.LastError = p.lastErr.Error()
+		stats.LastError = p.lastErr.Error()
 	}
-	return s
+	return stats
 }

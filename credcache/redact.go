@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// tellTale is the length from which a piece of a secret counts as the secret.
-// Whoever echoes one may cut it off or escape it.
-const tellTale = 12
+// minLeakLength is the length in bytes from which a piece of a secret counts as the
+// secret. A server that echoes a secret may truncate or escape it.
+const minLeakLength = 12
 
-// redact masks the words of text that have a piece of secret in them, or all of a
-// secret that is shorter than such a piece.
+// redact masks the words of text that contain a piece of secret, or all of a secret that
+// is shorter than such a piece.
 func redact(text, secret string) string {
 	if secret == "" {
 		return text
 	}
 	words := strings.Fields(text)
 	for i, word := range words {
-		if plain, err := url.QueryUnescape(strings.ReplaceAll(word, "+", "%2B")); err == nil && shares(plain, secret) || shares(word, secret) {
+		if plain, err := url.QueryUnescape(strings.ReplaceAll(word, "+", "%2B")); err == nil && leaks(plain, secret) || leaks(word, secret) {
 			words[i] = "[redacted]"
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// shares reports whether a and secret have tellTale bytes in a row in common, or as
-// many as secret has.
-func shares(a, secret string) bool {
-	piece := min(tellTale, len(secret))
-	for i := 0; i+piece <= len(a); i++ {
-		if strings.Contains(secret, a[i:i+piece]) {
+// leaks reports whether text and secret share minLeakLength consecutive bytes, or the
+// length of secret if that is less.
+func leaks(text, secret string) bool {
+	piece := min(minLeakLength, len(secret))
+	for i := 0; i+piece <= len(text); i++ {
+		if strings.Contains(secret, text[i:i+piece]) {
 			return true
 		}
 	}

@@ -9,152 +9,151 @@ import (
 	"cosproxy/signer"
 )
 
-// The refresh policy: when a key is renewed, when it is no longer trusted, and
-// how failures are spaced. Pure: time and chance are arguments.
+// The refresh policy: when credentials are renewed, when they are no longer used, and how
+// long to pause after failures. All functions are pure: time and randomness are arguments.
 
 const (
-	softJitter = 0.1             // of the soft refresh, either way
-	softMargin = 5 * time.Minute // a long-lived key is renewed at least this early
-	longLife   = 15 * time.Minute
+	advisoryJitter = 0.1             // of the advisory refresh, in both directions
+	advisoryMargin = 5 * time.Minute // minimum time between advisory refresh and expiry of a long life
+	longLife       = 15 * time.Minute
 
-	hardWindow = 60 * time.Second // before the expiry
-	hardShare  = 5                // but never more than this part (1/n) of the life
+	mandatoryWindow = 60 * time.Second // before the expiry
+	mandatoryShare  = 5                // but at most this part (1/n) of the life
 
-	// maxWait bounds what a hanging source can cost a request that could use
-	// the old key; maxWaitShare keeps the wait well inside that key's life.
-	maxWait      = time.Second
+	// maxWaitLimit limits how long a hanging source can delay a request that could use the
+	// old credentials. maxWaitShare keeps the wait well inside their lifetime.
+	maxWaitLimit = time.Second
 	maxWaitShare = 4
 
 	backoffBase = time.Second
-	backoffMax  = 60 * time.Second
-	// backoffFloor keeps a draw near zero from making a retry a hot loop.
-	backoffFloor = 100 * time.Millisecond
-	// backoffShare bounds a pause to this part (1/n) of a short life, or a few
-	// failures would cost several lives without a key.
-	backoffShare = 10
+	maxBackoff  = 60 * time.Second
+	// minBackoff prevents a busy loop if the jitter is close to zero.
+	minBackoff = 100 * time.Millisecond
+	// backoffLifeShare limits a pause to this part (1/n) of a short life. Otherwise a few
+	// failures would cost several lifetimes without credentials.
+	backoffLifeShare = 10
 
-	// Who holds a key with a long rest is in no hurry: pauses grow to this part
-	// (1/n) of the rest. At 60 s, 10,000 sidecars that come upon an outage at
-	// their first refresh would make 585 calls/s (TestFleet; 600 are allowed).
-	patientShare = 5
-	patientMax   = 5 * time.Minute
+	// With valid credentials a retry is not urgent: pauses grow to this part (1/n) of the
+	// remaining life. With 60 s, 10,000 sidecars whose first refresh meets an outage would
+	// make 585 calls/s (TestFleet; the quota is 600).
+	backoffRestShare = 5
+	maxRestBackoff   = 5 * time.Minute
 
-	// Who was told RequestLimitExceeded starts with longer pauses. 10,000 cold
-	// requests within 10 s then make 1,700 calls/s at most instead of 3,000, and
-	// 7,000 refused ones instead of 19,000; the last key comes as soon. 60 s as
-	// the limit cost 45 % more calls on web identity's 20/s, 5 min a later end.
-	limitedBase = 8 * time.Second
-	limitedMax  = 2 * time.Minute
+	// After RequestLimitExceeded pauses start longer. 10,000 requests without credentials
+	// within 10 s then make at most 1,700 calls/s instead of 3,000, and 7,000 rejected calls
+	// instead of 19,000. The last of them gets its credentials at the same time. A maximum
+	// of 60 s cost 45 % more calls at the web identity quota of 20/s; a maximum of 5 min
+	// delayed the last credentials.
+	rateLimitedBackoffBase = 8 * time.Second
+	maxRateLimitedBackoff  = 2 * time.Minute
 
-	// negativeTTL is how long a permanent error is believed. It is short because
-	// "permanent" can be repaired from outside: a key enabled again, a clock set
-	// right.
-	negativeTTL   = 5 * time.Second
-	permanentBase = 2 * negativeTTL // or every sidecar of a fleet would call each 5 s
+	// minPermanentBackoff is how long a permanent error is remembered at least. It is short because
+	// an operator can correct the cause: enable the SecretId, set the clock.
+	minPermanentBackoff  = 5 * time.Second
+	permanentBackoffBase = 2 * minPermanentBackoff // otherwise every sidecar of a fleet would call every 5 s
 
-	// maxLife bounds the expiry that is believed. STS issues 36 h (129600 s) at
-	// most; what is much further away is milliseconds taken for seconds, or a
-	// local clock that is days behind.
+	// maxLife limits a plausible expiry. STS grants at most 36 h (129600 s). A much later
+	// expiry means milliseconds read as seconds, or a local clock that is days behind.
 	maxLife = 48 * time.Hour
 )
 
-// key is an immutable snapshot: credentials and the instants that matter. The
-// instants carry no monotonic reading, so that comparing them uses the wall
-// clock, which goes on while the machine sleeps.
-type key struct {
-	creds signer.Credentials
-	soft  time.Time     // renew in the background from here on
-	hard  time.Time     // wait for a fresh key from here on
-	life  time.Duration // from the fetch to the expiry; 0: it never expires
-	trust *trust        // the one thing that changes
+// snapshot is immutable: credentials and the times of their refresh. The times have no
+// monotonic reading, so that comparisons use the wall clock, which advances while the
+// machine sleeps.
+type snapshot struct {
+	creds     signer.Credentials
+	advisory  time.Time     // from now on refresh in the background; zero: never
+	mandatory time.Time     // from now on requests wait for the refresh; zero: never
+	life      time.Duration // from the fetch to the expiry; 0: no expiry
+	trust     *trust        // the only mutable part
 }
 
-// newKey plans the life of creds, fetched at now. r in [0,1) is the jitter.
-func newKey(creds signer.Credentials, now time.Time, r float64) *key {
-	k := &key{creds: creds, trust: &trust{}}
+// newSnapshot schedules the refresh of creds, fetched at now. r in [0,1) is the jitter.
+func newSnapshot(creds signer.Credentials, now time.Time, r float64) *snapshot {
+	s := &snapshot{creds: creds, trust: &trust{}}
 	if creds.Expires.IsZero() {
-		return k
+		return s
 	}
 	now, expires := now.Round(0), creds.Expires.Round(0)
 	life := expires.Sub(now)
-	k.creds.Expires, k.life = expires, life
-	k.soft = now.Add(time.Duration(float64(life) * 2 / 3 * (1 - softJitter + 2*softJitter*r)))
-	if latest := expires.Add(-softMargin); life > longLife && k.soft.After(latest) {
-		k.soft = latest
+	s.creds.Expires, s.life = expires, life
+	s.advisory = now.Add(time.Duration(float64(life) * 2 / 3 * (1 - advisoryJitter + 2*advisoryJitter*r)))
+	if latest := expires.Add(-advisoryMargin); life > longLife && s.advisory.After(latest) {
+		s.advisory = latest
 	}
-	k.hard = expires.Add(-min(hardWindow, life/hardShare))
-	return k
+	s.mandatory = expires.Add(-min(mandatoryWindow, life/mandatoryShare))
+	return s
 }
 
-// recheckedAfter plans the next look at the key of a Rechecker.
-func (k *key) recheckedAfter(pause time.Duration, now time.Time) *key {
-	if pause > 0 {
-		k.soft = now.Round(0).Add(pause)
-		if expires := k.creds.Expires; !expires.IsZero() && expires.Before(k.soft) {
-			k.soft = expires
+// pollAfter schedules the next fetch from a Poller. An interval of 0 changes nothing.
+func (s *snapshot) pollAfter(interval time.Duration, now time.Time) *snapshot {
+	if interval > 0 {
+		s.advisory = now.Round(0).Add(interval)
+		if expires := s.creds.Expires; !expires.IsZero() && expires.Before(s.advisory) {
+			s.advisory = expires
 		}
 	}
-	return k
+	return s
 }
 
-// known keeps what COS said of the same SecretID before; old may be nil.
-func (k *key) known(old *key) *key {
-	if old != nil && old.creds.SecretID == k.creds.SecretID {
-		k.trust = old.trust
+// inheritTrust takes over the trust of old if both have the same SecretID; old may be nil.
+func (s *snapshot) inheritTrust(old *snapshot) *snapshot {
+	if old != nil && old.creds.SecretID == s.creds.SecretID {
+		s.trust = old.trust
 	}
-	return k
+	return s
 }
 
-// restful reports whether k asks for nothing to be done at now.
-func (k *key) restful(now time.Time) bool {
-	return k != nil && (k.soft.IsZero() || now.Before(k.soft))
+// fresh reports whether no refresh is due at now.
+func (s *snapshot) fresh(now time.Time) bool {
+	return s != nil && (s.advisory.IsZero() || now.Before(s.advisory))
 }
 
-// valid reports whether COS would still accept k at now.
-func (k *key) valid(now time.Time) bool {
-	return k != nil && !k.creds.Expired(now)
+// valid reports whether s has not expired at now.
+func (s *snapshot) valid(now time.Time) bool {
+	return s != nil && !s.creds.Expired(now)
 }
 
-// patience is how long a request that found k at now may wait for a fetch,
-// counted from the start of the fetch, before it makes do with k.
-func (k *key) patience(now time.Time) time.Duration {
-	if now.Before(k.hard) {
+// maxWait returns how long a request may wait at now for a fetch, counted from the start of
+// the fetch, before it uses s.
+func (s *snapshot) maxWait(now time.Time) time.Duration {
+	if now.Before(s.mandatory) {
 		return 0
 	}
-	return min(maxWait, k.creds.Expires.Sub(now)/maxWaitShare)
+	return min(maxWaitLimit, s.creds.Expires.Sub(now)/maxWaitShare)
 }
 
-// backoff is the pause after the n-th failure in a row, n from 1, whose error
-// is err; k is the key held meanwhile, and may be nil or expired.
+// backoff returns the pause after the n-th consecutive failure, n from 1, with the error
+// err. s is the current snapshot; it may be nil or expired. r in [0,1) is the jitter.
 //
-// Full jitter spreads the clients of a recovering service best (AWS
-// Architecture Blog, "Exponential Backoff And Jitter"). An attempt is tied to
-// the expiry of k only if the source had no newer key, as that of a metadata
-// server or a file, which may change at the last moment. The keys of a fleet
-// that started together expire together, and STS would get all those calls too.
-func backoff(err error, n int, k *key, now time.Time, r float64) time.Duration {
-	base, limit := backoffBase, backoffMax
-	if k != nil && k.life > 0 {
-		limit = min(limit, k.life/backoffShare)
-		limit = max(limit, min(patientMax, k.creds.Expires.Sub(now)/patientShare))
+// Full jitter spreads the clients of a recovering service best (AWS Architecture Blog,
+// "Exponential Backoff And Jitter"). The pause ends at the expiry of s only if the source
+// had no newer credentials: a metadata server or a file may change at the last moment. In
+// other cases it must not, because the credentials of a fleet that started together expire
+// together, and STS would receive all these calls at once.
+func backoff(err error, n int, s *snapshot, now time.Time, r float64) time.Duration {
+	base, maxPause := backoffBase, maxBackoff
+	if s != nil && s.life > 0 {
+		maxPause = min(maxPause, s.life/backoffLifeShare)
+		maxPause = max(maxPause, min(maxRestBackoff, s.creds.Expires.Sub(now)/backoffRestShare))
 	}
-	floor := backoffFloor
+	minPause := minBackoff
 	switch {
 	case !retryable(err):
-		base, limit, floor = permanentBase, max(limit, backoffMax), negativeTTL
-	case limited(err):
-		base, limit = limitedBase, max(limit, limitedMax)
+		base, maxPause, minPause = permanentBackoffBase, max(maxPause, maxBackoff), minPermanentBackoff
+	case rateLimited(err):
+		base, maxPause = rateLimitedBackoffBase, max(maxPause, maxRateLimitedBackoff)
 	}
-	step := min(limit, base<<min(n-1, 10)) // 2^10 s is beyond every limit
-	pause := max(floor, time.Duration(r*float64(step)))
-	if k.valid(now) && k.life > 0 && errors.Is(err, ErrSameKey) {
-		pause = min(pause, k.creds.Expires.Sub(now))
+	step := min(maxPause, base<<min(n-1, 10)) // 2^10 s exceeds every maximum
+	pause := max(minPause, time.Duration(r*float64(step)))
+	if s.valid(now) && s.life > 0 && errors.Is(err, ErrNotRenewed) {
+		pause = min(pause, s.creds.Expires.Sub(now))
 	}
 	return pause
 }
 
-// limited reports whether err is the issuer's plea for fewer calls.
-func limited(err error) bool {
+// rateLimited reports whether the issuer rejected the call because of its quota.
+func rateLimited(err error) bool {
 	var failed *SourceError
 	if !errors.As(err, &failed) {
 		return false
@@ -163,25 +162,25 @@ func limited(err error) bool {
 	return class == "RequestLimitExceeded" || failed.Code == "HTTP 429"
 }
 
-// checkAnswer refuses what must never be cached as a key.
-func checkAnswer(creds signer.Credentials, now time.Time) error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("%w: "+format, append([]any{ErrBadAnswer}, args...)...)
+// checkFetched returns an error that wraps ErrInvalidResponse if creds must not be cached.
+func checkFetched(creds signer.Credentials, now time.Time) error {
+	invalid := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrInvalidResponse}, args...)...)
 	}
 	expires := creds.Expires.UTC().Format(time.RFC3339)
 	switch {
 	case creds.SecretID == "":
-		return bad("no SecretId")
+		return invalid("no SecretId")
 	case creds.SecretKey == "":
-		return bad("no SecretKey")
+		return invalid("no SecretKey")
 	case creds.Expires.IsZero():
 		return nil
 	case creds.Token == "":
-		return bad("a key that expires needs a session token, and there is none")
+		return invalid("no session token, which credentials with an expiry need")
 	case creds.Expired(now):
-		return bad("it expired at %s, and this machine's clock says %s; check the clock", expires, now.UTC().Format(time.RFC3339))
+		return invalid("they expired at %s; this machine's clock says %s; check the clock", expires, now.UTC().Format(time.RFC3339))
 	case creds.Expires.Sub(now) > maxLife:
-		return bad("it would expire at %s, more than %v from now; no temporary key lives that long, check the clock", expires, maxLife)
+		return invalid("they expire at %s, more than %v from now, which exceeds every temporary lifetime; check the clock", expires, maxLife)
 	}
 	return nil
 }

@@ -22,7 +22,7 @@ const (
 
 func draw(r float64) func() float64 { return func() float64 { return r } }
 
-func TestSoftRefresh(t *testing.T) {
+func TestCredentials_AdvisoryRefresh(t *testing.T) {
 	for _, tt := range []struct {
 		life time.Duration
 		r    float64
@@ -41,15 +41,15 @@ func TestSoftRefresh(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(tt.life, tt.r), func(t *testing.T) {
 			src := &issuer{life: tt.life}
-			virtually(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
 				start := time.Now()
 				p := c.For(uploads)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				time.Sleep(tt.want - time.Second)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				time.Sleep(2 * time.Second)
 				synctest.Wait()
-				wantKey(t, p, 2, 0)
+				wantCredentials(t, p, 2, 0)
 				if got := src.offsets(start)[1].Round(time.Second); got != tt.want {
 					t.Errorf("refreshed after %v, want %v", got, tt.want)
 				}
@@ -58,9 +58,9 @@ func TestSoftRefresh(t *testing.T) {
 	}
 }
 
-func TestAnIdleScopeStaysReady(t *testing.T) {
+func TestCache_IdleScope(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		c.For(uploads).Warm()
 		for range 24 * 60 {
 			time.Sleep(time.Minute)
@@ -75,11 +75,11 @@ func TestAnIdleScopeStaysReady(t *testing.T) {
 	})
 }
 
-func TestRotationUnderLoad(t *testing.T) {
+func TestCredentials_RotationUnderLoad(t *testing.T) {
 	src := &issuer{life: 5 * time.Second, delay: 200 * time.Millisecond}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 200*time.Millisecond)
+		wantCredentials(t, p, 1, 200*time.Millisecond)
 		for range 30 * 100 {
 			time.Sleep(10 * time.Millisecond)
 			start := time.Now()
@@ -95,114 +95,114 @@ func TestRotationUnderLoad(t *testing.T) {
 	})
 }
 
-// sleeping returns a scope whose machine slept through the refresh: the key has
-// left of its 30 min on the wall clock, and no timer has fired.
+// sleeping returns a Provider whose machine slept through the refresh: by the wall clock its
+// credentials have left of their 30 min, and no timer has fired.
 func sleeping(t *testing.T, c *credcache.Cache, src *issuer, wall *clock, left time.Duration) *credcache.Provider {
 	t.Helper()
 	p := c.For(uploads)
-	wantKey(t, p, 1, 0)
+	wantCredentials(t, p, 1, 0)
 	wall.jump(30*time.Minute - left)
 	src.set(func(s *issuer) { s.life += 30*time.Minute - left })
 	return p
 }
 
-func TestHardWindow(t *testing.T) {
+func TestCredentials_MandatoryRefresh(t *testing.T) {
 	const life = 30 * time.Minute
 	for _, tt := range []struct {
 		name  string
-		left  time.Duration // of the old key's life
+		left  time.Duration // of the old credentials' life
 		delay time.Duration // of the source
 		err   error
-		key   int           // that the first request gets
-		wait  time.Duration // until it gets it
+		want  int           // n of the AKID-n that the first request gets
+		wait  time.Duration // of the first request
 	}{
-		{"a quick source: the fresh key", 30 * time.Second, 300 * time.Millisecond, nil, 2, 300 * time.Millisecond},
-		{"a slow source: the old key after 1 s", 30 * time.Second, 3 * time.Second, nil, 1, time.Second},
-		{"a hanging source: the old key after 1 s", 30 * time.Second, hang, nil, 1, time.Second},
-		{"close to the expiry: a quarter of what is left", 2 * time.Second, hang, nil, 1, 500 * time.Millisecond},
-		{"a failing source: the old key when it has failed", 30 * time.Second, 300 * time.Millisecond, errDown, 1, 300 * time.Millisecond},
-		{"outside the window nobody waits", 61 * time.Second, hang, nil, 1, 0},
-		{"its first instant", 60 * time.Second, hang, nil, 1, time.Second},
+		{"a quick source: the new credentials", 30 * time.Second, 300 * time.Millisecond, nil, 2, 300 * time.Millisecond},
+		{"a slow source: the old credentials after 1 s", 30 * time.Second, 3 * time.Second, nil, 1, time.Second},
+		{"a hanging source: the old credentials after 1 s", 30 * time.Second, hang, nil, 1, time.Second},
+		{"close to the expiry: a quarter of the remaining life", 2 * time.Second, hang, nil, 1, 500 * time.Millisecond},
+		{"a failing source: the old credentials after the failure", 30 * time.Second, 300 * time.Millisecond, errDown, 1, 300 * time.Millisecond},
+		{"outside the window: no wait", 61 * time.Second, hang, nil, 1, 0},
+		{"the start of the window", 60 * time.Second, hang, nil, 1, time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src, wall := &issuer{life: life}, &clock{}
-			virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 				p := sleeping(t, c, src, wall, tt.left)
-				src.takes(tt.delay)
-				src.fails(tt.err)
-				wantKey(t, p, tt.key, tt.wait)
-				wantKey(t, p, tt.key, 0) // the wait is paid once, not by each request
+				src.setDelay(tt.delay)
+				src.setError(tt.err)
+				wantCredentials(t, p, tt.want, tt.wait)
+				wantCredentials(t, p, tt.want, 0) // only the first request waits
 			})
 		})
 	}
 }
 
-func TestHardWindowOfAShortLife(t *testing.T) {
+func TestCredentials_MandatoryRefreshOfShortLife(t *testing.T) {
 	src := &issuer{life: 10 * time.Second}
 	wall := &clock{}
-	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.takes(100 * time.Millisecond)
-		wall.jump(8*time.Second - 1) // a fifth of the life is left, and a bit
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
+		src.setDelay(100 * time.Millisecond)
+		wall.jump(8*time.Second - 1) // slightly more than a fifth of the life is left
+		wantCredentials(t, p, 1, 0)
 		time.Sleep(time.Second)
-		wantKey(t, p, 2, 0)
+		wantCredentials(t, p, 2, 0)
 	})
 }
 
-func TestRequestsOfTheHardWindowWaitTogether(t *testing.T) {
+func TestCredentials_MandatoryRefreshSharesWait(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
-		src.takes(hang)
+		src.setDelay(hang)
 		go func() { _, _ = p.Credentials(t.Context()) }()
 		time.Sleep(600 * time.Millisecond)
-		// The grace runs from the start of the fetch, not from the request.
-		wantKey(t, p, 1, 400*time.Millisecond)
+		// The wait counts from the start of the fetch, not from the request.
+		wantCredentials(t, p, 1, 400*time.Millisecond)
 	})
 }
 
-func TestNobodyWaitsOnceARefreshHasFailed(t *testing.T) {
+func TestCredentials_NoWaitAfterFailure(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
-		src.fails(errDown)
-		wantKey(t, p, 1, 0)
-		src.takes(hang)
+		src.setError(errDown)
+		wantCredentials(t, p, 1, 0)
+		src.setDelay(hang)
 		for range 28 {
-			time.Sleep(time.Second) // the retries begin and hang meanwhile
-			wantKey(t, p, 1, 0)
+			time.Sleep(time.Second) // the retries start and hang meanwhile
+			wantCredentials(t, p, 1, 0)
 		}
 	})
 }
 
-func TestAClockSetBackDoesNotProlongTheWait(t *testing.T) {
+func TestCredentials_ClockSetBackDuringWait(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 10*time.Second)
-		src.takes(hang)
+		src.setDelay(hang)
 		go func() { _, _ = p.Credentials(t.Context()) }()
 		time.Sleep(100 * time.Millisecond)
 		wall.jump(-20 * time.Second)
-		wantKey(t, p, 1, 900*time.Millisecond)
+		wantCredentials(t, p, 1, 900*time.Millisecond)
 	})
 }
 
-func TestAFailedRefreshKeepsTheKeyUntilItsExpiry(t *testing.T) {
+func TestCredentials_RefreshFails(t *testing.T) {
 	for name, cause := range map[string]error{
 		"retryable": errDown,
 		"permanent": &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := &issuer{life: 30 * time.Minute}
-			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
 				start := time.Now()
-				wantKey(t, p, 1, 0)
-				src.fails(cause)
+				wantCredentials(t, p, 1, 0)
+				src.setError(cause)
 				for time.Since(start) < 30*time.Minute {
-					wantKey(t, p, 1, 0)
+					wantCredentials(t, p, 1, 0)
 					time.Sleep(time.Second)
 				}
 				_, err := p.Credentials(t.Context())
@@ -214,22 +214,22 @@ func TestAFailedRefreshKeepsTheKeyUntilItsExpiry(t *testing.T) {
 	}
 }
 
-func TestRecoveryAfterAnOutage(t *testing.T) {
+func TestCredentials_RecoveryAfterOutage(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.fails(errDown)
+		wantCredentials(t, p, 1, 0)
+		src.setError(errDown)
 		time.Sleep(25 * time.Minute)
-		wantKey(t, p, 1, 0)
-		src.fails(nil)
+		wantCredentials(t, p, 1, 0)
+		src.setError(nil)
 		before := src.count()
 		time.Sleep(time.Minute)
-		wantKey(t, p, before+1, 0)
+		wantCredentials(t, p, before+1, 0)
 	})
 }
 
-func TestBackoff(t *testing.T) {
+func TestCache_Backoff(t *testing.T) {
 	s := func(all ...float64) (d []time.Duration) {
 		for _, f := range all {
 			d = append(d, time.Duration(f*float64(time.Second)))
@@ -242,12 +242,12 @@ func TestBackoff(t *testing.T) {
 		want []time.Duration // of the calls, to the millisecond
 	}{
 		{"doubling to 60 s", highest, s(0, 1, 3, 7, 15, 31, 63, 123, 183)},
-		{"half of it by chance", middle, s(0, .5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5)},
-		{"never a hot loop", lowest, s(0, .1, .2, .3, .4)},
+		{"half of it with average jitter", middle, s(0, .5, 1.5, 3.5, 7.5, 15.5, 31.5, 61.5, 91.5)},
+		{"no busy loop", lowest, s(0, .1, .2, .3, .4)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{err: errDown}
-			virtually(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}.WithRand(draw(tt.r)), func(t *testing.T, c *credcache.Cache) {
 				start := time.Now()
 				c.For(uploads).Warm()
 				time.Sleep(tt.want[len(tt.want)-1] + time.Millisecond)
@@ -263,21 +263,21 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-func TestASuccessEndsTheBackoff(t *testing.T) {
+func TestCache_BackoffEndsWithSuccess(t *testing.T) {
 	src := &issuer{err: errDown}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		p.Warm()
 		time.Sleep(time.Minute)
 		src.set(func(s *issuer) { s.err, s.life = nil, 10*time.Hour })
 		time.Sleep(time.Minute)
 		n := src.count()
-		wantKey(t, p, n, 0)
-		src.fails(errDown)
+		wantCredentials(t, p, n, 0)
+		src.setError(errDown)
 		p.Invalidate(fmt.Sprintf("AKID-%d", n), false)
 		synctest.Wait()
 		calls := src.count()
-		time.Sleep(500*time.Millisecond - 1) // the first step again
+		time.Sleep(500*time.Millisecond - 1) // the first step of the backoff
 		if got := src.count(); got != calls {
 			t.Errorf("%d calls before the first step has ended", got-calls)
 		}
@@ -289,13 +289,13 @@ func TestASuccessEndsTheBackoff(t *testing.T) {
 	})
 }
 
-func TestCallersDuringTheBackoffGetTheRememberedError(t *testing.T) {
+func TestCredentials_DuringBackoff(t *testing.T) {
 	src := &issuer{err: errDown}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		for range 300 {
-			if got := crowd(t, p, 20); got["AKID-1"] != 0 {
-				t.Fatalf("got a key: %v", got)
+			if got := callConcurrently(t, p, 20); got["AKID-1"] != 0 {
+				t.Fatalf("got credentials: %v", got)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -308,31 +308,31 @@ func TestCallersDuringTheBackoffGetTheRememberedError(t *testing.T) {
 	})
 }
 
-func TestAPermanentErrorIsRemembered(t *testing.T) {
+func TestCredentials_PermanentError(t *testing.T) {
 	refused := &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound", Message: "no such id"}
 	src := &issuer{err: fmt.Errorf("wrapped: %w", refused)}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		for i, pause := range []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second} {
-			crowd(t, p, 100)
+			callConcurrently(t, p, 100)
 			time.Sleep(pause - time.Second)
-			crowd(t, p, 100)
+			callConcurrently(t, p, 100)
 			wantUnavailable(t, p, refused, time.Second)
 			if n := src.count(); n != i+1 {
 				t.Errorf("%d calls within the pause of %v, want %d", n, pause, i+1)
 			}
 			if i == 2 {
-				src.fails(nil) // someone enabled the id again
+				src.setError(nil) // an operator enabled the SecretId
 			}
 			time.Sleep(time.Second)
 		}
-		wantKey(t, p, 4, 0)
+		wantCredentials(t, p, 4, 0)
 	})
 }
 
-func TestAPermanentErrorIsTriedAgainWithoutTraffic(t *testing.T) {
+func TestCache_PermanentErrorWithoutTraffic(t *testing.T) {
 	src := &issuer{err: &credcache.SourceError{Source: "sts"}}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		start := time.Now()
 		c.For(uploads).Warm()
 		time.Sleep(66 * time.Second)
@@ -342,30 +342,30 @@ func TestAPermanentErrorIsTriedAgainWithoutTraffic(t *testing.T) {
 	})
 }
 
-func TestAMachineThatSlept(t *testing.T) {
-	t.Run("past the expiry: a request waits for a fresh key", func(t *testing.T) {
+func TestCredentials_MachineSlept(t *testing.T) {
+	t.Run("past the expiry: a request waits for new credentials", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+		withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			p := sleeping(t, c, src, wall, -time.Hour)
 			if c.Stats()[0].Ready {
-				t.Error("ready with a key that expired in the sleep")
+				t.Error("ready with credentials that expired during the sleep")
 			}
-			src.takes(5 * time.Second)
-			wantKey(t, p, 2, 5*time.Second)
+			src.setDelay(5 * time.Second)
+			wantCredentials(t, p, 2, 5*time.Second)
 		})
 	})
-	t.Run("past the soft refresh: it happens at the first request", func(t *testing.T) {
+	t.Run("past the advisory refresh: the first request starts it", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+		withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			p := sleeping(t, c, src, wall, 5*time.Minute)
-			wantKey(t, p, 1, 0)
+			wantCredentials(t, p, 1, 0)
 			synctest.Wait()
-			wantKey(t, p, 2, 0)
+			wantCredentials(t, p, 2, 0)
 		})
 	})
-	t.Run("without traffic it is ready again within a minute", func(t *testing.T) {
+	t.Run("without traffic: ready again within a minute", func(t *testing.T) {
 		src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-		virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+		withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 			sleeping(t, c, src, wall, -time.Hour)
 			time.Sleep(time.Minute)
 			synctest.Wait()
@@ -376,21 +376,21 @@ func TestAMachineThatSlept(t *testing.T) {
 	})
 }
 
-func TestABadAnswerIsNeverCached(t *testing.T) {
+func TestCredentials_InvalidResponse(t *testing.T) {
 	good := func() signer.Credentials { return temporary(7, time.Hour) }
 	for _, tt := range []struct {
 		name   string
 		change func(*signer.Credentials)
 		says   string
 	}{
-		{"nothing at all", func(c *signer.Credentials) { *c = signer.Credentials{} }, "no SecretId"},
+		{"nothing", func(c *signer.Credentials) { *c = signer.Credentials{} }, "no SecretId"},
 		{"no SecretId", func(c *signer.Credentials) { c.SecretID = "" }, "no SecretId"},
 		{"no SecretKey", func(c *signer.Credentials) { c.SecretKey = "" }, "no SecretKey"},
 		{"no token", func(c *signer.Credentials) { c.Token = "" }, "session token"},
 		{"expired", func(c *signer.Credentials) { c.Expires = time.Now().Add(-time.Second) }, "check the clock"},
 		{"expires now", func(c *signer.Credentials) { c.Expires = time.Now() }, "check the clock"},
-		{"milliseconds taken for seconds", func(c *signer.Credentials) { c.Expires = time.Unix(c.Expires.UnixMilli(), 0) }, "48h"},
-		{"longer than any key lives", func(c *signer.Credentials) { c.Expires = time.Now().Add(48*time.Hour + 1) }, "48h"},
+		{"milliseconds read as seconds", func(c *signer.Credentials) { c.Expires = time.Unix(c.Expires.UnixMilli(), 0) }, "48h"},
+		{"beyond the maximum life", func(c *signer.Credentials) { c.Expires = time.Now().Add(48*time.Hour + 1) }, "48h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{other: func(context.Context, int) (signer.Credentials, error) {
@@ -398,29 +398,29 @@ func TestABadAnswerIsNeverCached(t *testing.T) {
 				tt.change(&creds)
 				return creds, nil
 			}}
-			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
-				wantUnavailable(t, p, credcache.ErrBadAnswer, 500*time.Millisecond)
+				wantUnavailable(t, p, credcache.ErrInvalidResponse, 500*time.Millisecond)
 				_, err := p.Credentials(t.Context())
 				if err == nil || !strings.Contains(err.Error(), tt.says) {
-					t.Errorf("got %v, want a word on %q", err, tt.says)
+					t.Errorf("got %v, want one that says %q", err, tt.says)
 				}
 				src.set(func(s *issuer) { s.other, s.life = nil, time.Hour })
 				time.Sleep(time.Second)
-				wantKey(t, p, 2, 0)
+				wantCredentials(t, p, 2, 0)
 			})
 		})
 	}
 }
 
-func TestTheLongestLifeOfAKeyIsAccepted(t *testing.T) {
-	virtually(t, &issuer{life: 36 * time.Hour}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
-		wantKey(t, c.For(uploads), 1, 0)
+func TestCredentials_MaxLife(t *testing.T) {
+	withCache(t, &issuer{life: 36 * time.Hour}, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+		wantCredentials(t, c.For(uploads), 1, 0)
 	})
 }
 
-func TestASourceWithoutANewerKey(t *testing.T) {
-	// As a metadata server answers: the same key until shortly before its end.
+func TestCredentials_NotRenewed(t *testing.T) {
+	// Like a metadata server: the same credentials until shortly before their expiry.
 	var old signer.Credentials
 	src := &issuer{other: func(context.Context, int) (signer.Credentials, error) {
 		if !old.Expired(time.Now().Add(2 * time.Minute)) {
@@ -428,22 +428,22 @@ func TestASourceWithoutANewerKey(t *testing.T) {
 		}
 		return temporary(2, 30*time.Minute), nil
 	}}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		old = temporary(1, 30*time.Minute)
 		p := c.For(uploads)
 		for range 28 * 60 {
-			wantKey(t, p, 1, 0)
+			wantCredentials(t, p, 1, 0)
 			time.Sleep(time.Second)
 		}
-		// From minute 20 on: steps of 0.5 s doubling to 30 s, and no more often
-		// although the rest of the life shrinks.
+		// From minute 20 on the pauses double from 0.5 s to 30 s. They do not shrink with the
+		// remaining life.
 		if n := src.count(); n > 25 {
-			t.Errorf("%d calls for one key, want one for each backoff step", n)
+			t.Errorf("%d calls, want one for each backoff step", n)
 		}
-		if s := c.Stats()[0]; !strings.Contains(s.LastError, credcache.ErrSameKey.Error()) {
-			t.Errorf("Stats do not say that the source has no newer key: %+v", s)
+		if s := c.Stats()[0]; !strings.Contains(s.LastError, credcache.ErrNotRenewed.Error()) {
+			t.Errorf("Stats do not say that the source has no newer credentials: %+v", s)
 		}
 		time.Sleep(time.Minute)
-		wantKey(t, p, 2, 0)
+		wantCredentials(t, p, 2, 0)
 	})
 }

@@ -13,28 +13,28 @@ import (
 
 // RoleOptions configure NewRole. Printing them shows no secret.
 type RoleOptions struct {
-	// Pair is the long-lived pair that takes on the role. Required. All it needs
-	// to be allowed is sts:AssumeRole on this role.
-	Pair KeyPair
+	// Pair is the long-lived pair that assumes the role. Required. The only permission it
+	// needs is sts:AssumeRole on this role.
+	Pair SecretPair
 	// RoleARN is the role: qcs::cam::uin/<uin>:roleName/<name>, or with
 	// role/<id> at the end. Required.
 	RoleARN string
-	// SessionName is what the audit log (CloudAudit) shows the calls under: 2 to
-	// 128 letters, digits and +=,.@_-. Empty: cosproxy.
+	// SessionName identifies the calls in the audit log (CloudAudit): 2 to 128 letters,
+	// digits and +=,.@_-. Empty: cosproxy.
 	SessionName string
-	// ExternalID is what the trust policy of the role may demand. Empty: none.
+	// ExternalID is an id that the trust policy of the role may require. Empty: none.
 	ExternalID string
 	// Endpoint and Transport are as in STSOptions.
 	Endpoint  string
 	Transport http.RoundTripper
-	// Duration is the life to ask for, in whole seconds, 1 s to 43200 s (12 h),
-	// and no more than the role's own maximum. Zero: 30 min.
+	// Duration is the requested lifetime, in whole seconds, 1 s to 43200 s (12 h) and at
+	// most the maximum session duration of the role. Zero: 30 min.
 	Duration time.Duration
 }
 
-// NewRole returns a Source that calls AssumeRole of Tencent Cloud STS, through
-// its SDK, with the policy of the scope: the key can do what both the role and
-// the scope allow. Errors are as those of NewSTS.
+// NewRole returns a Source that calls AssumeRole of Tencent Cloud STS through its SDK, with
+// the policy of the scope: the credentials grant what both the role and the scope allow.
+// Errors are as those of NewSTS.
 func NewRole(opts RoleOptions) (Source, error) {
 	if opts.SessionName == "" {
 		opts.SessionName = sessionName
@@ -46,7 +46,7 @@ func NewRole(opts RoleOptions) (Source, error) {
 		return nil, err
 	}
 	return SourceFunc(func(ctx context.Context, scope Scope) (signer.Credentials, error) {
-		return s.askAs(ctx, opts.Pair, scope, (*sts.Client).GetRoleCredential, sts.CredentialOptions{
+		return s.callWithPolicy(ctx, opts.Pair, scope, (*sts.Client).GetRoleCredential, sts.CredentialOptions{
 			RoleArn: opts.RoleARN, RoleSessionName: opts.SessionName, ExternalId: opts.ExternalID,
 		})
 	}), nil

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cosproxy/credcache"
 )
@@ -65,7 +68,7 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-func TestPolicyIsTheSameForEqualScopes(t *testing.T) {
+func TestPolicy_EqualScopes(t *testing.T) {
 	a, err1 := scope("b/*,a/*,b/*,b/c", "write,read").Policy()
 	b, err2 := scope("a/*,b/*", "read,write,upload").Policy()
 	if err1 != nil || err2 != nil {
@@ -78,7 +81,7 @@ func TestPolicyIsTheSameForEqualScopes(t *testing.T) {
 	}
 }
 
-func TestAScopeIsLeftAsItWas(t *testing.T) {
+func TestPolicy_ScopeUnchanged(t *testing.T) {
 	s := scope("b/*,a/*", "write,read")
 	if _, err := s.Policy(); err != nil {
 		t.Fatal(err)
@@ -88,8 +91,8 @@ func TestAScopeIsLeftAsItWas(t *testing.T) {
 	}
 }
 
-// fields are the Field and Problem of the OptionErrors in err.
-func fields(t *testing.T, err error) []string {
+// problems returns "Field: Problem" of each OptionError in err.
+func problems(t *testing.T, err error) []string {
 	t.Helper()
 	var all []string
 	var walk func(error)
@@ -100,11 +103,11 @@ func fields(t *testing.T, err error) []string {
 			}
 			return
 		}
-		var mistake *credcache.OptionError
-		if !errors.As(err, &mistake) {
+		var problem *credcache.OptionError
+		if !errors.As(err, &problem) {
 			t.Fatalf("%v is not an OptionError", err)
 		}
-		all = append(all, mistake.Field+": "+mistake.Problem)
+		all = append(all, problem.Field+": "+problem.Problem)
 	}
 	if err != nil {
 		walk(err)
@@ -121,7 +124,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"no bucket", func(s *credcache.Scope) { s.Bucket = "" }, "Bucket", "APPID"},
 		{"no APPID", func(s *credcache.Scope) { s.Bucket = "examplebucket" }, "Bucket", "examplebucket-1250000000"},
-		{"a year is no APPID", func(s *credcache.Scope) { s.Bucket = "reports-2024" }, "Bucket", "APPID"},
+		{"a year instead of an APPID", func(s *credcache.Scope) { s.Bucket = "reports-2024" }, "Bucket", "APPID"},
 		{"only an APPID", func(s *credcache.Scope) { s.Bucket = "-1250000000" }, "Bucket", "APPID"},
 		{"upper case", func(s *credcache.Scope) { s.Bucket = "Example-1250000000" }, "Bucket", "APPID"},
 		{"a path", func(s *credcache.Scope) { s.Bucket = "a-1250000000/*" }, "Bucket", "APPID"},
@@ -149,25 +152,25 @@ func TestValidate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := scope("a/*", "read")
 			tt.change(&s)
-			got := fields(t, s.Validate())
+			got := problems(t, s.Validate())
 			if len(got) != 1 || !strings.HasPrefix(got[0], tt.field+": ") || !strings.Contains(got[0], tt.says) {
-				t.Errorf("got %q, want one mistake in %s that says %q", got, tt.field, tt.says)
+				t.Errorf("got %q, want one problem in %s that says %q", got, tt.field, tt.says)
 			}
 			if policy, err := s.Policy(); err == nil {
-				t.Errorf("the scope has a policy all the same: %+v", policy)
+				t.Errorf("the invalid scope has a policy: %+v", policy)
 			}
 		})
 	}
 }
 
-func TestValidateTellsEverythingAtOnce(t *testing.T) {
-	got := fields(t, credcache.Scope{Bucket: "x", Region: "?", AllowPrefixes: []string{"/a", "b/"}, AllowActions: []string{"c", "d"}}.Validate())
+func TestValidate_AllProblems(t *testing.T) {
+	got := problems(t, credcache.Scope{Bucket: "x", Region: "?", AllowPrefixes: []string{"/a", "b/"}, AllowActions: []string{"c", "d"}}.Validate())
 	if len(got) != 6 {
-		t.Errorf("got %q, want 6 mistakes", got)
+		t.Errorf("got %q, want 6 problems", got)
 	}
 }
 
-func TestValidScopes(t *testing.T) {
+func TestValidate_Valid(t *testing.T) {
 	for _, prefix := range []string{"*", "a", "a/*", "img_*", "a/b.txt", "目录/*", "a+b", "a%20b", `"`, "a//b", "a/?"} {
 		for _, action := range []string{"*", "name/cos:*", "read", "list", "upload", "write", "delete", "name/cos:PutObjectACL"} {
 			if err := scope(prefix, action).Validate(); err != nil {
@@ -208,14 +211,14 @@ func TestExpandActions(t *testing.T) {
 		}
 	}
 	_, err := credcache.ExpandActions([]string{"read", "x", "y"})
-	if got := fields(t, err); len(got) != 2 || !strings.HasPrefix(got[1], `AllowActions: unknown action "y"`) {
+	if got := problems(t, err); len(got) != 2 || !strings.HasPrefix(got[1], `AllowActions: unknown action "y"`) {
 		t.Errorf("got %q", got)
 	}
 }
 
-// TestEveryDocumentedActionIsKnown holds the table of actions against the list
-// of documented ones, and checks the resource that each is granted on.
-func TestEveryDocumentedActionIsKnown(t *testing.T) {
+// TestPolicy_DocumentedActions compares the table of actions with the documented ones, and
+// checks the resource of each.
+func TestPolicy_DocumentedActions(t *testing.T) {
 	data, err := os.ReadFile("testdata/actions.json")
 	if err != nil {
 		t.Fatal(err)
@@ -241,7 +244,7 @@ func TestEveryDocumentedActionIsKnown(t *testing.T) {
 			continue
 		}
 		first := policy.Statement[0].Resource[0]
-		// The form upload is a call on the bucket's URL, checked against the key.
+		// The form upload is a call on the bucket's URL, authorized by object key.
 		onObject := d.Target == "object" || d.Action == "name/cos:PostObject"
 		if onObject != (first == bucket+"a/*") || !onObject && first != bucket {
 			t.Errorf("%s, a call on the %s, is granted on %s", d.Action, d.Target, first)
@@ -262,7 +265,7 @@ func FuzzPolicy(f *testing.F) {
 			AllowPrefixes: []string{prefix}, AllowActions: []string{action}}
 		policy, err := s.Policy()
 		if err != nil {
-			if len(fields(t, err)) == 0 {
+			if len(problems(t, err)) == 0 {
 				t.Errorf("an error that names no field: %v", err)
 			}
 			return
@@ -276,7 +279,7 @@ func FuzzPolicy(f *testing.F) {
 		}
 		for _, statement := range policy.Statement {
 			if slices.Equal(statement.Action, []string{"name/cos:GetService"}) && slices.Equal(statement.Resource, []string{"*"}) {
-				continue // no bucket binds it
+				continue // it cannot be limited to a bucket
 			}
 			for _, resource := range statement.Resource {
 				path, inside := strings.CutPrefix(resource, bucket)
@@ -289,8 +292,8 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// The plain form of cos:prefix is what no document asks for, so it gives way where the
-// policy would be too long with it.
+// No document requires the plain form of cos:prefix, so it is omitted if it makes the policy
+// too long.
 func TestPolicy_TooLongWithBothForms(t *testing.T) {
 	for n, plain := range map[int]bool{2: true, 45: false} {
 		s := scope("*", "upload,list")
@@ -312,5 +315,67 @@ func TestPolicy_TooLongWithBothForms(t *testing.T) {
 		if !strings.Contains(string(text), "cos:x-cos-acl") {
 			t.Errorf("%d prefixes: public uploads are not denied", n)
 		}
+	}
+}
+
+func TestFetch_PolicyTooLong(t *testing.T) {
+	tooLong := uploads
+	tooLong.AllowPrefixes = nil
+	for n := range 100 {
+		tooLong.AllowPrefixes = append(tooLong.AllowPrefixes, fmt.Sprintf("uploads/%d/*", n))
+	}
+	if err := tooLong.Validate(); err != nil {
+		t.Fatalf("the scope is valid for sources that send no policy; got %v", err)
+	}
+	for _, name := range []string{"sts", "role"} {
+		server := stsServer(t, func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") })
+		_, err := httpSources[name](t, server.URL).Fetch(t.Context(), tooLong)
+		if err == nil || !strings.Contains(err.Error(), "policy of ") || !strings.Contains(err.Error(), "accepts 6144") {
+			t.Errorf("%s: got %v, want an error about the length", name, err)
+		}
+	}
+}
+
+func TestPolicy_MaxLength(t *testing.T) {
+	// The limit applies to the escaped JSON: < becomes \u003c.
+	measure := func(s credcache.Scope) int {
+		s.AllowPrefixes = []string{"*"}
+		policy, err := s.Policy()
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := json.Marshal(policy)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(data) - len("*")
+	}
+	for name, unit := range map[string]string{"ASCII": "a", "Chinese": "长", "escaped": "<"} {
+		s := scope("*", "read")
+		each := 1 // characters in JSON
+		if unit == "<" {
+			each = len(`\u003c`)
+		}
+		room := (6144 - measure(s)) / each
+		s.AllowPrefixes = []string{strings.Repeat(unit, room)}
+		if _, err := s.Policy(); err != nil {
+			t.Errorf("%s: %d characters are within the limit; got %v", name, room, err)
+		}
+		s.AllowPrefixes[0] += unit
+		_, err := s.Policy()
+		wantProblem(t, err, "AllowPrefixes")
+	}
+	var form url.Values // the policy of a scope within the limit is sent
+	server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		form = r.PostForm
+		issue(w, time.Now().Add(time.Hour).Unix())
+	})
+	long := scope(strings.Repeat("长", 5000)+"*", "read")
+	if _, err := stsSource(t, server.URL, nil).Fetch(t.Context(), long); err != nil {
+		t.Fatal(err)
+	}
+	if sent, _ := url.QueryUnescape(form.Get("Policy")); !strings.Contains(sent, long.AllowPrefixes[0]) {
+		t.Error("the policy did not arrive")
 	}
 }

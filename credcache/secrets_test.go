@@ -15,10 +15,9 @@ import (
 	"cosproxy/credcache"
 )
 
-// TestNoSecretComesOut drives the whole of cache and each source that asks over
-// HTTP through good and bad answers, and looks for secrets in everything that
-// they let out: logs, errors and statistics.
-func TestNoSecretComesOut(t *testing.T) {
+// TestCache_LeaksNoSecret runs the cache with each HTTP source and valid and invalid
+// responses, and looks for secrets in logs, errors and statistics.
+func TestCache_LeaksNoSecret(t *testing.T) {
 	echo := fmt.Sprintf(`{"Response":{"Error":{"Code":"%[1]s","Message":"your key %[1]s\nis bad","RequestId":""},"RequestId":"%[1]s"}}`, secret)
 	var mu sync.Mutex
 	var next http.HandlerFunc
@@ -27,37 +26,37 @@ func TestNoSecretComesOut(t *testing.T) {
 		defer mu.Unlock()
 		next(w, r)
 	})
-	for name, reply := range map[string]http.HandlerFunc{
-		"a key":           func(w http.ResponseWriter, _ *http.Request) { issue(w, time.Now().Add(time.Hour).Unix()) },
-		"an expired key":  func(w http.ResponseWriter, _ *http.Request) { issue(w, 1) },
-		"an absurd key":   func(w http.ResponseWriter, _ *http.Request) { issue(w, 4_000_000_000) },
-		"an echo":         func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, echo) },
-		"an echo as HTML": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>"+secret) },
-		"a cut echo":      text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token %s... is bad"}}}`, secret[:len(secret)-1])),
-		"an escaped echo": text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token=%s is bad"}}}`, escaped(secret))),
-		"a status":        func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusBadGateway) },
+	for name, respond := range map[string]http.HandlerFunc{
+		"credentials":         func(w http.ResponseWriter, _ *http.Request) { issue(w, time.Now().Add(time.Hour).Unix()) },
+		"expired credentials": func(w http.ResponseWriter, _ *http.Request) { issue(w, 1) },
+		"an absurd expiry":    func(w http.ResponseWriter, _ *http.Request) { issue(w, 4_000_000_000) },
+		"an echo":             func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, echo) },
+		"an echo as HTML":     func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<p>"+secret) },
+		"a cut echo":          text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token %s... is bad"}}}`, secret[:len(secret)-1])),
+		"an escaped echo":     text(fmt.Sprintf(`{"Response":{"Error":{"Code":"Bad","Message":"token=%s is bad"}}}`, escaped(secret))),
+		"a status":            func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusBadGateway) },
 		"a header": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", secret)
 			w.WriteHeader(http.StatusFound)
 		},
-		"a long echo":                func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(secret, 9000)) },
-		"another key":                text(keyServerKey(secret, 4_000_000_000)),
-		"an echo as the role's Code": text(`{"Code":"` + secret + `","TmpSecretId":"` + secret + `"}`),
-		"a key with a line break":    text(keyServerKey(`a\n`+secret, 4_000_000_000)),
-		"a JSON with more":           func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Response":"`+secret+`"}`) },
+		"a long echo":                   func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat(secret, 9000)) },
+		"credentials in another form":   text(serverJSON(secret, 4_000_000_000)),
+		"an echo as the role's Code":    text(`{"Code":"` + secret + `","TmpSecretId":"` + secret + `"}`),
+		"credentials with a line break": text(serverJSON(`a\n`+secret, 4_000_000_000)),
+		"a JSON with more":              func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"Response":"`+secret+`"}`) },
 	} {
-		for source, open := range asking {
+		for source, open := range httpSources {
 			t.Run(name+"/"+source, func(t *testing.T) {
 				mu.Lock()
-				next = reply
+				next = respond
 				mu.Unlock()
-				noSecretComesOutOf(t, open(t, server.URL))
+				wantNoSecret(t, open(t, server.URL))
 			})
 		}
 	}
 }
 
-// escaped is s with every byte percent-encoded.
+// escaped returns s with every byte percent-encoded.
 func escaped(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -66,7 +65,7 @@ func escaped(s string) string {
 	return b.String()
 }
 
-func noSecretComesOutOf(t *testing.T, source credcache.Source) {
+func wantNoSecret(t *testing.T, source credcache.Source) {
 	t.Helper()
 	var out bytes.Buffer // one goroutine at a time writes: the fetch, then this test
 	c := credcache.New(source, credcache.Options{
@@ -82,21 +81,21 @@ func noSecretComesOutOf(t *testing.T, source credcache.Source) {
 	}
 	for _, form := range []string{secret, secret[:len(secret)-1], escaped(secret)} {
 		if strings.Contains(out.String(), form) {
-			t.Errorf("a secret came out:\n%s", out.String())
+			t.Errorf("a secret leaked:\n%s", out.String())
 		}
 	}
 	if !strings.Contains(out.String(), "examplebucket-1250000000") {
-		t.Errorf("nothing came out:\n%s", out.String())
+		t.Errorf("no output:\n%s", out.String())
 	}
 }
 
-func TestOptionsAndSourcesPrintWithoutSecrets(t *testing.T) {
-	endpoint := credcache.HTTPOptions{URL: "https://example.com/?key=" + secret, Token: secret}
+func TestSources_PrintNoSecret(t *testing.T) {
+	options := credcache.HTTPOptions{URL: "https://example.com/?key=" + secret, Token: secret}
 	values := []any{
-		credcache.STSOptions{Pair: longLived}, credcache.RoleOptions{Pair: longLived}, endpoint, &endpoint,
-		credcache.NewStatic(temporary(1, time.Hour)), fileSource(t, writeKey(t, secret)), keyServerSource(t, "https://example.com/?key="+secret, nil),
+		credcache.STSOptions{Pair: longLived}, credcache.RoleOptions{Pair: longLived}, options, &options,
+		credcache.NewStatic(temporary(1, time.Hour)), fileSource(t, writeCredentials(t, secret)), httpSource(t, "https://example.com/?key="+secret, nil),
 	}
-	for name, open := range asking {
+	for name, open := range httpSources {
 		values = append(values, name, open(t, "https://example.com"))
 	}
 	printed := fmt.Sprintf("%v %+v %#v", values, values, values)
@@ -108,15 +107,15 @@ func TestOptionsAndSourcesPrintWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestErrorsAreOneBoundedLine(t *testing.T) {
-	server := stsServer(t, answer(`"Error":{"Code":"A\r\nB","Message":"x\u0000y\n`+strings.Repeat("长", 5000)+`"},"RequestId":"r\ts"`))
+func TestSourceError_OneLine(t *testing.T) {
+	server := stsServer(t, stsResponse(`"Error":{"Code":"A\r\nB","Message":"x\u0000y\n`+strings.Repeat("长", 5000)+`"},"RequestId":"r\ts"`))
 	_, err := stsSource(t, server.URL, nil).Fetch(t.Context(), uploads)
 	if text := err.Error(); strings.ContainsAny(text, "\r\n\x00\t") || len(text) > 2000 {
 		t.Errorf("%d bytes: %q", len(text), text)
 	}
 }
 
-func TestErrorTexts(t *testing.T) {
+func TestErrors_Text(t *testing.T) {
 	full := &credcache.SourceError{Source: "sts", Code: "AuthFailure.SecretIdNotFound", Message: "no such id",
 		RequestID: "req-1", Hint: "check the long-lived SecretId", Err: errDown}
 	for _, tt := range []struct {
@@ -124,9 +123,9 @@ func TestErrorTexts(t *testing.T) {
 		want string
 	}{
 		{full, "sts: AuthFailure.SecretIdNotFound: no such id (request id req-1); check the long-lived SecretId"},
-		{&credcache.SourceError{Source: "sts", Message: "no answer"}, "sts: no answer"},
+		{&credcache.SourceError{Source: "sts", Message: "no response"}, "sts: no response"},
 		{&credcache.OptionError{Field: "Region", Problem: "missing"}, "Region: missing"},
-		{&credcache.UnavailableError{Bucket: "b-1250000000", Err: errDown}, "no valid key for bucket b-1250000000: connection refused"},
+		{&credcache.UnavailableError{Bucket: "b-1250000000", Err: errDown}, "no valid credentials for bucket b-1250000000: connection refused"},
 	} {
 		if got := tt.err.Error(); got != tt.want {
 			t.Errorf("got  %s\nwant %s", got, tt.want)
@@ -137,16 +136,16 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// TestShortSecretsAreRedacted: a short bearer token is a secret too, and one that
-// stands where a line is cut off.
-func TestShortSecretsAreRedacted(t *testing.T) {
-	for _, tt := range []struct{ secret, said string }{
+// TestSourceError_ShortSecret covers short secrets, and a secret at the position where the line
+// is truncated.
+func TestSourceError_ShortSecret(t *testing.T) {
+	for _, tt := range []struct{ secret, message string }{
 		{"s3cr3t", "the key s3cr3t is bad"},
 		{"s3cr3t", "key=s3cr3t, or %733cr3%74 escaped"},
 		{"eleven-long", "(eleven-long)"},
 		{secret, strings.Repeat("x ", 145) + secret},
 	} {
-		server := stsServer(t, answer(`"Error":{"Code":"Bad","Message":"`+tt.said+`"},"RequestId":"`+tt.secret+`"`))
+		server := stsServer(t, stsResponse(`"Error":{"Code":"Bad","Message":"`+tt.message+`"},"RequestId":"`+tt.secret+`"`))
 		source := stsSource(t, server.URL, func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair("AKID-1", tt.secret) })
 		_, err := source.Fetch(t.Context(), uploads)
 		if err == nil || !strings.Contains(err.Error(), "[redacted]") {
@@ -154,7 +153,7 @@ func TestShortSecretsAreRedacted(t *testing.T) {
 		}
 		for _, form := range []string{tt.secret, "%733cr3%74", secret[:8]} {
 			if strings.Contains(err.Error(), form) {
-				t.Errorf("%s came out: %v", form, err)
+				t.Errorf("%s leaked: %v", form, err)
 			}
 		}
 	}

@@ -11,18 +11,18 @@ import (
 	"cosproxy/signer"
 )
 
-func TestStaticWithoutExpiry(t *testing.T) {
+func TestStatic_NoExpiry(t *testing.T) {
 	for name, creds := range map[string]signer.Credentials{
 		"long-lived pair": {SecretID: "AKID-1", SecretKey: secret},
 		"triple":          {SecretID: "AKID-1", SecretKey: secret, Token: secret},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtually(t, credcache.NewStatic(creds), credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, credcache.NewStatic(creds), credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				time.Sleep(10_000 * time.Hour)
 				synctest.Wait()
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				if s := c.Stats()[0]; !s.Ready || s.Fetches != 1 || !s.Expires.IsZero() {
 					t.Errorf("got %+v, want one fetch and no expiry", s)
 				}
@@ -31,13 +31,13 @@ func TestStaticWithoutExpiry(t *testing.T) {
 	}
 }
 
-func TestStaticWithExpiry(t *testing.T) {
+func TestStatic_Expiry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := credcache.New(credcache.NewStatic(temporary(1, time.Hour)), credcache.Options{})
 		defer c.Close()
 		p := c.For(uploads)
 		for range 3600 {
-			wantKey(t, p, 1, 0)
+			wantCredentials(t, p, 1, 0)
 			time.Sleep(time.Second)
 		}
 		_, err := p.Credentials(t.Context())
@@ -49,7 +49,7 @@ func TestStaticWithExpiry(t *testing.T) {
 		if cause.Retryable || cause.Code != "Expired" {
 			t.Errorf("got %+v", cause)
 		}
-		for _, word := range []string{"AKID-1", "expired at 2000-01-01T01:00:00Z", "give a new SecretId"} {
+		for _, word := range []string{"AKID-1", "expired at 2000-01-01T01:00:00Z", "configure a new SecretId"} {
 			if !strings.Contains(err.Error(), word) {
 				t.Errorf("%q does not say %q", err, word)
 			}
@@ -59,15 +59,15 @@ func TestStaticWithExpiry(t *testing.T) {
 
 func TestStatic_Rejected(t *testing.T) {
 	static := credcache.NewStatic(signer.Credentials{SecretID: "AKID-1", SecretKey: secret})
-	virtually(t, static, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, static, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
 		for range 100 {
-			if next := rejects(t, p, 1); next > 1 {
+			if next := rejectTwice(t, p, 1); next > 1 {
 				t.Errorf("got AKID-%d", next)
 			}
 			wantReady(t, c)
-			wantKey(t, p, 1, 0)
+			wantCredentials(t, p, 1, 0)
 		}
 	})
 }

@@ -28,11 +28,10 @@ const longLivedID = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE"
 
 var longLived = credcache.FixedPair(longLivedID, secret)
 
-// stsServer answers with answer and closes with the test. Its connections end
-// with each answer, so that no goroutine outlives the test.
-func stsServer(t *testing.T, answer http.HandlerFunc) *httptest.Server {
+// stsServer starts a server with this handler. It closes with the test.
+func stsServer(t *testing.T, respond http.HandlerFunc) *httptest.Server {
 	t.Helper()
-	server := httptest.NewServer(answer)
+	server := httptest.NewServer(respond)
 	t.Cleanup(server.Close)
 	return server
 }
@@ -50,8 +49,8 @@ func stsSource(t *testing.T, endpoint string, change func(*credcache.STSOptions)
 	return src
 }
 
-// stringToSign is what a request of the v1 protocol is signed over: method,
-// host, "/?" and the parameters without the signature, sorted and not encoded.
+// stringToSign returns the string to sign of the v1 protocol: method, host, "/?" and the
+// parameters without the signature, sorted and not encoded.
 func stringToSign(host string, form url.Values) string {
 	var pairs []string
 	for _, name := range slices.Sorted(maps.Keys(form)) {
@@ -68,9 +67,9 @@ func signature(secretKey, text string) string {
 	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// TestTheVerifierOfTheseTests holds stringToSign and signature against a
-// captured request of the SDK.
-func TestTheVerifierOfTheseTests(t *testing.T) {
+// TestSTSSignature_CapturedRequest checks stringToSign and signature, which the other tests
+// use, with a captured request of the SDK.
+func TestSTSSignature_CapturedRequest(t *testing.T) {
 	data, err := os.ReadFile("testdata/sts-v1.json")
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +91,7 @@ func TestTheVerifierOfTheseTests(t *testing.T) {
 	}
 }
 
-func answer(fields string) http.HandlerFunc {
+func stsResponse(fields string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"Response":{%s}}`, fields)
 	}
@@ -103,7 +102,7 @@ func issue(w http.ResponseWriter, expires int64) {
 		secret, secret, expires)
 }
 
-func TestSTSRequest(t *testing.T) {
+func TestSTS_Request(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		duration time.Duration
@@ -164,7 +163,8 @@ func verifySTSRequest(t *testing.T, r *http.Request, special map[string]string) 
 	}
 }
 
-// wantSourceError fetches and compares the error, Err and Source apart.
+// wantSourceError fetches and compares the error. cause, if not nil, must be wrapped. An empty
+// want.Source is sts.
 func wantSourceError(ctx context.Context, t *testing.T, src credcache.Source, want credcache.SourceError, cause error) {
 	t.Helper()
 	creds, err := src.Fetch(ctx, uploads)
@@ -173,7 +173,7 @@ func wantSourceError(ctx context.Context, t *testing.T, src credcache.Source, wa
 		t.Fatalf("got %v, %v, want a SourceError", creds, err)
 	}
 	if creds != (signer.Credentials{}) {
-		t.Errorf("credentials beside an error: %v", creds)
+		t.Errorf("credentials together with an error: %v", creds)
 	}
 	if got.Source != cmp.Or(want.Source, "sts") || got.Code != want.Code || got.RequestID != want.RequestID || got.Retryable != want.Retryable ||
 		!strings.Contains(got.Message, want.Message) || !strings.Contains(got.Hint, want.Hint) {
@@ -192,7 +192,7 @@ func wantSourceError(ctx context.Context, t *testing.T, src credcache.Source, wa
 	}
 }
 
-func TestSTSErrorCodes(t *testing.T) {
+func TestSTS_ErrorCodes(t *testing.T) {
 	for _, tt := range []struct {
 		code      string
 		retryable bool
@@ -215,28 +215,28 @@ func TestSTSErrorCodes(t *testing.T) {
 		{"SomethingNew", false, ""},
 	} {
 		t.Run(tt.code, func(t *testing.T) {
-			server := stsServer(t, answer(fmt.Sprintf(`"Error":{"Code":%q,"Message":"what STS says"},"RequestId":"req-7"`, tt.code)))
+			server := stsServer(t, stsResponse(fmt.Sprintf(`"Error":{"Code":%q,"Message":"a message"},"RequestId":"req-7"`, tt.code)))
 			wantSourceError(t.Context(), t, stsSource(t, server.URL, nil), credcache.SourceError{
-				Code: tt.code, Message: "what STS says", RequestID: "req-7", Hint: tt.hint, Retryable: tt.retryable}, nil)
+				Code: tt.code, Message: "a message", RequestID: "req-7", Hint: tt.hint, Retryable: tt.retryable}, nil)
 		})
 	}
 }
 
-func TestSTSAnswersThatAreNone(t *testing.T) {
-	garbage := credcache.SourceError{Message: "is not one of STS, or broke off", Hint: "endpoint", Retryable: true}
-	lacks := func(what string) credcache.SourceError {
-		return credcache.SourceError{Message: "lacks the " + what, RequestID: "req-1", Retryable: true}
+func TestSTS_InvalidResponse(t *testing.T) {
+	garbage := credcache.SourceError{Message: "unexpected or truncated response", Hint: "endpoint", Retryable: true}
+	lacks := func(fields string) credcache.SourceError {
+		return credcache.SourceError{Message: "lacks the " + fields, RequestID: "req-1", Retryable: true}
 	}
 	for _, tt := range []struct {
-		name   string
-		answer http.HandlerFunc
-		want   credcache.SourceError
+		name    string
+		respond http.HandlerFunc
+		want    credcache.SourceError
 	}{
-		{"a number that quotes a secret", answer(`"ExpiredTime":"` + secret + `"`), garbage},
+		{"a number that quotes a secret", stsResponse(`"ExpiredTime":"` + secret + `"`), garbage},
 		{"another JSON", text(`{"credentials":{"tmpSecretKey":"` + secret + `"}}`), garbage},
-		{"no credentials", answer(`"RequestId":"req-1"`), garbage},
-		{"empty credentials", answer(`"Credentials":{},"ExpiredTime":4000000000,"RequestId":"req-1"`), lacks("SecretId, SecretKey, session token")},
-		{"no token", answer(`"Credentials":{"TmpSecretId":"AKID-1","TmpSecretKey":"` + secret + `"},"ExpiredTime":4000000000,"RequestId":"req-1"`),
+		{"no credentials", stsResponse(`"RequestId":"req-1"`), garbage},
+		{"empty credentials", stsResponse(`"Credentials":{},"ExpiredTime":4000000000,"RequestId":"req-1"`), lacks("SecretId, SecretKey, session token")},
+		{"no token", stsResponse(`"Credentials":{"TmpSecretId":"AKID-1","TmpSecretKey":"` + secret + `"},"ExpiredTime":4000000000,"RequestId":"req-1"`),
 			lacks("session token")},
 		{"no expiry", func(w http.ResponseWriter, _ *http.Request) { issue(w, 0) }, lacks("expiry")},
 		{"an expiry before 1970", func(w http.ResponseWriter, _ *http.Request) { issue(w, -62135596800) }, lacks("expiry")},
@@ -244,21 +244,21 @@ func TestSTSAnswersThatAreNone(t *testing.T) {
 			credcache.SourceError{Message: "expired at 1970-01-01T00:00:01Z", RequestID: "req-1", Hint: "clock", Retryable: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			server := stsServer(t, tt.answer)
-			wantSourceError(t.Context(), t, stsSource(t, server.URL, nil), tt.want, credcache.ErrBadAnswer)
+			server := stsServer(t, tt.respond)
+			wantSourceError(t.Context(), t, stsSource(t, server.URL, nil), tt.want, credcache.ErrInvalidResponse)
 		})
 	}
 }
 
-func TestSTSSendsNothingForABadScope(t *testing.T) {
+func TestSTS_InvalidScope(t *testing.T) {
 	calls := 0
 	server := stsServer(t, func(http.ResponseWriter, *http.Request) { calls++ })
 	scope := uploads
 	scope.Bucket = "examplebucket"
 	_, err := stsSource(t, server.URL, nil).Fetch(t.Context(), scope)
 	var failed *credcache.SourceError
-	var mistake *credcache.OptionError
-	if !errors.As(err, &failed) || failed.Retryable || !errors.As(err, &mistake) || mistake.Field != "Bucket" {
+	var problem *credcache.OptionError
+	if !errors.As(err, &failed) || failed.Retryable || !errors.As(err, &problem) || problem.Field != "Bucket" {
 		t.Errorf("got %v, want a permanent error that names the bucket", err)
 	}
 	if calls != 0 {
@@ -266,7 +266,7 @@ func TestSTSSendsNothingForABadScope(t *testing.T) {
 	}
 }
 
-func TestSTSUsesTheGivenTransport(t *testing.T) {
+func TestSTS_Transport(t *testing.T) {
 	var host string
 	transport := roundTripper(func(r *http.Request) (*http.Response, error) {
 		host = r.URL.String()
@@ -286,17 +286,17 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-func TestSTSOptions(t *testing.T) {
+func TestNewSTS_Options(t *testing.T) {
 	good := credcache.STSOptions{Pair: longLived}
 	for _, tt := range []struct {
 		name   string
 		change func(*credcache.STSOptions)
-		field  string // "": no mistake
+		field  string // "": no problem
 	}{
 		{"the zero values", func(*credcache.STSOptions) {}, ""},
 		{"no pair", func(o *credcache.STSOptions) { o.Pair = nil }, "Pair"},
-		{"no id", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair("", secret) }, "SecretID"},
-		{"no key", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair(longLivedID, "") }, "SecretKey"},
+		{"no SecretId", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair("", secret) }, "SecretID"},
+		{"no SecretKey", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair(longLivedID, "") }, "SecretKey"},
 		{"a line break from a file", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair(longLivedID, secret+"\n") }, "SecretKey"},
 		{"a blank", func(o *credcache.STSOptions) { o.Pair = credcache.FixedPair(" "+longLivedID, secret) }, "SecretID"},
 		{"a host and port", func(o *credcache.STSOptions) { o.Endpoint = "http://127.0.0.1:1/" }, ""},
@@ -312,8 +312,8 @@ func TestSTSOptions(t *testing.T) {
 		{"a fragment", func(o *credcache.STSOptions) { o.Endpoint = "https://sts.tencentcloudapi.com/#" }, "Endpoint"},
 		{"user information", func(o *credcache.STSOptions) { o.Endpoint = "https://user:" + secret + "@sts.tencentcloudapi.com" }, "Endpoint"},
 		{"not a URL", func(o *credcache.STSOptions) { o.Endpoint = "https://%zz" + secret }, "Endpoint"},
-		{"the shortest life", func(o *credcache.STSOptions) { o.Duration = time.Second }, ""},
-		{"the longest life", func(o *credcache.STSOptions) { o.Duration = 36 * time.Hour }, ""},
+		{"the minimum life", func(o *credcache.STSOptions) { o.Duration = time.Second }, ""},
+		{"the maximum life", func(o *credcache.STSOptions) { o.Duration = 36 * time.Hour }, ""},
 		{"too long a life", func(o *credcache.STSOptions) { o.Duration = 36*time.Hour + time.Second }, "Duration"},
 		{"a negative life", func(o *credcache.STSOptions) { o.Duration = -time.Minute }, "Duration"},
 		{"parts of a second", func(o *credcache.STSOptions) { o.Duration = 1500 * time.Millisecond }, "Duration"},
@@ -322,11 +322,11 @@ func TestSTSOptions(t *testing.T) {
 			opts := good
 			tt.change(&opts)
 			_, err := credcache.NewSTS(opts)
-			wantMistake(t, err, tt.field)
+			wantProblem(t, err, tt.field)
 		})
 	}
 	_, err := credcache.NewSTS(credcache.STSOptions{Endpoint: "x", Duration: -1})
-	if got := fields(t, err); len(got) != 3 {
-		t.Errorf("got %q, want all three mistakes at once", got)
+	if got := problems(t, err); len(got) != 3 {
+		t.Errorf("got %q, want all three problems at once", got)
 	}
 }

@@ -20,30 +20,30 @@ const (
 	stsDuration = 30 * time.Minute
 	sessionName = "cosproxy"
 
-	// stsMaxDuration is the limit for sub-accounts; for a root account it is
-	// 7200 s (GetFederationToken, 1150/49452). STS judges which one applies.
+	// stsMaxDuration is the limit for sub-accounts. For a root account it is 7200 s
+	// (GetFederationToken, 1150/49452). STS decides which one applies.
 	stsMaxDuration = 129600 * time.Second
-	// roleMaxDuration is that of AssumeRole and AssumeRoleWithWebIdentity (API
+	// roleMaxDuration is the limit of AssumeRole and AssumeRoleWithWebIdentity (API
 	// definition of STS, 2018-08-13).
 	roleMaxDuration = 43200 * time.Second
 )
 
 var (
-	// The API definition of STS: RoleSessionName, and the two forms of RoleArn.
+	// From the API definition of STS: RoleSessionName, and the two forms of RoleArn.
 	sessionForm = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 	roleForm    = regexp.MustCompile(`^qcs::cam::uin/[0-9]+:role(Name)?/[^\s/]+$`)
 )
 
-// stsSource is what the sources that ask STS share.
+// stsSource is the common part of the sources that call STS.
 type stsSource struct {
 	service
 	scheme   string
 	duration time.Duration
-	allow    string // what to do when CAM refuses the call
+	allow    string // the hint if CAM denies the call
 }
 
-// newSTSSource fills in what is zero. Its error joins *OptionErrors.
-func newSTSSource(source, allow, endpoint string, d, longest time.Duration, transport http.RoundTripper) (*stsSource, error) {
+// newSTSSource replaces zero values with their defaults. Its error joins *OptionErrors.
+func newSTSSource(source, allow, endpoint string, d, maxDuration time.Duration, transport http.RoundTripper) (*stsSource, error) {
 	if endpoint == "" {
 		endpoint = stsEndpoint
 	}
@@ -54,22 +54,22 @@ func newSTSSource(source, allow, endpoint string, d, longest time.Duration, tran
 		transport = newTransport(dialTimeout)
 	}
 	u, err := parseHost(endpoint, stsEndpoint)
-	if err = errors.Join(err, checkDuration(d, longest)); err != nil {
+	if err = errors.Join(err, checkDuration(d, maxDuration)); err != nil {
 		return nil, err
 	}
-	check := "check the STS endpoint " + u.Host + " and any HTTP proxy before it"
+	hint := "check the STS endpoint " + u.Host + " and any HTTP proxy in front of it"
 	return &stsSource{scheme: u.Scheme, duration: d, allow: allow, service: service{
-		source: source, what: "STS", host: u.Host, check: check, next: transport,
-		refused: func(int) (string, string) {
-			return "STS answers 200 even to what it refuses, so this came from something else", check
+		source: source, name: "STS", host: u.Host, hint: hint, next: transport,
+		explainStatus: func(int) (string, string) {
+			return "STS returns 200 even for errors, so another server sent this response", hint
 		},
 	}}, nil
 }
 
-// seconds is the life to ask for.
+// seconds returns the requested lifetime.
 func (s *stsSource) seconds() int64 { return int64(s.duration / time.Second) }
 
-// policy is the session policy of scope, for the calls that take one.
+// policy returns the session policy of scope.
 func (s *stsSource) policy(scope Scope) (*sts.CredentialPolicy, error) {
 	policy, err := scope.Policy()
 	if err != nil {
@@ -78,17 +78,16 @@ func (s *stsSource) policy(scope Scope) (*sts.CredentialPolicy, error) {
 	return policy, nil
 }
 
-// ask has do call STS as the pair id and key; secret is what the call is
-// authenticated with. There is a client for each call because the SDK takes no
-// context.
-func (s *stsSource) ask(ctx context.Context, id, key, secret string, do func(*sts.Client) (*sts.CredentialResult, error)) (signer.Credentials, error) {
+// call calls STS through do, with the pair id and key. secret authenticates the call; it
+// is removed from errors. Each call has its own client because the SDK takes no context.
+func (s *stsSource) call(ctx context.Context, id, key, secret string, do func(*sts.Client) (*sts.CredentialResult, error)) (signer.Credentials, error) {
 	c := &call{service: &s.service, ctx: ctx, secret: secret}
 	result, err := do(sts.NewClient(id, key, &http.Client{Transport: c}, sts.Scheme(s.scheme), sts.Host(s.host)))
 	if err != nil {
 		return signer.Credentials{}, s.failure(c, err)
 	}
-	return c.checked(keyAnswer{
-		keyFields: keyFields{
+	return c.validated(credentialsResponse{
+		secretFields: secretFields{
 			TmpSecretID:  result.Credentials.TmpSecretID,
 			TmpSecretKey: result.Credentials.TmpSecretKey,
 			SessionToken: result.Credentials.SessionToken,
@@ -97,8 +96,8 @@ func (s *stsSource) ask(ctx context.Context, id, key, secret string, do func(*st
 	}.credentials(), result.RequestId)
 }
 
-// parseHost is strict because only scheme and host are used: what would be
-// dropped has to be an error. The STS SDK also signs the host as written.
+// parseHost rejects everything but scheme and host, because the rest would be ignored.
+// The STS SDK also signs the host as written.
 func parseHost(endpoint, example string) (*url.URL, error) {
 	u, err := url.Parse(endpoint)
 	switch {
@@ -107,14 +106,14 @@ func parseHost(endpoint, example string) (*url.URL, error) {
 	default:
 		return u, nil
 	}
-	// The value is not shown: user information may hold a password.
-	return nil, &OptionError{Field: "Endpoint", Problem: "not a URL of scheme and host alone; write it like " + example}
+	// The error does not quote the value: user information may hold a password.
+	return nil, &OptionError{Field: "Endpoint", Problem: "not a URL with scheme and host alone; write it like " + example}
 }
 
-func checkDuration(d, longest time.Duration) error {
-	if d < time.Second || d > longest || d%time.Second != 0 {
+func checkDuration(d, maxDuration time.Duration) error {
+	if d < time.Second || d > maxDuration || d%time.Second != 0 {
 		return &OptionError{Field: "Duration", Problem: fmt.Sprintf(
-			"%v is not a life that STS grants; write whole seconds from 1s to %gh, such as 30m", d, longest.Hours())}
+			"%v is not a duration that STS grants; write whole seconds from 1s to %gh, such as 30m", d, maxDuration.Hours())}
 	}
 	return nil
 }
@@ -122,7 +121,7 @@ func checkDuration(d, longest time.Duration) error {
 func checkRole(arn, session string) error {
 	var role, name error
 	if !roleForm.MatchString(arn) {
-		role = &OptionError{Field: "RoleARN", Problem: fmt.Sprintf("%q is not a role; copy it from the CAM console: qcs::cam::uin/100000000001:roleName/example", arn)}
+		role = &OptionError{Field: "RoleARN", Problem: fmt.Sprintf("%q is not a role ARN; copy it from the CAM console: qcs::cam::uin/100000000001:roleName/example", arn)}
 	}
 	if !sessionForm.MatchString(session) {
 		name = &OptionError{Field: "SessionName", Problem: fmt.Sprintf("%q is not a session name; write 2 to 128 letters, digits or any of +=,.@_-", session)}

@@ -8,7 +8,7 @@ import (
 	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
 )
 
-// failure makes a *SourceError of what the SDK returned.
+// failure converts an error of the SDK to a *SourceError.
 func (s *stsSource) failure(c *call, err error) error {
 	var api *sts.CredentialError
 	if !errors.As(err, &api) {
@@ -16,27 +16,29 @@ func (s *stsSource) failure(c *call, err error) error {
 	}
 	return c.error(&SourceError{
 		Code: api.Code, Message: api.Message, RequestID: api.RequestId,
-		Hint: s.hint(api.Code), Retryable: stsRetryable(api.Code),
+		Hint: s.codeHint(api.Code), Retryable: stsRetryable(api.Code),
 	})
 }
 
-// stsRetryable judges by the class of the code; the SDKs list the codes
-// (tencentcloud-sdk-go, sts/v20180813/errors.go) without saying which may pass.
+// stsRetryable reports whether an error code of STS is transient. It depends on the class
+// of the code: the SDKs list the codes (tencentcloud-sdk-go, sts/v20180813/errors.go)
+// without saying which are transient.
 func stsRetryable(code string) bool {
 	class, _, _ := strings.Cut(code, ".")
 	return class == "InternalError" || class == "RequestLimitExceeded"
 }
 
-func (s *stsSource) hint(code string) string {
+// codeHint returns what to do about an error code of STS, "" if that is unknown.
+func (s *stsSource) codeHint(code string) string {
 	switch class, _, _ := strings.Cut(code, "."); {
 	case code == "AuthFailure.SignatureExpire":
-		return "this machine's clock is off by more than 5 min; set it right"
+		return "this machine's clock is off by more than 5 min; correct it"
 	case code == "AuthFailure.SecretIdNotFound", code == "AuthFailure.InvalidSecretId":
 		return "check the long-lived SecretId: it does not exist or is disabled"
 	case code == "AuthFailure.SignatureFailure":
 		return "check the long-lived SecretKey: it does not belong to the SecretId"
 	case code == "FailedOperation.TempKeyNotAllowed", code == "AuthFailure.TokenFailure":
-		return "STS wants a long-lived pair here, not a temporary key"
+		return "STS accepts only a long-lived pair here, not temporary credentials"
 	case code == "InvalidParameter.OverTimeError":
 		return "ask for a shorter duration: a root account gets 2h at most, a role its maximum session duration"
 	case code == "InvalidParameter.PolicyTooLong", code == "InvalidParameter.ExtendStrategyOverSize":
@@ -44,19 +46,19 @@ func (s *stsSource) hint(code string) string {
 	case code == "InvalidParameter.GrantOtherResource", code == "InvalidParameter.ResouceError":
 		return "check bucket and region: the bucket must belong to the account of the SecretId"
 	case code == "InvalidParameter.WebIdentityTokenError":
-		return "check that the token is of the identity provider and has not expired"
+		return "check that the token comes from the identity provider and has not expired"
 	case code == "ResourceNotFound.RoleNotFound", code == "InternalError.GetRoleError", code == "InternalError.IllegalRole":
 		return "check the role ARN"
 	case class == "UnauthorizedOperation", code == "AuthFailure.UnauthorizedOperation":
 		return s.allow
 	case class == "RequestLimitExceeded":
-		return "too many calls to STS from this account"
+		return "this account makes too many calls to STS; wait, or share the credentials of one issuer"
 	}
 	return ""
 }
 
-// oneLine makes text fit for a log line: no control characters, at most 300
-// runes.
+// oneLine makes text safe for a log line: it replaces control characters and truncates the
+// text to 300 runes.
 func oneLine(text string) string {
 	const limit = 300
 	runes := []rune(strings.Map(func(r rune) rune {

@@ -5,24 +5,24 @@ import (
 	"time"
 )
 
-// maxSleep bounds the timer of an idle scope. Timers stand still while a
-// machine sleeps; the wall clock is looked at this often, so that a key which
-// expired meanwhile is renewed soon after the machine wakes.
+// maxSleep limits the timer of an idle scope. Timers stop while a machine sleeps. Reading
+// the wall clock this often makes the cache renew expired credentials soon after the
+// machine wakes.
 const maxSleep = time.Minute
 
-// plan has the timer fetch at due; a zero due means never. p.mu is held.
-func (p *Provider) plan(now, due time.Time) {
-	p.due, p.ripe = due, time.Time{}
+// schedule sets the timer to fetch at due; a zero due means never. p.mu is held.
+func (p *Provider) schedule(now, due time.Time) {
+	p.due, p.dueMono = due, time.Time{}
 	if !due.IsZero() {
-		p.ripe = time.Now().Add(due.Sub(now))
+		p.dueMono = time.Now().Add(due.Sub(now))
 		p.arm(now)
 	}
 }
 
-// arm sets the timer for what is planned, or for a look at the wall clock on
-// the way. p.mu is held.
+// arm sets the timer for the scheduled fetch, or for an earlier check of the wall clock.
+// p.mu is held.
 func (p *Provider) arm(now time.Time) {
-	sleep := min(p.due.Sub(now), time.Until(p.ripe), maxSleep)
+	sleep := min(p.due.Sub(now), time.Until(p.dueMono), maxSleep)
 	if p.timer == nil {
 		p.timer = time.AfterFunc(sleep, p.tick)
 	} else {
@@ -35,9 +35,9 @@ func (p *Provider) tick() {
 		return
 	}
 	p.mu.Lock()
-	now, planned := p.cache.opts.now(), !p.due.IsZero()
-	due := planned && (!now.Before(p.due) || p.isRipe())
-	if planned && !due {
+	now, scheduled := p.cache.opts.now(), !p.due.IsZero()
+	due := scheduled && (!now.Before(p.due) || p.isDue())
+	if scheduled && !due {
 		p.arm(now)
 	}
 	p.mu.Unlock()
@@ -46,6 +46,6 @@ func (p *Provider) tick() {
 	}
 }
 
-// isRipe reports whether the planned fetch is due however the wall clock was
-// set. p.mu is held.
-func (p *Provider) isRipe() bool { return !p.ripe.IsZero() && !time.Now().Before(p.ripe) }
+// isDue reports whether the scheduled fetch is due by the monotonic clock, which does not
+// change when the wall clock is set. p.mu is held.
+func (p *Provider) isDue() bool { return !p.dueMono.IsZero() && !time.Now().Before(p.dueMono) }

@@ -226,7 +226,7 @@ func TestCheckKeyFaults(t *testing.T) {
 		{"clock ahead", refuse("AuthFailure.SignatureExpire", -10*time.Minute), "clock", `^STS refused the time of the request: this machine's clock is 60\d s ahead$`, "NTP"},
 		{"a key that lives too long", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, `{"Response":{"Credentials":{"Token":%q,"TmpSecretId":%q,"TmpSecretKey":%q},"ExpiredTime":%d}}`, tmpToken, tmpID, tmpKey, time.Now().Add(100*time.Hour).Unix())
-		}, "no_credentials", "no temporary key lives that long", "check the settings of source sts"},
+		}, "no_credentials", "exceeds every temporary lifetime", "check the settings of source sts"},
 		{"no STS", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "hello", http.StatusNotFound) }, "no_credentials", "HTTP 404", "."},
 	}
 	for _, tt := range tests {

@@ -76,14 +76,14 @@ func TestFilesThatBlockOrDoNotEnd(t *testing.T) {
 					t.Errorf("the settings took %v", took)
 				}
 				if err != nil {
-					contains(t, err.Error(), name, "it is not a plain file")
+					contains(t, err.Error(), name, "it is not a regular file")
 					return
 				}
 				p := start(t, append(environ, "COSPROXY_STS_ENDPOINT=http://127.0.0.1:1")...)
 				if status, body := p.get(t, p.app, "/uploads/a"); status != http.StatusServiceUnavailable {
 					t.Errorf("%d %s", status, body)
 				}
-				if _, page := p.get(t, p.admin, "/status"); !strings.Contains(page, "it is not a plain file") {
+				if _, page := p.get(t, p.admin, "/status"); !strings.Contains(page, "it is not a regular file") {
 					t.Error(page)
 				}
 				p.end(t, exitOK)

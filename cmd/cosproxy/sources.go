@@ -125,7 +125,7 @@ var sourceKinds = map[string]sourceKind{
 
 // pair is the long-lived pair, which a source that asks STS reads again for
 // every key: a file may hold another one by then.
-func (c *sourceConfig) pair() credcache.KeyPair {
+func (c *sourceConfig) pair() credcache.SecretPair {
 	if c.SecretIDFile != "" && c.SecretKeyFile != "" {
 		return credcache.FilePair(c.SecretIDFile, c.SecretKeyFile)
 	}

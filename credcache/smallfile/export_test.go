@@ -2,11 +2,14 @@ package smallfile
 
 import "os"
 
-// Hang replaces the opening of files until restore is called.
-func Hang(opened func(path string)) (restore func()) {
-	open = func(path string, flag int, mode os.FileMode) (*os.File, error) {
-		opened(path)
+// ErrNotRegular is errNotRegular.
+var ErrNotRegular = errNotRegular
+
+// OnOpen calls opening before each file is opened, until restore is called.
+func OnOpen(opening func(path string)) (restore func()) {
+	openFile = func(path string, flag int, mode os.FileMode) (*os.File, error) {
+		opening(path)
 		return os.OpenFile(path, flag, mode)
 	}
-	return func() { open = os.OpenFile }
+	return func() { openFile = os.OpenFile }
 }

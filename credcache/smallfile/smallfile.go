@@ -1,8 +1,8 @@
 // Package smallfile reads the small files that settings name: tokens, keys and
-// certificates. Such a file may be replaced, or be on a file system that hangs, or be
-// a pipe or a device by mistake. Read is bounded in time and in size all the same.
+// certificates. Such a file may be replaced at any time, may be on a file system that hangs,
+// or may be a pipe or a device by mistake. Read limits time and size in all these cases.
 //
-// It is not for files that are large or read often, since each call opens the file
+// Do not use it for large files or for files that are read often: each call opens the file
 // again.
 package smallfile
 
@@ -19,40 +19,39 @@ import (
 )
 
 const (
-	// SecretLimit is for files with one secret, in bytes.
+	// SecretLimit is the size limit in bytes for a file with one secret.
 	SecretLimit = 64 << 10
-	// CertificateLimit is for files with certificates, in bytes. The bundle of a
-	// system has about a quarter of it.
+	// CertificateLimit is the size limit in bytes for a file with certificates. The bundle
+	// of a system has about a quarter of it.
 	CertificateLimit = 1 << 20
 
-	// Timeout bounds a call of Read whose context has no earlier end.
+	// Timeout limits a call of Read whose context has no earlier end.
 	Timeout = 2 * time.Second
 )
 
 var (
-	// ErrTimeout says that the file could not be read in time.
-	ErrTimeout = errors.New("it cannot be read in time: its file system, or what stands in its place, does not answer")
-	// ErrNotPlain says that the path leads to a directory, a pipe, a socket or a
-	// device.
-	ErrNotPlain = errors.New("it is not a plain file")
+	// ErrTimeout reports that Read did not finish in time.
+	ErrTimeout = errors.New("it cannot be read in time: its file system does not respond")
+
+	// errNotRegular reports that the path is a directory, a pipe, a socket or a device.
+	errNotRegular = errors.New("it is not a regular file")
 )
 
-// Read returns the content of the plain file at path. It opens the path anew each
-// time, so that a symlink in it may be swapped. A file of more than limit bytes is an
-// error, and so is one that cannot be read before ctx ends or within Timeout
-// (ErrTimeout).
+// Read returns the content of the regular file at path. Each call opens the path again, so
+// a symlink in it may be swapped. Read returns an error if the file has more than limit
+// bytes, or cannot be read before ctx ends or within Timeout (ErrTimeout).
 //
-// No error repeats the path: what a setting for a path holds may be the secret itself
-// by mistake. The caller names the setting.
+// No error quotes the path, because a setting for a path may hold the secret itself by
+// mistake. The caller names the setting.
 //
-// A read that hangs cannot be broken off. It goes on in the background, and until it
-// ends no other of the same path begins, so that each file holds one goroutine at most.
+// A read that hangs cannot be canceled. It continues in the background, and no other read of
+// the same path starts until it ends. So each file blocks at most one goroutine.
 func Read(ctx context.Context, path string, limit int) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	turn := turnFor(path)
+	lock := lockOf(path)
 	select {
-	case turn <- struct{}{}:
+	case lock <- struct{}{}:
 	case <-ctx.Done():
 		return nil, ErrTimeout
 	}
@@ -60,8 +59,8 @@ func Read(ctx context.Context, path string, limit int) ([]byte, error) {
 	var err error
 	done := make(chan struct{})
 	go func() {
-		content, err = readPlain(path, limit)
-		<-turn
+		content, err = readRegular(path, limit)
+		<-lock
 		close(done)
 	}()
 	select {
@@ -72,21 +71,21 @@ func Read(ctx context.Context, path string, limit int) ([]byte, error) {
 	}
 }
 
-// turns has one channel with room for one for each path. There are as many as there
-// are settings that name a file.
-var turns sync.Map
+// locks maps each path to a channel of capacity 1. There are as many as settings that name
+// a file.
+var locks sync.Map
 
-func turnFor(path string) chan struct{} {
-	turn, _ := turns.LoadOrStore(path, make(chan struct{}, 1))
-	return turn.(chan struct{})
+func lockOf(path string) chan struct{} {
+	lock, _ := locks.LoadOrStore(path, make(chan struct{}, 1))
+	return lock.(chan struct{})
 }
 
-// open is os.OpenFile, but for tests of a file system that hangs.
-var open = os.OpenFile
+// openFile is os.OpenFile. Tests replace it to simulate a file system that hangs.
+var openFile = os.OpenFile
 
-// readPlain may hang. A pipe is not waited for, since O_NONBLOCK opens it at once.
-func readPlain(path string, limit int) ([]byte, error) {
-	f, err := open(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+// readRegular may hang. It does not wait for a pipe, because O_NONBLOCK opens it at once.
+func readRegular(path string, limit int) ([]byte, error) {
+	f, err := openFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, withoutPath(err)
 	}
@@ -96,7 +95,7 @@ func readPlain(path string, limit int) ([]byte, error) {
 		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, ErrNotPlain
+		return nil, errNotRegular
 	}
 	content, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
@@ -108,6 +107,7 @@ func readPlain(path string, limit int) ([]byte, error) {
 	return content, nil
 }
 
+// withoutPath returns the cause of a *fs.PathError, and any other error unchanged.
 func withoutPath(err error) error {
 	var inPath *fs.PathError
 	if errors.As(err, &inPath) {

@@ -44,8 +44,8 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestRead_OtherThanPlainFiles wants an error at once, which does not repeat the path.
-func TestRead_OtherThanPlainFiles(t *testing.T) {
+// TestRead_NotRegular expects an immediate error that does not quote the path.
+func TestRead_NotRegular(t *testing.T) {
 	dir := t.TempDir()
 	pipe, socket := filepath.Join(dir, "pipe-NEVER-SHOWN"), filepath.Join(dir, "socket")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
@@ -58,7 +58,7 @@ func TestRead_OtherThanPlainFiles(t *testing.T) {
 	defer func() { _ = l.Close() }()
 	secret := "SECRET-NEVER-SHOWN/in/place+of=a-path" + strings.Repeat("x", 300)
 	for path, want := range map[string]error{
-		pipe: smallfile.ErrNotPlain, "/dev/zero": smallfile.ErrNotPlain, "/dev/null": smallfile.ErrNotPlain, dir: smallfile.ErrNotPlain,
+		pipe: smallfile.ErrNotRegular, "/dev/zero": smallfile.ErrNotRegular, "/dev/null": smallfile.ErrNotRegular, dir: smallfile.ErrNotRegular,
 		socket: syscall.ENXIO, secret: syscall.ENOENT, secret[40:]: syscall.ENAMETOOLONG, "": syscall.ENOENT, "a\x00b": syscall.EINVAL,
 		write(t, "") + "/NEVER-SHOWN": syscall.ENOTDIR,
 	} {
@@ -67,7 +67,7 @@ func TestRead_OtherThanPlainFiles(t *testing.T) {
 		if !errors.Is(err, want) || got != nil {
 			t.Errorf("%.20q: %q, %v; want %v", path, got, err, want)
 		} else if path != "" && strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "NEVER-SHOWN") {
-			t.Errorf("%v repeats the path", err)
+			t.Errorf("%v quotes the path", err)
 		}
 		if took := time.Since(start); took > smallfile.Timeout/2 {
 			t.Errorf("%.20q took %v", path, took)
@@ -88,13 +88,13 @@ func TestRead_TooLarge(t *testing.T) {
 	}
 }
 
-// TestRead_Hanging: whoever asks for a file that hangs is answered in time, one
-// goroutine alone waits for it, and once it works again so does Read.
+// TestRead_Hanging expects that all calls for a hanging file time out, that only one goroutine
+// waits for it, and that Read works again as soon as the file does.
 func TestRead_Hanging(t *testing.T) {
 	path, release := write(t, "a"), make(chan struct{})
 	var opened atomic.Int32
 	ended := make(chan struct{}, 100)
-	restore := smallfile.Hang(func(string) {
+	restore := smallfile.OnOpen(func(string) {
 		opened.Add(1)
 		<-release
 		ended <- struct{}{}
@@ -102,15 +102,15 @@ func TestRead_Hanging(t *testing.T) {
 	defer restore()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	var asking sync.WaitGroup
+	var calls sync.WaitGroup
 	for range 20 {
-		asking.Go(func() {
+		calls.Go(func() {
 			if got, err := smallfile.Read(ctx, path, 10); got != nil || !errors.Is(err, smallfile.ErrTimeout) {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
 	}
-	asking.Wait()
+	calls.Wait()
 	if n := opened.Load(); n != 1 {
 		t.Errorf("%d readers wait for the file", n)
 	}
@@ -121,10 +121,10 @@ func TestRead_Hanging(t *testing.T) {
 	}
 }
 
-// TestRead_HangingOnceOnly: a file that hangs holds up no other one.
-func TestRead_HangingOnceOnly(t *testing.T) {
+// TestRead_OtherFileHangs expects that a hanging file does not delay other files.
+func TestRead_OtherFileHangs(t *testing.T) {
 	hung, other, release := write(t, "a"), write(t, "b"), make(chan struct{})
-	restore := smallfile.Hang(func(path string) {
+	restore := smallfile.OnOpen(func(path string) {
 		if path == hung {
 			<-release
 		}
@@ -135,7 +135,7 @@ func TestRead_HangingOnceOnly(t *testing.T) {
 		t.Errorf("hung: %v", err)
 	}
 	if took := time.Since(start); took < smallfile.Timeout || took > smallfile.Timeout+5*time.Second {
-		t.Errorf("it took %v, want %v", took, smallfile.Timeout)
+		t.Errorf("took %v, want %v", took, smallfile.Timeout)
 	}
 	if got, err := smallfile.Read(t.Context(), other, 10); string(got) != "b" || err != nil {
 		t.Errorf("other: %q, %v", got, err)

@@ -6,14 +6,14 @@ import (
 	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
 )
 
-// publicACLs are the values of x-cos-acl by which others than the owner get
-// access ("ACL Overview", 436/30583), those of buckets and of objects.
+// publicACLs are the values of x-cos-acl that give access to others than the owner, for
+// buckets and objects ("ACL Overview", 436/30583).
 var publicACLs = []string{
 	"public-read", "public-read-write", "authenticated-read", "bucket-owner-read", "bucket-owner-full-control",
 }
 
-// aclByHeader are the actions whose requests may set an ACL by x-cos-acl
-// ("Conditions", 436/46205), with the action that is the right to.
+// aclByHeader maps the actions whose requests may set an ACL through x-cos-acl
+// ("Conditions", 436/46205) to the action that permits setting one.
 var aclByHeader = map[string]string{
 	"name/cos:PutObject":               "name/cos:PutObjectACL",
 	"name/cos:PostObject":              "name/cos:PutObjectACL",
@@ -22,15 +22,15 @@ var aclByHeader = map[string]string{
 	"name/cos:PutBucket":               "name/cos:PutBucketACL",
 }
 
-// denyPublic denies the granted actions that may set an ACL by x-cos-acl, where
-// they do and the right to is not granted. It denies on a match: where the header
-// is missing, a negated operator with _if_exist is true, and would deny every
-// ordinary upload.
+// denyPublic denies granted actions if the request sets a public ACL through x-cos-acl and
+// the scope does not permit setting one. The condition matches the public values: a negated
+// operator with _if_exist is true if the header is missing, so it would deny every ordinary
+// upload.
 func (s Scope) denyPublic() []sts.CredentialPolicyStatement {
 	var denied, paths []string
 	for _, action := range s.AllowActions {
-		right := aclByHeader[action]
-		if right == "" || slices.Contains(s.AllowActions, right) {
+		permission := aclByHeader[action]
+		if permission == "" || slices.Contains(s.AllowActions, permission) {
 			continue
 		}
 		path := "*"

@@ -8,26 +8,25 @@ import (
 	"cosproxy/credcache/smallfile"
 )
 
-// KeyPair gives the long-lived pair that asks STS for temporary keys. It is
-// called when the source is made, so that a mistake shows at start, and again
-// at each fetch, so that a rotated pair is used from the next one on. Its error
-// must not hold the SecretKey.
-type KeyPair func() (secretID, secretKey string, err error)
+// SecretPair returns the long-lived pair that requests temporary credentials from STS.
+// A source calls it when it is created, so that problems show at start, and again at each
+// fetch, so that the next fetch uses a rotated pair. Its error must not hold the
+// SecretKey.
+type SecretPair func() (secretID, secretKey string, err error)
 
-// FixedPair is a pair that stays the same.
-func FixedPair(secretID, secretKey string) KeyPair {
+// FixedPair returns a pair that never changes.
+func FixedPair(secretID, secretKey string) SecretPair {
 	return func() (string, string, error) { return secretID, secretKey, nil }
 }
 
-// FilePair is the pair that the two files hold whenever it is asked for; blanks
-// and line breaks around the values do not count. It never joins the id of one
-// pair with the key of another as long as both files are replaced at once, as
-// kubelet does with a mounted secret. Errors are *OptionErrors with the Field
-// "SecretID" or "SecretKey".
-func FilePair(idPath, keyPath string) KeyPair {
+// FilePair returns a pair that reads the two files at each call. Surrounding white space
+// is removed. It never joins the id of one pair with the key of another as long as both
+// files are replaced at once, as kubelet does with a mounted Secret. Errors are
+// *OptionErrors with the Field "SecretID" or "SecretKey".
+func FilePair(idPath, keyPath string) SecretPair {
 	return func() (string, string, error) {
 		for range 3 {
-			ctx := context.Background() // smallfile.Timeout bounds each read
+			ctx := context.Background() // smallfile.Timeout limits each read
 			id, err1 := readText(ctx, "SecretID", idPath)
 			key, err2 := readText(ctx, "SecretKey", keyPath)
 			if err1 != nil || err2 != nil {
@@ -37,12 +36,12 @@ func FilePair(idPath, keyPath string) KeyPair {
 				return id, key, err
 			}
 		}
-		return "", "", &OptionError{Field: "SecretID", Problem: idPath + " changes all the time; write both files once, at the same time"}
+		return "", "", &OptionError{Field: "SecretID", Problem: idPath + " keeps changing; write both files once, at the same time"}
 	}
 }
 
-// read is p's answer, checked.
-func (p KeyPair) read() (id, key string, err error) {
+// read calls p and validates its result.
+func (p SecretPair) read() (id, key string, err error) {
 	if p == nil {
 		return "", "", &OptionError{Field: "Pair", Problem: "missing; give the long-lived pair from the CAM console"}
 	}
@@ -62,8 +61,9 @@ func checkSecret(field, value string) error {
 	return nil
 }
 
-// readText is the trimmed content of the file at path, for the option field. A path
-// that cannot be read is not repeated, since it may be the secret itself.
+// readText returns the content of the file at path without surrounding white space. field
+// is the option that names the file. The error on an unreadable path does not quote it,
+// because it may be the secret itself by mistake.
 func readText(ctx context.Context, field, path string) (string, error) {
 	content, err := smallfile.Read(ctx, path, smallfile.SecretLimit)
 	text := strings.TrimSpace(string(content))
@@ -71,18 +71,18 @@ func readText(ctx context.Context, field, path string) (string, error) {
 	case err != nil:
 		return "", &OptionError{Field: field, Problem: "names a file that cannot be read: " + err.Error(), err: err}
 	case text == "":
-		return "", &OptionError{Field: field, Problem: path + " is empty"}
+		return "", &OptionError{Field: field, Problem: path + " is empty; write the value into it"}
 	case strings.ContainsFunc(text, unprintable):
 		return "", &OptionError{Field: field, Problem: path + " has a blank, a line break or a control character inside the value; write the value alone"}
 	}
 	return text, nil
 }
 
-// unreadable is the failure of a source to read its own secrets. Looking again
-// costs nothing, and whoever mounts the file may put it right at any moment.
-func unreadable(source string, err error) error {
+// readError returns the *SourceError of a source that cannot read its own secrets. It is
+// retryable: reading again is cheap, and the file can be corrected at any time.
+func readError(source string, err error) error {
 	return &SourceError{
 		Source: source, Code: "Unreadable", Message: oneLine(err.Error()),
-		Hint: "check that the file is there, that this process may read it and that it holds the secret alone", Retryable: true, Err: err,
+		Hint: "check that the file exists, that this process may read it and that it holds the secret alone", Retryable: true, Err: err,
 	}
 }

@@ -13,13 +13,13 @@ import (
 	"cosproxy/signer"
 )
 
-// rejects reports that COS rejected AKID-n twice for a request, as the proxy does,
-// and returns the number of the key that the request gets instead; 0: none.
-func rejects(t *testing.T, p *credcache.Provider, n int) (next int) {
+// rejectTwice reports that COS rejected AKID-n twice for a request, as the proxy does, and
+// returns n of the credentials that the request gets instead; 0: none.
+func rejectTwice(t *testing.T, p *credcache.Provider, n int) (next int) {
 	t.Helper()
 	id := fmt.Sprint("AKID-", n)
 	if p.Invalidate(id, true) {
-		t.Errorf("%s is to be tried a third time", id)
+		t.Errorf("%s should be sent a third time", id)
 	}
 	creds, ok := p.Replacement(t.Context(), id)
 	if !ok {
@@ -31,7 +31,7 @@ func rejects(t *testing.T, p *credcache.Provider, n int) (next int) {
 	return next
 }
 
-// repeating is a source that gives AKID-1 however often it is asked.
+// repeating returns a source that always returns AKID-1.
 func repeating(life time.Duration) *issuer {
 	var once sync.Once
 	var only signer.Credentials
@@ -48,29 +48,29 @@ func wantReady(t *testing.T, c *credcache.Cache) {
 	}
 }
 
-func TestInvalidate_SourceHasAnotherKey(t *testing.T) {
+func TestInvalidate_SourceHasOthers(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.takes(2 * time.Second)
+		wantCredentials(t, p, 1, 0)
+		src.setDelay(2 * time.Second)
 		start := time.Now()
 		p.Invalidate("AKID-1", false)
 		wantReady(t, c)
-		wantKey(t, p, 1, 0) // others need not wait
+		wantCredentials(t, p, 1, 0) // other requests do not wait
 		creds, ok := p.Replacement(t.Context(), "AKID-1")
 		if waited := time.Since(start); !ok || creds.SecretID != "AKID-2" || waited != 2*time.Second {
 			t.Errorf("got %v, %v after %v, want AKID-2 after 2 s", creds, ok, waited)
 		}
-		wantKey(t, p, 2, 0)
+		wantCredentials(t, p, 2, 0)
 	})
 }
 
 func TestInvalidate_WithoutTraffic(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
 		p.Invalidate("AKID-1", false)
 		synctest.Wait()
 		if s := c.Stats()[0]; !s.Ready || s.SecretID != "AKID-2" {
@@ -79,13 +79,12 @@ func TestInvalidate_WithoutTraffic(t *testing.T) {
 	})
 }
 
-// A key that COS accepted a moment ago is tried once more before another is
-// fetched.
+// Credentials that COS accepted recently are sent once more before others are fetched.
 func TestInvalidate_RecentlyAccepted(t *testing.T) {
 	const never = -1
 	for _, tt := range []struct {
 		name  string
-		ago   time.Duration // since COS accepted the key
+		ago   time.Duration // since COS accepted the credentials
 		again bool
 		retry bool
 		calls int
@@ -98,9 +97,9 @@ func TestInvalidate_RecentlyAccepted(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{life: time.Hour}
-			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				if tt.ago != never {
 					p.Accepted("AKID-1")
 					time.Sleep(tt.ago)
@@ -115,17 +114,17 @@ func TestInvalidate_RecentlyAccepted(t *testing.T) {
 	}
 }
 
-// Requests that cannot be sent twice report a revoked key as well: two in a row
-// are proof enough.
+// Requests that cannot be sent twice report revoked credentials too: two rejections in a row
+// are sufficient.
 func TestInvalidate_TwoRequestsInARow(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		for range 100 { // each is followed by an acceptance
+		wantCredentials(t, p, 1, 0)
+		for range 100 { // each one followed by an acceptance
 			p.Accepted("AKID-1")
 			if !p.Invalidate("AKID-1", false) {
-				t.Fatal("not tried again")
+				t.Fatal("not sent again")
 			}
 		}
 		synctest.Wait()
@@ -133,87 +132,87 @@ func TestInvalidate_TwoRequestsInARow(t *testing.T) {
 			t.Fatalf("%d calls for single rejections, want the first alone", n)
 		}
 		if !p.Invalidate("AKID-1", false) {
-			t.Error("the second request is not tried again")
+			t.Error("the second request is not sent again")
 		}
 		synctest.Wait()
-		wantKey(t, p, 2, 0)
+		wantCredentials(t, p, 2, 0)
 	})
 }
 
-// An acceptance of an older key says nothing of the current one.
-func TestAccepted_OlderKey(t *testing.T) {
+// An acceptance of older credentials does not count for the current ones.
+func TestAccepted_OlderCredentials(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		p.Accepted("AKID-1") // there is none
-		wantKey(t, p, 1, 0)
+		p.Accepted("AKID-1") // there are no credentials yet
+		wantCredentials(t, p, 1, 0)
 		p.Accepted("AKID-1")
-		if next := rejects(t, p, 1); next != 2 {
+		if next := rejectTwice(t, p, 1); next != 2 {
 			t.Fatalf("got AKID-%d, want AKID-2", next)
 		}
 		p.Accepted("AKID-1")
 		if p.Invalidate("AKID-2", false) {
-			t.Error("AKID-2 is trusted for what COS said of AKID-1")
+			t.Error("AKID-2 inherits the acceptance of AKID-1")
 		}
 	})
 }
 
 func TestInvalidate_TwoRevocationsASecondApart(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
+		wantCredentials(t, p, 1, 0)
 		for n := 1; n <= 2; n++ {
-			if next := rejects(t, p, n); next != n+1 {
+			if next := rejectTwice(t, p, n); next != n+1 {
 				t.Errorf("for AKID-%d got AKID-%d", n, next)
 			}
 			p.Accepted(fmt.Sprint("AKID-", n+1))
 			time.Sleep(time.Second)
 		}
-		wantKey(t, p, 3, 0)
+		wantCredentials(t, p, 3, 0)
 	})
 }
 
 func TestInvalidate_SourceFailing(t *testing.T) {
 	src := &issuer{life: 30 * time.Minute}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.fails(errDown)
+		wantCredentials(t, p, 1, 0)
+		src.setError(errDown)
 		time.Sleep(20*time.Minute + 100*time.Millisecond) // the refresh failed, 0.4 s are left
 		for range 100 {
-			if next := rejects(t, p, 1); next != 0 {
+			if next := rejectTwice(t, p, 1); next != 0 {
 				t.Errorf("got AKID-%d", next)
 			}
 		}
 		if n := src.count(); n != 2 {
-			t.Errorf("%d calls, want 2: a report is no reason to hammer a source that is down", n)
+			t.Errorf("%d calls, want 2: reports must not cause calls of a failing source", n)
 		}
 		wantReady(t, c)
-		wantKey(t, p, 1, 0)
-		src.fails(nil)
+		wantCredentials(t, p, 1, 0)
+		src.setError(nil)
 		time.Sleep(400 * time.Millisecond)
 		synctest.Wait()
-		wantKey(t, p, 3, 0)
+		wantCredentials(t, p, 3, 0)
 	})
 }
 
-func TestInvalidate_OlderKey(t *testing.T) {
+func TestInvalidate_OlderCredentials(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		p.Invalidate("AKID-1", true) // nothing is cached yet
-		wantKey(t, p, 1, 0)
-		if next := rejects(t, p, 1); next != 2 {
+		wantCredentials(t, p, 1, 0)
+		if next := rejectTwice(t, p, 1); next != 2 {
 			t.Errorf("got AKID-%d", next)
 		}
 		for range 100 {
-			if next := rejects(t, p, 1); next != 2 {
+			if next := rejectTwice(t, p, 1); next != 2 {
 				t.Errorf("a late report gets AKID-%d", next)
 			}
 			p.Invalidate("", true)
 		}
-		wantKey(t, p, 2, 0)
+		wantCredentials(t, p, 2, 0)
 		if n := src.count(); n != 2 {
 			t.Errorf("%d fetches, want 2", n)
 		}
@@ -222,15 +221,15 @@ func TestInvalidate_OlderKey(t *testing.T) {
 
 func TestInvalidate_ManyReports(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.takes(time.Second)
+		wantCredentials(t, p, 1, 0)
+		src.setDelay(time.Second)
 		var wg sync.WaitGroup
 		for i := range 500 {
 			wg.Go(func() {
-				time.Sleep(time.Duration(i) * 10 * time.Millisecond) // some while the fetch runs, some after it
-				if next := rejects(t, p, 1); next != 2 {
+				time.Sleep(time.Duration(i) * 10 * time.Millisecond) // some during the fetch, some after it
+				if next := rejectTwice(t, p, 1); next != 2 {
 					t.Errorf("got AKID-%d, want AKID-2", next)
 				}
 			})
@@ -243,42 +242,42 @@ func TestInvalidate_ManyReports(t *testing.T) {
 }
 
 // A report during a refresh waits for it.
-func TestInvalidate_DuringARefresh(t *testing.T) {
+func TestInvalidate_DuringRefresh(t *testing.T) {
 	src, wall := &issuer{life: 30 * time.Minute}, &clock{}
-	virtually(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}.WithNow(wall.now), func(t *testing.T, c *credcache.Cache) {
 		p := sleeping(t, c, src, wall, 30*time.Second)
-		src.takes(500 * time.Millisecond)
-		src.fails(errDown)
+		src.setDelay(500 * time.Millisecond)
+		src.setError(errDown)
 		got := make(chan error)
-		go func() { // waits in the hard window, with AKID-1 to fall back on
+		go func() { // waits in the mandatory window, with AKID-1 as fallback
 			_, err := p.Credentials(t.Context())
 			got <- err
 		}()
 		synctest.Wait()
-		if next := rejects(t, p, 1); next != 0 {
+		if next := rejectTwice(t, p, 1); next != 0 {
 			t.Errorf("got AKID-%d", next)
 		}
-		if err := <-got; err != nil { // COS has the last word, not a guess of ours
-			t.Errorf("got %v, want the key that has not expired", err)
+		if err := <-got; err != nil { // the credentials have not expired
+			t.Errorf("got %v, want the credentials that have not expired", err)
 		}
 		wantReady(t, c)
 	})
 }
 
-// COS that rejects the only key there is costs 5 calls, and one every 10 s.
-func TestInvalidate_SourceRepeatsKey(t *testing.T) {
+// If the source has no other credentials, rejections cost 5 calls and then one every 10 s.
+func TestInvalidate_SourceReturnsSame(t *testing.T) {
 	for name, life := range map[string]time.Duration{"no expiry": 0, "an hour": time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			src := repeating(life)
-			virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 				p := c.For(uploads)
-				wantKey(t, p, 1, 0)
+				wantCredentials(t, p, 1, 0)
 				for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(10 * time.Millisecond) {
-					if next := rejects(t, p, 1); next != 1 && next != 0 {
+					if next := rejectTwice(t, p, 1); next != 1 && next != 0 {
 						t.Fatalf("got AKID-%d", next)
 					}
 					wantReady(t, c)
-					wantKey(t, p, 1, 0)
+					wantCredentials(t, p, 1, 0)
 				}
 				if s := c.Stats()[0]; s.Fetches != 1+5+5 || s.Failures != 0 || s.LastError != "" {
 					t.Errorf("got %+v, want the first fetch, 5 at once and 5 more, and no failure", s)
@@ -293,26 +292,26 @@ func TestInvalidate_SourceRepeatsKey(t *testing.T) {
 				}
 				time.Sleep(2 * time.Second)
 				if src.count() == n {
-					t.Error("the refresh is forgotten")
+					t.Error("no refresh")
 				}
 			})
 		})
 	}
 }
 
-// A source that was down and then repeats the key ends its retries with that.
-func TestInvalidate_SourceFailsAndRepeatsKey(t *testing.T) {
+// The retries end when a failing source recovers and returns the same credentials.
+func TestInvalidate_SourceFailsThenReturnsSame(t *testing.T) {
 	src := repeating(time.Hour)
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		answer := src.other
+		wantCredentials(t, p, 1, 0)
+		same := src.other
 		src.set(func(s *issuer) { s.other, s.err = nil, errDown })
-		if next := rejects(t, p, 1); next != 0 {
+		if next := rejectTwice(t, p, 1); next != 0 {
 			t.Errorf("got AKID-%d", next)
 		}
 		time.Sleep(10 * time.Second)
-		src.set(func(s *issuer) { s.other = answer })
+		src.set(func(s *issuer) { s.other = same })
 		time.Sleep(20 * time.Second)
 		n := src.count()
 		if s := c.Stats()[0]; !s.Ready || s.LastError != "" {
@@ -324,15 +323,15 @@ func TestInvalidate_SourceFailsAndRepeatsKey(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if src.count() == n {
-			t.Error("the refresh is forgotten")
+			t.Error("no refresh")
 		}
 	})
 }
 
-// COS that rejects every key is a storm of reports, not of calls.
-func TestInvalidate_EveryKeyRejected(t *testing.T) {
+// Many rejections do not cause many calls.
+func TestInvalidate_AllRejected(t *testing.T) {
 	src := &issuer{life: time.Hour, delay: 50 * time.Millisecond}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
 		for start := time.Now(); time.Since(start) < time.Minute; time.Sleep(10 * time.Millisecond) {
 			creds, err := p.Credentials(t.Context())
@@ -347,12 +346,12 @@ func TestInvalidate_EveryKeyRejected(t *testing.T) {
 	})
 }
 
-func TestReplacement_EndOfContext(t *testing.T) {
+func TestReplacement_ContextEnds(t *testing.T) {
 	src := &issuer{life: time.Hour}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.takes(hang)
+		wantCredentials(t, p, 1, 0)
+		src.setDelay(hang)
 		p.Invalidate("AKID-1", true)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -363,13 +362,13 @@ func TestReplacement_EndOfContext(t *testing.T) {
 	})
 }
 
-// After its expiry a rejected key is no longer used.
-func TestInvalidate_KeyExpires(t *testing.T) {
+// Rejected credentials are not used after their expiry.
+func TestInvalidate_CredentialsExpire(t *testing.T) {
 	src := &issuer{life: time.Minute}
-	virtually(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+	withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
 		p := c.For(uploads)
-		wantKey(t, p, 1, 0)
-		src.fails(errDown)
+		wantCredentials(t, p, 1, 0)
+		src.setError(errDown)
 		p.Invalidate("AKID-1", true)
 		time.Sleep(time.Minute)
 		if creds, err := p.Credentials(t.Context()); !errors.Is(err, errDown) {
