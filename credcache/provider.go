@@ -176,9 +176,11 @@ func (p *Provider) begin() (*snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if s := p.current.Load(); s.fresh(p.cache.opts.now()) && !p.isDue() && !p.refetch {
+		p.endFlight()
 		return s, nil
 	}
 	if time.Now().Before(p.retryAt) {
+		p.endFlight()
 		return nil, p.lastErr
 	}
 	p.started = time.Now()
@@ -186,10 +188,16 @@ func (p *Provider) begin() (*snapshot, error) {
 	return nil, nil
 }
 
+// endFlight makes later calls of refresh start another flight. Otherwise a rejection between
+// the result of a fetch and the end of its flight would join this flight, and the requested
+// fetch would never start. p.mu is held.
+func (p *Provider) endFlight() { p.cache.flight.Forget(p.id) }
+
 // complete records the result of a fetch.
 func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.endFlight()
 	now, r := p.cache.opts.now(), p.cache.opts.rand()
 	p.started = time.Time{}
 	if err == nil {

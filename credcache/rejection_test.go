@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -343,6 +344,43 @@ func TestInvalidate_AllRejected(t *testing.T) {
 		if n := src.count(); n != 1+5+5 {
 			t.Errorf("%d calls in a minute, want the first, 5 at once and 5 more", n)
 		}
+	})
+}
+
+// logHook is a slog.Handler that calls itself for each message.
+type logHook func(message string)
+
+func (h logHook) Enabled(context.Context, slog.Level) bool { return true }
+func (h logHook) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h logHook) WithGroup(string) slog.Handler            { return h }
+func (h logHook) Handle(_ context.Context, r slog.Record) error {
+	h(r.Message)
+	return nil
+}
+
+// A rejection after the result of a fetch, but before the fetch has returned, starts another
+// fetch. The cache logs at this moment.
+func TestInvalidate_FetchReturning(t *testing.T) {
+	src := &issuer{life: time.Hour}
+	var p *credcache.Provider
+	var n int
+	hook := logHook(func(message string) {
+		if message == "new credentials" {
+			if n++; n == 2 {
+				p.Invalidate("AKID-2", true)
+			}
+		}
+	})
+	withCache(t, src, credcache.Options{Logger: slog.New(hook)}, func(t *testing.T, c *credcache.Cache) {
+		p = c.For(uploads)
+		wantCredentials(t, p, 1, 0)
+		p.Invalidate("AKID-1", true)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		wantCredentials(t, p, 3, 0)
+		p.Invalidate("AKID-3", true) // the limit counts both rejections, and nothing is stuck
+		synctest.Wait()
+		wantCredentials(t, p, 4, 0)
 	})
 }
 
