@@ -1,6 +1,6 @@
 //go:build !race
 
-// The race detector allocates, so the count is taken without it.
+// The race detector allocates, so the counts are checked without it.
 
 package signer_test
 
@@ -12,7 +12,7 @@ import (
 	"cosproxy/signer"
 )
 
-func TestAllocations(t *testing.T) {
+func TestSign_Allocations(t *testing.T) {
 	var s signer.Signer
 	for _, req := range []*http.Request{benchmarkGet(t), benchmarkPut(t)} {
 		if got := testing.AllocsPerRun(200, func() {
@@ -23,7 +23,7 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations, want at most 2 (the Authorization and the array of both values)", req.Method, got)
 		}
 	}
-	// The same with keys by turns, and with what the benchmarks leave out.
+	// The same with alternating credentials, and with headers that the benchmarks omit.
 	req := newRequest(t, http.MethodPost, "/%E4%B8%AD?b=%7B&a+b;c=1&b=2&uploads", strings.NewReader("x"))
 	req.Header["x-cos-meta-lower"] = []string{" b ", "a"}
 	other := tempCreds
@@ -36,7 +36,7 @@ func TestAllocations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}); got > 4 {
-		t.Errorf("two keys by turns: %v allocations for two signatures, want at most 4", got)
+		t.Errorf("alternating credentials: %v allocations for two signatures, want at most 4", got)
 	}
 	head, dst := headOf(benchmarkPut(t)), []byte(nil)
 	if got := testing.AllocsPerRun(200, func() {

@@ -11,8 +11,8 @@ import (
 	"cosproxy/signer"
 )
 
-// benchmarkGet and benchmarkPut are a download and a part of an upload as a
-// proxy forwards them.
+// benchmarkGet and benchmarkPut return a download and an upload of a part, as a proxy
+// forwards them.
 func benchmarkGet(t testing.TB) *http.Request {
 	req := newRequest(t, http.MethodGet,
 		"/reports/2030/05/summary%20final.csv?response-content-type=text%2Fcsv&versionId=MTg0NDUxNzgxMjk", nil)
@@ -43,8 +43,8 @@ func benchmarkCreds() signer.Credentials {
 	return creds
 }
 
-// benchmarkEach runs sign on both requests, with a long-lived and with a
-// temporary key.
+// benchmarkEach runs sign on both requests, with a long-lived pair and with temporary
+// credentials.
 func benchmarkEach(b *testing.B, sign func(*http.Request, signer.Credentials) error) {
 	longLived := benchmarkCreds()
 	longLived.Token = ""
@@ -85,7 +85,7 @@ func BenchmarkSDK(b *testing.B) {
 	})
 }
 
-// BenchmarkSignParallel shares one Signer and eight keys among all processors.
+// BenchmarkSignParallel uses one Signer and eight sets of credentials on all processors.
 func BenchmarkSignParallel(b *testing.B) {
 	var keys [8]signer.Credentials
 	for i := range keys {

@@ -9,18 +9,16 @@ import (
 	"strings"
 )
 
-// pair is one signed header or query parameter. key is encoded and lower-cased,
-// value is as it was before encoding, because pairs with one key sort by that.
+// pair is one signed header or query parameter. key is encoded and lower-cased. value is not
+// encoded, because pairs with equal keys are sorted by their unencoded values.
 type pair struct{ key, value span }
 
-// span is a piece of canonical.arena. It is not a slice so that a pair holds no
-// pointer: they are sorted and thrown away by the dozen, which the garbage
-// collector then need not see.
+// span is a part of canonical.arena. It is not a slice, so that a pair holds no pointer and
+// the garbage collector does not scan pairs.
 type span struct{ from, to int }
 
-// canonical is the canonical request: the parts of a request that are signed,
-// in the form in which they are signed. It holds buffers that Sign uses again
-// for the next request.
+// canonical is the canonical request: the signed parts of a request in their signed form. Its
+// buffers are reused for the next request.
 type canonical struct {
 	headers, params []pair
 	arena           []byte
@@ -34,17 +32,17 @@ func (c *canonical) reset() {
 
 func (c *canonical) bytes(s span) []byte { return c.arena[s.from:s.to] }
 
-// since returns the span from a former length of the arena to its end.
+// since returns the span from an earlier length of the arena to its end.
 func (c *canonical) since(from int) span { return span{from, len(c.arena)} }
 
-// addKey encodes a header name for addValue.
+// addKey encodes a header name. Pass the result to addValue.
 func (c *canonical) addKey(name string) span {
 	from := len(c.arena)
 	c.arena = appendKey(c.arena, name)
 	return c.since(from)
 }
 
-// addValue takes one header value as it will be on the wire.
+// addValue adds one header value as it will be on the wire.
 func (c *canonical) addValue(key span, value string) {
 	from := len(c.arena)
 	c.arena = append(c.arena, value...)
@@ -57,8 +55,8 @@ func (c *canonical) addContentLength(length int64) {
 	c.headers = append(c.headers, pair{key, c.since(from)})
 }
 
-// addQuery takes every parameter of a raw query, repeated ones too. A parameter
-// without "=" has the empty value: "?acl" and "?acl=" are signed alike.
+// addQuery adds every parameter of a raw query, including repeated ones. A parameter without
+// "=" has an empty value: "?acl" and "?acl=" have the same signature.
 func (c *canonical) addQuery(raw string) error {
 	for raw != "" {
 		var parameter string
@@ -91,9 +89,8 @@ func (c *canonical) addParam(rawKey, rawValue string) error {
 	return nil
 }
 
-// sort puts both lists into the order in which they are signed. The document
-// says by key; that equal keys go by value is what the Go SDK does
-// (valuesSignMap.Encode).
+// sort sorts both lists by key, as the document says, and equal keys by value, as the Go SDK
+// does (valuesSignMap.Encode).
 func (c *canonical) sort() {
 	slices.SortFunc(c.headers, c.compare)
 	slices.SortFunc(c.params, c.compare)
@@ -106,8 +103,8 @@ func (c *canonical) compare(a, b pair) int {
 	return bytes.Compare(c.bytes(a.value), c.bytes(b.value))
 }
 
-// appendHTTPString appends HttpString. path is decoded and begins with "/"; an
-// empty method is GET, as in net/http.
+// appendHTTPString appends HttpString. path is decoded and begins with "/". An empty method is
+// GET, as in net/http.
 func (c *canonical) appendHTTPString(dst []byte, method, path string) []byte {
 	if method == "" {
 		method = "GET"
@@ -147,8 +144,8 @@ func (c *canonical) appendPairs(dst []byte, pairs []pair) []byte {
 	return dst
 }
 
-// appendList appends q-url-param-list or q-header-list: the keys joined by ";",
-// a repeated key as often as it occurs.
+// appendList appends q-url-param-list or q-header-list: the keys joined by ";", including
+// repeated ones.
 func (c *canonical) appendList(dst []byte, pairs []pair) []byte {
 	for i, p := range pairs {
 		if i > 0 {

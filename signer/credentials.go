@@ -6,32 +6,29 @@ import (
 	"time"
 )
 
-// Credentials is one COS key: a long-lived pair, or the temporary triple that
-// STS issues. It is a value: whoever holds one holds fields that belong
-// together, so a request is never signed with the id of one key and the token
-// of another.
+// Credentials are a long-lived pair, or the temporary triple that STS issues. Credentials is
+// a value, so its fields always belong together: a request is never signed with the SecretID
+// of one triple and the token of another.
 //
-// Printing a Credentials, through fmt, slog or an encoder, shows its SecretID,
-// its expiry and nothing else.
+// Printing Credentials, through fmt, slog or an encoder, shows only SecretID and expiry.
 type Credentials struct {
-	// SecretID names the key (TmpSecretId in STS answers). Required.
+	// SecretID identifies the credentials (TmpSecretId in STS responses). Required.
 	SecretID string
-	// SecretKey signs. Required.
+	// SecretKey is the secret of the signature. Required.
 	SecretKey string
-	// Token is the session token that COS wants beside a temporary key, in the
-	// x-cos-security-token header. Empty for a long-lived key.
+	// Token is the session token, which temporary credentials need. It is sent as the header
+	// x-cos-security-token. Empty: a long-lived pair.
 	Token string
-	// Expires is the instant from which COS refuses the key. The zero time
-	// means that the key does not expire.
+	// Expires is the time from which COS rejects the credentials. Zero: no expiry.
 	Expires time.Time
 }
 
-// Expired reports whether the key is no longer valid at now.
+// Expired reports whether the credentials have expired at now.
 func (c Credentials) Expired(now time.Time) bool {
 	return !c.Expires.IsZero() && !now.Before(c.Expires)
 }
 
-// String returns the SecretID and the expiry; never the key or the token.
+// String returns SecretID and expiry, but neither SecretKey nor token.
 func (c Credentials) String() string {
 	if c.Expires.IsZero() {
 		return fmt.Sprintf("credentials %s (no expiry)", c.SecretID)
@@ -39,15 +36,15 @@ func (c Credentials) String() string {
 	return fmt.Sprintf("credentials %s (expires %s)", c.SecretID, c.Expires.UTC().Format(time.RFC3339))
 }
 
-// Format makes every fmt verb, %#v and %+v included, print String.
+// Format makes every fmt verb print String, including %#v and %+v.
 func (c Credentials) Format(f fmt.State, _ rune) {
 	_, _ = f.Write([]byte(c.String()))
 }
 
-// MarshalText makes encoders, such as that of JSON logs, write String.
+// MarshalText makes encoders write String, for example that of JSON logs.
 func (c Credentials) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// LogValue makes slog show what String shows, as attributes.
+// LogValue makes slog print SecretID and expiry as attributes.
 func (c Credentials) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("secret_id", c.SecretID),

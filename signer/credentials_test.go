@@ -11,7 +11,7 @@ import (
 	"cosproxy/signer"
 )
 
-func TestCredentialsShowNoSecret(t *testing.T) {
+func TestCredentials_ShowNoSecret(t *testing.T) {
 	t.Parallel()
 	creds := signer.Credentials{
 		SecretID: "AKIDexample", SecretKey: "the-secret-key", Token: "the-token",
@@ -42,7 +42,7 @@ func TestCredentialsShowNoSecret(t *testing.T) {
 	}
 }
 
-func TestCredentialsExpired(t *testing.T) {
+func TestCredentials_Expired(t *testing.T) {
 	t.Parallel()
 	expires := time.Unix(1700000000, 0)
 	creds := signer.Credentials{Expires: expires}
@@ -53,6 +53,6 @@ func TestCredentialsExpired(t *testing.T) {
 		t.Error("not expired at Expires")
 	}
 	if (signer.Credentials{}).Expired(expires) {
-		t.Error("a key without expiry has expired")
+		t.Error("credentials without expiry have expired")
 	}
 }

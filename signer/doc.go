@@ -1,19 +1,26 @@
-// Package signer makes the request signature of Tencent Cloud Object Storage
-// (COS, XML API): the Authorization header that begins "q-sign-algorithm=sha1"
-// and, with a temporary key, the x-cos-security-token header beside it.
+// Package signer signs requests to Tencent Cloud Object Storage (COS, XML API). It computes
+// the Authorization header that begins with "q-sign-algorithm=sha1". With temporary
+// credentials it also signs the session token, the header x-cos-security-token.
+//
+// There are three ways to sign:
+//
+//   - [Signer.AppendAuthorization] signs a [Head], for a program with its own HTTP client.
+//   - [Signer.Sign] signs an *http.Request.
+//   - [Signer.SignForm] signs a form upload (POST Object).
+//
+// [Explain] returns the intermediate strings of a signature, to find out why COS rejects one.
 //
 //	var s signer.Signer
 //	if err := s.Sign(req, creds, time.Now()); err != nil {
-//		return err // nothing is signed; do not send req
+//		return err // req is not signed; do not send it
 //	}
 //	resp, err := transport.RoundTrip(req)
 //
-// # The signature, in order
+// # The signature
 //
-// The source is "Request signature" in the COS documentation, API documentation
-// part (document 436/7778), read together with auth.go of cos-go-sdk-v5 where
-// the document is silent. Every line below ends with one LF, the last one too;
-// all hex is lower case.
+// The source is "Request signature" in the COS API documentation (436/7778). Where it is
+// silent, the package follows auth.go of cos-go-sdk-v5. Each line below ends with one LF,
+// including the last one. All hex digits are lower case.
 //
 //	KeyTime      = start;end in Unix seconds                (keytime.go)
 //	SignKey      = hex(HMAC-SHA1(SecretKey, KeyTime))       (keytime.go)
@@ -26,42 +33,38 @@
 //	               hex(SHA1(HttpString))
 //	Signature    = hex(HMAC-SHA1(SignKey, StringToSign))
 //
-// SignKey is used as the 40 characters of its hex form, not as 20 bytes. Keys
-// of parameters and headers are percent-encoded and then lower-cased, escapes
-// included ("X/Y" becomes "x%2fy"); values are percent-encoded with upper-case
-// escapes (escape.go). Both lists are sorted by encoded key, then by the value
-// before encoding.
+// SignKey signs with the 40 characters of its hex form, not with 20 bytes. Keys of parameters
+// and headers are percent-encoded and then lower-cased, including the escapes ("X/Y" becomes
+// "x%2fy"). Values are percent-encoded with upper-case escapes (escape.go). Both lists are
+// sorted by encoded key, then by unencoded value.
 //
-// # What is signed is what is sent
+// # Signed and sent requests are equal
 //
-// COS computes the signature anew from the request that it receives, so the
-// package signs the request that net/http will write, which is not always the
-// one in the struct: header values lose their outer blanks, Content-Length
-// comes from Body and ContentLength and never from the header map, Host from
-// Request.Host. A request whose written form cannot be told beforehand is an
-// error (ErrRequest), because the alternative, a 403 from far away, names no
-// cause.
+// COS computes the signature again from the received request. So the package signs the request
+// as net/http will write it, which may differ from the struct: header values lose surrounding
+// blanks, Content-Length comes from Body and ContentLength and never from the header map, Host
+// from Request.Host. If the written form is not predictable, signing fails with ErrRequest. The
+// alternative would be a 403 from COS that does not name the cause.
 //
-// Everything that a bucket in strict-signature mode may demand is signed: host,
-// every query parameter, every x-cos-* header, content-length, content-type,
-// content-md5 and range. Whatever a hop may rewrite (Transfer-Encoding, Expect,
-// User-Agent, Accept-Encoding, Date and the hop-by-hop headers) is not.
+// The signature covers everything that a bucket in strict-signature mode may require: host, all
+// query parameters, all x-cos-* headers, content-length, content-type, content-md5 and range. It
+// does not cover headers that an intermediary may rewrite: Transfer-Encoding, Expect, User-Agent,
+// Accept-Encoding, Date and the hop-by-hop headers.
 //
-// Sign last. A header or parameter that changes afterwards breaks the
-// signature, and so does a client that rewrites the URL.
+// Sign last. Changing a header or parameter afterwards makes the signature invalid, and so does
+// a client that rewrites the URL.
 //
 // # Forms
 //
-// A browser's form upload (POST Object) is signed in the form: SignForm makes the
-// fields policy, q-* and x-cos-security-token, and no header carries anything
-// (form.go). The source is "POST Object" in the same documentation. There
-// StringToSign is hex(SHA1(policy)), without a line feed, and q-sign-time is a
-// condition of the policy instead of a field.
+// The signature of a browser's form upload (POST Object) is in the form: SignForm returns the
+// fields policy, q-* and x-cos-security-token, and there are no headers for it (form.go). The
+// source is "POST Object" in the same documentation. For forms, StringToSign is
+// hex(SHA1(policy)) without a line feed, and q-sign-time is a condition of the policy instead of
+// a field.
 //
 // # When not to use it
 //
-// It does not presign URLs, and it does not sign calls to other Tencent Cloud
-// APIs, STS among them, whose signature is TC3-HMAC-SHA256. A program that only
-// talks to COS, and does not sign the requests of others, is better served by an
-// official SDK.
+// The package does not presign URLs. It does not sign calls to other Tencent Cloud APIs such as
+// STS, whose signature is TC3-HMAC-SHA256. A program that only sends its own requests to COS
+// should use an official SDK.
 package signer

@@ -2,10 +2,10 @@ package signer
 
 import "fmt"
 
-// unreserved has, at the index of every byte that COS leaves unescaped, that
-// byte, and a blank everywhere else: A-Z a-z 0-9 - _ . ~ (the list in "Request
-// signature", 436/7778, which is the unreserved set of RFC 3986, section 2.3).
-// Note "*" and "/", which other encoders leave alone and COS does not.
+// unreserved is a table of 256 bytes. unreserved[b] is b if COS does not escape b, and a blank
+// otherwise. COS does not escape A-Z a-z 0-9 - _ . ~ (the list in "Request signature",
+// 436/7778, which is the unreserved set of RFC 3986, section 2.3). Unlike other encoders, COS
+// escapes "*" and "/".
 const unreserved = "                                " +
 	"             -. 0123456789      " +
 	" ABCDEFGHIJKLMNOPQRSTUVWXYZ    _" +
@@ -18,10 +18,10 @@ const (
 	upperHex = "0123456789ABCDEF"
 )
 
-// appendEscaped appends UrlEncode(value): every byte outside the unreserved set
-// as %XX in upper case, so that a space is %20 and never "+".
+// appendEscaped appends UrlEncode(value): every byte outside the unreserved set becomes %XX
+// in upper case. A space is %20, not "+".
 func appendEscaped(dst, value []byte) []byte {
-	// Tokens, most of what is escaped, are long and have nothing to escape.
+	// Most bytes belong to session tokens, which have no byte to escape.
 	plain := plainPrefix(value)
 	dst = append(dst, value[:plain]...)
 	for _, b := range value[plain:] {
@@ -34,6 +34,7 @@ func appendEscaped(dst, value []byte) []byte {
 	return dst
 }
 
+// plainPrefix returns the length of the prefix without bytes to escape.
 func plainPrefix(value []byte) int {
 	for i, b := range value {
 		if unreserved[b] == ' ' {
@@ -43,8 +44,7 @@ func plainPrefix(value []byte) int {
 	return len(value)
 }
 
-// appendKey appends lower(UrlEncode(key)): the letters of its escapes are lower
-// case as well.
+// appendKey appends lower(UrlEncode(key)), including lower-case escapes.
 func appendKey[T string | []byte](dst []byte, key T) []byte {
 	for i := range len(key) {
 		b := key[i]
@@ -57,13 +57,13 @@ func appendKey[T string | []byte](dst []byte, key T) []byte {
 	return dst
 }
 
-// appendUnescaped appends one key or value of a raw query, decoded. "+" is a
-// space, because the Go and Python SDKs write spaces so and sign %20, which
-// works only if COS reads it so. A raw ";" is data, as the Node, Python and Java
-// SDKs have it; url.ParseQuery would drop the pair, unsigned but still sent.
+// appendUnescaped appends the decoded form of one key or value of a raw query. "+" is a space:
+// the Go and Python SDKs send spaces as "+" and sign %20, which works only if COS decodes it
+// this way. A raw ";" is data, as in the Node, Python and Java SDKs. url.ParseQuery would drop
+// the pair: it would be sent, but not signed.
 //
-// A broken escape is an error: COS may read it as data or refuse it. So is a
-// raw blank or control byte, which would break the request line.
+// An invalid escape is an error: COS may read it as data or reject it. A raw blank or control
+// byte is an error too, because it would break the request line.
 func appendUnescaped(dst []byte, raw string) ([]byte, error) {
 	for i := 0; i < len(raw); i++ {
 		switch b := raw[i]; {
@@ -71,7 +71,7 @@ func appendUnescaped(dst []byte, raw string) ([]byte, error) {
 			dst = append(dst, ' ')
 		case b == '%':
 			if i+2 >= len(raw) || !isHex(raw[i+1]) || !isHex(raw[i+2]) {
-				return dst, fmt.Errorf("%w: its query has the broken escape %q; write a literal %% as %%25",
+				return dst, fmt.Errorf("%w: its query has the invalid escape %q; write a literal %% as %%25",
 					ErrRequest, raw[i:min(i+3, len(raw))])
 			}
 			dst = append(dst, unhex(raw[i+1])<<4|unhex(raw[i+2]))

@@ -10,9 +10,9 @@ import (
 	"cosproxy/signer"
 )
 
-// TestEscapeEveryByte states the table of the document: what is not a letter,
-// a digit or one of -_.~ is escaped.
-func TestEscapeEveryByte(t *testing.T) {
+// TestEscape_EveryByte checks the table of the document: every byte except letters, digits and
+// -_.~ is escaped.
+func TestEscape_EveryByte(t *testing.T) {
 	t.Parallel()
 	const plain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
 	for b := range 256 {
@@ -30,7 +30,7 @@ func TestEscapeEveryByte(t *testing.T) {
 	}
 }
 
-func TestQueryParameters(t *testing.T) {
+func TestQuery_Parameters(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, query, list, params string }{
 		{"none", "", "", ""},
@@ -66,7 +66,7 @@ func TestQueryParameters(t *testing.T) {
 	}
 }
 
-func TestUnparsableQuery(t *testing.T) {
+func TestQuery_Invalid(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ query, shown string }{
 		{"a=%", `"%"`},

@@ -11,9 +11,8 @@ import (
 	"cosproxy/signer"
 )
 
-// FuzzEscape holds the escaping against net/url and the official SDK: its result
-// has only the characters that COS leaves alone, and reads back as what went in,
-// both for anybody else and for the signer that meets it in a query.
+// FuzzEscape compares the escaping with net/url and the official SDK. The result must contain
+// only unreserved characters, and both net/url and the signer must decode it to the input.
 func FuzzEscape(f *testing.F) {
 	for _, seed := range []string{
 		"", "aZ09-_.~", " +%20", "!'()*", "/a//b/../c", "目录/文件 名", "\x00\x1f\x7f\x80\xff", "%zz%", "a=b&c;d#e?f", `"<>[\]^{|}` + "`",
@@ -23,10 +22,10 @@ func FuzzEscape(f *testing.F) {
 	f.Fuzz(func(t *testing.T, in string) {
 		value, key := signer.EscapeValue(in), signer.EscapeKey(in)
 		if want := strings.ReplaceAll(url.QueryEscape(in), "+", "%20"); value != want {
-			t.Errorf("value %q became %q, want %q as net/url has it", in, value, want)
+			t.Errorf("value %q became %q, want %q as in net/url", in, value, want)
 		}
 		if want := sdkEscape(in); value != want {
-			t.Errorf("value %q became %q, want %q as the SDK has it", in, value, want)
+			t.Errorf("value %q became %q, want %q as in the SDK", in, value, want)
 		}
 		if want := strings.ToLower(value); key != want {
 			t.Errorf("key %q became %q, want %q", in, key, want)
@@ -51,8 +50,8 @@ func FuzzEscape(f *testing.F) {
 	})
 }
 
-// sdkEscape is the SDK's safeURLEncode, which is not exported: what encodeURIComponent
-// of JavaScript leaves alone is escaped as well.
+// sdkEscape copies the SDK's unexported safeURLEncode: it also escapes the characters that
+// encodeURIComponent of JavaScript does not.
 func sdkEscape(s string) string {
 	return strings.NewReplacer("!", "%21", "'", "%27", "(", "%28", ")", "%29", "*", "%2A").Replace(cos.EncodeURIComponent(s))
 }

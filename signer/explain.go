@@ -11,20 +11,19 @@ import (
 	"time"
 )
 
-// Explanation is a signature with the strings on the way to it, each exactly as
-// Sign computes it. SignKey is not among them: whoever holds it can sign until
-// the end of KeyTime.
+// Explanation is a signature with its intermediate strings, exactly as Sign computes them. It
+// does not hold SignKey, which can sign other requests until KeyTime ends.
 //
-// Printing an Explanation, through fmt or slog, shows String. The fields
-// themselves are not masked.
+// Printing an Explanation, through fmt or slog, prints String. The fields themselves are not
+// masked.
 type Explanation struct {
 	// SecretID is the q-ak of the signature.
 	SecretID string
 	// KeyTime is q-sign-time and q-key-time: start;end in Unix seconds.
 	KeyTime string
-	// HTTPString holds the session token, if there is one.
+	// HTTPString is HttpString. It holds the session token, if there is one.
 	HTTPString string
-	// StringToSign is what SignKey signs.
+	// StringToSign is the text that SignKey signs.
 	StringToSign string
 	// HeaderList is q-header-list: names joined by ";".
 	HeaderList string
@@ -34,22 +33,21 @@ type Explanation struct {
 	Signature string
 	// Authorization is the header as Sign sets it.
 	Authorization string
-	// Unsigned are the headers of the request that the signature leaves out,
-	// sorted by name; without those that Sign replaces.
+	// Unsigned are the headers that the signature does not cover, sorted by name, without the
+	// headers that Sign replaces.
 	Unsigned []UnsignedHeader
 }
 
 // UnsignedHeader is a header that is not signed.
 type UnsignedHeader struct {
-	// Name is the header's name as it stands in the request.
+	// Name is the name of the header, as spelled in the request.
 	Name string
-	// Reason says in words why it is not signed.
+	// Reason says why it is not signed.
 	Reason string
 }
 
-// Explain is Sign with nothing set: it runs the same code on the same request
-// and keeps what Sign forgets. It returns Sign's errors, leaves req as it is and
-// does not read from Body.
+// Explain runs the code of Sign and returns the intermediate strings. It returns the errors of
+// Sign, does not change req and does not read Body.
 func Explain(req *http.Request, creds Credentials, now time.Time) (Explanation, error) {
 	if err := check(creds, now); err != nil {
 		return Explanation{}, err
@@ -58,22 +56,22 @@ func Explain(req *http.Request, creds Credentials, now time.Time) (Explanation, 
 }
 
 func explain(req *http.Request, creds Credentials, w window) (Explanation, error) {
-	own := *req
-	own.Header = maps.Clone(req.Header) // read deletes credentials from it
+	clone := *req
+	clone.Header = maps.Clone(req.Header) // read deletes credentials from it
 	var c canonical
-	path, err := c.read(&own, creds.Token)
+	path, err := c.read(&clone, creds.Token)
 	if err != nil {
 		return Explanation{}, err
 	}
 	key := newSignKey(signKeyID{creds.SecretID, creds.SecretKey, w})
-	c.text = c.appendHTTPString(nil, own.Method, path)
+	c.text = c.appendHTTPString(nil, clone.Method, path)
 	e := Explanation{
 		SecretID:   creds.SecretID,
 		KeyTime:    key.keyTime,
 		HTTPString: string(c.text),
 		HeaderList: string(c.appendList(nil, c.headers)),
 		ParamList:  string(c.appendList(nil, c.params)),
-		Unsigned:   unsignedHeaders(own.Header),
+		Unsigned:   unsignedHeaders(clone.Header),
 	}
 	e.Authorization = string(c.appendAuthorization(nil, key))
 	e.StringToSign = string(c.text)
@@ -91,32 +89,32 @@ func unsignedHeaders(h http.Header) []UnsignedHeader {
 	return all
 }
 
-// unsignedReason is empty for a header that is signed.
+// unsignedReason returns "" for a signed header.
 func unsignedReason(name string) string {
 	lowered := appendKey(nil, name)
 	switch kindOf(lowered) {
 	case signed:
 		return ""
 	case ownedByNetHTTP:
-		return "not taken from here: it is sent as the request's Host, ContentLength and TransferEncoding say"
+		return "ignored: the request's Host, ContentLength and TransferEncoding determine the sent value"
 	}
 	switch string(lowered) {
 	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade":
-		return "hop-by-hop: it ends at the next connection"
+		return "hop-by-hop: it applies to one connection only"
 	case "expect":
-		return "the hops on the way decide on it"
+		return "intermediaries decide on it"
 	case "date":
 		return "COS takes the time from KeyTime"
 	case "via":
-		return "hops on the way add themselves to it"
+		return "intermediaries append to it"
 	case "user-agent", "accept-encoding":
-		return "hops on the way may rewrite it"
+		return "intermediaries may rewrite it"
 	}
-	return "COS does not ask for its signature, and hops on the way may change it"
+	return "COS does not require its signature, and intermediaries may change it"
 }
 
-// String describes the signature on several lines, for people. Values that
-// Redact masks and SignKey are not shown.
+// String returns a readable description of several lines. It does not show SignKey or values
+// that Redact masks.
 func (e Explanation) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "KeyTime:           %s\n", e.KeyTime)
@@ -125,22 +123,22 @@ func (e Explanation) String() string {
 	for _, u := range e.Unsigned {
 		fmt.Fprintf(&b, "Not signed:        %s: %s\n", Redact(u.Name), u.Reason)
 	}
-	b.WriteString("\nHttpString, every line with one LF at its end:\n")
-	hidden := false
+	b.WriteString("\nHttpString, each line ends with one LF:\n")
+	masked := false
 	lines, _ := HTTPLines(e.HTTPString)
 	for _, line := range lines {
 		shown := Redact(line)
-		hidden = hidden || shown != line
+		masked = masked || shown != line
 		b.WriteString("  | " + shown + "\n")
 	}
-	if hidden {
-		b.WriteString("What is masked or quoted above was hashed as it really is, so this text cannot be hashed by hand.\n")
+	if masked {
+		b.WriteString("The signature uses the real values of masked and quoted text, so do not hash this text by hand.\n")
 	}
-	b.WriteString("\nStringToSign, likewise:\n")
+	b.WriteString("\nStringToSign, each line ends with one LF:\n")
 	for line := range strings.Lines(e.StringToSign) {
 		b.WriteString("  | " + line)
 	}
-	b.WriteString("\nSignKey:           HMAC-SHA1(SecretKey, KeyTime); not shown, since it signs until KeyTime ends\n")
+	b.WriteString("\nSignKey:           HMAC-SHA1(SecretKey, KeyTime); not shown, because it can sign until KeyTime ends\n")
 	fmt.Fprintf(&b, "Signature:         %s\n", e.Signature)
 	b.WriteString("\nAuthorization, in one line:\n  " + strings.ReplaceAll(e.Authorization, "&", "\n  &") + "\n")
 	return b.String()

@@ -16,10 +16,9 @@ import (
 	"cosproxy/signer"
 )
 
-// TestExplainVectors holds Explain against Sign over the requests of all
-// vectors, and against the strings that the vectors state where the source
-// signs the same headers.
-func TestExplainVectors(t *testing.T) {
+// TestExplain_Vectors compares Explain with Sign for the requests of all vectors, and with the
+// strings of the vectors if their source signs the same headers.
+func TestExplain_Vectors(t *testing.T) {
 	t.Parallel()
 	var s signer.Signer
 	same := 0
@@ -48,11 +47,11 @@ func TestExplainVectors(t *testing.T) {
 		}
 	}
 	if same < 60 {
-		t.Errorf("%d vectors were held against their source, want at least 60", same)
+		t.Errorf("%d vectors were compared with their source, want at least 60", same)
 	}
 }
 
-func FuzzExplainIsSign(f *testing.F) {
+func FuzzExplain(f *testing.F) {
 	f.Add("GET", "/obj", "acl", "Range", "bytes=0-1", "token")
 	f.Add("get", "", "", "", "", "")
 	f.Add("PUT", "/a\nb", "a=b+c;d&e", "x-cos-security-Token", " v ", " t\n")
@@ -80,19 +79,19 @@ func FuzzExplainIsSign(f *testing.F) {
 			t.Errorf("explained %s\n   signed %s", got.Authorization, want)
 		}
 		if !strings.HasSuffix(got.Authorization, "&q-header-list="+got.HeaderList+"&q-url-param-list="+got.ParamList+"&q-signature="+got.Signature) {
-			t.Errorf("the parts %s, %s, %s are not those of %s", got.HeaderList, got.ParamList, got.Signature, got.Authorization)
+			t.Errorf("the parts %s, %s, %s do not match %s", got.HeaderList, got.ParamList, got.Signature, got.Authorization)
 		}
 		if !isToken(method) {
-			return // net/http sends no such request
+			return // net/http does not send it
 		}
 		lines, ok := signer.HTTPLines(got.HTTPString)
 		if joined := strings.Join(lines[:], "\n") + "\n"; !ok || joined != got.HTTPString || lines[1] != cmp.Or(path, "/") {
-			t.Errorf("the lines %q are not those of %q", lines, got.HTTPString)
+			t.Errorf("the lines %q do not match %q", lines, got.HTTPString)
 		}
 	})
 }
 
-func TestExplainErrors(t *testing.T) {
+func TestExplain_Errors(t *testing.T) {
 	t.Parallel()
 	req := newRequest(t, http.MethodGet, "/obj", nil)
 	expired := tempCreds
@@ -108,7 +107,7 @@ func TestExplainErrors(t *testing.T) {
 	}
 }
 
-func TestExplainUnsigned(t *testing.T) {
+func TestExplain_Unsigned(t *testing.T) {
 	t.Parallel()
 	req := newRequest(t, http.MethodGet, "/obj", nil)
 	req.Header = http.Header{
@@ -124,7 +123,7 @@ func TestExplainUnsigned(t *testing.T) {
 		t.Errorf("signed %s, want %s", got.HeaderList, want)
 	}
 	want := map[string]string{
-		"Accept": "COS does not ask", "Date": "KeyTime", "Expect": "decide", "Host": "request's Host",
+		"Accept": "COS does not require", "Date": "KeyTime", "Expect": "decide", "Host": "request's Host",
 		"Te": "hop-by-hop", "User-Agent": "may rewrite",
 	}
 	for _, u := range got.Unsigned {
@@ -138,8 +137,8 @@ func TestExplainUnsigned(t *testing.T) {
 	}
 }
 
-// TestExplanationShowsNoSecret prints one in every way at hand.
-func TestExplanationShowsNoSecret(t *testing.T) {
+// TestExplanation_ShowsNoSecret prints an Explanation in all ways.
+func TestExplanation_ShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	req := newRequest(t, http.MethodPut, "/obj?x-cos-security-token=queryTOKEN", nil)
 	req.Header.Set("X-Cos-Server-Side-Encryption-Customer-Key", "customerKEY")
@@ -166,9 +165,9 @@ func TestExplanationShowsNoSecret(t *testing.T) {
 			t.Errorf("does not show the signature with a masked token:\n%s", shown)
 		}
 	}
-	fields, err := json.Marshal(e) // the fields are the raw strings, as their comments say
+	fields, err := json.Marshal(e) // the fields are not masked
 	if err != nil || strings.Contains(string(fields), creds.SecretKey) || strings.Contains(string(fields), signKey.SignKey) {
-		t.Errorf("the fields hold a key, or error %v", err)
+		t.Errorf("the fields hold a secret, or error %v", err)
 	}
 }
 
@@ -208,7 +207,7 @@ func TestHTTPLines(t *testing.T) {
 	}
 	for _, text := range []string{"", "get", "get\n", "get\n/a", "get\n/a\n"} {
 		if got, ok := signer.HTTPLines(text); ok {
-			t.Errorf("HTTPLines(%q) = %q, want none", text, got)
+			t.Errorf("HTTPLines(%q) = %q, want an error", text, got)
 		}
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Intermediate is every string on the way to a signature.
+// Intermediate holds all intermediate strings of a signature.
 type Intermediate struct {
 	SignKey, HeaderList, ParamList, HTTPString, StringToSign, Signature string
 }
 
-// Build runs the builders on exactly these headers and parameters, whatever
-// Sign itself would select.
+// Build runs the builders on exactly these headers and parameters, without the selection of
+// Sign.
 func Build(method, path, rawQuery string, headers [][2]string, secretKey, keyTime string) (Intermediate, error) {
 	var c canonical
 	for _, h := range headers {
@@ -49,7 +49,7 @@ func (s *Signer) SignAt(req *http.Request, creds Credentials, keyTime string) er
 	return s.sign(req, creds, w)
 }
 
-// FormSignature signs the text of a policy, whatever it says.
+// FormSignature signs the text of any policy.
 func FormSignature(policy, secretKey, keyTime string) (string, error) {
 	w, err := parseKeyTime(keyTime)
 	return newSignKey(signKeyID{"id", secretKey, w}).formSignature([]byte(policy)), err

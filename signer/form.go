@@ -14,22 +14,21 @@ import (
 // FormField is a field of a POST Object form other than the file.
 type FormField struct{ Name, Value string }
 
-// SignForm returns the fields that make a POST Object form valid; they go in
-// front of the file. Their policy holds the form to conditions: each names a
-// field, which must then be there with exactly this value, or is the bucket,
-// which no field has. They are good for a form with these values alone, whatever
-// its file. The window is that of Sign, and the policy expires with it.
+// SignForm returns the form fields that sign a POST Object request. Send them before the file.
+// Their policy has these conditions: each names a form field and its exact value, or the
+// bucket, for which there is no field. So the signature is valid for any file, but only for
+// these values. The window is that of Sign, and the policy expires with it.
 //
-// A form has no Authorization and no x-cos-security-token header, and nothing
-// else of the request is signed. On error (ErrMissingSecretID,
-// ErrMissingSecretKey, ErrExpired, ErrRequest) there are no fields.
+// A form upload has no Authorization and no x-cos-security-token header, and no other part of
+// the request is signed. On error (ErrMissingSecretID, ErrMissingSecretKey, ErrExpired,
+// ErrRequest) SignForm returns no fields.
 func (s *Signer) SignForm(conditions []FormField, creds Credentials, now time.Time) ([]FormField, error) {
 	if err := check(creds, now); err != nil {
 		return nil, err
 	}
 	for _, c := range conditions {
 		if !utf8.ValidString(c.Name) || !utf8.ValidString(c.Value) {
-			return nil, fmt.Errorf("%w: its form field %q is not UTF-8, which a policy cannot hold", ErrRequest, c.Name)
+			return nil, fmt.Errorf("%w: its form field %q is not UTF-8, which a policy requires; send it in UTF-8", ErrRequest, c.Name)
 		}
 	}
 	w := windowAt(now, creds.Expires)
@@ -48,8 +47,8 @@ func (s *Signer) SignForm(conditions []FormField, creds Credentials, now time.Ti
 	return fields, nil
 }
 
-// formPolicy returns the text of the policy. Each condition is one of equality;
-// the last three are those that COS demands.
+// formPolicy returns the text of the policy. All conditions are equalities. COS requires the
+// last three.
 func formPolicy(conditions []FormField, secretID string, w window) []byte {
 	doc := struct {
 		Expiration string `json:"expiration"`
@@ -64,13 +63,13 @@ func formPolicy(conditions []FormField, secretID string, w window) []byte {
 		map[string]string{"q-sign-time": w.keyTime()})
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false) // what needs no escape gets none: one trap less for COS's parser
-	_ = encoder.Encode(doc)      // of strings: it does not fail
+	encoder.SetEscapeHTML(false) // only required escapes, in case the parser of COS is limited
+	_ = encoder.Encode(doc)      // strings only: it cannot fail
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
-// formSignature signs the text of a policy, to the byte. StringToSign is its
-// SHA-1 alone, without the lines that a request's has.
+// formSignature signs the exact bytes of a policy. StringToSign is only their SHA-1, without
+// the other lines of a request's StringToSign.
 func (k *signKey) formSignature(policy []byte) string {
 	digest := sha1.Sum(policy)
 	return string(k.appendSignature(nil, hex.AppendEncode(nil, digest[:])))

@@ -16,8 +16,8 @@ import (
 	"cosproxy/signer"
 )
 
-// TestFormVector is the worked example of the document "POST Object".
-func TestFormVector(t *testing.T) {
+// TestSignForm_Vector uses the worked example of the document "POST Object".
+func TestSignForm_Vector(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("testdata/form.json")
 	if err != nil {
@@ -42,7 +42,7 @@ func TestFormVector(t *testing.T) {
 	}
 }
 
-// TestSignForm takes the fields apart with code of its own.
+// TestSignForm verifies the fields with independent code.
 func TestSignForm(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1700000045, 0)
@@ -118,7 +118,7 @@ func hexMAC(key, text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-func TestSignFormErrors(t *testing.T) {
+func TestSignForm_Errors(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1700000045, 0)
 	good := signer.Credentials{SecretID: "AKIDa", SecretKey: "secret-sentinel", Token: "token-sentinel", Expires: at.Add(time.Second)}
@@ -127,9 +127,9 @@ func TestSignFormErrors(t *testing.T) {
 		change func(c *signer.Credentials, f *signer.FormField)
 		want   error
 	}{
-		{"nothing wrong", func(*signer.Credentials, *signer.FormField) {}, nil},
-		{"no id", func(c *signer.Credentials, _ *signer.FormField) { c.SecretID = "" }, signer.ErrMissingSecretID},
-		{"no key", func(c *signer.Credentials, _ *signer.FormField) { c.SecretKey = "" }, signer.ErrMissingSecretKey},
+		{"valid", func(*signer.Credentials, *signer.FormField) {}, nil},
+		{"no SecretID", func(c *signer.Credentials, _ *signer.FormField) { c.SecretID = "" }, signer.ErrMissingSecretID},
+		{"no SecretKey", func(c *signer.Credentials, _ *signer.FormField) { c.SecretKey = "" }, signer.ErrMissingSecretKey},
 		{"expired", func(c *signer.Credentials, _ *signer.FormField) { c.Expires = at }, signer.ErrExpired},
 		{"value not UTF-8", func(_ *signer.Credentials, f *signer.FormField) { f.Value = "\xff" }, signer.ErrRequest},
 		{"name not UTF-8", func(_ *signer.Credentials, f *signer.FormField) { f.Name = "\xff" }, signer.ErrRequest},

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// Field is one header field, its value without blanks around it.
+// Field is one header field. The value has no surrounding blanks.
 type Field struct{ Name, Value []byte }
 
-// Head is a request as it will be on the wire, for those that do not send it with
+// Head is the head of a request as it will be on the wire, for callers that do not use
 // net/http.
 type Head struct {
-	// Method is the method, in upper case.
+	// Method is the method, in upper case. Empty: GET.
 	Method string
-	// Path is the path, percent-decoded once; it begins with a slash.
+	// Path is the path, percent-decoded once. It begins with a slash. Required.
 	Path string
-	// RawQuery is the query as it is sent, without the question mark.
+	// RawQuery is the query as it is sent, without the question mark. Empty: no query.
 	RawQuery string
-	// Fields are all header fields that are sent, Host and Content-Length among
-	// them, in any order; Authorization and x-cos-security-token are not.
+	// Fields are all header fields that are sent, in any order. They include exactly one Host,
+	// and Content-Length if it is sent, but not Authorization and x-cos-security-token.
 	Fields []Field
 }
 
-// AppendAuthorization appends the value of Authorization for h to dst. The request
-// must be sent with it, and with creds.Token as x-cos-security-token if that is not
-// empty. What is signed, now and the errors are as in Sign; dst comes back as it was
-// if there is an error. It allocates nothing if dst has room.
+// AppendAuthorization appends the value of Authorization for h to dst. Send the request with
+// it, and with creds.Token as x-cos-security-token if the token is not empty. The signed parts,
+// now and the errors are those of Sign. On error it returns dst unchanged. It does not allocate
+// if dst has enough capacity.
 func (s *Signer) AppendAuthorization(dst []byte, h Head, creds Credentials, now time.Time) ([]byte, error) {
 	if err := check(creds, now); err != nil {
 		return dst, err
@@ -46,11 +46,11 @@ func (s *Signer) AppendAuthorization(dst []byte, h Head, creds Credentials, now 
 	return c.appendAuthorization(dst, key), nil
 }
 
-// addHead takes what is signed of h. Credentials must not be in it: which of two
-// COS would believe is not known.
+// addHead adds the signed parts of h. h must not hold credentials, because it is not
+// documented which of two COS would use.
 func (c *canonical) addHead(h Head, token string) error {
 	if len(h.Path) == 0 || h.Path[0] != '/' {
-		return fmt.Errorf("%w: its path does not begin with a slash", ErrRequest)
+		return fmt.Errorf("%w: its path does not begin with a slash; write a slash before the object key", ErrRequest)
 	}
 	if err := c.addQuery(h.RawQuery); err != nil {
 		return err
@@ -60,7 +60,7 @@ func (c *canonical) addHead(h Head, token string) error {
 		key := c.addKeyBytes(f.Name)
 		switch k := kindOf(c.bytes(key)); {
 		case k == credential:
-			return fmt.Errorf("%w: it has credentials already", ErrRequest)
+			return fmt.Errorf("%w: it already has credentials; remove Authorization and x-cos-security-token", ErrRequest)
 		case k == signed, bytes.Equal(c.bytes(key), []byte("content-length")):
 			c.addValueBytes(key, f.Value)
 		case bytes.Equal(c.bytes(key), []byte("host")):
@@ -69,7 +69,7 @@ func (c *canonical) addHead(h Head, token string) error {
 		}
 	}
 	if hosts != 1 {
-		return fmt.Errorf("%w: it needs exactly one Host", ErrRequest)
+		return fmt.Errorf("%w: it has %d Host fields; send exactly one", ErrRequest, hosts)
 	}
 	if token != "" {
 		c.addValue(c.addKey("x-cos-security-token"), token)

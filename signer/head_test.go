@@ -11,7 +11,7 @@ import (
 	"cosproxy/signer"
 )
 
-// headOf is req as net/http would send it.
+// headOf returns the head of req as net/http would send it.
 func headOf(req *http.Request) signer.Head {
 	h := signer.Head{Method: req.Method, Path: req.URL.Path, RawQuery: req.URL.RawQuery}
 	h.Fields = append(h.Fields, signer.Field{Name: []byte("Host"), Value: []byte(req.URL.Host)})
@@ -26,7 +26,7 @@ func headOf(req *http.Request) signer.Head {
 	return h
 }
 
-// The two ways to sign agree; that Sign is right is what the vectors show.
+// AppendAuthorization and Sign must agree. The vectors show that Sign is correct.
 func TestAppendAuthorization_AgreesWithSign(t *testing.T) {
 	t.Parallel()
 	for _, header := range []http.Header{
@@ -44,7 +44,7 @@ func TestAppendAuthorization_AgreesWithSign(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				delete(req.Header, "Transfer-Encoding") // of net/http
+				delete(req.Header, "Transfer-Encoding") // net/http sets it
 				if err := s.Sign(req, tempCreds, now); err != nil {
 					t.Fatal(err)
 				}
@@ -68,14 +68,14 @@ func TestAppendAuthorization_Errors(t *testing.T) {
 		creds signer.Credentials
 		want  error
 	}{
-		{"no key", signer.Head{Path: "/", Fields: field("a")}, signer.Credentials{}, signer.ErrMissingSecretID},
+		{"no credentials", signer.Head{Path: "/", Fields: field("a")}, signer.Credentials{}, signer.ErrMissingSecretID},
 		{"no path", signer.Head{Fields: field("a")}, tempCreds, signer.ErrRequest},
 		{"a path without a slash", signer.Head{Path: "a", Fields: field("a")}, tempCreds, signer.ErrRequest},
 		{"no host", signer.Head{Path: "/"}, tempCreds, signer.ErrRequest},
 		{"two hosts", signer.Head{Path: "/", Fields: field("HOST")}, tempCreds, signer.ErrRequest},
-		{"signed already", signer.Head{Path: "/", Fields: field("authorization")}, tempCreds, signer.ErrRequest},
-		{"a token already", signer.Head{Path: "/", Fields: field("X-COS-security-token")}, tempCreds, signer.ErrRequest},
-		{"a broken query", signer.Head{Path: "/", RawQuery: "a=%zz", Fields: field("a")}, tempCreds, signer.ErrRequest},
+		{"already signed", signer.Head{Path: "/", Fields: field("authorization")}, tempCreds, signer.ErrRequest},
+		{"already a token", signer.Head{Path: "/", Fields: field("X-COS-security-token")}, tempCreds, signer.ErrRequest},
+		{"an invalid query", signer.Head{Path: "/", RawQuery: "a=%zz", Fields: field("a")}, tempCreds, signer.ErrRequest},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -105,7 +105,7 @@ func FuzzAppendAuthorization(f *testing.F) {
 		}
 		for _, value := range []string{value1, value2} {
 			if strings.TrimSpace(value) != strings.Trim(value, " \t") {
-				return // the wire does not carry it
+				return // it cannot be sent
 			}
 		}
 		req := &http.Request{Method: method, URL: u, Header: http.Header{name1: {value1}, name2: {value2}}}

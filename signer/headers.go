@@ -13,9 +13,8 @@ const (
 	tokenHeader         = "X-Cos-Security-Token"
 )
 
-// addHeaders takes every header of req that is signed, and token as
-// x-cos-security-token. Credentials that req already carries are deleted, under
-// any spelling.
+// addHeaders adds the signed headers of req, and token as x-cos-security-token. It deletes
+// credentials from req, in any spelling.
 func (c *canonical) addHeaders(req *http.Request, token string) error {
 	host, err := sentHost(req)
 	if err != nil {
@@ -38,31 +37,29 @@ func (c *canonical) addHeaders(req *http.Request, token string) error {
 		case k == credential:
 			delete(req.Header, name)
 		case k == ownedByNetHTTP && name != http.CanonicalHeaderKey(name):
-			return fmt.Errorf("%w: the header key %q would be sent beside the %s of net/http; delete it",
+			return fmt.Errorf("%w: the header %q would be sent in addition to the %s of net/http; delete it",
 				ErrRequest, name, http.CanonicalHeaderKey(name))
 		}
 	}
 	return nil
 }
 
-// kind says what Sign does with a header of the map.
+// kind classifies a header of the map.
 type kind int
 
 const (
 	unsigned kind = iota
 	signed
-	// credential is what Sign sets, and must not find.
+	// credential is a header that Sign sets and replaces.
 	credential
-	// ownedByNetHTTP is a header that net/http writes from other fields of the
-	// request. It skips the canonical key in the map, and would send any other
-	// spelling as a second header.
+	// ownedByNetHTTP is a header that net/http writes from other fields of the request. It
+	// ignores the canonical key in the map, but sends any other spelling as a second header.
 	ownedByNetHTTP
 )
 
-// kindOf takes a lower-cased name. Signed are all x-cos-* and x-ci-*, and those
-// on the list of the Go SDK (NeedSignHeaders) that reach COS as they are. Of
-// that list, expect and transfer-encoding are left out, since net/http and the
-// hops behind it decide on them.
+// kindOf returns the kind of a lower-cased name. All x-cos-* and x-ci-* headers are signed, and
+// those of the Go SDK's list (NeedSignHeaders) that reach COS unchanged. That excludes expect
+// and transfer-encoding of the list, because net/http and intermediaries decide on them.
 func kindOf(key []byte) kind {
 	switch string(key) {
 	case "authorization", "x-cos-security-token":
@@ -81,9 +78,9 @@ func kindOf(key []byte) kind {
 	return unsigned
 }
 
-// sentHost returns the Host header as Request.Write sends it. Write drops an
-// IPv6 zone, turns other scripts into punycode, and sends an empty Host in place
-// of an invalid one; no COS endpoint needs any of that, so it is an error here.
+// sentHost returns the Host header as Request.Write sends it. Write removes an IPv6 zone,
+// converts other scripts to punycode, and sends an empty Host instead of an invalid one. No COS
+// endpoint needs that, so sentHost returns an error in these cases.
 func sentHost(req *http.Request) (string, error) {
 	host := req.Host
 	if host == "" {
@@ -101,11 +98,9 @@ func sentHost(req *http.Request) (string, error) {
 	return host, nil
 }
 
-// sentContentLength returns the Content-Length that net/http will send, and
-// whether it sends one (Request.outgoingLength and
-// transferWriter.shouldSendContentLength in net/http). GET, HEAD and DELETE
-// without a body go without, also if the request that is being forwarded said
-// "Content-Length: 0".
+// sentContentLength returns the Content-Length that net/http will send, and whether it sends
+// one (Request.outgoingLength and transferWriter.shouldSendContentLength in net/http). GET, HEAD
+// and DELETE without a body have none, even if the forwarded request had "Content-Length: 0".
 func sentContentLength(req *http.Request) (int64, bool) {
 	switch {
 	case req.Body != nil && len(req.TransferEncoding) > 0 && req.TransferEncoding[0] == "chunked":
@@ -117,7 +112,7 @@ func sentContentLength(req *http.Request) (int64, bool) {
 	}
 }
 
-// removeCredentials deletes what an earlier signature left, under any spelling.
+// removeCredentials deletes the headers of an earlier signature, in any spelling.
 func removeCredentials(h http.Header) {
 	for name := range h {
 		if strings.EqualFold(name, authorizationHeader) || strings.EqualFold(name, tokenHeader) {

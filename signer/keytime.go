@@ -13,31 +13,30 @@ import (
 )
 
 const (
-	// windowStep is how long one window serves, in seconds: within it every
-	// signature by one key has the same KeyTime, and so the same SignKey.
+	// windowStep is how long one window is used, in seconds. During this time all signatures by
+	// the same credentials have the same KeyTime, and so the same SignKey.
 	windowStep = 60
-	// backdate is how long before its minute a window begins, in seconds, so
-	// that a signature is 60 to 120 s old when it is made. A clock that runs
-	// ahead of COS by less is forgiven; the Python SDK backdates by 60 s for
-	// the same reason. Beyond 15 minutes COS refuses anyway
-	// (RequestTimeTooSkewed).
+	// backdate is how long before its minute a window starts, in seconds. So a new signature is
+	// already 60 to 120 s old, and remains valid if the clock is ahead of COS by less. The
+	// Python SDK backdates by 60 s for the same reason. COS rejects clocks that are off by more
+	// than 15 minutes anyway (RequestTimeTooSkewed).
 	backdate = 60
-	// windowLength is the time from start to end, in seconds: the default of
-	// the Go and Java SDKs. COS looks at it when a request arrives, so it
-	// limits how long an upload may wait, not how long it may take.
+	// windowLength is the time from start to end, in seconds: the default of the Go and Java
+	// SDKs. COS checks it when a request arrives, so it does not limit the duration of an
+	// upload.
 	windowLength = 3600
-	// maxSignKeys bounds the cache. One minute sees one SignKey per key in
-	// use, and two for a key that is being replaced.
+	// maxSignKeys limits the cache. It holds one SignKey for each set of credentials used in the
+	// current minute.
 	maxSignKeys = 128
 )
 
-// window is KeyTime in Unix seconds. Docs and SDKs use one window as both
-// q-sign-time and q-key-time.
+// window is KeyTime in Unix seconds. Documents and SDKs use the same window as q-sign-time and
+// q-key-time.
 type window struct{ start, end int64 }
 
-// windowAt returns the window for a signature made at now. It ends no later
-// than the key, in whole seconds rounded down, because a signature by a
-// temporary key is worth nothing after it (436/10687).
+// windowAt returns the window for a signature made at now. It ends at the expiry, rounded down
+// to whole seconds, if that is earlier: a signature is invalid after the expiry of its
+// credentials (436/10687).
 func windowAt(now, expires time.Time) window {
 	minute := now.Unix() / windowStep * windowStep
 	w := window{minute - backdate, minute - backdate + windowLength}
@@ -51,12 +50,11 @@ func (w window) keyTime() string {
 	return strconv.FormatInt(w.start, 10) + ";" + strconv.FormatInt(w.end, 10)
 }
 
-// signKey is a SignKey and what goes with it unchanged into every request of
-// its window. It is immutable.
+// signKey is a SignKey with the parts that all requests of its window share. It is immutable.
 type signKey struct {
 	keyTime string
 	prefix  string    // Authorization up to the header list
-	macs    sync.Pool // of hash.Hash; Reset keeps the key schedule
+	macs    sync.Pool // of hash.Hash; Reset keeps the key
 }
 
 func newSignKey(id signKeyID) *signKey {
@@ -70,15 +68,14 @@ func newSignKey(id signKeyID) *signKey {
 	}
 }
 
-// deriveSignKey returns SignKey, as the hex string that it is used as.
+// deriveSignKey returns SignKey as a hex string, the form in which it signs.
 func deriveSignKey(secretKey, keyTime string) string {
 	mac := hmac.New(sha1.New, []byte(secretKey))
 	mac.Write([]byte(keyTime))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// appendSignature appends Signature. It may write to the spare capacity of
-// stringToSign.
+// appendSignature appends Signature. It may overwrite the unused capacity of stringToSign.
 func (k *signKey) appendSignature(dst, stringToSign []byte) []byte {
 	mac := k.macs.Get().(hash.Hash)
 	mac.Reset()
@@ -88,15 +85,15 @@ func (k *signKey) appendSignature(dst, stringToSign []byte) []byte {
 	return hex.AppendEncode(dst, digest)
 }
 
-// signKeyID is everything that a SignKey depends on. The secret belongs to it:
-// after a corrected secret the same id must not meet the old SignKey.
+// signKeyID holds the inputs of a SignKey. The secret is one of them: after a correction of the
+// secret, the same id must not use the old SignKey.
 type signKeyID struct {
 	secretID, secretKey string
 	window
 }
 
-// signKeys caches SignKeys. A reader loads one pointer; a writer publishes a
-// new map. The zero value is empty.
+// signKeys caches SignKeys. Readers load one pointer. Writers publish a new map. The zero value
+// is empty.
 type signKeys struct {
 	current atomic.Pointer[map[signKeyID]*signKey]
 }
@@ -115,8 +112,7 @@ func (s *signKeys) get(id signKeyID) *signKey {
 		maps.DeleteFunc(next, func(other signKeyID, _ *signKey) bool { return other.start != id.start })
 	}
 	next[id] = key
-	// Whoever loses this race has a good key in hand, and caches it at its
-	// next miss.
+	// If another writer wins the race, key is still correct. The next miss caches it.
 	s.current.CompareAndSwap(old, &next)
 	return key
 }

@@ -22,11 +22,11 @@ func TestWindow(t *testing.T) {
 		{"first instant of a minute", at(minute, 0), time.Time{}, "1699999980;1700003580"},
 		{"last instant of a minute", at(minute+59, 999999999), time.Time{}, "1699999980;1700003580"},
 		{"next minute", at(minute+60, 0), time.Time{}, "1700000040;1700003640"},
-		{"key outlives the window", at(minute, 0), at(minute+7200, 0), "1699999980;1700003580"},
-		{"key ends with the window", at(minute, 0), at(minute+3540, 0), "1699999980;1700003580"},
-		{"key ends before the window", at(minute, 0), at(minute+1800, 0), "1699999980;1700001840"},
-		{"part of a second is dropped", at(minute, 0), at(minute+1800, 999999999), "1699999980;1700001840"},
-		{"last second of a key", at(minute+30, 100), at(minute+30, 200), "1699999980;1700000070"},
+		{"credentials outlive the window", at(minute, 0), at(minute+7200, 0), "1699999980;1700003580"},
+		{"credentials expire with the window", at(minute, 0), at(minute+3540, 0), "1699999980;1700003580"},
+		{"credentials expire before the window", at(minute, 0), at(minute+1800, 0), "1699999980;1700001840"},
+		{"rounded down to seconds", at(minute, 0), at(minute+1800, 999999999), "1699999980;1700001840"},
+		{"last second before the expiry", at(minute+30, 100), at(minute+30, 200), "1699999980;1700000070"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -46,9 +46,9 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestWindowProperties: at every second of two minutes the signature is 60 to
-// 120 s old, is valid now, and has at least 58 minutes to go.
-func TestWindowProperties(t *testing.T) {
+// TestWindow_AgeAndRest checks each second of two minutes: the window is 60 to 120 s old, is
+// valid now, and has at least 58 minutes left.
+func TestWindow_AgeAndRest(t *testing.T) {
 	t.Parallel()
 	for sec := int64(1700000000); sec < 1700000120; sec++ {
 		var start, end int64
@@ -64,7 +64,7 @@ func TestWindowProperties(t *testing.T) {
 	}
 }
 
-func TestSignKeyCache(t *testing.T) {
+func TestSignKeys_Cache(t *testing.T) {
 	t.Parallel()
 	minute := time.Unix(1700000040, 0)
 	var s signer.Signer
@@ -113,7 +113,7 @@ func TestSignKeyCache(t *testing.T) {
 	for i := range 3 * signer.MaxSignKeys {
 		sign(fmt.Sprint(i), "key", minute)
 		if n := s.CachedSignKeys(); n > signer.MaxSignKeys {
-			t.Fatalf("%d SignKeys, more than the bound %d", n, signer.MaxSignKeys)
+			t.Fatalf("%d SignKeys, more than the limit %d", n, signer.MaxSignKeys)
 		}
 	}
 }

@@ -7,12 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// secretPairs are the pairs of an HttpString whose values are secrets: session
-// tokens, and the keys of server-side encryption with customer keys (SSE-C).
+// secretPairs matches the pairs of an HttpString whose values are secrets: session tokens, and
+// the keys of server-side encryption with customer keys (SSE-C).
 var secretPairs = regexp.MustCompile(`(?i)(^|&)((?:x-c(?:os|i)-security-token|[a-z0-9-]*-customer-key)=)[^&]+`)
 
-// Redact returns one line of an HttpString in a form that can be shown: secret
-// values are masked, and a line with unprintable characters is quoted.
+// Redact returns one line of an HttpString in a printable form: it masks secret values, and
+// quotes a line with unprintable characters.
 func Redact(line string) string {
 	line = secretPairs.ReplaceAllString(line, "${1}${2}[masked]")
 	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }
@@ -22,9 +22,9 @@ func Redact(line string) string {
 	return line
 }
 
-// HTTPLines returns the four lines of an HttpString: method, path, parameters
-// and headers. The path may have line feeds of its own. ok is false if there are
-// fewer lines. The LF at the end may be missing, as in text that was copied.
+// HTTPLines returns the four lines of an HttpString: method, path, parameters and headers. The
+// path may contain line feeds. ok is false if there are fewer lines. The final LF is optional,
+// because it gets lost in copied text.
 func HTTPLines(httpString string) (lines [4]string, ok bool) {
 	var rest string
 	lines[0], rest, _ = strings.Cut(httpString, "\n")

@@ -22,9 +22,9 @@ const (
 )
 
 // FuzzSignAgainstSDK compares the whole Authorization with that of
-// cos.AddAuthorizationHeader for the same request and time. The two choose
-// other headers on purpose in a few cases; sdkView makes the SDK see the set in
-// common, and says why for each.
+// cos.AddAuthorizationHeader for the same request and time. They
+// sign different headers in a few cases. sdkView removes these differences and says why they
+// exist.
 func FuzzSignAgainstSDK(f *testing.F) {
 	f.Add("GET", "obj", "", "Range", "bytes=0-99", "X-Cos-Acl", "private", "token", int64(0))
 	f.Add("PUT", "目录/文件 名(腾讯云)'!*.txt", "partNumber=1&uploadId=u%2B1", "Content-Type", "text/plain; charset=utf-8", "Content-Md5", "mQ/fVh815F3k6TAUm8m0eg==", "", int64(5))
@@ -55,7 +55,7 @@ func FuzzSignAgainstSDK(f *testing.F) {
 		creds := signer.Credentials{SecretID: "AKIDexample", SecretKey: "the-secret-key", Token: token}
 		err := s.SignAt(req, creds, fuzzKeyTime)
 		if refused := unsendable(query, name1, name2); (err != nil) != refused || err != nil && !errors.Is(err, signer.ErrRequest) {
-			t.Fatalf("error %v, refusal expected: %t", err, refused)
+			t.Fatalf("error %v, want an error: %t", err, refused)
 		}
 		if err != nil {
 			return
@@ -73,22 +73,22 @@ func FuzzSignAgainstSDK(f *testing.F) {
 	})
 }
 
-// sdkView returns req as the SDK must see it to sign what we sign.
+// sdkView returns req without the parts that the SDK signs differently.
 func sdkView(req *http.Request) *http.Request {
 	view := req.Clone(req.Context())
-	// The SDK signs a raw ";" not at all, since url.Query drops the pair, which
-	// still is on the wire. We sign it as data, as the other SDKs do.
+	// The SDK does not sign a pair with a raw ";", because url.Query drops it, but sends it. We
+	// sign it as data, as the other SDKs do.
 	view.URL.RawQuery = strings.ReplaceAll(view.URL.RawQuery, ";", "%3B")
 	for name, values := range view.Header {
 		switch strings.ToLower(name) {
 		case "expect", "transfer-encoding":
-			// Signed by the SDK from the map, though net/http decides on them.
+			// The SDK signs them from the map, but net/http decides on them.
 			delete(view.Header, name)
 		case "content-length":
-			// The SDK signs the map's value; net/http sends another or none.
+			// The SDK signs the value of the map; net/http sends another one or none.
 			delete(view.Header, name)
 		case "x-cos-security-token":
-			// We remove an old token; the SDK would sign it too.
+			// We remove an old token; the SDK would sign it.
 			delete(view.Header, name)
 		}
 		for i := range values {
@@ -102,9 +102,9 @@ func sdkView(req *http.Request) *http.Request {
 	return view
 }
 
-// unsendable says independently whether a request must be refused: its query
-// does not parse (";" aside) or holds a raw blank or control byte, or a header
-// of net/http's own is in the map under another spelling.
+// unsendable reports, with independent code, whether signing must fail: the query does not
+// parse (except for ";") or has a raw blank or control byte, or the map has a header of net/http
+// in another spelling.
 func unsendable(query string, names ...string) bool {
 	for _, name := range names {
 		switch http.CanonicalHeaderKey(name) {

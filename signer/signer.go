@@ -9,38 +9,35 @@ import (
 	"time"
 )
 
-// The errors of Sign, for errors.Is. Their texts never hold a key or a token.
+// The errors of Sign, for errors.Is. Their texts hold neither a SecretKey nor a token.
 var (
-	// ErrMissingSecretID: the credentials name no key.
-	ErrMissingSecretID = errors.New("signer: Credentials.SecretID is empty; a request cannot be signed without a key")
-	// ErrMissingSecretKey: the credentials hold no secret.
-	ErrMissingSecretKey = errors.New("signer: Credentials.SecretKey is empty; a request cannot be signed without a key")
-	// ErrExpired: COS would refuse the key; fetch a new one.
-	ErrExpired = errors.New("signer: the key has expired; fetch a new one")
-	// ErrRequest: it is not certain what net/http would send for this request,
-	// or how COS would read it. Signing it again will not help.
+	// ErrMissingSecretID: Credentials.SecretID is empty.
+	ErrMissingSecretID = errors.New("signer: Credentials.SecretID is empty; set it to sign requests")
+	// ErrMissingSecretKey: Credentials.SecretKey is empty.
+	ErrMissingSecretKey = errors.New("signer: Credentials.SecretKey is empty; set it to sign requests")
+	// ErrExpired: COS would reject the credentials. Fetch new ones.
+	ErrExpired = errors.New("signer: the credentials have expired; fetch new ones")
+	// ErrRequest: the form in which net/http would send this request, or its meaning to COS, is
+	// not certain. Signing it again will fail again.
 	ErrRequest = errors.New("signer: the request cannot be signed")
 )
 
-// Signer signs requests. The zero value is ready, and one Signer serves any
-// number of keys: it keeps the SignKeys of the current minute (at most 128), so
-// that a request costs one SHA-1 and one HMAC. It is safe for
-// concurrent use and must not be copied after first use.
+// Signer signs requests with any number of credentials. The zero value is ready to use. It
+// caches the SignKeys of the current minute (at most 128), so that a request costs one SHA-1
+// and one HMAC. It is safe for concurrent use and must not be copied after first use.
 type Signer struct {
 	keys    signKeys
 	scratch sync.Pool // of *canonical
 }
 
-// Sign sets Authorization and, if creds has a Token, x-cos-security-token on
-// req, in place of any that it had under whatever spelling. now is the caller's
-// clock, already corrected for its offset to COS; the signature is valid from
-// one to two minutes before now until about an hour after it, and no longer
-// than the key.
+// Sign sets Authorization on req and, if creds has a Token, x-cos-security-token. It replaces
+// existing ones in any spelling. now is the caller's clock, corrected for its offset to COS. The
+// signature is valid from one to two minutes before now until about an hour after it, but not
+// beyond the expiry of creds.
 //
-// On error (ErrMissingSecretID, ErrMissingSecretKey, ErrExpired, ErrRequest)
-// req has neither header. The URL, Host, Method, Header, Body, ContentLength and
-// TransferEncoding of req must not change between Sign and sending. Sign does
-// not read from Body.
+// On error (ErrMissingSecretID, ErrMissingSecretKey, ErrExpired, ErrRequest) req has neither
+// header. The URL, Host, Method, Header, Body, ContentLength and TransferEncoding of req must
+// not change between Sign and sending. Sign does not read Body.
 func (s *Signer) Sign(req *http.Request, creds Credentials, now time.Time) error {
 	err := check(creds, now)
 	if err == nil {
@@ -59,7 +56,7 @@ func check(creds Credentials, now time.Time) error {
 	case creds.SecretKey == "":
 		return ErrMissingSecretKey
 	case creds.Expired(now):
-		return fmt.Errorf("%w: it is %s, and these are %s", ErrExpired, now.UTC().Format(time.RFC3339), creds)
+		return fmt.Errorf("%w: the time is %s, the %s", ErrExpired, now.UTC().Format(time.RFC3339), creds)
 	}
 	return nil
 }
@@ -81,8 +78,8 @@ func (s *Signer) sign(req *http.Request, creds Credentials, w window) error {
 	return nil
 }
 
-// read fills c with what is signed of req and returns UriPathname. It deletes
-// the credentials that req carries.
+// read fills c with the signed parts of req and returns UriPathname. It deletes credentials
+// from req.
 func (c *canonical) read(req *http.Request, token string) (path string, err error) {
 	c.reset()
 	if path, err = sentPath(req); err != nil {
@@ -98,8 +95,8 @@ func (c *canonical) read(req *http.Request, token string) (path string, err erro
 	return path, nil
 }
 
-// appendAuthorization appends the value of Authorization for the HttpString in
-// c.text, which becomes StringToSign. The fields have the order of the document.
+// appendAuthorization appends the value of Authorization for the HttpString in c.text, and
+// replaces c.text with StringToSign. The fields have the order of the document.
 func (c *canonical) appendAuthorization(dst []byte, key *signKey) []byte {
 	dst = append(dst, key.prefix...)
 	dst = c.appendList(dst, c.headers)
@@ -110,7 +107,7 @@ func (c *canonical) appendAuthorization(dst []byte, key *signKey) []byte {
 	return key.appendSignature(dst, c.text)
 }
 
-// setCredentials writes both headers; their values share one allocation.
+// setCredentials sets both headers. Their values share one allocation.
 func setCredentials(req *http.Request, authorization, token string) {
 	if req.Header == nil {
 		req.Header = make(http.Header, 2)
@@ -122,14 +119,14 @@ func setCredentials(req *http.Request, authorization, token string) {
 	}
 }
 
-// sentPath returns UriPathname: the path on the wire, percent-decoded once.
-// That is URL.Path, whichever encoding of it RequestURI chooses. It is not
-// cleaned: "//", "." and ".." are bytes of object keys. A raw "+" is signed as
-// itself, but COS reads it as a blank, so callers send %2B.
+// sentPath returns UriPathname: the path on the wire, percent-decoded once. That is URL.Path,
+// whichever encoding RequestURI chooses. It is not cleaned: "//", "." and ".." are bytes of
+// object keys. A raw "+" is signed as "+", but COS decodes it to a blank, so callers must send
+// %2B.
 func sentPath(req *http.Request) (string, error) {
 	switch u := req.URL; {
 	case u == nil:
-		return "", fmt.Errorf("%w: Request.URL is nil", ErrRequest)
+		return "", fmt.Errorf("%w: Request.URL is nil; set it", ErrRequest)
 	case u.Opaque != "":
 		return "", fmt.Errorf("%w: URL.Opaque is set, whose encoding is unknown; set URL.Path and URL.RawPath instead", ErrRequest)
 	case u.Path == "":

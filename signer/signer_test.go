@@ -46,7 +46,7 @@ func assertUnsigned(t *testing.T, req *http.Request) {
 	}
 }
 
-func TestSignSetsBothHeaders(t *testing.T) {
+func TestSign_BothHeaders(t *testing.T) {
 	t.Parallel()
 	req := newRequest(t, http.MethodGet, "/dir//a%20b?acl", nil)
 	var s signer.Signer
@@ -69,7 +69,7 @@ func TestSignSetsBothHeaders(t *testing.T) {
 	}
 }
 
-func TestSignReplacesOldCredentials(t *testing.T) {
+func TestSign_ReplacesOldCredentials(t *testing.T) {
 	t.Parallel()
 	for _, token := range []string{"", "new-token"} {
 		req := newRequest(t, http.MethodGet, "/obj", nil)
@@ -103,9 +103,9 @@ func TestSignReplacesOldCredentials(t *testing.T) {
 	}
 }
 
-// TestSignedValuesAreSeparate: the two values share an array, so appending to
-// one must not overwrite the other.
-func TestSignedValuesAreSeparate(t *testing.T) {
+// TestSign_SeparateValues checks that appending to one value does not overwrite the other: they
+// share an array.
+func TestSign_SeparateValues(t *testing.T) {
 	t.Parallel()
 	req := newRequest(t, http.MethodGet, "/obj", nil)
 	var s signer.Signer
@@ -118,7 +118,7 @@ func TestSignedValuesAreSeparate(t *testing.T) {
 	}
 }
 
-func TestSignWithoutHeaderMap(t *testing.T) {
+func TestSign_NilHeader(t *testing.T) {
 	t.Parallel()
 	req := &http.Request{URL: &url.URL{Host: bucketHost}}
 	var s signer.Signer
@@ -130,7 +130,7 @@ func TestSignWithoutHeaderMap(t *testing.T) {
 	}
 }
 
-func TestSignErrors(t *testing.T) {
+func TestSign_Errors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name   string
@@ -142,7 +142,7 @@ func TestSignErrors(t *testing.T) {
 		{"no credentials", func(_ *http.Request, c *signer.Credentials) { *c = signer.Credentials{} }, signer.ErrMissingSecretID},
 		{"expired now", func(_ *http.Request, c *signer.Credentials) { c.Expires = now }, signer.ErrExpired},
 		{"expired long ago", func(_ *http.Request, c *signer.Credentials) { c.Expires = now.Add(-time.Hour) }, signer.ErrExpired},
-		{"broken query", func(r *http.Request, _ *signer.Credentials) { r.URL.RawQuery = "a=%zz" }, signer.ErrRequest},
+		{"invalid query", func(r *http.Request, _ *signer.Credentials) { r.URL.RawQuery = "a=%zz" }, signer.ErrRequest},
 		{"opaque URL", func(r *http.Request, _ *signer.Credentials) { r.URL.Opaque = "//host/a%2Fb" }, signer.ErrRequest},
 		{"no URL", func(r *http.Request, _ *signer.Credentials) { r.URL = nil }, signer.ErrRequest},
 		{"path without slash", func(r *http.Request, _ *signer.Credentials) { r.URL.Path = "obj" }, signer.ErrRequest},
@@ -175,9 +175,9 @@ func TestSignErrors(t *testing.T) {
 	}
 }
 
-// TestFailureLeavesNothingBehind: the scratch space of a request that failed
-// half-way serves the next one.
-func TestFailureLeavesNothingBehind(t *testing.T) {
+// TestSign_AfterFailure checks that a failed request leaves no data in the buffers of the next
+// one.
+func TestSign_AfterFailure(t *testing.T) {
 	t.Parallel()
 	var s signer.Signer
 	for range 10 {
@@ -198,7 +198,7 @@ func TestFailureLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestConcurrentUse(t *testing.T) {
+func TestSign_Concurrent(t *testing.T) {
 	t.Parallel()
 	type job struct {
 		creds signer.Credentials

@@ -14,9 +14,9 @@ import (
 	"cosproxy/signer"
 )
 
-// vector is one line of testdata/vectors.json: the worked examples of the COS
-// documentation, requests that the official SDKs put on the wire, a matrix of
-// difficult requests signed by four SDKs, and presigned URLs.
+// vector is one line of testdata/vectors.json: worked examples of the COS documentation, captured
+// requests of the official SDKs, a matrix of difficult requests signed by four SDKs, and
+// presigned URLs.
 type vector struct {
 	ID            string      `json:"id"`
 	Kind          string      `json:"kind"`
@@ -85,7 +85,7 @@ func (v vector) signedQuery(t *testing.T) string {
 	return strings.Join(signed, "&")
 }
 
-func TestVectorsStepByStep(t *testing.T) {
+func TestVectors_IntermediateStrings(t *testing.T) {
 	t.Parallel()
 	count := map[string]int{}
 	for _, v := range readVectors(t) {
@@ -118,9 +118,9 @@ func TestVectorsStepByStep(t *testing.T) {
 	}
 }
 
-// TestVectorsThatContradictTheirSource holds the list of vectors whose source
-// states another signature than the algorithm gives, and that it does.
-func TestVectorsThatContradictTheirSource(t *testing.T) {
+// TestVectors_SourceContradicts lists the vectors whose source states another signature than the
+// algorithm, and checks that they differ.
+func TestVectors_SourceContradicts(t *testing.T) {
 	t.Parallel()
 	why := map[string]string{
 		"doc-old-put-versioning":       "the page states a signature that its own published key does not give",
@@ -141,7 +141,7 @@ func TestVectorsThatContradictTheirSource(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got.Signature == v.StatedSignature || len(v.StatedSignature) != 40 {
-			t.Errorf("%s reproduces after all (%s)", v.ID, v.StatedSignature)
+			t.Errorf("%s does not differ (%s)", v.ID, v.StatedSignature)
 		}
 	}
 	if seen != len(why) {
@@ -149,8 +149,7 @@ func TestVectorsThatContradictTheirSource(t *testing.T) {
 	}
 }
 
-// whyDifferent says for every header that we sign and some vector does not, or
-// the other way round, which of the two it is and why.
+// whyDifferent explains every header that only we or only some vector signs.
 var whyDifferent = map[string]string{
 	"date":                 "examples of the document sign it; no SDK does",
 	"expect":               "the Go, Python and Java SDKs sign it; net/http decides on it",
@@ -163,9 +162,9 @@ var whyDifferent = map[string]string{
 		"net/http sends 0 with PUT and POST, some examples have none",
 }
 
-// TestVectorsWhole signs the vectors' requests with our own choice of headers,
-// and compares the whole Authorization where the source chose the same.
-func TestVectorsWhole(t *testing.T) {
+// TestVectors_Authorization signs the requests of the vectors with our selection of headers, and
+// compares Authorization if the source has the same selection.
+func TestVectors_Authorization(t *testing.T) {
 	t.Parallel()
 	same, other, used := 0, 0, map[string]bool{}
 	var s signer.Signer
@@ -187,7 +186,7 @@ func TestVectorsWhole(t *testing.T) {
 			other++
 			for _, name := range symmetricDifference(headerList(got), v.HeaderList) {
 				if used[name] = true; whyDifferent[name] == "" {
-					t.Errorf("%s: our choice of %s differs without a reason", v.ID, name)
+					t.Errorf("%s: our selection of %s differs without a reason", v.ID, name)
 				}
 			}
 		case v.ID == "matrix-headers-meta-spaces":
@@ -204,7 +203,7 @@ func TestVectorsWhole(t *testing.T) {
 	}
 }
 
-// request restores the request of a vector and the token that it carried.
+// request returns the request of a vector and its token.
 func (v vector) request(t *testing.T) (*http.Request, string) {
 	t.Helper()
 	u, err := url.ParseRequestURI(v.Path)

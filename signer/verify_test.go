@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// verifySent checks a signed request the way a server does, from the bytes on
-// the wire and with no code of the package: the head of the request, up to the
-// blank line.
+// verifySent verifies a signed request like a server: from the bytes of its head, without code of
+// the package.
 func verifySent(head, secretKey string) error {
 	lines := strings.Split(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n")
 	method, rest, _ := strings.Cut(lines[0], " ")
@@ -82,13 +81,13 @@ func verifySent(head, secretKey string) error {
 	stringToSign := fmt.Sprintf("sha1\n%s\n%x\n", fields["q-sign-time"], sha1.Sum([]byte(httpString)))
 	signature := hmacHex(hmacHex(secretKey, fields["q-key-time"]), stringToSign)
 	if fields["q-signature"] != signature {
-		return fmt.Errorf("the signature is not that of %q", httpString)
+		return fmt.Errorf("the signature does not match %q", httpString)
 	}
 	return nil
 }
 
-// pairsOf returns key=value&key=value for a list of encoded keys, each of which
-// must be there as often as it is listed.
+// pairsOf returns key=value&key=value for a list of encoded keys. Each must be present as often
+// as it is listed.
 func pairsOf(values map[string][]string, list string) (string, error) {
 	if list == "" && len(values[""]) == 0 {
 		return "", nil

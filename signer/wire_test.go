@@ -14,8 +14,8 @@ import (
 	"cosproxy/signer"
 )
 
-// wire is a server on loopback that records the head of each request, and the
-// transport that sends everything there, whatever the host in the URL.
+// wire is a loopback server that records the head of each request, and a transport that connects
+// to it for any host in the URL.
 type wire struct {
 	transport http.Transport
 	heads     chan string
@@ -62,7 +62,7 @@ func (w *wire) record(conn net.Conn) {
 	_, _ = io.Copy(io.Discard, conn) // the body, until the client hangs up
 }
 
-// send returns what net/http wrote for req, or its error if it would not.
+// send returns the bytes that net/http wrote for req, or its error.
 func (w *wire) send(req *http.Request) (string, error) {
 	resp, err := w.transport.RoundTrip(req)
 	if err != nil {
@@ -89,16 +89,16 @@ var bodies = []body{
 	{"unknown length", func(r *http.Request) { r.Body, r.ContentLength = unknownLength("body"), -1 }, ""},
 	{"length left at 0", func(r *http.Request) { r.Body = unknownLength("body") }, ""},
 	{"empty and unknown", func(r *http.Request) { r.Body = unknownLength("") }, ""},
-	{"chunked by wish", func(r *http.Request) {
+	{"explicitly chunked", func(r *http.Request) {
 		r.Body, r.ContentLength, r.TransferEncoding = unknownLength("body"), 4, []string{"chunked"}
 	}, ""},
 	{"chunked NoBody", func(r *http.Request) { r.Body, r.TransferEncoding = http.NoBody, []string{"chunked"} }, ""},
 	{"chunked nil", func(r *http.Request) { r.TransferEncoding = []string{"chunked"} }, "PUT POST PATCH"},
 }
 
-// TestContentLengthIsSignedExactlyWhenSent tries every kind of body with every
-// method; the map's own Content-Length, here a lie, must not matter.
-func TestContentLengthIsSignedExactlyWhenSent(t *testing.T) {
+// TestSign_ContentLength tries every kind of body with every method. The wrong Content-Length in
+// the map must not matter.
+func TestSign_ContentLength(t *testing.T) {
 	t.Parallel()
 	w := newWire(t)
 	var s signer.Signer
@@ -131,7 +131,7 @@ func TestContentLengthIsSignedExactlyWhenSent(t *testing.T) {
 	}
 }
 
-func TestSignedIsSent(t *testing.T) {
+func TestSign_Sent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name     string
@@ -145,7 +145,7 @@ func TestSignedIsSent(t *testing.T) {
 		{"double slashes and dots", func(r *http.Request) { r.URL.Path = "//a/./b/../c//" }, ""},
 		{"raw path", func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/a/b c", "/a%2fb%20c" }, ""},
 		{"raw path of another path", func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/a/b", "/c%2Fd" }, ""},
-		{"raw path that is broken", func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/a b", "/a b" }, ""},
+		{"invalid raw path", func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/a b", "/a b" }, ""},
 		{"path of odd bytes", func(r *http.Request) { r.URL.Path = "/%25 +;?#&=\xff中\n\x00" }, ""},
 		{"query", func(r *http.Request) { r.URL.RawQuery = "b=2&a=1&&acl&=x&%41=%2b+&a=0;c" }, ""},
 		{"empty query", func(r *http.Request) { r.URL.ForceQuery = true }, ""},
@@ -169,7 +169,7 @@ func TestSignedIsSent(t *testing.T) {
 		{"name to be escaped", func(r *http.Request) { r.Header["X-Cos-Meta-A|b'c"] = []string{"v"} }, ""},
 		{"long name", func(r *http.Request) { r.Header["X-Cos-Meta-"+strings.Repeat("a", 200)] = []string{"v"} }, ""},
 		{"unicode value", func(r *http.Request) { r.Header.Set("X-Cos-Meta-A", "中\xff") }, ""},
-		{"all that is signed", func(r *http.Request) {
+		{"all signed headers", func(r *http.Request) {
 			for _, name := range []string{"cache-control", "content-disposition", "content-encoding", "content-md5", "content-type",
 				"expires", "if-match", "if-modified-since", "if-none-match", "if-unmodified-since", "range",
 				"access-control-request-headers", "access-control-request-method", "origin", "pic-operations",
@@ -213,15 +213,15 @@ func TestSignedIsSent(t *testing.T) {
 		if tt.name == "never signed" && list != "host;x-cos-security-token" {
 			t.Errorf("signed %s", list)
 		}
-		if n := strings.Count(list, ";"); tt.name == "all that is signed" && n != 18 {
+		if n := strings.Count(list, ";"); tt.name == "all signed headers" && n != 18 {
 			t.Errorf("signed %d and one headers: %s", n, list)
 		}
 	}
 }
 
-// FuzzSignedIsSent: whatever can be signed, and net/http agrees to send, is
-// valid to a server that sees only the bytes.
-func FuzzSignedIsSent(f *testing.F) {
+// FuzzSign checks that every request that can be signed and sent is valid to a server that sees
+// only the bytes.
+func FuzzSign(f *testing.F) {
 	f.Add("GET", bucketHost, "/obj", "", "acl", "Range", "bytes=0-1", "token", 0)
 	f.Add("PUT", "127.0.0.1:80", "//a/../b%2F", "/%2Fa/../b%252F", "a=b+c;d&e", "x-cos-meta-a", " v ", "", 2)
 	f.Add("DELETE", "[::1]", "/a b?c", "", "=&%3d", "content-length", "0", "t", 3)

@@ -55,7 +55,7 @@ func TestExplainRequest(t *testing.T) {
 			"Signed headers:    host;x-cos-security-token\n", "Signed parameters: response-expires;versionid\n",
 			"Not sent:          parameter _: COS does not document it, so cosproxy removes it\n",
 			"  | get\n  | /uploads/a b\n  | response-expires=%20&versionid=2\n  | host=" + explainHost + "&x-cos-security-token=[masked]\n",
-			"cannot be hashed by hand",
+			"do not hash this text by hand",
 		}, nil},
 		{"bucket and region are enough", bucketOnly, []string{"PUT", "http://localhost:4360/a", "-H", "Content-Length: 13"}, []string{
 			"Key:               " + exampleKey.SecretID + ", the example of the COS documentation, since the settings have none\n",
@@ -75,7 +75,7 @@ func TestExplainRequest(t *testing.T) {
 		{"headers", staticKey(), []string{"-H", "Authorization: old" + testKey, "PUT", "-H", "cookie:c" + testKey, "http://127.0.0.1/uploads/a",
 			"-H", "Content-Type:  text/plain ", "-H", "User-Agent: curl", "-H", "Transfer-Encoding: chunked"}, []string{
 			"Not sent:          Authorization: cosproxy keeps it from COS\nNot sent:          Cookie: cosproxy",
-			"Not signed:        User-Agent: hops", "content-type=text%2Fplain&host=",
+			"Not signed:        User-Agent: intermediaries", "content-type=text%2Fplain&host=",
 		}, []string{"content-length", "Not sent:          User-Agent"}},
 		{"token in the query", staticKey(), []string{"GET", "http://127.0.0.1/uploads/a?x-cos-security-token=" + testToken + "&versionId=1"}, []string{"/uploads/a?versionId=1\n"}, nil},
 	}
