@@ -26,9 +26,9 @@ const (
 	maxWaitShare = 4
 
 	backoffBase = time.Second
-	backoffMax  = 60 * time.Second
-	// backoffMin prevents a busy loop if the jitter is close to zero.
-	backoffMin = 100 * time.Millisecond
+	maxBackoff  = 60 * time.Second
+	// minBackoff prevents a busy loop if the jitter is close to zero.
+	minBackoff = 100 * time.Millisecond
 	// backoffLifeShare limits a pause to this part (1/n) of a short life. Otherwise a few
 	// failures would cost several lifetimes without credentials.
 	backoffLifeShare = 10
@@ -37,20 +37,20 @@ const (
 	// remaining life. With 60 s, 10,000 sidecars whose first refresh meets an outage would
 	// make 585 calls/s (TestFleet; the quota is 600).
 	backoffRestShare = 5
-	backoffRestMax   = 5 * time.Minute
+	maxRestBackoff   = 5 * time.Minute
 
 	// After RequestLimitExceeded pauses start longer. 10,000 requests without credentials
 	// within 10 s then make at most 1,700 calls/s instead of 3,000, and 7,000 rejected calls
 	// instead of 19,000. The last of them gets its credentials at the same time. A maximum
 	// of 60 s cost 45 % more calls at the web identity quota of 20/s; a maximum of 5 min
 	// delayed the last credentials.
-	rateLimitedBase = 8 * time.Second
-	rateLimitedMax  = 2 * time.Minute
+	rateLimitedBackoffBase = 8 * time.Second
+	maxRateLimitedBackoff  = 2 * time.Minute
 
-	// permanentMin is how long a permanent error is remembered at least. It is short because
+	// minPermanentBackoff is how long a permanent error is remembered at least. It is short because
 	// an operator can correct the cause: enable the SecretId, set the clock.
-	permanentMin  = 5 * time.Second
-	permanentBase = 2 * permanentMin // otherwise every sidecar of a fleet would call every 5 s
+	minPermanentBackoff  = 5 * time.Second
+	permanentBackoffBase = 2 * minPermanentBackoff // otherwise every sidecar of a fleet would call every 5 s
 
 	// maxLife limits a plausible expiry. STS grants at most 36 h (129600 s). A much later
 	// expiry means milliseconds read as seconds, or a local clock that is days behind.
@@ -132,17 +132,17 @@ func (s *snapshot) maxWait(now time.Time) time.Duration {
 // other cases it must not, because the credentials of a fleet that started together expire
 // together, and STS would receive all these calls at once.
 func backoff(err error, n int, s *snapshot, now time.Time, r float64) time.Duration {
-	base, maxPause := backoffBase, backoffMax
+	base, maxPause := backoffBase, maxBackoff
 	if s != nil && s.life > 0 {
 		maxPause = min(maxPause, s.life/backoffLifeShare)
-		maxPause = max(maxPause, min(backoffRestMax, s.creds.Expires.Sub(now)/backoffRestShare))
+		maxPause = max(maxPause, min(maxRestBackoff, s.creds.Expires.Sub(now)/backoffRestShare))
 	}
-	minPause := backoffMin
+	minPause := minBackoff
 	switch {
 	case !retryable(err):
-		base, maxPause, minPause = permanentBase, max(maxPause, backoffMax), permanentMin
+		base, maxPause, minPause = permanentBackoffBase, max(maxPause, maxBackoff), minPermanentBackoff
 	case rateLimited(err):
-		base, maxPause = rateLimitedBase, max(maxPause, rateLimitedMax)
+		base, maxPause = rateLimitedBackoffBase, max(maxPause, maxRateLimitedBackoff)
 	}
 	step := min(maxPause, base<<min(n-1, 10)) // 2^10 s exceeds every maximum
 	pause := max(minPause, time.Duration(r*float64(step)))
