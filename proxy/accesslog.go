@@ -63,10 +63,10 @@ func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 
 // errorType is the error code of a proxy error, or a word for the kind of err.
 func errorType(err error) string {
-	var own *coserr.Error
+	var proxyErr *coserr.Error
 	switch {
-	case errors.As(err, &own):
-		return own.Code
+	case errors.As(err, &proxyErr):
+		return proxyErr.Code
 	case isClientFault(err):
 		return "client_gone"
 	case isTimeout(err):
@@ -77,9 +77,9 @@ func errorType(err error) string {
 
 // describe is the text of an error, with the names that the operator knows.
 func describe(err error, settingName func(Setting) string) string {
-	var own *coserr.Error
-	if errors.As(err, &own) {
-		return own.Describe(settingName)
+	var proxyErr *coserr.Error
+	if errors.As(err, &proxyErr) {
+		return proxyErr.Describe(settingName)
 	}
 	return err.Error()
 }
@@ -99,7 +99,7 @@ func isClientFault(err error) bool {
 		return false
 	}
 	var client *clientError
-	var own *coserr.Error
+	var proxyErr *coserr.Error
 	return errors.As(err, &client) || errors.Is(err, http1.ErrClientGone) || errors.Is(err, context.Canceled) ||
-		errors.As(err, &own) && own.Status < http.StatusInternalServerError
+		errors.As(err, &proxyErr) && proxyErr.Status < http.StatusInternalServerError
 }

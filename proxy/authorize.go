@@ -34,9 +34,9 @@ func authorize(candidates []candidate, req *request, keys bodyKeys) (*candidate,
 	return nil, refusal
 }
 
-// withAction leaves out the candidates whose route does not allow what the head asks
+// filterByAction leaves out the candidates whose route does not allow what the head asks
 // for, its keys excepted, before the body is read. If that leaves none, it returns the refusal of the first one.
-func withAction(candidates []candidate, req *request) ([]candidate, error) {
+func filterByAction(candidates []candidate, req *request) ([]candidate, error) {
 	kept := candidates[:0]
 	var refusal error
 	for _, c := range candidates {
@@ -60,7 +60,7 @@ func withAction(candidates []candidate, req *request) ([]candidate, error) {
 // check is the whole of authorization, on everything that is known.
 func (c *candidate) check(req *request, keys bodyKeys) error {
 	if keys.form != nil {
-		if err := c.takeForm(keys.form); err != nil {
+		if err := c.classifyForm(keys.form); err != nil {
 			return err
 		}
 	}
@@ -69,9 +69,9 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 	}
 	rt := c.route
 	switch {
-	case c.op.Key != "" && !rt.coversKey(c.op.Key):
+	case c.op.Key != "" && !rt.allowsKey(c.op.Key):
 		return rt.denied(c.op.Action, c.op.Key, "AllowPrefixes")
-	case c.op.Needs(cosreq.IsListing) && !rt.coversListing(c.query):
+	case c.op.Needs(cosreq.IsListing) && !rt.allowsListing(c.query):
 		return coserr.New(http.StatusForbidden, "AccessDenied",
 			"%s under prefix %q in bucket %s is not allowed on route %s, which allows %s. Ask with a prefix inside these.",
 			c.op.Action, c.query.Get("prefix"), rt.Bucket, rt.Name, strings.Join(rt.AllowPrefixes, ", ")).
@@ -89,7 +89,7 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 		return err
 	}
 	for _, key := range keys.deleted {
-		if !rt.coversKey(key) {
+		if !rt.allowsKey(key) {
 			return rt.denied(cosreq.DeleteObject, key, "AllowPrefixes")
 		}
 	}
@@ -99,12 +99,12 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 func (c *candidate) checkAction(req *request) error {
 	rt := c.route
 	switch {
-	case c.op.Action == "" && !rt.allowsEverything():
+	case c.op.Action == "" && !rt.allowsAllActions():
 		return coserr.New(http.StatusForbidden, "AccessDenied",
 			"cosproxy knows no COS operation for %s with this query on %q.", req.method, c.op.Key).
 			Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
 	case c.op.Action == cosreq.GetService: // router.go has found a route that allows it
-	case c.op.Action != "" && !rt.coversAction(c.op.Action):
+	case c.op.Action != "" && !rt.allowsAction(c.op.Action):
 		return rt.denied(c.op.Action, c.op.Key, "AllowActions")
 	}
 	return nil
@@ -113,7 +113,7 @@ func (c *candidate) checkAction(req *request) error {
 // authorizeNeeds checks what a request needs in addition to its operation's right,
 // and that COS documents all of its parameters.
 func (rt *route) authorizeNeeds(op cosreq.Operation) error {
-	if rt.allowsEverything() {
+	if rt.allowsAllActions() {
 		return nil
 	}
 	for _, n := range op.Also {
@@ -122,7 +122,7 @@ func (rt *route) authorizeNeeds(op cosreq.Operation) error {
 			return coserr.New(http.StatusForbidden, "AccessDenied",
 				"COS documents no action for %q here. Leave it out.", coserr.Truncate(n.By)).
 				Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
-		case !rt.coversAction(n.Action):
+		case !rt.allowsAction(n.Action):
 			return coserr.New(http.StatusForbidden, "AccessDenied",
 				"%s on %q in bucket %s needs %s, which is not allowed on route %s of this sidecar. Leave it out;",
 				n.By, coserr.Truncate(op.Key), rt.Bucket, n.Action, rt.Name).
@@ -154,9 +154,9 @@ func (rt *route) authorizeCopy(s *copySource) error {
 			s.key, coserr.Host(s.host), rt.Name, rt.Bucket, rt.Region)
 	case s.key == "":
 		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source names a bucket and no key in it.")
-	case !rt.coversAction(cosreq.GetObject):
+	case !rt.allowsAction(cosreq.GetObject):
 		return rt.denied(cosreq.GetObject, s.key, "AllowActions")
-	case !rt.coversKey(s.key):
+	case !rt.allowsKey(s.key):
 		return rt.denied(cosreq.GetObject, s.key, "AllowPrefixes")
 	}
 	return nil

@@ -18,12 +18,12 @@ const bufferLimit = 64 << 10
 
 // body is the body of a request to COS. The zero value is none.
 type body struct {
-	length   int64   // http1.LengthChunked if it is not known
-	buffered []byte  // the whole body; nil: it is streamed, or there is none
-	upload   *upload // of a body that is streamed; its count is that of all bodies
-	form     *form   // nil if the body is not a form
-	deletes  []string
-	md5      string // a Content-MD5 that the client did not send
+	length     int64   // http1.LengthChunked if it is not known
+	buffered   []byte  // the whole body; nil: it is streamed, or there is none
+	upload     *upload // of a body that is streamed; its count is that of all bodies
+	form       *form   // nil if the body is not a form
+	deleteKeys []string
+	md5        string // a Content-MD5 that the client did not send
 }
 
 // isStreamed reports whether the body is read from the client while it is sent.
@@ -55,7 +55,7 @@ func planBody(req *request, first *candidate, length int64) bodyPlan {
 	p := bodyPlan{length: length, limit: bufferLimit, route: first.route}
 	p.form = first.op.Action == cosreq.PostObject
 	if first.op.Key == "" && first.op.Needs(isDelete) {
-		p.keys = !first.route.coversAllKeys()
+		p.keys = !first.route.allowsAllKeys()
 		// COS demands a Content-MD5, and newer S3 clients leave it out.
 		p.list = p.keys || len(req.head.Get("Content-MD5")) == 0 && length != 0
 	}
@@ -70,7 +70,7 @@ func planBody(req *request, first *candidate, length int64) bodyPlan {
 func (p bodyPlan) namesKeys() bool { return p.keys || p.form }
 
 // reads is how many bytes may be held before the request has a slot.
-func (p bodyPlan) reads() int64 {
+func (p bodyPlan) memory() int64 {
 	switch {
 	case p.length == 0, p.length < 0 && !p.measure, p.length > p.limit && !p.form:
 		return 0
@@ -107,11 +107,11 @@ func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 // and makes the Content-MD5 that COS demands unless the client sent one.
 func (b *body) readDeletes(req *request, p bodyPlan) error {
 	if b.length < 0 {
-		return errNoLength()
+		return lengthRequiredError()
 	}
 	if p.keys {
 		var err error
-		if b.deletes, err = deletedKeys(b.buffered); err != nil {
+		if b.deleteKeys, err = parseDeleteList(b.buffered); err != nil {
 			return coserr.New(http.StatusBadRequest, "MalformedXML",
 				"The body is not a list of keys to delete of at most %d MiB.", deleteListLimit>>20).
 				Try("Its keys have to be checked against", p.route.setting("AllowPrefixes"))
@@ -135,7 +135,7 @@ func (b *body) readDeletes(req *request, p bodyPlan) error {
 // longer one while it is sent.
 func (b *body) readForm(req *request) (err error) {
 	if b.length < 0 {
-		return errNoLength()
+		return lengthRequiredError()
 	}
 	b.form, err = newForm(req, b.upload, b.buffered, b.length)
 	return err
@@ -175,7 +175,7 @@ func checkLength(req *request, c *candidate, b *body) error {
 	writes := req.method == http.MethodPut || req.method == http.MethodPost
 	switch {
 	case b.length < 0 && !takesChunks(req, c):
-		return errNoLength()
+		return lengthRequiredError()
 	case req.head.Minor == 0 && writes && !req.has("Content-Length"):
 		return coserr.New(http.StatusLengthRequired, "MissingContentLength",
 			"An HTTP/1.0 upload needs a Content-Length header.")

@@ -46,13 +46,13 @@ func (rt *route) candidate(req *request, urlPath, rawPath, keyPrefix string, sou
 		c.path, c.rawPath = "/"+key, "/"+cosreq.EscapePath(keyPrefix)+rawPath[1:]
 	}
 	if readsAsBucket(key) && key != "" {
-		return c, errReadsAsBucket(key)
+		return c, bucketKeyError(key)
 	}
 	c.op = cosreq.Classify(req.method, key, c.query)
 	c.op.Also = appendHeaderNeeds(c.op.Also, req, c.op)
 	c.removeUnknown(req)
 	if c.op.Needs(cosreq.IsListing) && keyPrefix != "" {
-		c.query = c.query.Under(keyPrefix)
+		c.query = c.query.WithPrefix(keyPrefix)
 	}
 	return c, nil
 }
@@ -61,7 +61,7 @@ func (rt *route) candidate(req *request, urlPath, rawPath, keyPrefix string, sou
 // for it, such as ?_=1 against caches, unless the route allows everything. The rest
 // is what authorize checks.
 func (c *candidate) removeUnknown(req *request) {
-	if len(c.op.Unknown) == 0 || !req.readsOnly() || c.route.allowsEverything() {
+	if len(c.op.Unknown) == 0 || !req.readsOnly() || c.route.allowsAllActions() {
 		return
 	}
 	c.query = c.query.Without(c.op.Unknown)
@@ -79,7 +79,7 @@ func readsAsBucket(key string) bool {
 	return path.Clean("/"+key) == "/"
 }
 
-func errReadsAsBucket(key string) error {
+func bucketKeyError(key string) error {
 	return coserr.New(http.StatusBadRequest, "InvalidURI",
 		"COS would read the object key %q as the bucket itself. Choose another key.", key)
 }

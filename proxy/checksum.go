@@ -39,7 +39,7 @@ func (r *response) reportedCRC() reportedCRC {
 }
 
 // denies reports whether the body with this checksum is not the one that COS has.
-func (c reportedCRC) denies(sum uint64) bool { return c.conflict || c.known && c.sum != sum }
+func (c reportedCRC) contradicts(sum uint64) bool { return c.conflict || c.known && c.sum != sum }
 
 // storesBody reports whether COS stores the request's body as it is and responds
 // with its checksum. That of an append is the whole object's, a copy has no
@@ -48,14 +48,14 @@ func storesBody(c *candidate, req *request) bool {
 	if c.op.Action != cosreq.PutObject && c.op.Action != uploadPart {
 		return false
 	}
-	return c.source == nil && !req.has(pictureField)
+	return c.source == nil && !req.has(picOperationsField)
 }
 
 // checkStored compares what was read from the client with what COS has stored. It
 // must not be asked before all was read.
 func (r *response) checkStored(b *body) error {
 	sent, known := b.crc64()
-	if !known || !r.reportedCRC().denies(sent) {
+	if !known || !r.reportedCRC().contradicts(sent) {
 		return nil
 	}
 	return &coserr.Error{
@@ -79,7 +79,7 @@ func (r *response) verify(c *candidate, layer *verified) error {
 		*layer = verified{body: r.body, left: r.length, reported: r.reportedCRC()}
 		r.body = layer
 		return nil
-	case !r.reportedCRC().denies(0): // the CRC-64 of no bytes
+	case !r.reportedCRC().contradicts(0): // the CRC-64 of no bytes
 		return nil
 	}
 	return &coserr.Error{
@@ -99,25 +99,25 @@ type verified struct {
 	left     int64 // negative: the body ends where its framing says
 	reported reportedCRC
 	crc      uint64
-	kept     []byte // the last byte read, if it may be the last of the body
+	held     []byte // the last byte read, if it may be the last of the body
 }
 
 // Read implements io.Reader. It wants room for two bytes.
 func (v *verified) Read(p []byte) (int, error) {
-	kept := copy(p, v.kept)
-	n, err := v.body.Read(p[kept:])
-	v.crc = crc64.Update(v.crc, p[kept:kept+n])
-	v.kept, n = v.kept[:0], kept+n
+	held := copy(p, v.held)
+	n, err := v.body.Read(p[held:])
+	v.crc = crc64.Update(v.crc, p[held:held+n])
+	v.held, n = v.held[:0], held+n
 	sized := v.left >= 0
 	if sized {
 		v.left -= int64(n)
 	}
 	switch ended := sized && v.left == 0 || errors.Is(err, io.EOF); {
-	case ended && v.reported.denies(v.crc):
+	case ended && v.reported.contradicts(v.crc):
 		return 0, errChecksum
 	case !ended && !sized && n > 0:
 		n--
-		v.kept = append(v.kept, p[n])
+		v.held = append(v.held, p[n])
 	}
 	return n, err
 }

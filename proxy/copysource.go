@@ -46,9 +46,9 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 	return s, nil
 }
 
-// throughRoute reads s as a path of the sidecar. As for requests, an escaped slash
+// resolveOn reads s as a path of the sidecar. As for requests, an escaped slash
 // is part of a key and ends no path prefix.
-func (s *copySource) throughRoute(rt *route) {
+func (s *copySource) resolveOn(rt *route) {
 	if rt == nil {
 		return
 	}

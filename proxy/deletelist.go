@@ -37,10 +37,10 @@ const deletedKey = "/Delete/Object/Key"
 
 var errUnexpectedXML = errors.New("unexpected XML")
 
-// deletedKeys returns the keys that a list names. It refuses a body in which
+// parseDeleteList returns the keys that a list names. It refuses a body in which
 // another reader could find more keys: a second document behind the first,
 // elements by other names, comments inside of a key.
-func deletedKeys(list []byte) (keys []string, err error) {
+func parseDeleteList(list []byte) (keys []string, err error) {
 	decoder := xml.NewDecoder(bytes.NewReader(list))
 	path, roots := "", 0
 	var key []byte // may come in very many pieces

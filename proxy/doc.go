@@ -20,10 +20,10 @@
 //	deletelist.go  a body that lists keys to delete
 //	form.go        a body that is a form upload
 //	outbound.go    the head for COS (forwarded.go, fieldnames.go)
-//	repeatable.go  whether COS may get the request twice
+//	idempotent.go  whether COS may get the request twice
 //	send.go        the attempts: sign, send, retry (budget.go)
 //	wire.go        the bytes of one attempt
-//	upstream.go    the connections to COS (expectmemory.go)
+//	upstream.go    the connections to COS (expectstate.go)
 //	credentials.go the interface of the source of credentials
 //	rejected.go    responses that blame the credentials or the clock
 //	response.go    a response of COS

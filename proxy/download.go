@@ -54,14 +54,14 @@ type resumed struct {
 	out      *outgoing
 	etag     string
 	rest     byteRange // still to come
-	broken   error     // that the connection failed with
+	connErr  error     // that the connection failed with
 	empty    int       // resumptions in a row without a byte
 }
 
 // Read implements io.Reader.
 func (b *resumed) Read(p []byte) (int, error) {
 	for {
-		for b.broken != nil {
+		for b.connErr != nil {
 			if err := b.resume(); err != nil {
 				return 0, err
 			}
@@ -77,7 +77,7 @@ func (b *resumed) Read(p []byte) (int, error) {
 		if errors.Is(err, io.EOF) { // of a rest in chunks, which is shorter than it said
 			err = io.ErrUnexpectedEOF
 		}
-		b.broken = err
+		b.connErr = err
 		if n > 0 {
 			return n, nil
 		}
@@ -89,7 +89,7 @@ func (b *resumed) Read(p []byte) (int, error) {
 func (b *resumed) resume() error {
 	o := b.out
 	if b.empty == maxEmptyResumes || !o.route.budget.spend() || !wait(o.ctx, jitter(b.empty)) {
-		return b.broken
+		return b.connErr
 	}
 	o.metrics.retried("download")
 	b.empty++
@@ -105,7 +105,7 @@ func (b *resumed) resume() error {
 	got, ok := resp.contentRange()
 	switch {
 	case resp.Status == http.StatusPartialContent && ok && got == b.rest && string(resp.Get("ETag")) == b.etag:
-		b.response.Response, b.body, b.broken = resp.Response, resp.body, nil
+		b.response.Response, b.body, b.connErr = resp.Response, resp.body, nil
 		return nil
 	case resp.Status == http.StatusPreconditionFailed || resp.Status == http.StatusNotFound || ok:
 		resp.Close()
@@ -116,12 +116,12 @@ func (b *resumed) resume() error {
 	}
 	status := resp.Status
 	resp.Close()
-	return fmt.Errorf("%w; asked for the rest, COS responded with %d", b.broken, status)
+	return fmt.Errorf("%w; asked for the rest, COS responded with %d", b.connErr, status)
 }
 
 // conditions are met when a download begins, and are left out of the requests for
 // its rest.
-var conditions = fieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
+var conditions = newFieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
 
 func (b *resumed) head() outbound {
 	head := b.out.head.with(fmt.Sprintf("bytes=%d-%d", b.rest.first, b.rest.last), conditions)

@@ -4,19 +4,19 @@ import "cosproxy/proxy/http1"
 
 // Names of header fields that several steps look at, in lower case.
 const (
-	copySourceField = "x-cos-copy-source"
-	crcField        = "x-cos-hash-crc64ecma"
-	pictureField    = "pic-operations"
+	copySourceField    = "x-cos-copy-source"
+	crcField           = "x-cos-hash-crc64ecma"
+	picOperationsField = "pic-operations"
 )
 
 // maxFieldName is the length of the longest name in any set.
 const maxFieldName = len("Access-Control-Request-Headers")
 
 // fields is a set of field names, by their lengths: there are few of each.
-type fields [maxFieldName + 1][]string
+type fieldSet [maxFieldName + 1][]string
 
-func fieldSet(names ...string) *fields {
-	set := new(fields)
+func newFieldSet(names ...string) *fieldSet {
+	set := new(fieldSet)
 	for _, name := range names {
 		set[len(name)] = append(set[len(name)], name)
 	}
@@ -24,7 +24,7 @@ func fieldSet(names ...string) *fields {
 }
 
 // has reports whether the set has a name in any spelling. Nil is the empty set.
-func (s *fields) has(name []byte) bool {
+func (s *fieldSet) has(name []byte) bool {
 	if s == nil || len(name) > maxFieldName {
 		return false
 	}

@@ -81,7 +81,7 @@ func formBoundary(req *request) (string, error) {
 			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", req.query.Params[0].Key)
 	}
 	for _, f := range req.head.Fields {
-		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, pictureField)) {
+		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, picOperationsField)) {
 			return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
 				"A form upload takes no header %s; put it into a field in front of the file.", f.Name)
 		}
@@ -199,13 +199,13 @@ func (f *form) key(prefix string) (string, error) {
 		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The key %q has ${ in it, which COS might replace. Choose another key.", key)
 	}
 	if readsAsBucket(key) {
-		return "", errReadsAsBucket(key)
+		return "", bucketKeyError(key)
 	}
 	return key, nil
 }
 
-// takeForm gives c the operation of the form: what its fields ask for.
-func (c *candidate) takeForm(f *form) error {
+// classifyForm gives c the operation of the form: what its fields ask for.
+func (c *candidate) classifyForm(f *form) error {
 	key, err := f.key(c.keyPrefix)
 	if err != nil {
 		return err
@@ -226,7 +226,7 @@ func (c *candidate) takeForm(f *form) error {
 
 // isProcessed reports whether COS stores another file than the one in the form.
 func (f *form) isProcessed() bool {
-	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, pictureField) })
+	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, picOperationsField) })
 }
 
 // isIdempotent reports whether COS ends up in the same state if it gets the form
@@ -249,7 +249,7 @@ func (f *form) Interrupt(cause error) { f.source.Interrupt(cause) }
 
 // formFields are the request headers that are forwarded with a form. Its signature
 // covers none, so none may change what COS does.
-var formFields = fieldSet("Accept", "Accept-Encoding", "Accept-Language", "Origin", "Referer", "User-Agent")
+var formFields = newFieldSet("Accept", "Accept-Encoding", "Accept-Language", "Origin", "Referer", "User-Agent")
 
 // contentType is the media type of the form.
 func (f *form) contentType() string {

@@ -12,7 +12,7 @@ import (
 // a Range without its If-Range, or an Accept that picks a picture's format, would
 // mean something else. Anything else may mean something to a server behind COS's
 // name and is covered by no signature.
-var forwarded = fieldSet(
+var forwarded = newFieldSet(
 	"Access-Control-Request-Headers",
 	"Access-Control-Request-Method",
 	"Cache-Control",
@@ -52,7 +52,7 @@ func isForwarded(name []byte) bool {
 
 // hopByHop are the fields of one connection (RFC 9110, 7.6.1), and those that frame
 // the body, which the server writes itself.
-var hopByHop = fieldSet(
+var hopByHop = newFieldSet(
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 	"TE", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
 )

@@ -16,7 +16,7 @@ import (
 // x-cos-copy-source can (copysource.go).
 func (c *candidate) checkKeyFields(req *request, f *form) error {
 	for _, field := range req.head.Fields {
-		own := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, pictureField)
+		own := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, picOperationsField)
 		if own && cosreq.NamesKeys(string(field.Name)) && !http1.EqualFold(field.Name, copySourceField) {
 			if err := c.route.requireAllKeys(string(field.Name), string(field.Value)); err != nil {
 				return err
@@ -49,8 +49,8 @@ func (c *candidate) checkKeyFields(req *request, f *form) error {
 // requireAllKeys refuses a field unless all keys are allowed, and it means none of
 // another bucket.
 func (rt *route) requireAllKeys(name, value string) error {
-	if rt.coversAllKeys() {
-		if strings.EqualFold(name, pictureField) {
+	if rt.allowsAllKeys() {
+		if strings.EqualFold(name, picOperationsField) {
 			return checkPictureBuckets(value)
 		}
 		return nil

@@ -12,11 +12,11 @@ import (
 // both in its SignatureDoesNotMatch, and the client must not learn either.
 type secrets []string
 
-// mayRepeatSecrets reports whether a response may hold an error document or a
+// mayEchoSecrets reports whether a response may hold an error document or a
 // redirect, and not the bytes of an object. COS also responds to Complete and Copy with
 // 200 before it knows the result, which may be an error (COS document "Complete
 // Multipart Upload").
-func (r *response) mayRepeatSecrets() bool {
+func (r *response) mayEchoSecrets() bool {
 	if r.Status >= http.StatusMultipleChoices {
 		return true
 	}
@@ -91,8 +91,8 @@ func (g *gunzipped) Read(p []byte) (int, error) {
 }
 
 // maskPrefix masks the secrets in b in place and returns how many bytes of b are
-// final. The others may be the beginning of a secret; whole says that none come.
-func (s secrets) maskPrefix(b []byte, whole bool) int {
+// final. The others may be the beginning of a secret; complete says that none come.
+func (s secrets) maskPrefix(b []byte, complete bool) int {
 	for i := 0; i < len(b); {
 		n, partial := s.find(b[i:])
 		switch {
@@ -101,7 +101,7 @@ func (s secrets) maskPrefix(b []byte, whole bool) int {
 				b[i+j] = '*'
 			}
 			i += n
-		case partial && !whole:
+		case partial && !complete:
 			return i
 		default:
 			i++
@@ -114,7 +114,7 @@ func (s secrets) maskPrefix(b []byte, whole bool) int {
 // none. partial reports that there may be one when more of b is known.
 func (s secrets) find(b []byte) (n int, partial bool) {
 	for _, secret := range s {
-		n, ok, more := spells(b, secret)
+		n, ok, more := matchEncoded(b, secret)
 		if ok {
 			return n, false
 		}
@@ -123,11 +123,11 @@ func (s secrets) find(b []byte) (n int, partial bool) {
 	return 0, partial
 }
 
-// spells returns how many bytes at the beginning of b spell secret, each character
+// matchEncoded returns how many bytes at the beginning of b spell secret, each character
 // of it as it is, percent-encoded once or twice, or escaped as XML or JSON does.
-func spells(b []byte, secret string) (n int, ok, partial bool) {
+func matchEncoded(b []byte, secret string) (n int, ok, partial bool) {
 	for k := range len(secret) {
-		lengths, count, more := spellings(b[n:], secret[k])
+		lengths, count, more := encodedLengths(b[n:], secret[k])
 		partial = partial || more
 		switch count {
 		case 0:
@@ -137,7 +137,7 @@ func spells(b []byte, secret string) (n int, ok, partial bool) {
 			continue
 		}
 		for _, length := range lengths[:count] { // a % may be one, or begin an escape sequence
-			rest, ok, more := spells(b[n+length:], secret[k+1:])
+			rest, ok, more := matchEncoded(b[n+length:], secret[k+1:])
 			if ok {
 				return n + length + rest, true, false
 			}
@@ -148,9 +148,9 @@ func spells(b []byte, secret string) (n int, ok, partial bool) {
 	return n, true, false
 }
 
-// spellings returns how long c at the beginning of b may be, in each way to write
+// encodedLengths returns how long c at the beginning of b may be, in each way to write
 // it that fits. partial reports that b ends inside one.
-func spellings(b []byte, c byte) (lengths [3]int, count int, partial bool) {
+func encodedLengths(b []byte, c byte) (lengths [3]int, count int, partial bool) {
 	if len(b) == 0 {
 		return lengths, 0, true
 	}

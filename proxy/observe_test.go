@@ -198,10 +198,10 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		}
 	}
 	everywhere := map[string]string{"answer": answers.String(), "log": r.drained(t), "metrics": r.metrics(t)}
-	for place, text := range everywhere {
+	for location, text := range everywhere {
 		for _, sentinel := range sentinels {
 			if i := strings.Index(text, sentinel); i >= 0 {
-				t.Errorf("%s shows a secret: …%s…", place, text[max(0, i-200):min(len(text), i+100)])
+				t.Errorf("%s shows a secret: …%s…", location, text[max(0, i-200):min(len(text), i+100)])
 			}
 		}
 	}

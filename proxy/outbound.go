@@ -87,7 +87,7 @@ func (o *outbound) addLength(length int64) {
 
 // with returns a GET of the same object, with a range, and with other fields left
 // out.
-func (o *outbound) with(byteRange string, without *fields) outbound {
+func (o *outbound) with(byteRange string, without *fieldSet) outbound {
 	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
 	for _, f := range o.fields {
 		if !without.has(f.Name) && !http1.EqualFold(f.Name, "Range") && !http1.EqualFold(f.Name, "Content-Length") {

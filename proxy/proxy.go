@@ -126,7 +126,7 @@ func (p *Proxy) Handle(x *http1.Exchange) {
 	}()
 	err := p.serve(s, &res)
 	s.wait.end()
-	p.conclude(x, &s.request, &res, err)
+	p.finish(x, &s.request, &res, err)
 	ended = true
 }
 
@@ -148,12 +148,12 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	if err != nil {
 		return err
 	}
-	res.concerns(&candidates[0])
+	res.setCandidate(&candidates[0])
 	plan, chosen, err := p.authorizeHead(x, req, &candidates)
 	if err != nil {
 		return err
 	}
-	reserved, err := p.admission.reserve(plan.reads())
+	reserved, err := p.admission.reserve(plan.memory())
 	if err != nil {
 		return err
 	}
@@ -162,12 +162,12 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	if err != nil {
 		return err
 	}
-	res.concerns(chosen)
+	res.setCandidate(chosen)
 	if err := p.admission.enter(s.wait); err != nil {
 		return err
 	}
 	defer p.admission.leave()
-	out, err := p.outgoing(s, chosen, &body)
+	out, err := p.prepare(s, chosen, &body)
 	if err != nil {
 		return err
 	}
@@ -184,7 +184,7 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 		return b, nil, err
 	}
 	if chosen == nil {
-		if chosen, err = authorize(candidates, req, bodyKeys{b.deletes, b.form}); err != nil {
+		if chosen, err = authorize(candidates, req, bodyKeys{b.deleteKeys, b.form}); err != nil {
 			return b, nil, err
 		}
 		if b.form != nil {
@@ -204,7 +204,7 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := p.via.check(req); err != nil {
 		return err
 	}
-	if err := p.guard.Check(req.asker()); err != nil {
+	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
 	return checkS3(req)
@@ -217,7 +217,7 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 	if err != nil {
 		return bodyPlan{}, nil, err
 	}
-	allowed, err := withAction(*candidates, req)
+	allowed, err := filterByAction(*candidates, req)
 	if err != nil {
 		return bodyPlan{}, nil, err
 	}
@@ -240,8 +240,8 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 	return plan, chosen, nil
 }
 
-// outgoing builds the request to COS.
-func (p *Proxy) outgoing(s *scratch, c *candidate, b *body) (*outgoing, error) {
+// prepare builds the request to COS.
+func (p *Proxy) prepare(s *scratch, c *candidate, b *body) (*outgoing, error) {
 	to := c.route.upstream
 	if c.endpoint != c.route.endpoint {
 		var err error
@@ -289,10 +289,10 @@ func (p *Proxy) forward(s *scratch, out *outgoing, c *candidate, b *body, res *r
 	return respond(s.exchange, resp)
 }
 
-// conclude responds to what failed before COS's response was begun, and breaks the
+// finish responds to what failed before COS's response was begun, and breaks the
 // connection of a response that cannot be finished: the client must not see a clean
 // end.
-func (p *Proxy) conclude(x *http1.Exchange, req *request, res *result, err error) {
+func (p *Proxy) finish(x *http1.Exchange, req *request, res *result, err error) {
 	if err == nil {
 		res.status, res.bytesOut = x.Response.Status(), x.Response.Count()
 		return
@@ -304,12 +304,12 @@ func (p *Proxy) conclude(x *http1.Exchange, req *request, res *result, err error
 		return
 	}
 	res.err = failure(err)
-	var own *coserr.Error
-	if !errors.As(res.err, &own) {
+	var proxyErr *coserr.Error
+	if !errors.As(res.err, &proxyErr) {
 		res.status = statusClientGone
 		x.Response.Abort()
 		return
 	}
-	res.status, res.requestID = own.Status, coserr.NewRequestID()
-	sendError(x, req, own, res.requestID, p.guard, p.settingName)
+	res.status, res.requestID = proxyErr.Status, coserr.NewRequestID()
+	sendError(x, req, proxyErr, res.requestID, p.guard, p.settingName)
 }

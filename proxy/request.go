@@ -77,8 +77,8 @@ func (r *request) Values(name string) []string {
 	return values
 }
 
-// asker is the request as the guard sees it.
-func (r *request) asker() *guard.Request {
+// guardRequest is the request as the guard sees it.
+func (r *request) guardRequest() *guard.Request {
 	return &guard.Request{
 		Method: r.method, Host: r.host, Scheme: r.target.Scheme, Secure: r.secure, Local: r.local, Fields: r,
 	}

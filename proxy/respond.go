@@ -116,8 +116,8 @@ const collectLimit = 1 << 20
 // tell that it is cut: for HTTP/1.0 it ends with the connection, and a Unix socket
 // cannot be reset.
 func (r *response) collect() error {
-	var whole bytes.Buffer
-	_, err := io.CopyN(&whole, r.body, collectLimit+1)
+	var all bytes.Buffer
+	_, err := io.CopyN(&all, r.body, collectLimit+1)
 	switch {
 	case err == nil:
 		return coserr.New(http.StatusHTTPVersionNotSupported, "HTTPVersionNotSupported",
@@ -125,6 +125,6 @@ func (r *response) collect() error {
 	case !errors.Is(err, io.EOF):
 		return err
 	}
-	r.body, r.length = &whole, int64(whole.Len())
+	r.body, r.length = &all, int64(all.Len())
 	return nil
 }

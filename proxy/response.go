@@ -67,19 +67,19 @@ func (r *response) peek() []byte {
 	r.BodyTimeout(errorDocumentTimeout)
 	head, err := io.ReadAll(io.LimitReader(r.body, maxErrorDocument))
 	r.BodyTimeout(0)
-	r.body = &replayed{head: head, err: err, rest: r.body}
+	r.body = &peekedBody{head: head, err: err, rest: r.body}
 	return head
 }
 
-// replayed is a body whose beginning was read ahead.
-type replayed struct {
+// peekedBody is a body whose beginning was read ahead.
+type peekedBody struct {
 	head []byte
 	err  error // that reading ahead ended with; nil: there is more to read
 	rest io.Reader
 }
 
 // Read implements io.Reader.
-func (r *replayed) Read(p []byte) (int, error) {
+func (r *peekedBody) Read(p []byte) (int, error) {
 	if len(r.head) > 0 {
 		n := copy(p, r.head)
 		r.head = r.head[n:]

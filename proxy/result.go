@@ -16,6 +16,6 @@ type result struct {
 }
 
 // concerns notes what the request means on a route.
-func (r *result) concerns(c *candidate) {
+func (r *result) setCandidate(c *candidate) {
 	r.route, r.action, r.key = c.route.Name, c.op.Action, c.op.Key
 }

@@ -151,17 +151,17 @@ func checkPathPrefix(p string) error {
 	return nil
 }
 
-// coversAction reports whether the route allows the action.
-func (rt *route) coversAction(action string) bool { return cosreq.MatchAny(rt.AllowActions, action) }
+// allowsAction reports whether the route allows the action.
+func (rt *route) allowsAction(action string) bool { return cosreq.MatchAny(rt.AllowActions, action) }
 
-// allowsEverything reports whether all actions are allowed, those without a
+// allowsAllActions reports whether all actions are allowed, those without a
 // documented name too.
-func (rt *route) allowsEverything() bool { return rt.coversAction(cosreq.AnyAction) }
+func (rt *route) allowsAllActions() bool { return rt.allowsAction(cosreq.AnyAction) }
 
-// coversKey reports whether the route's prefixes allow the key. One with . or ..
+// allowsKey reports whether the route's prefixes allow the key. One with . or ..
 // between slashes of either kind must be allowed as it is and as it would be
 // without them: what COS makes of them is not documented.
-func (rt *route) coversKey(key string) bool {
+func (rt *route) allowsKey(key string) bool {
 	if !cosreq.MatchAny(rt.AllowPrefixes, key) {
 		return false
 	}
@@ -177,12 +177,12 @@ func (rt *route) coversKey(key string) bool {
 	return true
 }
 
-// coversAllKeys reports whether every key is allowed.
-func (rt *route) coversAllKeys() bool { return cosreq.CoverAny(rt.AllowPrefixes, "") }
+// allowsAllKeys reports whether every key is allowed.
+func (rt *route) allowsAllKeys() bool { return cosreq.CoverAny(rt.AllowPrefixes, "") }
 
-// coversListing reports whether all keys that q lists are allowed. If it has
+// allowsListing reports whether all keys that q lists are allowed. If it has
 // several prefixes, each must be, since COS may go by any of them.
-func (rt *route) coversListing(q cosreq.Query) bool {
+func (rt *route) allowsListing(q cosreq.Query) bool {
 	for _, p := range q.Params {
 		if p.Key == "prefix" && !cosreq.CoverAny(rt.AllowPrefixes, p.Value) {
 			return false
@@ -194,5 +194,5 @@ func (rt *route) coversListing(q cosreq.Query) bool {
 // mayListBuckets reports whether the route allows GetService: written out, or as
 // part of all actions on all keys, as the policy of its credentials has it.
 func (rt *route) mayListBuckets() bool {
-	return slices.Contains(rt.AllowActions, cosreq.GetService) || rt.coversAction(cosreq.GetService) && rt.coversAllKeys()
+	return slices.Contains(rt.AllowActions, cosreq.GetService) || rt.allowsAction(cosreq.GetService) && rt.allowsAllKeys()
 }

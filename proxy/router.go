@@ -164,8 +164,8 @@ func (r *router) copySource(req *request, g *guard.Guard) (*copySource, error) {
 	default:
 		s.from = r.bucketRoutes(s.host, "")
 	}
-	if s.from == nil && s.name != "" && !cosreq.IsCOSName(s.name) && g.KnowsHost(req.asker(), s.name) {
-		s.throughRoute(r.localRoute(s.name, s.path))
+	if s.from == nil && s.name != "" && !cosreq.IsCOSName(s.name) && g.KnowsHost(req.guardRequest(), s.name) {
+		s.resolveOn(r.localRoute(s.name, s.path))
 	}
 	return s, nil
 }

@@ -97,10 +97,10 @@ func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 		o.taken = o.taken || call.Taken
 		o.countExpect(call)
 		if err != nil {
-			return nil, o.explain(err)
+			return nil, o.callError(err)
 		}
 		resp := newResponse(got, o.head.method)
-		if again, err := o.concernsConnection(resp, call); err != nil || again {
+		if again, err := o.connectionFault(resp, call); err != nil || again {
 			resp.drop()
 			if again {
 				continue
@@ -110,15 +110,15 @@ func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 		if resp.acceptsCredentials() {
 			o.route.Credentials.Accepted(creds.SecretID)
 		}
-		if resp.mayRepeatSecrets() {
+		if resp.mayEchoSecrets() {
 			resp.mask(creds.Token, o.wire.signature(), o.body)
 		}
 		return resp, nil
 	}
 }
 
-// explain says on which side a round trip failed.
-func (o *outgoing) explain(err error) error {
+// callError says on which side a round trip failed.
+func (o *outgoing) callError(err error) error {
 	var source *http1.SourceError
 	if errors.As(err, &source) {
 		return source.Err // a *clientError or a *coserr.Error
@@ -129,13 +129,13 @@ func (o *outgoing) explain(err error) error {
 	return err
 }
 
-// concernsConnection tells from a response what only concerns the connection, or the
+// connectionFault tells from a response what only concerns the connection, or the
 // Expect. again asks to send the request once more; that happens once for each
 // reason.
-func (o *outgoing) concernsConnection(resp *response, call *http1.Call) (again bool, err error) {
+func (o *outgoing) connectionFault(resp *response, call *http1.Call) (again bool, err error) {
 	switch {
 	case call.Expect && resp.Status == http.StatusExpectationFailed:
-		o.upstream.expect.refuse(time.Now())
+		o.upstream.expect.disable(time.Now())
 		o.noExpect = true
 		return o.rewindable(), errExpectRefused
 	case resp.Reused && resp.Status == http.StatusRequestTimeout && o.rewindable():

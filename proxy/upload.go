@@ -82,7 +82,7 @@ func checkBodySize(limit, length int64) error {
 		Try("Upload it in parts, or raise", Setting{Name: "Limits.BodyBytes"})
 }
 
-func errNoLength() error {
+func lengthRequiredError() error {
 	return coserr.New(http.StatusLengthRequired, "MissingContentLength",
 		"COS needs the body's length for this request, and the body in chunks is longer than %d KiB. Send it with a Content-Length header.", bufferLimit>>10)
 }

@@ -40,7 +40,7 @@ const maxSilence = 5 * time.Second
 type upstream struct {
 	client     *http1.Client
 	host       []byte // the value of Host
-	expect     expectMemory
+	expect     expectState
 	maxSilence time.Duration // of a kept connection, before it is taken for dead
 }
 

@@ -101,7 +101,7 @@ func (w *wire) attachBody(o *outgoing, creds signer.Credentials) error {
 		return nil
 	}
 	c.Stream, c.Length = b.upload, b.length
-	if c.Expect = !o.noExpect && o.upstream.expect.wanted(time.Now()); c.Expect && o.upstream.expect.isHeeded() && !o.abandoned && !o.slow {
+	if c.Expect = !o.noExpect && o.upstream.expect.wanted(time.Now()); c.Expect && o.upstream.expect.isSupported() && !o.abandoned && !o.slow {
 		c.KeptContinueTimeout = o.upstream.maxSilence
 	}
 	return nil
@@ -137,7 +137,7 @@ func (w *wire) mayRepeat() bool { return w.out.canRetry() && !w.request.Taken }
 // none where COS may work for long before the first byte.
 func (w *wire) mayAbandon(s http1.Silence) bool {
 	o := w.out
-	if o.abandoned || o.slow || !o.canRetry() || !w.isHarmlessTwice(s) || !o.route.budget.spend() {
+	if o.abandoned || o.slow || !o.canRetry() || !w.isSafeToRepeat(s) || !o.route.budget.spend() {
 		return false
 	}
 	o.abandoned = true
@@ -145,11 +145,11 @@ func (w *wire) mayAbandon(s http1.Silence) bool {
 	return true
 }
 
-// isHarmlessTwice reports whether it does no harm if COS, against all appearance, has
+// isSafeToRepeat reports whether it does no harm if COS, against all appearance, has
 // the request and carries it out later: a PUT that is repeated now could then undo a
 // newer one. A read changes nothing, a streamed upload lacks its body. Of the others COS
 // cannot have the whole as long as bytes of it are not acknowledged.
-func (w *wire) isHarmlessTwice(s http1.Silence) bool {
+func (w *wire) isSafeToRepeat(s http1.Silence) bool {
 	switch w.out.head.method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return true
@@ -186,5 +186,5 @@ func (o *outgoing) countExpect(call *http1.Call) {
 		return
 	}
 	o.metrics.expects.WithLabelValues(result).Inc()
-	o.upstream.expect.note(result, time.Now())
+	o.upstream.expect.record(result, time.Now())
 }

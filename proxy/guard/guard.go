@@ -36,7 +36,7 @@ type Request struct {
 // Guard refuses requests. Create it with New.
 type Guard struct {
 	hosts   map[string]bool // lower case, without port
-	origins map[string]bool // as normalOrigin spells them
+	origins map[string]bool // as normalizeOrigin spells them
 	token   Token           // nil: none is required
 }
 
@@ -45,7 +45,7 @@ type Guard struct {
 func New(hosts, origins []string, token Token) *Guard {
 	g := &Guard{hosts: make(map[string]bool, len(hosts)), origins: make(map[string]bool, len(origins)), token: token}
 	for _, o := range origins {
-		if origin := normalOrigin(o); origin != "" {
+		if origin := normalizeOrigin(o); origin != "" {
 			g.origins[origin] = true
 		}
 	}

@@ -15,13 +15,13 @@ import (
 // Setting.String. The cause of a 503 is not logged here; a Token logs its own.
 func (g *Guard) Handler(h http.Handler, name func(coserr.Setting) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := Request{Method: r.Method, Host: r.Host, Secure: r.TLS != nil, Fields: r.Header}
-		asked.Local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		req := Request{Method: r.Method, Host: r.Host, Secure: r.TLS != nil, Fields: r.Header}
+		req.Local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		if r.URL.IsAbs() {
-			asked.Scheme = r.URL.Scheme
+			req.Scheme = r.URL.Scheme
 		}
 		var refusal *coserr.Error
-		if errors.As(g.Check(&asked), &refusal) {
+		if errors.As(g.Check(&req), &refusal) {
 			g.refuse(w, r, refusal, name)
 			return
 		}

@@ -13,11 +13,11 @@ import (
 // too: any page could otherwise use the sidecar of its visitor. Other clients send none
 // of these headers (Fetch standard, "Origin header"; Fetch Metadata, "Sec-Fetch-Site").
 func (g *Guard) checkOrigin(r *Request) error {
-	if !isForeign(r) || g.origins[originOf(r)] {
+	if !isCrossSite(r) || g.origins[originOf(r)] {
 		return nil
 	}
 	return coserr.New(http.StatusForbidden, "AccessDenied",
-		"A page of another site (Origin %q) asked for this, through a browser.", coserr.Host(first(r.Fields.Values("Origin")))).
+		"A page of another site (Origin %q) req for this, through a browser.", coserr.Host(first(r.Fields.Values("Origin")))).
 		Try("If it may, add its origin to", coserr.Setting{Name: "AllowedOrigins"})
 }
 
@@ -29,7 +29,7 @@ func (g *Guard) AllowOrigin(fields Fields) (vary bool, origin string) {
 	if len(g.origins) == 0 {
 		return false, ""
 	}
-	if origins := fields.Values("Origin"); len(origins) == 1 && g.origins[normalOrigin(origins[0])] {
+	if origins := fields.Values("Origin"); len(origins) == 1 && g.origins[normalizeOrigin(origins[0])] {
 		origin = origins[0]
 	}
 	return true, origin
@@ -42,16 +42,16 @@ func first(values []string) string {
 	return values[0]
 }
 
-// isForeign reports whether a browser says that another site than this one is
+// isCrossSite reports whether a browser says that another site than this one is
 // behind the request: in Sec-Fetch-Site, or, if it is old, in Origin alone.
-func isForeign(r *Request) bool {
+func isCrossSite(r *Request) bool {
 	for _, site := range r.Fields.Values("Sec-Fetch-Site") {
 		if site != "same-origin" && site != "none" {
 			return true
 		}
 	}
 	origins := r.Fields.Values("Origin")
-	return len(origins) > 1 || len(origins) == 1 && normalOrigin(origins[0]) != ownOrigin(r)
+	return len(origins) > 1 || len(origins) == 1 && normalizeOrigin(origins[0]) != ownOrigin(r)
 }
 
 // originOf is the site that a browser names. Where it leaves Origin out, as with
@@ -61,9 +61,9 @@ func originOf(r *Request) string {
 		if len(origins) > 1 {
 			return ""
 		}
-		return normalOrigin(origins[0])
+		return normalizeOrigin(origins[0])
 	}
-	return normalOrigin(first(r.Fields.Values("Referer")))
+	return normalizeOrigin(first(r.Fields.Values("Referer")))
 }
 
 // ownOrigin is the site that pages of the sidecar's own have. Without a Host
@@ -76,12 +76,12 @@ func ownOrigin(r *Request) string {
 	case r.Secure:
 		scheme = "https"
 	}
-	return cmp.Or(normalOrigin(scheme+"://"+r.Host), "none")
+	return cmp.Or(normalizeOrigin(scheme+"://"+r.Host), "none")
 }
 
-// normalOrigin is the scheme, host and port of a URL in one spelling, and empty
+// normalizeOrigin is the scheme, host and port of a URL in one spelling, and empty
 // for what has none, such as null.
-func normalOrigin(text string) string {
+func normalizeOrigin(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return ""

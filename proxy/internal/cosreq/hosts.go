@@ -24,8 +24,8 @@ func BucketHosts(bucket, region string) []string {
 	var all []string
 	for _, domain := range cosDomains {
 		for _, service := range cosServices {
-			for _, place := range []string{region, accelerate} {
-				all = append(all, bucket+"."+service+"."+place+domain)
+			for _, location := range []string{region, accelerate} {
+				all = append(all, bucket+"."+service+"."+location+domain)
 			}
 		}
 	}

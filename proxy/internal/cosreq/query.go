@@ -62,11 +62,11 @@ func parsePair(pair string) (Param, error) {
 	key, value, _ := strings.Cut(pair, "=")
 	k, err := url.QueryUnescape(key)
 	if err != nil {
-		return Param{}, brokenEscape(err)
+		return Param{}, escapeError(err)
 	}
 	v, err := url.QueryUnescape(value)
 	if err != nil {
-		return Param{}, brokenEscape(err)
+		return Param{}, escapeError(err)
 	}
 	if key == "" && pair != "" {
 		return Param{}, coserr.New(http.StatusBadRequest, "InvalidURI",
@@ -75,8 +75,8 @@ func parsePair(pair string) (Param, error) {
 	return Param{k, v}, nil
 }
 
-// brokenEscape repeats the escape alone: what surrounds it may be a token.
-func brokenEscape(err error) error {
+// escapeError repeats the escape alone: what surrounds it may be a token.
+func escapeError(err error) error {
 	return coserr.New(http.StatusBadRequest, "InvalidURI",
 		"The query cannot be decoded: %v. Write a literal %% as %%25.", err)
 }
@@ -84,19 +84,19 @@ func brokenEscape(err error) error {
 // queryWriter writes the pairs of a query that are kept. It copies nothing as long as
 // they are the beginning of raw.
 type queryWriter struct {
-	raw  string
-	same int    // raw[:same] is what was written, while out is nil
-	out  []byte // what was written, once it differs from raw
+	raw       string
+	unchanged int    // raw[:same] is what was written, while out is nil
+	out       []byte // what was written, once it differs from raw
 }
 
 func (w *queryWriter) pair(from, end int) {
 	pair := w.raw[from:end]
 	if w.out == nil {
-		if !hasAmbiguous(pair) && (from == 0 || w.same > 0 && from == w.same+1) {
-			w.same = end
+		if !hasAmbiguous(pair) && (from == 0 || w.unchanged > 0 && from == w.unchanged+1) {
+			w.unchanged = end
 			return
 		}
-		w.out = append(make([]byte, 0, len(w.raw)+16), w.raw[:w.same]...)
+		w.out = append(make([]byte, 0, len(w.raw)+16), w.raw[:w.unchanged]...)
 	}
 	if len(w.out) > 0 {
 		w.out = append(w.out, '&')
@@ -106,7 +106,7 @@ func (w *queryWriter) pair(from, end int) {
 
 func (w *queryWriter) query() string {
 	if w.out == nil {
-		return w.raw[:w.same]
+		return w.raw[:w.unchanged]
 	}
 	return string(w.out)
 }
@@ -190,8 +190,8 @@ func (q Query) Get(key string) string {
 	return ""
 }
 
-// Under returns q with keyPrefix in front of the prefix that it lists.
-func (q Query) Under(keyPrefix string) Query {
+// WithPrefix returns q with keyPrefix in front of the prefix that it lists.
+func (q Query) WithPrefix(keyPrefix string) Query {
 	escaped := strings.ReplaceAll(url.QueryEscape(keyPrefix), "+", "%20")
 	moved := Query{Params: make([]Param, 0, len(q.Params)+1)}
 	pairs := q.pairs()

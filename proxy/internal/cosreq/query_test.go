@@ -119,7 +119,7 @@ func wantQuery(t *testing.T, got cosreq.Query, wire string) {
 	}
 }
 
-func TestQuery_Under(t *testing.T) {
+func TestQuery_WithPrefix(t *testing.T) {
 	for _, tt := range []struct{ raw, prefix, want string }{
 		{"", "dir/", "prefix=dir%2F"},
 		{"max-keys=2", "old photos/", "max-keys=2&prefix=old%20photos%2F"},
@@ -129,7 +129,7 @@ func TestQuery_Under(t *testing.T) {
 		{"prefix=a&x&prefix=b", "d/", "prefix=d%2Fa&x&prefix=d%2Fb"},
 	} {
 		q := parse(t, tt.raw)
-		wantQuery(t, q.Under(tt.prefix), tt.want)
+		wantQuery(t, q.WithPrefix(tt.prefix), tt.want)
 		wantQuery(t, q, tt.raw) // is not written
 	}
 }
@@ -194,7 +194,7 @@ func FuzzQuery(f *testing.F) {
 		if all := q.Without(nil); all.Raw != q.Raw || !slices.Equal(all.Params, q.Params) {
 			t.Errorf("%q without nothing is %q", q.Raw, all.Raw)
 		}
-		if under := q.Under("d/"); !under.Has("prefix") || len(under.Params) != strings.Count(under.Raw, "&")+1 {
+		if under := q.WithPrefix("d/"); !under.Has("prefix") || len(under.Params) != strings.Count(under.Raw, "&")+1 {
 			t.Errorf("%q under d/ is %q %q", q.Raw, under.Raw, under.Params)
 		}
 	})

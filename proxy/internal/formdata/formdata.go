@@ -16,10 +16,10 @@ func malformed(format string, args ...any) error {
 	return coserr.New(http.StatusBadRequest, "MalformedPOSTRequest", format, args...)
 }
 
-func errNoFile() error {
+func noFileError() error {
 	return malformed("The form ends before a part named file. The file must be its last part.")
 }
 
-func errNotClosed() error {
+func notClosedError() error {
 	return malformed("The form ends without its closing boundary; nothing was stored. Send it again.")
 }

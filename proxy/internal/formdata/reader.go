@@ -63,7 +63,7 @@ func (r *Reader) Next() (Part, error) {
 		}
 	}
 	if r.state != beforeHeader {
-		return Part{}, errNoFile()
+		return Part{}, noFileError()
 	}
 	part, err := r.header()
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *Reader) Next() (Part, error) {
 	if strings.EqualFold(part.Name, "file") {
 		r.state = inFile
 		if r.left -= r.size; r.sized && r.left <= 0 { // nothing is left for Read to fail on
-			return Part{}, errNotClosed()
+			return Part{}, notClosedError()
 		}
 	}
 	return part, nil
@@ -208,7 +208,7 @@ func (r *Reader) count(n int) error {
 // of the form.
 func noFileAtEnd(err error) error {
 	if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure of the connection
-		return errNoFile()
+		return noFileError()
 	}
 	return err
 }

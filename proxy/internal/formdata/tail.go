@@ -30,7 +30,7 @@ func (r *Reader) Read(p []byte) (int, error) {
 	r.err = r.check(p[:n])
 	atEnd := r.sized && r.left <= 0 || err == io.EOF // a wrapped io.EOF is a failure of the connection
 	if r.err == nil && atEnd && !r.tail.closed {
-		r.err = errNotClosed()
+		r.err = notClosedError()
 	}
 	if r.err != nil {
 		return 0, r.err

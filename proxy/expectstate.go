@@ -21,49 +21,49 @@ const (
 	maxExpectTimeouts = 3
 )
 
-// expectMemory remembers of one endpoint whether it heeds Expect, so that not every
+// expectState remembers of one endpoint whether it heeds Expect, so that not every
 // large upload waits for a server, or for one in between, that does not know it. The
 // zero value knows nothing.
-type expectMemory struct {
-	mu       sync.Mutex
-	heeded   bool
-	timeouts int       // in a row
-	until    time.Time // no Expect before
+type expectState struct {
+	mu        sync.Mutex
+	supported bool
+	timeouts  int       // in a row
+	until     time.Time // no Expect before
 }
 
 // wanted reports whether an upload should go out with Expect.
-func (m *expectMemory) wanted(now time.Time) bool {
+func (m *expectState) wanted(now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return !now.Before(m.until)
 }
 
-func (m *expectMemory) isHeeded() bool {
+func (m *expectState) isSupported() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.heeded
+	return m.supported
 }
 
-// note remembers what the endpoint did.
-func (m *expectMemory) note(outcome string, now time.Time) {
+// record remembers what the endpoint did.
+func (m *expectState) record(outcome string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if outcome != expectTimeout {
-		m.heeded, m.timeouts = true, 0
+		m.supported, m.timeouts = true, 0
 		return
 	}
-	if m.timeouts++; !m.heeded || m.timeouts >= maxExpectTimeouts {
-		m.pause(now)
+	if m.timeouts++; !m.supported || m.timeouts >= maxExpectTimeouts {
+		m.disableLocked(now)
 	}
 }
 
 // refuse remembers that the endpoint refuses Expect.
-func (m *expectMemory) refuse(now time.Time) {
+func (m *expectState) disable(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pause(now)
+	m.disableLocked(now)
 }
 
-func (m *expectMemory) pause(now time.Time) {
-	m.heeded, m.timeouts, m.until = false, 0, now.Add(expectPause)
+func (m *expectState) disableLocked(now time.Time) {
+	m.supported, m.timeouts, m.until = false, 0, now.Add(expectPause)
 }

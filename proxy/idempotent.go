@@ -27,7 +27,7 @@ func isIdempotent(req *request, c *candidate, b *body) bool {
 // The silence of a connection says nothing then.
 func respondsSlowly(req *request, c *candidate, b *body) bool {
 	switch {
-	case c.source != nil, req.has(pictureField), c.op.Action == "":
+	case c.source != nil, req.has(picOperationsField), c.op.Action == "":
 		return true
 	case b.form != nil:
 		return b.form.isProcessed()
