@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// What an endpoint does about Expect: 100-continue, as the metric has it.
+// Results of Expect: 100-continue, the label values of the metric.
 const (
 	expectContinue = "continue"
-	expectTimeout  = "timeout" // nothing for continueTimeout
-	expectVerdict  = "early_verdict"
+	expectTimeout  = "timeout"       // no response within the continue timeout
+	expectVerdict  = "early_verdict" // a final response
 )
 
 const (
-	// expectPause is how long no Expect is sent to an endpoint that ignores or
-	// refuses it.
+	// expectPause is how long the proxy sends no Expect to an endpoint that ignored or
+	// rejected it.
 	expectPause = 10 * time.Minute
-	// maxExpectTimeouts in a row make an endpoint one that ignores Expect if it has
-	// heeded it before: it may only be slow. Otherwise the first one does.
+	// maxExpectTimeouts is the number of timeouts in a row after which an endpoint that
+	// supported Expect before counts as ignoring it; it may only be slow. For any other
+	// endpoint, one timeout is enough.
 	maxExpectTimeouts = 3
 )
 
-// expectState remembers of one endpoint whether it heeds Expect, so that not every
-// large upload waits for a server, or for one in between, that does not know it. The
-// zero value knows nothing.
+// expectState records whether an endpoint supports Expect, so that not every large upload
+// waits in vain for 100 Continue. The zero value is an endpoint that was not tried yet.
 type expectState struct {
 	mu        sync.Mutex
 	supported bool
@@ -44,7 +44,7 @@ func (m *expectState) isSupported() bool {
 	return m.supported
 }
 
-// record remembers what the endpoint did.
+// record stores the result of one Expect.
 func (m *expectState) record(outcome string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -57,7 +57,7 @@ func (m *expectState) record(outcome string, now time.Time) {
 	}
 }
 
-// refuse remembers that the endpoint refuses Expect.
+// disable records that the endpoint rejects Expect.
 func (m *expectState) disable(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

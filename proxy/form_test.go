@@ -166,8 +166,8 @@ func TestFormOutsideTheRoute(t *testing.T) {
 		{"filename that is a variable", upload, "", "up/${filename}", "${filename}", "InvalidArgument", "${"},
 		{"another variable", upload, "", "up/${date}", "f", "InvalidArgument", "${"},
 		{"halves of a variable", upload, "", "up/${file${filename}", "name}", "InvalidArgument", "${"},
-		{"no filename", upload, "", "up/${filename}", "", "InvalidArgument", "no name"},
-		{"filename that is a folder", upload, "", "up/${filename}", "x/", "InvalidArgument", "no name"},
+		{"no filename", upload, "", "up/${filename}", "", "InvalidArgument", "no UTF-8 filename"},
+		{"filename that is a folder", upload, "", "up/${filename}", "x/", "InvalidArgument", "no UTF-8 filename"},
 		{"filename not UTF-8", upload, "", "up/${filename}", "\xc4\xe3", "InvalidArgument", "UTF-8"},
 		{"empty", upload, "", "", "f", "InvalidArgument", "key"},
 	}

@@ -23,7 +23,7 @@ func TestBodiesOfReadsAreRefused(t *testing.T) {
 				}
 				continue
 			}
-			if doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest"); !strings.Contains(doc.Message, "GET has a body") {
+			if doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest"); !strings.Contains(doc.Message, "The GET request has a body") {
 				t.Errorf("%s with %s: %s", line, framing, doc.Message)
 			}
 		}

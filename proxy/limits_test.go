@@ -38,8 +38,8 @@ func TestLimits(t *testing.T) {
 		says    string
 	}{
 		{"fields", nil, fields, 256, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
-		{"fields, set", small, fields, 117, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 117"},
-		{"fields of a small header", tiny, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 100"},
+		{"fields, set", small, fields, 117, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "or 117 header fields"},
+		{"fields of a small header", tiny, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "or 100 header fields"},
 		{"header", nil, header, 64 << 10, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
 		{"header, set", small, header, 30_000, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "30000 bytes"},
 		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "Limits.BodyBytes"},

@@ -49,7 +49,7 @@ func TestPicturesInAnotherBucket(t *testing.T) {
 		} {
 			r := start(t, setup{})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "names a bucket") {
+			if !strings.Contains(doc.Message, "has a bucket field") {
 				t.Errorf("%s", doc.Message)
 			}
 		}

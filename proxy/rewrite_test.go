@@ -244,7 +244,7 @@ func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
 		t.Run(named, func(t *testing.T) {
 			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Length: 4\r\n\r\ntest")
 			doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
-			if !strings.Contains(doc.Message, "Connection names ") {
+			if !strings.Contains(doc.Message, "The Connection header lists ") {
 				t.Errorf("the message does not say what is wrong: %s", doc.Message)
 			}
 		})

@@ -78,7 +78,7 @@ func TestRouteRefusals(t *testing.T) {
 		{"no route", "GET /elsewhere/a", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"prefix without its slash", "GET /photos", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"escaped prefix", "GET /photos%2Fa", "localhost", 404, "NoSuchRoute", "/photos/"},
-		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend photos/AllowActions"},
+		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. To allow it, extend photos/AllowActions"},
 		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "archive/AllowPrefixes"},
 		{"climbing out of the key prefix", "GET /photos/archive/..", "localhost", 400, "InvalidURI", "old photos/.."},
 		{"host of nobody", "GET /a", "other.internal", 421, "MisdirectedRequest", "other.internal"},

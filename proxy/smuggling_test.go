@@ -139,7 +139,7 @@ func TestConnect(t *testing.T) {
 		c := r.dial(t)
 		c.send("CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n")
 		doc := r.refused(t, c.reply("CONNECT"), http.StatusMethodNotAllowed, "MethodNotAllowed")
-		if !strings.Contains(doc.Message, "Send plain http:// requests to it") {
+		if !strings.Contains(doc.Message, "Use http:// URLs") {
 			t.Errorf("%s", doc.Message)
 		}
 	}

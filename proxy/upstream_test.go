@@ -63,9 +63,9 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"port too high", endpoint("https://cos.example:65536"), "65535"},
 		{"port zero", endpoint("https://cos.example:0"), "65535"},
 		{"unknown placeholder", endpoint("https://{appid}.example"), "{bucket}"},
-		{"path", endpoint("https://cos.example/{bucket}"), "host and a port"},
-		{"query", endpoint("https://cos.example?a=1"), "host and a port"},
-		{"fragment", endpoint("https://cos.example#a"), "host and a port"},
+		{"path", endpoint("https://cos.example/{bucket}"), "host and port"},
+		{"query", endpoint("https://cos.example?a=1"), "host and port"},
+		{"fragment", endpoint("https://cos.example#a"), "host and port"},
 		{"user", endpoint("https://user:password@cos.example"), "user"},
 		{"user alone", endpoint("https://password@cos.example"), "user"},
 		{"user without scheme", endpoint("user:password@cos.example"), "user"},
@@ -73,8 +73,8 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"user and a placeholder", endpoint("https://user:password@{appid}.example"), "user"},
 		{"at sign in the path", endpoint("https://cos.example/password@"), "user"},
 		{"not a URL", endpoint("https://cos.example:port"), "URL"},
-		{"not ASCII", endpoint("https://{bucket}.cös.example"), "punycode"},
-		{"ideographs", endpoint("https://存储.example"), "punycode"},
+		{"not ASCII", endpoint("https://{bucket}.cös.example"), "Punycode"},
+		{"ideographs", endpoint("https://存储.example"), "Punycode"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

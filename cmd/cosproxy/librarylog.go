@@ -68,13 +68,13 @@ func (l libraryLog) Write(p []byte) (int, error) {
 // it comes from the runtime, and where it happened.
 func (l libraryLog) logPanic(text string) {
 	address, value, _ := strings.Cut(text, ": ")
-	shown := "not shown, since it may quote data"
+	shown := "omitted because it may contain request data"
 	for _, known := range []string{"runtime error: ", "interface conversion: ", "assignment to entry in nil map"} {
 		if strings.HasPrefix(value, known) {
 			shown = harmless(value)
 		}
 	}
-	l.Error("a handler panicked; please report this line",
+	l.Error("handler panicked; please report this line as a bug",
 		"client.address", harmless(address), "exception.message", shown, "exception.stacktrace", panicFrames(text))
 }
 

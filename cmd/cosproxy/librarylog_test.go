@@ -60,15 +60,15 @@ func TestLibraryLog_Messages(t *testing.T) {
 			"http: panic serving 127.0.0.1:9: runtime error: index out of range [5] with length 3\ngoroutine 7 [running]:\n" +
 				"net/http.(*conn).serve.func1()\n\t/go/src/net/http/server.go:1943 +0xd3\npanic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" +
 				"cosproxy/proxy.(*Proxy).serve(0x5)\n\t/src/cosproxy/proxy/proxy.go:17 +0x1d\ncreated by x\n\t/src/cosproxy/proxy/server.go:9 +0x1d\n",
-			`level=ERROR msg="a handler panicked; please report this line" client.address=127.0.0.1:9 ` +
+			`level=ERROR msg="handler panicked; please report this line as a bug" client.address=127.0.0.1:9 ` +
 				`exception.message="runtime error: index out of range [5] with length 3" exception.stacktrace="proxy.go:17 server.go:9"`,
 		},
 		{
 			"panic with data",
 			"http: panic serving 127.0.0.1:9: bad header " + secret + "\n\t/" + secret + ".go:1\ngoroutine 7 [running]:\n" +
 				"panic({0x7, 0xc})\n\t/go/src/runtime/panic.go:783 +0x132\n" + strings.Repeat("f()\n\t/src/a.go:1 +0x1\n", 1000),
-			`level=ERROR msg="a handler panicked; please report this line" client.address=127.0.0.1:9 ` +
-				`exception.message="not shown, since it may quote data" exception.stacktrace="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
+			`level=ERROR msg="handler panicked; please report this line as a bug" client.address=127.0.0.1:9 ` +
+				`exception.message="omitted because it may contain request data" exception.stacktrace="a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1 a.go:1"`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -115,16 +115,16 @@ func TestCheck_NoAllocations(t *testing.T) {
 // A message names the bucket or the Host, and never a password in front of it.
 func TestMisdirected(t *testing.T) {
 	const bucket = "bucket-1250000000.cos.ap-guangzhou.myqcloud.com"
-	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Give it one with Route.Bucket and Route.Region."
+	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Add a route with Route.Bucket and Route.Region."
 	for host, want := range map[string]string{
-		"evil.example:80":          `cosproxy does not serve the Host "evil.example:80". Ask it as localhost, or add the name to AllowedHosts.`,
-		"user:secret@evil.example": `cosproxy does not serve the Host "evil.example". Ask it as localhost, or add the name to AllowedHosts.`,
+		"evil.example:80":          `cosproxy does not serve the Host "evil.example:80". Use localhost, or add the name to AllowedHosts.`,
+		"user:secret@evil.example": `cosproxy does not serve the Host "evil.example". Use localhost, or add the name to AllowedHosts.`,
 		bucket:                     noBucket,
 		"BUCKET-1250000000" + bucket[17:] + ":80": noBucket,
 		"user:secret@" + bucket:                   noBucket,
 		"user:sec.ret@" + bucket:                  noBucket,
-		"a.cos.secret@b.myqcloud.com":             `The Host "b.myqcloud.com" is one of Tencent Cloud that no route leads to. cosproxy serves its buckets under their own names. They are set in Route.Bucket.`,
-		"ci.ap-guangzhou.myqcloud.com":            `The Host "ci.ap-guangzhou.myqcloud.com" is one of Tencent Cloud that no route leads to. cosproxy serves its buckets under their own names. They are set in Route.Bucket.`,
+		"a.cos.secret@b.myqcloud.com":             `No route leads to the Tencent Cloud host "b.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
+		"ci.ap-guangzhou.myqcloud.com":            `No route leads to the Tencent Cloud host "ci.ap-guangzhou.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
 	} {
 		err := Misdirected(host)
 		var refusal *coserr.Error

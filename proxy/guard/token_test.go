@@ -86,7 +86,7 @@ func TestCheck_TokenUnreadable(t *testing.T) {
 			if !errors.As(err, &refusal) || refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter != time.Second {
 				t.Fatalf("%s, %v: %v", name, fields, err)
 			}
-			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Check ClientToken.") {
+			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Correct ClientToken.") {
 				t.Errorf("%s: message %q", name, text)
 			}
 			if name != "empty" && !errors.Is(err, gone) {

@@ -2,21 +2,21 @@ package cosreq
 
 import "strings"
 
-// Pattern is a text, or a stem and a final *: dir/* matches all that begins with dir/,
-// a.txt itself alone, * everything. A * elsewhere is a byte like any other. The zero
-// value matches the empty text alone.
+// Pattern is a literal or a prefix with a final *: dir/* matches texts that begin with
+// dir/, a.txt only matches a.txt, * matches every text. A * elsewhere is literal. The zero
+// value only matches the empty text.
 type Pattern string
 
-// Matches reports whether text is one of those that p means.
+// Matches reports whether p matches text.
 func (p Pattern) Matches(text string) bool {
-	stem, open := strings.CutSuffix(string(p), "*")
-	return open && strings.HasPrefix(text, stem) || text == string(p)
+	prefix, wildcard := strings.CutSuffix(string(p), "*")
+	return wildcard && strings.HasPrefix(text, prefix) || text == string(p)
 }
 
 // Covers reports whether p matches all texts that begin with prefix.
 func (p Pattern) Covers(prefix string) bool {
-	stem, open := strings.CutSuffix(string(p), "*")
-	return open && strings.HasPrefix(prefix, stem)
+	own, wildcard := strings.CutSuffix(string(p), "*")
+	return wildcard && strings.HasPrefix(prefix, own)
 }
 
 // MatchAny reports whether one of the patterns matches text.

@@ -64,11 +64,11 @@ func TestParseTarget(t *testing.T) {
 }
 
 var badTargets = map[string]string{ // and what the message says
-	"":                       "Send the object key as /key",
-	"*":                      "Send the object key as /key",
-	"key":                    "Send the object key as /key",
-	"?a:b":                   "Send the object key as /key",
-	"dir/a:b":                "Send the object key as /key",
+	"":                       "Send /<key>",
+	"*":                      "Send /<key>",
+	"key":                    "Send /<key>",
+	"?a:b":                   "Send /<key>",
+	"dir/a:b":                "Send /<key>",
 	"evil.example:443":       "http://<host>/<key>",
 	"user:pass@evil.example": "http://<host>/<key>",
 	"ftp://localhost/a":      "http://<host>/<key>",
