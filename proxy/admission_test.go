@@ -32,7 +32,7 @@ func (r *rig) ask(t *testing.T) *client {
 	return c
 }
 
-func TestRequestsWaitForTheirTurn(t *testing.T) {
+func TestAdmission_QueueInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		r := crowd(t, answer)
@@ -64,7 +64,7 @@ func TestRequestsWaitForTheirTurn(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForLong(t *testing.T) {
+func TestAdmission_QueueTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		r := crowd(t, answer)
@@ -82,7 +82,7 @@ func TestNobodyWaitsForLong(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsIfNoneMay(t *testing.T) {
+func TestAdmission_QueueDisabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		r := startInBubble(t, setup{
@@ -103,7 +103,7 @@ func TestNobodyWaitsIfNoneMay(t *testing.T) {
 
 // A place in the queue is free again when its client leaves, and a slot however
 // its request ends.
-func TestPlacesAreFreedAgain(t *testing.T) {
+func TestAdmission_SlotsReleased(t *testing.T) {
 	ends := map[string]func(*arrival){
 		"answered":    func(a *arrival) { a.answer(ok) },
 		"failed":      func(a *arrival) { a.conn.Close() },

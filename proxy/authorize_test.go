@@ -14,7 +14,7 @@ import (
 
 // Of two routes to one bucket, the one that allows the keys in the body gets the
 // request: at its endpoint, with its credentials.
-func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
+func TestAuthorize_BodyKeysSelectRoute(t *testing.T) {
 	firstKeys, secondKeys := newKeys(1), newKeys(2)
 	secondKeys.row = secondKeys.row[1:]
 	first, second := newUpstream(t, listen(t), firstKeys, nil), newUpstream(t, listen(t), secondKeys, nil)
@@ -52,7 +52,7 @@ func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
 
 // A list of keys is held to the prefixes of the route that is used in the end, also
 // where the first route would allow every key and is refused for another reason.
-func TestAuthorize_SecondRouteChecksTheKeys(t *testing.T) {
+func TestAuthorize_SecondRouteChecksBodyKeys(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		a, b := o.Routes[0], o.Routes[0]
 		a.Name, a.AllowActions = "a", []string{"name/cos:DeleteObject"}

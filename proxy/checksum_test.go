@@ -57,7 +57,7 @@ func crcField(sum uint64) string {
 func flip(body string, at int) string { return body[:at] + string(body[at]^1) + body[at+1:] }
 
 // No client takes a damaged download as whole, however it and its client end bodies.
-func TestDamagedDownload_EveryFraming(t *testing.T) {
+func TestChecksum_DamagedDownload(t *testing.T) {
 	large := strings.Repeat(object, 5000)
 	bodies := []struct{ name, body, damaged string }{
 		{"first byte flipped", object, flip(object, 0)},
@@ -133,7 +133,7 @@ func (r *rig) refusedEmpty(t *testing.T, request string) {
 
 // Responses with a checksum of other bytes than those of their body pass, and so do
 // all of them without checksums.
-func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
+func TestChecksum_OtherBytesNotCompared(t *testing.T) {
 	weak := "ETag: W/\"e\"\r\nx-cos-hash-crc64ecma: 1\r\n"
 	malformed := "ETag: \"e\"\r\nx-cos-hash-crc64ecma: -1\r\nx-cos-hash-crc64ecma: \r\nx-cos-hash-crc64ecma: 18446744073709551616\r\n"
 	tests := []struct {
@@ -176,7 +176,7 @@ func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
 }
 
 // All checksums of a response have to be right.
-func TestSeveralChecksums(t *testing.T) {
+func TestChecksum_Several(t *testing.T) {
 	right := "x-cos-hash-crc64ecma: " + strconv.FormatUint(crc(object), 10) + "\r\n"
 	const wrong, malformed = "x-cos-hash-crc64ecma: 1\r\n", "x-cos-hash-crc64ecma: x\r\n"
 	for _, framing := range framings {
@@ -196,7 +196,7 @@ func TestSeveralChecksums(t *testing.T) {
 
 // The checksum of a download that was resumed is that of all its pieces, in
 // whatever framing the rest comes.
-func TestDamagedRest_OfResumedDownload(t *testing.T) {
+func TestChecksum_ResumedDownloadDamaged(t *testing.T) {
 	const head = "HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 10-35/36\r\n"
 	rests := map[string]func(string) string{
 		"sized": func(rest string) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(rest), rest) },
@@ -220,7 +220,7 @@ func TestDamagedRest_OfResumedDownload(t *testing.T) {
 
 // A body of unknown length is not collected: of each piece all but the last byte
 // passes at once.
-func TestPiecesOfUnknownLength_PassBeforeTheEnd(t *testing.T) {
+func TestChecksum_UnknownLengthStreamed(t *testing.T) {
 	more := make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		a.answer("HTTP/1.0 200 OK\r\n" + crcField(crc(object)) + "\r\n" + object[:10])

@@ -74,7 +74,7 @@ func refuseFirst(n int, refusal string) func(*arrival) {
 
 // A rejection that our clock explains is answered with COS's clock, learnt from
 // its Date, and the key is kept. Any other is the key's.
-func TestClockIsLearntFromCOS(t *testing.T) {
+func TestClock_LearnedFromCOS(t *testing.T) {
 	tests := []struct {
 		name, answer string
 		learnt       time.Duration // zero means that the key is blamed
@@ -128,7 +128,7 @@ func TestClockIsLearntFromCOS(t *testing.T) {
 }
 
 // The body of a large upload is gone, but the next one is signed right.
-func TestClockIsLearntFromAnUpload(t *testing.T) {
+func TestClock_LearnedFromUpload(t *testing.T) {
 	for _, h := range half {
 		t.Run(h.name, func(t *testing.T) {
 			refusal := dated(skewed, at(time.Hour))
@@ -146,7 +146,7 @@ func TestClockIsLearntFromAnUpload(t *testing.T) {
 }
 
 // Of many requests that find the clock wrong at once, none blames the key.
-func TestClockIsLearntByAllAtOnce(t *testing.T) {
+func TestClock_LearnedConcurrently(t *testing.T) {
 	const n = 8
 	var arrived sync.WaitGroup
 	arrived.Add(n)
@@ -175,7 +175,7 @@ func TestClockIsLearntByAllAtOnce(t *testing.T) {
 }
 
 // Once more, not more often; and a clock that is put right is learnt anew.
-func TestClockThatChanges(t *testing.T) {
+func TestClock_Changes(t *testing.T) {
 	refusals := []string{dated(skewed, at(time.Hour)), dated(skewed, at(2*time.Hour)), dated(skewed, at(0))}
 	offsets := []time.Duration{0, time.Hour, time.Hour, 0}
 	i := 0 // requests come one after the other
@@ -216,7 +216,7 @@ func (u unexpired) Credentials(context.Context) (signer.Credentials, error) {
 }
 
 // A key that expires while a request waits for its next attempt is replaced.
-func TestRetry_KeyHasExpired(t *testing.T) {
+func TestRetry_CredentialsExpired(t *testing.T) {
 	var passed atomic.Int64
 	clock := func() time.Time { return here.Add(time.Duration(passed.Load())) }
 	k := newKeys(2)

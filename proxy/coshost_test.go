@@ -23,7 +23,7 @@ func cosNames(bucket string) []string {
 
 // Every name that COS has for the bucket of a route leads there, however it is
 // asked, and to no key prefix.
-func TestEveryNameOfTheBucket(t *testing.T) {
+func TestCOSHosts_EveryHostOfBucket(t *testing.T) {
 	const archive = "archive-1250000000"
 	for _, name := range cosNames(archive) {
 		for how, request := range map[string]string{
@@ -50,7 +50,7 @@ func TestEveryNameOfTheBucket(t *testing.T) {
 }
 
 // A target without a path is the bucket.
-func TestAbsoluteFormWithoutPath(t *testing.T) {
+func TestAbsoluteTarget_NoPath(t *testing.T) {
 	for target, arrives := range map[string]string{
 		"http://" + cosHost:               "/",
 		"http://" + cosHost + "?prefix=a": "/?prefix=a",
@@ -67,7 +67,7 @@ func TestAbsoluteFormWithoutPath(t *testing.T) {
 }
 
 // A name that a route has for itself, with its prefixes, also in absolute form.
-func TestNamesOfARoute(t *testing.T) {
+func TestCOSHosts_OfRoute(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Hosts = []string{"Photos.example", "other-1250000000.cos." + region + ".myqcloud.com"}
 		o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "/p/", "2026/"
@@ -88,7 +88,7 @@ func TestNamesOfARoute(t *testing.T) {
 
 // A bucket that no route has is refused, and never served as another: not even
 // where its name may be asked for.
-func TestBucketsWithoutRoute(t *testing.T) {
+func TestCOSHosts_BucketWithoutRoute(t *testing.T) {
 	tests := []struct{ host, says string }{
 		{"other-1250000000.cos." + region + ".myqcloud.com", "No route leads to bucket other-1250000000 in " + region},
 		{"other-1250000000.cos." + region + ".tencentcos.cn:80", "No route leads to bucket other-1250000000"},
@@ -122,7 +122,7 @@ func TestBucketsWithoutRoute(t *testing.T) {
 
 // Over a Unix socket any name may stand in Host, but what is asked of a proxy is
 // another server, and a bucket of COS is that bucket.
-func TestNamesOverAUnixSocket(t *testing.T) {
+func TestCOSHosts_UnixSocket(t *testing.T) {
 	r := start(t, setup{})
 	path := t.TempDir() + "/s"
 	l, err := net.Listen("unix", path)

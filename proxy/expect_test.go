@@ -41,7 +41,7 @@ func checkExpects(t *testing.T, r *rig, want ...string) {
 
 // A server that ignores Expect costs one upload a second, not every one. Later it is
 // asked again: it may be another.
-func TestExpect_IgnoredIsRemembered(t *testing.T) {
+func TestExpect_IgnoredRemembered(t *testing.T) {
 	for name, request := range largeUploads() {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{handle: deaf})
@@ -68,7 +68,7 @@ func TestExpect_IgnoredIsRemembered(t *testing.T) {
 }
 
 // A server that heeds Expect may be late now and then.
-func TestExpect_LateIsNotIgnored(t *testing.T) {
+func TestExpect_LateNotIgnored(t *testing.T) {
 	request := largeUploads()["known length"]
 	synctest.Test(t, func(t *testing.T) {
 		step := inTurn(take, deaf, deaf, take, deaf, deaf, deaf, take)
@@ -90,7 +90,7 @@ func TestExpect_LateIsNotIgnored(t *testing.T) {
 }
 
 // 417 to an Expect that the client has not sent is never shown.
-func TestExpect_RefusedIsRepeatedWithout(t *testing.T) {
+func TestExpect_RejectedRetriedWithout(t *testing.T) {
 	for _, connection := range []string{"", "Connection: close\r\n"} {
 		for name, request := range largeUploads() {
 			t.Run(connection+name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestExpect_RefusedIsRepeatedWithout(t *testing.T) {
 }
 
 // Nor is it when the body was on its way already, but the upload is lost then.
-func TestExpect_RefusedTooLate(t *testing.T) {
+func TestExpect_RejectedTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
 			a.Body.(*expected).asked = true
@@ -134,7 +134,7 @@ func TestExpect_RefusedTooLate(t *testing.T) {
 }
 
 // A 417 to a request without Expect has another cause, which the client may know.
-func TestExpect_RefusedWithoutAny(t *testing.T) {
+func TestExpect_RejectedWithoutExpect(t *testing.T) {
 	r := start(t, setup{handle: raw(expectationFailed + "\r\n")})
 	if rep := r.exchange(t, knownLength); rep.status != http.StatusExpectationFailed {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
@@ -154,7 +154,7 @@ func TestExpect_Counted(t *testing.T) {
 
 // COS breaks off in the middle of its verdict: no byte of the body is gone, so the
 // upload goes out again at once.
-func TestExpect_VerdictBreaksOff(t *testing.T) {
+func TestExpect_EarlyVerdictTruncated(t *testing.T) {
 	large, body := sized("PUT /key", 100_000)
 	for _, verdict := range []string{"HTTP/1.1 5", "HTTP/1.1 100 Conti", ""} {
 		bubble(t, fmt.Sprintf("%q", verdict), func(t *testing.T) {

@@ -43,7 +43,7 @@ var contents = map[string]string{
 }
 
 // The fields of the signature stand in front, all else is as the client sent it.
-func TestFormUpload(t *testing.T) {
+func TestForm_Upload(t *testing.T) {
 	for name, content := range contents {
 		for _, epilogue := range []string{"", "\r\n", "\r\nepilogue\r\n--x"} {
 			t.Run(fmt.Sprintf("%s, %q", name, epilogue), func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestFormUpload(t *testing.T) {
 
 // A form that a client has signed, with a key that is worth nothing, leaves with
 // one signature.
-func TestFormSignedByTheClient(t *testing.T) {
+func TestForm_SignedByClient(t *testing.T) {
 	for _, name := range []string{
 		"policy", "Policy", "q-sign-algorithm", "q-ak", "Q-AK", "q-sign-time", "q-key-time", "q-signature", "q-anything", "Signature",
 		"x-cos-security-token", "X-Cos-Security-Token", "x-ci-security-token", "Authorization", "AWSAccessKeyId", "X-Amz-Signature", "bucket",
@@ -107,7 +107,7 @@ func TestFormSignedByTheClient(t *testing.T) {
 }
 
 // The key that COS gets is the one that it stores under.
-func TestFormKey(t *testing.T) {
+func TestForm_ObjectKey(t *testing.T) {
 	tests := []struct{ name, key, filename, prefix, want string }{
 		{"plain", "a/b.txt", "f", "", "a/b.txt"},
 		{"filename", "up/${filename}", "a b.txt", "", "up/a b.txt"},
@@ -143,7 +143,7 @@ func TestFormKey(t *testing.T) {
 }
 
 // The rules of the route hold for the key of the form, after substitution.
-func TestFormOutsideTheRoute(t *testing.T) {
+func TestForm_NotAllowed(t *testing.T) {
 	upload := []string{"name/cos:PostObject"}
 	tests := []struct {
 		name           string
@@ -189,7 +189,7 @@ func TestFormOutsideTheRoute(t *testing.T) {
 }
 
 // Several routes lead to one bucket: by path, and by the key at its own host.
-func TestFormRoutes(t *testing.T) {
+func TestForm_Routes(t *testing.T) {
 	options := func(o *proxy.Options) {
 		first, second := o.Routes[0], o.Routes[0]
 		first.Name, first.PathPrefix, first.AllowPrefixes, first.AllowActions = "first", "/one/", []string{"one/*"}, []string{"name/cos:PostObject"}
@@ -224,7 +224,7 @@ func TestFormRoutes(t *testing.T) {
 }
 
 // A backslash in front of the closing quote would take its meaning from it.
-func TestFormFilenameEndsWithABackslash(t *testing.T) {
+func TestForm_FilenameEndsWithBackslash(t *testing.T) {
 	r := start(t, setup{})
 	r.exchange(t, post("/", "", field("key", "a")+file(`dir\\`, "x"+closing)))
 	if f := r.form(t); f.filename != "dir" {
@@ -232,7 +232,7 @@ func TestFormFilenameEndsWithABackslash(t *testing.T) {
 	}
 }
 
-func TestMalformedForms(t *testing.T) {
+func TestForm_Malformed(t *testing.T) {
 	const ct = "Content-Type: multipart/form-data; boundary=" + boundary
 	whole := field("key", "a") + file("f", "x"+closing)
 	replaced := func(old, with string) string { return strings.Replace(post("/", "", whole), old, with, 1) }
@@ -296,7 +296,7 @@ func TestMalformedForms(t *testing.T) {
 }
 
 // What real clients do beside the plainest form.
-func TestUnusualFormsPass(t *testing.T) {
+func TestForm_Unusual(t *testing.T) {
 	whole := field("key", "a") + file("f", "x"+closing)
 	for name, request := range map[string]string{
 		"line end in front":        post("/", "", "\r\n"+whole),
@@ -320,7 +320,7 @@ func TestUnusualFormsPass(t *testing.T) {
 	}
 }
 
-func TestFormLimits(t *testing.T) {
+func TestForm_Limits(t *testing.T) {
 	many := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -388,7 +388,7 @@ var badTails = map[string]string{
 
 // Nothing may follow the file, and a form without an end is none. COS never has
 // the whole body then.
-func TestBehindTheFile(t *testing.T) {
+func TestForm_BadTail(t *testing.T) {
 	for name, tail := range badTails {
 		for _, size := range []int{1, 100, 100 << 10, 1 << 20} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
@@ -407,7 +407,7 @@ func TestBehindTheFile(t *testing.T) {
 }
 
 // The delimiter behind an empty file may share the line end of the file's header.
-func TestEmptyFileWithoutALineEnd(t *testing.T) {
+func TestForm_EmptyFileSharesLineEnd(t *testing.T) {
 	r := start(t, setup{})
 	r.refused(t, r.exchange(t, post("/", "", field("key", "a")+file("f", field("acl", "b")+closing[2:]))), http.StatusBadRequest, "MalformedPOSTRequest")
 	if rep := r.exchange(t, post("/", "", field("key", "a")+file("f", closing[2:]))); rep.status != http.StatusOK || r.form(t).content != "" {
@@ -416,7 +416,7 @@ func TestEmptyFileWithoutALineEnd(t *testing.T) {
 }
 
 // The same, however the bytes are cut into pieces on the way.
-func TestFormInPieces(t *testing.T) {
+func TestForm_Pieces(t *testing.T) {
 	content := strings.Repeat("0123456789abcde\n", 5000) + contents["most of a boundary"]
 	for name, tail := range map[string]string{"good": closing, "bad": badTails["another field"], "twice": badTails["closed twice"]} {
 		for _, piece := range []int{1, 7, len(boundary), 1000} {
@@ -454,7 +454,7 @@ func TestFormInPieces(t *testing.T) {
 }
 
 // A line end may come in two pieces.
-func TestFormByteByByte(t *testing.T) {
+func TestForm_ByteByByte(t *testing.T) {
 	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed behind a bare LF"]} {
 		request := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100<<10)+tail))
 		r := start(t, setup{})
@@ -480,7 +480,7 @@ func TestFormByteByByte(t *testing.T) {
 }
 
 // A client that leaves in the middle leaves nothing behind.
-func TestFormBreaksOff(t *testing.T) {
+func TestForm_Interrupted(t *testing.T) {
 	whole := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 200<<10)+closing))
 	for name, at := range map[string]int{
 		"in a field": strings.Index(whole, `name="key"`), "in the file": len(whole) - 100<<10, "in the boundary": len(whole) - 6, "before the last byte": len(whole) - 1,
@@ -498,7 +498,7 @@ func TestFormBreaksOff(t *testing.T) {
 }
 
 // COS's word that the form is stored counts only when it has all of it.
-func TestFormAcknowledgedTooEarly(t *testing.T) {
+func TestForm_AcknowledgedTooEarly(t *testing.T) {
 	for _, status := range []string{"200 OK", "204 No Content", "303 See Other"} {
 		t.Run(status, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
@@ -518,7 +518,7 @@ func TestFormAcknowledgedTooEarly(t *testing.T) {
 }
 
 // What COS answers to success_action_status and success_action_redirect.
-func TestFormAnswersPass(t *testing.T) {
+func TestForm_ResponsesForwarded(t *testing.T) {
 	for name, answer := range map[string]string{
 		"204": "HTTP/1.1 204 No Content\r\nx-cos-request-id: id\r\nETag: \"e\"\r\nLocation: http://" + cosHost + "/a\r\n\r\n",
 		"201": "HTTP/1.1 201 Created\r\nx-cos-request-id: id\r\nETag: \"e\"\r\nContent-Type: application/xml\r\nContent-Length: 15\r\n\r\n<PostResponse/>",
@@ -555,7 +555,7 @@ func rejectsForms(refusal string) func(*arrival) {
 
 // A rejected key does not show with forms either: a small one is signed anew, with
 // all that this changes.
-func TestRejectedKeyOfAForm(t *testing.T) {
+func TestForm_CredentialsRejected(t *testing.T) {
 	for _, rejection := range rejections {
 		t.Run(rejection.name, func(t *testing.T) {
 			r := start(t, setup{handle: rejectsForms(rejection.answer)})
@@ -603,7 +603,7 @@ func TestRejectedKeyOfAForm(t *testing.T) {
 
 // A large form is not sent with a key that is known to be rejected. COS's response
 // to the question says why.
-func TestLargeFormWithoutAKey(t *testing.T) {
+func TestForm_LargeNoNewCredentials(t *testing.T) {
 	refusal := errorAnswer(403, "InvalidAccessKeyId", "no")
 	for name, tt := range map[string]struct {
 		trusted  bool
@@ -628,7 +628,7 @@ func TestLargeFormWithoutAKey(t *testing.T) {
 }
 
 // One fault does not keep a large form from COS.
-func TestLargeForm_OneFault(t *testing.T) {
+func TestForm_LargeOneRejection(t *testing.T) {
 	k := newKeys(1)
 	k.trusted = true
 	r := start(t, setup{keys: k, handle: inTurn(refuse(errorAnswer(403, "InvalidAccessKeyId", "no")), take)})
@@ -642,7 +642,7 @@ func TestLargeForm_OneFault(t *testing.T) {
 }
 
 // What tries the key of a large form leaves its connection for the form.
-func TestLargeFormsKeepTheirConnection(t *testing.T) {
+func TestForm_LargeKeepsConnection(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		if a.readBody() == nil {
 			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100))
@@ -663,7 +663,7 @@ func TestLargeFormsKeepTheirConnection(t *testing.T) {
 
 // A small form is sent again after a fault that may pass, unless COS could refuse
 // the second for the first one's object.
-func TestFormIsSentAgain(t *testing.T) {
+func TestForm_Retried(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fields   string
 		attempts int
@@ -682,7 +682,7 @@ func TestFormIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestLargeFormPassesInFlatMemory(t *testing.T) {
+func TestForm_LargeFlatMemory(t *testing.T) {
 	want, _ := sum(io.LimitReader(&sequence{}, large))
 	head, end := field("key", "a")+file("f", ""), closing
 	sums := make(chan uint64, 1)
@@ -718,7 +718,7 @@ func TestLargeFormPassesInFlatMemory(t *testing.T) {
 }
 
 // A form field must not become another one for a reader that takes _ for -.
-func TestFormFields_Underscore(t *testing.T) {
+func TestForm_UnderscoreFields(t *testing.T) {
 	for name, passes := range map[string]bool{
 		"x_cos_acl": false, "x-cos-grant_read": false, "X_Cos_Tagging": false, "x-cos_security-token": false,
 		"Pic_Operations": false, "x_amz_acl": false, "x-ci_a": false, "q_signature": false,

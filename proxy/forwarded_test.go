@@ -9,7 +9,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestBodiesOfReadsAreRefused(t *testing.T) {
+func TestReadBody_Rejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{"GET /key", "HEAD /key", "GET /", "GET /?prefix=a", "GET /key?acl"} {
 		for framing, body := range map[string]string{
@@ -30,9 +30,9 @@ func TestBodiesOfReadsAreRefused(t *testing.T) {
 	}
 }
 
-// TestEmptyBodiesOfReadsAreNone: some clients announce a length of zero, or send the
+// TestReadBody_EmptyIgnored: some clients announce a length of zero, or send the
 // last chunk alone. The connection goes on.
-func TestEmptyBodiesOfReadsAreNone(t *testing.T) {
+func TestReadBody_EmptyIgnored(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		for framing, body := range map[string]string{
 			"Content-Length: 0": "", "Transfer-Encoding: chunked": "0\r\n\r\n", "Transfer-Encoding:  chunked": "000;a=b\r\nX-Cos-Acl: private\r\n\r\n",
@@ -56,8 +56,8 @@ func TestEmptyBodiesOfReadsAreNone(t *testing.T) {
 	}
 }
 
-// TestReadWhoseBodyDoesNotCome ends like every other body that stands still.
-func TestReadWhoseBodyDoesNotCome(t *testing.T) {
+// TestReadBody_NeverArrives ends like every other body that stands still.
+func TestReadBody_NeverArrives(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond }})
 	rep := r.exchange(t, "GET /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 	r.refused(t, rep, http.StatusBadRequest, "RequestTimeout")

@@ -20,7 +20,7 @@ const (
 
 // A request with both Content-Length and Transfer-Encoding is refused, wherever
 // on a connection it comes, and the connection ends with it.
-func TestTwoLengthsAreRefused(t *testing.T) {
+func TestFraming_TwoLengthsRejected(t *testing.T) {
 	tests := []struct {
 		name     string
 		before   []string
@@ -76,7 +76,7 @@ func TestTwoLengthsAreRefused(t *testing.T) {
 }
 
 // However the two headers are written, nothing of the request is forwarded.
-func TestTwoLengthsDisguised(t *testing.T) {
+func TestFraming_TwoLengthsDisguised(t *testing.T) {
 	for _, headers := range []string{
 		"Transfer-Encoding: chunked\r\nContent-Length: 4",
 		"content-length:4\r\nTRANSFER-ENCODING:chunked",
@@ -105,7 +105,7 @@ func TestTwoLengthsDisguised(t *testing.T) {
 
 // HTTP/1.0 has no chunks: one reader takes the first chunk for a new request, another
 // does not (RFC 9112, 6.1).
-func TestChunksInHTTP10AreRefused(t *testing.T) {
+func TestFraming_ChunksInHTTP10Rejected(t *testing.T) {
 	for _, length := range []string{"", "Content-Length: 0\r\n", "Content-Length: 61\r\n"} {
 		r := start(t, setup{})
 		c := r.dial(t)

@@ -20,7 +20,7 @@ func (c *client) halfClose() {
 
 // A client that sends a whole request and half-closes gets its response, however long
 // COS takes for it.
-func TestHalfClose_IsAnswered(t *testing.T) {
+func TestHalfClose_GetsResponse(t *testing.T) {
 	large := strings.Repeat("y", 300_000)
 	for _, request := range []string{
 		"GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -53,7 +53,7 @@ func TestHalfClose_IsAnswered(t *testing.T) {
 }
 
 // An idle connection that the client ends is closed, and a FIN inside a body is a cut
-// (TestBrokenUploadNeverCompletes).
+// (TestUpload_InterruptedNeverCompletes).
 func TestHalfClose_IdleConnectionEnds(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)

@@ -93,7 +93,7 @@ func TestLimits_RequestLine(t *testing.T) {
 }
 
 // A form's body is limited like others.
-func TestLimitOfAForm(t *testing.T) {
+func TestLimits_Form(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.BodyBytes = 1000 }})
 	rep := r.exchange(t, fmt.Sprintf("POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1001\r\n\r\n%s", strings.Repeat("b", 1001)))
 	r.refused(t, rep, http.StatusRequestEntityTooLarge, "EntityTooLarge")

@@ -46,8 +46,8 @@ func escapedWith(escape func(byte) string, text string) string {
 	return b.String()
 }
 
-// TestMaskedBody_EveryForm wants as many * as the secret took, wherever a read ends.
-func TestMaskedBody_EveryForm(t *testing.T) {
+// TestMaskedBody_EveryEncoding wants as many * as the secret took, wherever a read ends.
+func TestMaskedBody_EveryEncoding(t *testing.T) {
 	for name, escape := range escapes {
 		t.Run(name, func(t *testing.T) {
 			secret := escapedWith(escape, nastyToken)
@@ -67,7 +67,7 @@ func TestMaskedBody_EveryForm(t *testing.T) {
 	}
 }
 
-func TestMaskedBody_LeavesTheRest(t *testing.T) {
+func TestMaskedBody_OtherBytesUnchanged(t *testing.T) {
 	for _, text := range []string{
 		"", "&", "%", `\`, "&amp", "&#", "%2", "%25", `\u00`, "tok", "token-sentinel-", "a&b;c%20d\\e", "\x00\xff&&&&%%%%",
 		strings.Repeat("&amp;token-%25sentinel", 5000),
@@ -144,9 +144,9 @@ func hidesSecrets(t *testing.T, rep reply, a *arrival, c signer.Credentials) {
 	}
 }
 
-// TestMismatch_HidesTokenAndSignature: COS repeats the token in an answer that a
+// TestMask_TokenAndSignature: COS repeats the token in an answer that a
 // forged preflight provokes even without the client token.
-func TestMismatch_HidesTokenAndSignature(t *testing.T) {
+func TestMask_TokenAndSignature(t *testing.T) {
 	k := newKeys(1)
 	for _, contentType := range []string{"application/xml", "text/html", "application/json"} {
 		for _, method := range []string{"GET", "DELETE", "OPTIONS"} {
@@ -181,8 +181,8 @@ func TestMismatch_HidesTokenAndSignature(t *testing.T) {
 	}
 }
 
-// TestMismatch_OfAForm: the signature of a form is part of its body.
-func TestMismatch_OfAForm(t *testing.T) {
+// TestMask_FormSignature: the signature of a form is part of its body.
+func TestMask_FormSignature(t *testing.T) {
 	k := newKeys(1)
 	var signature string
 	r := start(t, setup{keys: k, handle: func(a *arrival) {
@@ -206,9 +206,9 @@ func TestMismatch_OfAForm(t *testing.T) {
 	}
 }
 
-// TestMismatch_Encoded: a client that takes gzip must not get by it what it would
+// TestMask_EncodedBody: a client that takes gzip must not get by it what it would
 // not get otherwise.
-func TestMismatch_Encoded(t *testing.T) {
+func TestMask_EncodedBody(t *testing.T) {
 	k := newKeys(1)
 	for coding, readable := range map[string]bool{"gzip": true, "X-GZIP": true, "identity": true, "br": false, "gzip, gzip": false} {
 		t.Run(coding, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestMismatch_Encoded(t *testing.T) {
 	}
 }
 
-func TestNamelessParametersAreRefused(t *testing.T) {
+func TestQuery_NamelessParameterRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, raw := range []string{"=", "=x", "a=1&=x", "=x&a", "&=&", "==", "a&=;"} {
 		doc := r.refused(t, r.get(t, "/key?"+raw), http.StatusBadRequest, "InvalidURI")

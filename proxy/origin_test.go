@@ -7,7 +7,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestBrowsersOfOtherSites(t *testing.T) {
+func TestOrigin_CrossSite(t *testing.T) {
 	tests := []struct {
 		name, headers string
 		passes        bool
@@ -60,7 +60,7 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 }
 
 // To a browser that uses the sidecar as its proxy, the site is that of the target.
-func TestOwnOriginOfAbsoluteForm(t *testing.T) {
+func TestOrigin_AbsoluteTarget(t *testing.T) {
 	for _, tt := range []struct {
 		target, origin string
 		status         int

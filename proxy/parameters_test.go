@@ -17,9 +17,9 @@ var restricted = []string{
 
 func restrict(o *proxy.Options) { o.Routes[0].AllowActions = restricted }
 
-// TestSubresource_WithoutAction: a parameter that selects something else never
+// TestSubresource_NoAction: a parameter that selects something else never
 // passes as the plain operation, whichever spelling it has.
-func TestSubresource_WithoutAction(t *testing.T) {
+func TestSubresource_NoAction(t *testing.T) {
 	names := strings.Fields(`
 		acl accelerate append cors delete domain encryption inventory lifecycle live location logging notification
 		object-lock origin policy referer rename replication restore retention select strict-signature
@@ -48,9 +48,9 @@ func TestSubresource_WithoutAction(t *testing.T) {
 	}
 }
 
-// TestSubresources_EachIsJudged: which of several COS goes by is not documented
+// TestSubresource_EachChecked: which of several COS goes by is not documented
 // well enough to rely on it.
-func TestSubresources_EachIsJudged(t *testing.T) {
+func TestSubresource_EachChecked(t *testing.T) {
 	for query, passes := range map[string]bool{
 		"uploadId=1&tagging": true, "tagging&uploadId=1": true, "tagging&versionId=1": true,
 		"uploadId=1&acl": false, "tagging&acl": false, "acl&tagging": false, "tagging&policy": false,
@@ -73,7 +73,7 @@ func TestSubresources_EachIsJudged(t *testing.T) {
 
 // A listing or a list of keys to delete stays within the prefixes also where it is
 // the second sub-resource.
-func TestSubresources_SecondStaysWithinPrefixes(t *testing.T) {
+func TestSubresource_SecondWithinPrefixes(t *testing.T) {
 	for name, request := range map[string]string{
 		"listing":                  "GET /?cors&uploads HTTP/1.1\r\n\r\n",
 		"listing of another place": "GET /?cors&versions&prefix=secret/ HTTP/1.1\r\n\r\n",
@@ -144,9 +144,9 @@ func TestUnknownParameter_AllActions(t *testing.T) {
 	}
 }
 
-// TestUnknownParameter_RefusedOnWrites: a write that says more than cosproxy
+// TestUnknownParameter_RejectedOnWrites: a write that says more than cosproxy
 // understands is refused.
-func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
+func TestUnknownParameter_RejectedOnWrites(t *testing.T) {
 	for _, request := range []string{
 		"PUT /k?_=1", "PUT /k?versionId=1&new-thing", "PUT /k?x-cos-acl=public-read", "PUT /k?partNumber=1", "DELETE /k?versionid=1",
 		"PUT /k?imageMogr2/strip", "PUT /k?ci-process=IDCardOCR", "POST /k?append&position=0&x", "PUT /k?uploadId=1&partNumber=1&position=0",
@@ -162,8 +162,8 @@ func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
 	}
 }
 
-// TestKnownParameters_Pass: nothing that COS documents for a request is touched.
-func TestKnownParameters_Pass(t *testing.T) {
+// TestKnownParameter_Forwarded: nothing that COS documents for a request is touched.
+func TestKnownParameter_Forwarded(t *testing.T) {
 	for _, request := range []string{
 		"GET /k?versionId=1", "HEAD /k?versionId=1", "DELETE /k?versionId=1", "DELETE /k?VersionId=1", "PUT /k?x-cos-traffic-limit=819200",
 		"GET /k?response-content-type=a&response-expires=b&response-cache-control=c&response-content-disposition=d&response-content-encoding=e&response-content-language=f",
@@ -198,7 +198,7 @@ func TestKnownParameters_Pass(t *testing.T) {
 }
 
 // The prefix of the route is put in front of what is left.
-func TestUnknownParameter_WithKeyPrefix(t *testing.T) {
+func TestUnknownParameter_WithObjectPrefix(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		restrict(o)
 		o.Routes[0].ObjectPrefix, o.Routes[0].AllowPrefixes = "dir/", []string{"dir/*"}

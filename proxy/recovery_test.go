@@ -39,7 +39,7 @@ func drop(a *arrival) { a.conn.Close() }
 
 // A large upload that COS refuses by its header, or whose connection fails
 // before that, is sent again whole.
-func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
+func TestRetry_LargeUpload(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 20_000)
 	known, _ := sized("PUT /key", len(body))
 	requests := map[string]string{
@@ -75,7 +75,7 @@ func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
 
 // A server that does not know Expect gets the body after a while, also if it has
 // sent something in the meantime.
-func TestServerThatIgnoresExpect(t *testing.T) {
+func TestRetry_ServerIgnoresExpect(t *testing.T) {
 	for name, first := range map[string]string{"silent": "", "early hints": "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			request, body := sized("PUT /key", 300_000)
@@ -93,7 +93,7 @@ func TestServerThatIgnoresExpect(t *testing.T) {
 }
 
 // Once a byte of a large body has moved it cannot be sent again.
-func TestStartedUploadIsNotSentAgain(t *testing.T) {
+func TestRetry_StartedUploadNotRetried(t *testing.T) {
 	request, _ := sized("PUT /key", 300_000)
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
 		_, _ = io.CopyN(io.Discard, a.Body, 10)
@@ -105,7 +105,7 @@ func TestStartedUploadIsNotSentAgain(t *testing.T) {
 	r.upstream.only(t)
 }
 
-func TestRetries(t *testing.T) {
+func TestRetry_TransientErrors(t *testing.T) {
 	const put = "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"
 	slow := raw(errorAnswer(503, "SlowDown", ""))
 	tests := []struct {
@@ -138,7 +138,7 @@ func TestRetries(t *testing.T) {
 
 // A connection that COS ends after it has read a request may have carried it
 // out, also one that was kept from an earlier request.
-func TestRetriesOnAKeptConnection(t *testing.T) {
+func TestRetry_PooledConnection(t *testing.T) {
 	const put, post = "PUT /key HTTP/1.1\r\n", "POST /key?append&position=0 HTTP/1.1\r\n"
 	for header, attempts := range map[string]int{
 		put:                                      2,
@@ -165,7 +165,7 @@ func TestRetriesOnAKeptConnection(t *testing.T) {
 }
 
 // In an outage, retries end when the budget does.
-func TestRetryBudget(t *testing.T) {
+func TestRetry_Budget(t *testing.T) {
 	r := start(t, setup{
 		options: func(o *proxy.Options) {
 			other := o.Routes[0]
@@ -193,7 +193,7 @@ func TestRetryBudget(t *testing.T) {
 }
 
 // COS says nothing of the cause in its answer to HEAD.
-func TestRejectedKeyOfHEAD(t *testing.T) {
+func TestRejection_HEAD(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		old := strings.Contains(a.wire().Get("Authorization"), "AKIDsentinel1")
 		switch {
@@ -237,7 +237,7 @@ func rest(etag, content string) func(*arrival) {
 	}
 }
 
-func TestBrokenDownloadIsResumed(t *testing.T) {
+func TestResume_Download(t *testing.T) {
 	r := start(t, setup{handle: inTurn(cutAfter(10), drop, rest("e", object))})
 	conditions := []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"}
 	rep := r.exchange(t, "GET /key?response-content-type=a/b HTTP/1.1\r\n"+strings.Join(conditions, ": x\r\n")+": x\r\n\r\n")
@@ -256,7 +256,7 @@ func TestBrokenDownloadIsResumed(t *testing.T) {
 	}
 }
 
-func TestRangeIsResumedWithinItself(t *testing.T) {
+func TestResume_Range(t *testing.T) {
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
 		a.answer("HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 5-14/36\r\nContent-Length: 10\r\n\r\n567")
 		a.conn.Close()
@@ -267,7 +267,7 @@ func TestRangeIsResumedWithinItself(t *testing.T) {
 }
 
 // What cannot be continued breaks the client's connection: never a silent mix.
-func TestDownloadsThatAreNotResumed(t *testing.T) {
+func TestResume_NotResumable(t *testing.T) {
 	tests := map[string]struct {
 		target string
 		then   func(*arrival)
@@ -291,7 +291,7 @@ func TestDownloadsThatAreNotResumed(t *testing.T) {
 }
 
 // Resumptions that bring nothing end, and all of them when the budget does.
-func TestResumptionsAreBounded(t *testing.T) {
+func TestResume_Bounded(t *testing.T) {
 	for name, fault := range map[string]func(*arrival){"lost": drop, "refused": raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{handle: inTurn(cutAfter(10), fault)})
@@ -323,7 +323,7 @@ func TestResumptionsAreBounded(t *testing.T) {
 }
 
 // A weak tag does not say that bytes are the same (RFC 9110, 13.1.1).
-func TestWeakTagIsNotResumed(t *testing.T) {
+func TestResume_WeakTag(t *testing.T) {
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
 		a.answer("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Length: 36\r\n\r\n" + object[:10])
 		a.conn.Close()
@@ -334,7 +334,7 @@ func TestWeakTagIsNotResumed(t *testing.T) {
 	r.upstream.only(t)
 }
 
-func TestChecksums(t *testing.T) {
+func TestChecksum_Compared(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	upload := func(target, body string) string {
 		return fmt.Sprintf("PUT %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", target, len(body), body)
@@ -391,7 +391,7 @@ func TestChecksums(t *testing.T) {
 }
 
 // An error in the middle of an upload passes, whatever checksum it names.
-func TestChecksumOfARefusal(t *testing.T) {
+func TestChecksum_ErrorResponse(t *testing.T) {
 	request, _ := sized("PUT /key", 4<<20)
 	for range 5 {
 		r := start(t, setup{handle: func(a *arrival) {

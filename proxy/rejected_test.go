@@ -50,7 +50,7 @@ func perKey(n int, refusal string) func(*arrival) {
 	}
 }
 
-func TestRejectedKeyIsReplaced(t *testing.T) {
+func TestRejection_CredentialsReplaced(t *testing.T) {
 	for _, rejection := range rejections {
 		for _, request := range []string{"GET /key?a=1", "DELETE /key", "GET /?prefix=a+b", "PUT /key", "POST /key?uploads", "OPTIONS /key"} {
 			t.Run(rejection.name+", "+request, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestRejectedKeyIsReplaced(t *testing.T) {
 }
 
 // One more attempt, not more; then COS has the last word.
-func TestSecondRejectionIsPassedOn(t *testing.T) {
+func TestRejection_SecondForwarded(t *testing.T) {
 	for _, rejection := range rejections {
 		t.Run(rejection.name, func(t *testing.T) {
 			r := start(t, setup{handle: perKey(3, rejection.answer)})
@@ -92,7 +92,7 @@ func TestSecondRejectionIsPassedOn(t *testing.T) {
 }
 
 // Where no other key can be had, COS's own words say more than "no key" would.
-func TestRejectionWithoutAnotherKeyIsPassedOn(t *testing.T) {
+func TestRejection_NoNewCredentials(t *testing.T) {
 	refusal := rejections[0].answer
 	for name, outage := range map[string]error{"the same key again": nil, "no key": errors.New("sts says no")} {
 		t.Run(name, func(t *testing.T) {
@@ -127,7 +127,7 @@ func checkSame(t *testing.T, rep reply, answer string) {
 }
 
 // The body of an upload is gone: the key is reported, COS's answer passes.
-func TestRejectedUploadIsNotSentAgain(t *testing.T) {
+func TestRejection_StreamedUploadNotRetried(t *testing.T) {
 	for _, rejection := range rejections {
 		for _, h := range half {
 			t.Run(rejection.name+", "+h.name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestRejectedUploadIsNotSentAgain(t *testing.T) {
 
 // A key that COS accepted a moment ago is tried once more. Then another is asked
 // for, and used once.
-func TestRejection_TrustedKey(t *testing.T) {
+func TestRejection_TrustedCredentials(t *testing.T) {
 	refusal, passed := rejections[0].answer, refuse(ok)
 	for _, tt := range []struct {
 		name     string
@@ -198,7 +198,7 @@ func checkSigners(t *testing.T, r *rig, want ...int) {
 
 // The refusal of a HEAD has no body. If COS accepts the key for a GET, the HEAD is
 // tried once more.
-func TestRejection_HeadThatMetAFault(t *testing.T) {
+func TestRejection_HEADTransientError(t *testing.T) {
 	const denied = "HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\n\r\n"
 	const head = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 10\r\n\r\n"
 	for name, tt := range map[string]struct {
@@ -223,7 +223,7 @@ func TestRejection_HeadThatMetAFault(t *testing.T) {
 }
 
 // Which responses show that COS accepts the key.
-func TestAccepted(t *testing.T) {
+func TestRejection_Accepted(t *testing.T) {
 	for _, tt := range []struct {
 		request, answer string
 		accepted        bool
@@ -253,7 +253,7 @@ func TestAccepted(t *testing.T) {
 }
 
 // Other errors say nothing about the key.
-func TestOtherErrorsLeaveTheKeyAlone(t *testing.T) {
+func TestRejection_OtherErrors(t *testing.T) {
 	tests := []struct{ name, method, answer string }{
 		{"forbidden by policy", "GET", errorAnswer(403, "AccessDenied", "Access Denied.")},
 		{"another code", "GET", errorAnswer(403, "AccessDenied", "InvalidAccessKeyIdentity")},
@@ -284,7 +284,7 @@ func TestOtherErrorsLeaveTheKeyAlone(t *testing.T) {
 }
 
 // A 403 that is too long to be an error document streams like any body.
-func TestLongForbiddenBodiesPassWhole(t *testing.T) {
+func TestRejection_LongBodyForwarded(t *testing.T) {
 	for _, size := range []int{64<<10 - 1, 64 << 10, 64<<10 + 1, 1 << 20} {
 		body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
 		for name, answer := range map[string]string{
@@ -302,7 +302,7 @@ func TestLongForbiddenBodiesPassWhole(t *testing.T) {
 }
 
 // Nobody waits long for the document of a refusal, nor is much of it held.
-func TestRefusalsThatDoNotEnd(t *testing.T) {
+func TestRejection_BodyNeverEnds(t *testing.T) {
 	for name, tt := range map[string]struct {
 		answer string
 		within time.Duration

@@ -18,7 +18,7 @@ func sized(line string, n int) (request, body string) {
 }
 
 // A body up to 64 KiB is still there when COS rejects the key.
-func TestSmallUploadIsSentAgainWithTheNextKey(t *testing.T) {
+func TestReplay_BufferedUpload(t *testing.T) {
 	for _, rejection := range rejections {
 		for _, line := range []string{"PUT /key", "PUT /key?partNumber=1&uploadId=u", "POST /?delete", "POST /key?append&position=0", "DELETE /key"} {
 			t.Run(rejection.name+", "+line, func(t *testing.T) {
@@ -50,7 +50,7 @@ func checkTwice(t *testing.T, r *rig, body string) {
 	}
 }
 
-func TestReplayLimit(t *testing.T) {
+func TestReplay_Limit(t *testing.T) {
 	for _, n := range []int{1, 64 << 10, 64<<10 + 1} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			r := start(t, setup{handle: perKey(1, rejections[0].answer)})
@@ -68,7 +68,7 @@ func TestReplayLimit(t *testing.T) {
 
 // COS closes idle connections when it likes. The proxy may learn that only
 // when it has sent the next request, here on every connection's second one.
-func TestRequestOnAClosedConnectionIsSentAgain(t *testing.T) {
+func TestReplay_ClosedConnection(t *testing.T) {
 	for _, line := range []string{"PUT /key", "DELETE /key", "PUT /key?partNumber=1&uploadId=u"} {
 		for _, n := range []int{0, 1000, 64 << 10} {
 			t.Run(fmt.Sprint(line, " ", n), func(t *testing.T) {
@@ -115,7 +115,7 @@ func secondIsLost(t *testing.T, body string) func(*arrival) {
 
 // What may have been done and cannot be done twice, or is no longer there, is
 // not sent again.
-func TestWhatCannotBeRepeatedIsSentOnce(t *testing.T) {
+func TestReplay_NotIdempotent(t *testing.T) {
 	post, body := sized("POST /key?append&position=0", 1000)
 	large, largeBody := sized("PUT /key", 64<<10+1)
 	for name, tt := range map[string]struct{ request, body string }{
@@ -137,7 +137,7 @@ func TestWhatCannotBeRepeatedIsSentOnce(t *testing.T) {
 }
 
 // A race that is lost now and then: COS closes right after each answer.
-func TestConnectionsThatCloseAfterEachAnswer(t *testing.T) {
+func TestReplay_ConnectionClose(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
 		a.answer(ok)

@@ -26,7 +26,7 @@ func raw(text string) func(*arrival) {
 
 // What COS answers is what the client gets: status, headers under COS's own
 // names, body. Nothing is followed, guessed or decoded.
-func TestAnswersPassUnchanged(t *testing.T) {
+func TestRespond_Unchanged(t *testing.T) {
 	tests := []struct{ name, method, answer, body string }{
 		{"200", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain\r\nETag: \"e\"\r\n\r\ntest", "test"},
 		{"200, empty", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n", ""},
@@ -75,7 +75,7 @@ func TestAnswersPassUnchanged(t *testing.T) {
 
 // net/http would write Etag and X-Cos-Request-Id, and a Content-Type that it
 // guessed.
-func TestHeaderNamesHaveCOSCasing(t *testing.T) {
+func TestRespond_HeaderCase(t *testing.T) {
 	names := []string{
 		"ETag", "x-cos-request-id", "x-cos-trace-id", "x-cos-hash-crc64ecma", "x-cos-version-id", "x-cos-storage-class", "x-cos-meta-note",
 		"x-cos-next-append-position", "x-ci-image-info", "Server", "Last-Modified", "Accept-Ranges", "Content-Disposition", "Cache-Control",
@@ -100,7 +100,7 @@ func TestHeaderNamesHaveCOSCasing(t *testing.T) {
 	}
 }
 
-func TestHopByHopResponseHeadersStayBehind(t *testing.T) {
+func TestRespond_HopByHopRemoved(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Named\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n" +
 		"Proxy-Connection: keep-alive\r\nTrailer: X-Late\r\nUpgrade: h2c\r\nX-Named: 1\r\nX-Kept: 1\r\nContent-Length: 1\r\n\r\nx")})
 	rep := r.get(t, "/key")
@@ -111,14 +111,14 @@ func TestHopByHopResponseHeadersStayBehind(t *testing.T) {
 	}
 }
 
-func TestInformationalAnswersAreNotTheAnswer(t *testing.T) {
+func TestRespond_InformationalSkipped(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")})
 	if rep := r.get(t, "/key"); rep.status != http.StatusOK || rep.body != "x" {
 		t.Errorf("got %d %q", rep.status, rep.body)
 	}
 }
 
-func TestGzipIsNotDecoded(t *testing.T) {
+func TestRespond_GzipNotDecoded(t *testing.T) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	_, _ = w.Write([]byte(strings.Repeat("test", 100)))
@@ -134,7 +134,7 @@ func TestGzipIsNotDecoded(t *testing.T) {
 }
 
 // One connection serves many requests, whatever their methods and answers.
-func TestConnectionIsReused(t *testing.T) {
+func TestRespond_ConnectionReused(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	for _, request := range []string{

@@ -69,7 +69,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestRouteRefusals(t *testing.T) {
+func TestRoutes_Rejected(t *testing.T) {
 	tests := []struct {
 		name, request, host string
 		status              int
@@ -95,7 +95,7 @@ func TestRouteRefusals(t *testing.T) {
 	}
 }
 
-func TestRoutesMayNotOverlap(t *testing.T) {
+func TestRoutes_Overlap(t *testing.T) {
 	r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
 	named := func(name, prefix string, hosts ...string) proxy.Route {
 		r := r
@@ -134,7 +134,7 @@ func TestRoutesMayNotOverlap(t *testing.T) {
 }
 
 // An endpoint on this machine has the name that clients call the proxy by.
-func TestLoopbackEndpoint(t *testing.T) {
+func TestRoutes_LoopbackEndpoint(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "http://localhost:9000", "/photos/", "2026/"
 	}})

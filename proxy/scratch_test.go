@@ -20,7 +20,7 @@ func (w waited) Credentials(ctx context.Context) (signer.Credentials, error) {
 
 // A wait for credentials and a slow response both watch the client, which may go on to
 // the next request.
-func TestWait_ThenSlowResponse(t *testing.T) {
+func TestWaitContext_SlowResponse(t *testing.T) {
 	r := start(t, setup{
 		options: func(o *proxy.Options) { o.Routes[0].Credentials = waited{o.Routes[0].Credentials.(*keys)} },
 		handle: func(a *arrival) {

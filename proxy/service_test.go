@@ -47,7 +47,7 @@ func TestGetService(t *testing.T) {
 	}
 }
 
-func TestGetServiceIsRefused(t *testing.T) {
+func TestGetService_Rejected(t *testing.T) {
 	const host = "service.cos.myqcloud.com"
 	tests := []struct {
 		name, endpoint, request, host string
@@ -76,7 +76,7 @@ func TestGetServiceIsRefused(t *testing.T) {
 }
 
 // The old way to name a bucket goes on as a request to the bucket.
-func TestPathStyle(t *testing.T) {
+func TestGetService_PathStyle(t *testing.T) {
 	host := "cos." + region + ".myqcloud.com"
 	for target, arrives := range map[string]string{
 		"/" + bucket + "/dir//a%2Fb?acl": "/dir//a%2Fb?acl",

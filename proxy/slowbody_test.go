@@ -22,7 +22,7 @@ var slowBodies = map[string]string{
 
 // Clients that do not send what they announce take no slot, and no place in the
 // queue.
-func TestSlowBodiesKeepNobodyOut(t *testing.T) {
+func TestSlowBody_OthersServed(t *testing.T) {
 	for name, request := range slowBodies {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{options: func(o *proxy.Options) {
@@ -52,7 +52,7 @@ func TestSlowBodiesKeepNobodyOut(t *testing.T) {
 }
 
 // The bodies that are read have so much memory. Short ones take little of it.
-func TestSlowBodiesHaveABound(t *testing.T) {
+func TestSlowBody_MemoryLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{options: func(o *proxy.Options) {
 			o.Limits.Requests, o.Limits.Queued, o.Limits.StallTimeout = 1, 1, time.Hour
@@ -92,7 +92,7 @@ func TestSlowBodiesHaveABound(t *testing.T) {
 }
 
 // The time of a client that has sent its body does not run while it waits for a slot.
-func TestSlotIsWaitedForAfterTheBody(t *testing.T) {
+func TestSlowBody_SlotTakenAfterBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		answer := make(chan struct{})
 		r := crowd(t, answer)

@@ -55,7 +55,7 @@ func (c *client) background(raw string) {
 	go func() { _, _ = io.WriteString(c, raw) }()
 }
 
-func TestClientThatStopsSending(t *testing.T) {
+func TestStall_ClientStopsSending(t *testing.T) {
 	cases := slices.Clone(uploads)
 	for _, up := range uploads {
 		head, _, _ := strings.Cut(up.first, "\r\n\r\n")
@@ -104,7 +104,7 @@ func slowly(n int) map[string][]string {
 }
 
 // A body that moves is not too slow.
-func TestSlowClientIsNoStall(t *testing.T) {
+func TestStall_SlowClientContinues(t *testing.T) {
 	for name, pieces := range slowly(1 << 10) {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{})
@@ -122,7 +122,7 @@ func TestSlowClientIsNoStall(t *testing.T) {
 }
 
 // Who sends a byte now and then, so as to hold a slot, is as good as silent.
-func TestDrippingClientIsAStall(t *testing.T) {
+func TestStall_DrippingClient(t *testing.T) {
 	for name, pieces := range slowly(200) {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{})
@@ -152,7 +152,7 @@ func TestDrippingClientIsAStall(t *testing.T) {
 }
 
 // COS reads the header, and then as much as is said, and then nothing more.
-func TestCOSThatStopsReading(t *testing.T) {
+func TestStall_COSStopsReading(t *testing.T) {
 	small, _ := sized("PUT /key", 60<<10)
 	tests := []struct {
 		name, request string
@@ -188,7 +188,7 @@ func TestCOSThatStopsReading(t *testing.T) {
 }
 
 // The same over sockets, whose buffers take much more than COS reads.
-func TestCOSThatStopsReadingItsSocket(t *testing.T) {
+func TestStall_COSStopsReadingSocket(t *testing.T) {
 	never := make(chan struct{})
 	r := start(t, setup{
 		options: func(o *proxy.Options) { o.Limits.StallTimeout = 300 * time.Millisecond },
@@ -210,7 +210,7 @@ func TestCOSThatStopsReadingItsSocket(t *testing.T) {
 }
 
 // Once COS has the whole body, only StallTimeout limits how long it works.
-func TestCOSThatWorksLongIsNoStall(t *testing.T) {
+func TestStall_SlowCOSContinues(t *testing.T) {
 	const responseTimeout = stall
 	for _, up := range uploads {
 		for _, work := range []time.Duration{responseTimeout - time.Second, responseTimeout + time.Second} {
@@ -237,7 +237,7 @@ func TestCOSThatWorksLongIsNoStall(t *testing.T) {
 }
 
 // Nor is a source of keys that takes long.
-func TestSlowKeyIsNoStall(t *testing.T) {
+func TestStall_SlowCredentialsContinue(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) {
 			o.Routes[0].Credentials = slowKeys{o.Routes[0].Credentials.(*keys)}
@@ -260,7 +260,7 @@ func (k slowKeys) Credentials(ctx context.Context) (signer.Credentials, error) {
 	return k.keys.Credentials(ctx)
 }
 
-func TestDownloadThatStops(t *testing.T) {
+func TestStall_DownloadStops(t *testing.T) {
 	for name, answer := range map[string]string{
 		"known length": "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
 		"chunked":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
@@ -291,7 +291,7 @@ func TestDownloadThatStops(t *testing.T) {
 }
 
 // COS sends blanks while it completes an upload; each gives it its time anew.
-func TestSlowDownloadIsNoStall(t *testing.T) {
+func TestStall_SlowDownloadContinues(t *testing.T) {
 	handle := func(a *arrival) {
 		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
 		for range 5 {
@@ -307,7 +307,7 @@ func TestSlowDownloadIsNoStall(t *testing.T) {
 	})
 }
 
-func TestClientThatStopsReading(t *testing.T) {
+func TestStall_ClientStopsReading(t *testing.T) {
 	var blocked error
 	handle := func(a *arrival) {
 		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
@@ -335,7 +335,7 @@ func TestClientThatStopsReading(t *testing.T) {
 
 // Who asks again and again and reads nothing keeps neither its slot nor its
 // connection, whatever the answers are.
-func TestClientThatOnlyAsks(t *testing.T) {
+func TestStall_ClientNeverReads(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\n"
 	answers := map[string]string{
 		"chunked, empty": head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

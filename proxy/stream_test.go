@@ -13,7 +13,7 @@ import (
 
 // Complete Multipart Upload and Copy answer 200 at once, then blanks while COS
 // works, then the result, which may be an error. All of it arrives as it comes.
-func TestBlanksOfACompleteArriveAtOnce(t *testing.T) {
+func TestStream_BlanksOfComplete(t *testing.T) {
 	step := make(chan string)
 	finish := sync.OnceFunc(func() { close(step) })
 	r := start(t, setup{handle: func(a *arrival) {
@@ -47,7 +47,7 @@ func TestBlanksOfACompleteArriveAtOnce(t *testing.T) {
 
 // A body of known length is flushed piece by piece too, and whatever its
 // bytes: here they look like an error of net/http's own server.
-func TestPiecesOfAKnownLengthArriveAtOnce(t *testing.T) {
+func TestStream_PiecesOfKnownLength(t *testing.T) {
 	const lookalike = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 	pieces := []string{"first", lookalike, "HTTP/1.1 500 x", "last"}
 	step := make(chan string)
@@ -79,7 +79,7 @@ func TestPiecesOfAKnownLengthArriveAtOnce(t *testing.T) {
 }
 
 // A download that COS cuts must not end cleanly at the client.
-func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
+func TestStream_InterruptedDownload(t *testing.T) {
 	tests := []struct{ name, answer string }{
 		{"known length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"},
 		{"known length, nothing yet", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"},
@@ -112,7 +112,7 @@ func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
 }
 
 // A client that leaves in the middle of a download frees the connection to COS.
-func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
+func TestStream_ClientLeavesDownload(t *testing.T) {
 	tests := []struct {
 		name, answer string
 		headSeen     bool
@@ -150,7 +150,7 @@ func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
 }
 
 // A client that stops reading holds COS back: bodies are not collected.
-func TestSlowReaderHoldsTheDownloadBack(t *testing.T) {
+func TestStream_SlowReader(t *testing.T) {
 	const size = 256 << 20 // more than all socket buffers together
 	blocked := make(chan error, 1)
 	r := start(t, setup{handle: func(a *arrival) {
@@ -177,7 +177,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 // For an HTTP/1.0 client the end of the connection is the end of the body, so
 // that of a cut body must be a reset.
-func TestCutDownloadResetsAnOldClient(t *testing.T) {
+func TestStream_InterruptedDownloadHTTP10(t *testing.T) {
 	cut := make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		a.answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
@@ -197,7 +197,7 @@ func TestCutDownloadResetsAnOldClient(t *testing.T) {
 }
 
 // An HTTP/1.0 client knows no chunks: the body ends with the connection.
-func TestOldClientGetsAPlainBody(t *testing.T) {
+func TestStream_HTTP10PlainBody(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n")})
 	rep := r.exchange(t, "GET /key HTTP/1.0\r\n\r\n")
 	if rep.body != "test" || rep.header.Get("Transfer-Encoding") != "" || errors.Is(rep.err, io.ErrUnexpectedEOF) {

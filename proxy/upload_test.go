@@ -11,7 +11,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestUploadArrivesAsAnnounced(t *testing.T) {
+func TestUpload_Framing(t *testing.T) {
 	longest := strings.Repeat("a", 64<<10)
 	tests := []struct {
 		name, request string
@@ -59,7 +59,7 @@ func TestUploadArrivesAsAnnounced(t *testing.T) {
 
 // COS takes a body of unknown length for PUT Object only, and a longer one than is
 // kept has no other.
-func TestUnknownLengthElsewhere(t *testing.T) {
+func TestUpload_UnknownLengthRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{
 		"PUT /key?partNumber=1&uploadId=u", "PUT /key?acl", "PUT /?cors", "POST /key?uploads", "POST /key?uploadId=u",
@@ -81,7 +81,7 @@ func TestUnknownLengthElsewhere(t *testing.T) {
 }
 
 // HTTP/1.1 without a length has no body; HTTP/1.0 demands one of an upload.
-func TestNoLength(t *testing.T) {
+func TestUpload_NoLength(t *testing.T) {
 	for _, line := range []string{"PUT /key HTTP/1.0", "POST /key?uploads HTTP/1.0", "POST /?delete HTTP/1.0"} {
 		t.Run(line, func(t *testing.T) {
 			r := start(t, setup{})
@@ -104,7 +104,7 @@ func TestNoLength(t *testing.T) {
 }
 
 // Only COS says that an upload is stored.
-func TestSuccessThatIsNotFromCOS(t *testing.T) {
+func TestUpload_SuccessNotFromCOS(t *testing.T) {
 	for _, status := range []string{"200 OK\r\nContent-Length: 0", "204 No Content"} {
 		for _, up := range uploads {
 			t.Run(status[:3]+", "+up.name, func(t *testing.T) {
@@ -132,7 +132,7 @@ var half = []struct{ name, request, rest string }{
 }
 
 // An answer of success to half an upload cannot be true.
-func TestSuccessBeforeTheWholeBodyIsNotPassedOn(t *testing.T) {
+func TestUpload_EarlySuccess(t *testing.T) {
 	for _, h := range half {
 		t.Run(h.name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
@@ -152,7 +152,7 @@ func TestSuccessBeforeTheWholeBodyIsNotPassedOn(t *testing.T) {
 
 // COS refuses an upload as soon as it has seen the header. The client learns
 // it at once, also one that waits in the middle of its body.
-func TestEarlyRefusalReachesTheClient(t *testing.T) {
+func TestUpload_EarlyError(t *testing.T) {
 	const refusal = "<Error><Code>QuotaExceeded</Code></Error>"
 	answer := fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(refusal), refusal)
 	for _, h := range half {
@@ -193,7 +193,7 @@ func TestEarlyRefusalReachesTheClient(t *testing.T) {
 }
 
 // A refusal of the proxy's own does not wait for the body either.
-func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
+func TestUpload_ProxyErrorBeforeBody(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for _, h := range half {
 		c := r.dial(t)
@@ -203,7 +203,7 @@ func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
 }
 
 // The body is asked for only when somebody wants it.
-func TestExpectContinue(t *testing.T) {
+func TestUpload_ExpectContinue(t *testing.T) {
 	const request = "PUT /key HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
 	t.Run("wanted", func(t *testing.T) {
 		r := start(t, setup{})
@@ -237,7 +237,7 @@ func TestExpectContinue(t *testing.T) {
 }
 
 // A client that leaves while COS works on its upload cancels the request.
-func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
+func TestUpload_ClientLeaves(t *testing.T) {
 	taken, gone := make(chan struct{}), make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
@@ -256,7 +256,7 @@ func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
 }
 
 // An upload whose connection to COS breaks is not sent again: its body is gone.
-func TestUploadIsNotSentTwice(t *testing.T) {
+func TestUpload_NotSentTwice(t *testing.T) {
 	for _, h := range half {
 		t.Run(h.name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
@@ -275,7 +275,7 @@ func TestUploadIsNotSentTwice(t *testing.T) {
 
 // That holds also for a body in chunks that was read to its end before any of it has
 // left: it is one byte longer than what is kept.
-func TestSuccessBeforeTheBody_ReadAhead(t *testing.T) {
+func TestUpload_EarlySuccessReadAhead(t *testing.T) {
 	for _, n := range []int{64<<10 + 1, 64<<10 + 2, 70_000} {
 		r := start(t, setup{handle: func(a *arrival) {
 			a.answer(ok)

@@ -14,7 +14,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestEndpointTemplate(t *testing.T) {
+func TestEndpoint_Template(t *testing.T) {
 	for _, tt := range []struct{ endpoint, host string }{
 		{plainCOS, cosHost},
 		{"http://{bucket}.cos-internal.{region}.tencentcos.cn/", bucket + ".cos-internal." + region + ".tencentcos.cn"},
@@ -34,7 +34,7 @@ func TestEndpointTemplate(t *testing.T) {
 	}
 }
 
-func TestNewChecksItsOptions(t *testing.T) {
+func TestNew_InvalidOptions(t *testing.T) {
 	route := func(change func(*proxy.Route)) proxy.Options {
 		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
 		change(&r)
@@ -130,7 +130,7 @@ func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
 }
 
 // A new connection resumes the TLS session of an earlier one.
-func TestTLSSessionsAreResumed(t *testing.T) {
+func TestUpstream_TLSSessionsResumed(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			resumed := make(chan bool, 2)
@@ -152,7 +152,7 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 
 // ConnectTo changes what is dialled and nothing else: Host and TLS name are
 // the real ones, also for a private endpoint.
-func TestConnectToKeepsTheRealName(t *testing.T) {
+func TestUpstream_ConnectTo(t *testing.T) {
 	addr, ca, hellos := tlsServer(t)
 	r := start(t, setup{
 		options:  func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
@@ -169,7 +169,7 @@ func TestConnectToKeepsTheRealName(t *testing.T) {
 }
 
 // A server that cannot prove its name gets no request, and no signature.
-func TestUnknownCertificateIsRefused(t *testing.T) {
+func TestUpstream_UnknownCertificate(t *testing.T) {
 	addr, ca, _ := tlsServer(t)
 	for name, tt := range map[string]struct {
 		endpoint string
@@ -193,7 +193,7 @@ func TestUnknownCertificateIsRefused(t *testing.T) {
 }
 
 // Without ConnectTo the endpoint itself is dialled.
-func TestEndpointIsDialled(t *testing.T) {
+func TestUpstream_EndpointDialed(t *testing.T) {
 	k := newKeys(1)
 	up := newUpstream(t, listen(t), k, nil)
 	_, port, err := net.SplitHostPort(up.listener.Addr().String())

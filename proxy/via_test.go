@@ -41,7 +41,7 @@ func leadingToItself(t *testing.T) *rig {
 
 // A request that comes back is refused when it does so for the first time, and the
 // client sees why.
-func TestVia_LoopIsRefused(t *testing.T) {
+func TestVia_LoopRejected(t *testing.T) {
 	large := strings.Repeat("x", 100<<10)
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
 	for _, tt := range []struct{ name, head, body string }{

@@ -19,7 +19,7 @@ func deleteRequest(body string) string {
 
 // The keys of a delete-multiple request are held to the prefixes too, before any
 // of them is deleted.
-func TestMultiDeleteKeys(t *testing.T) {
+func TestDeleteList_Keys(t *testing.T) {
 	object := func(keys ...string) string {
 		return "<Delete><Quiet>true</Quiet><Object><Key>" + strings.Join(keys, "</Key></Object><Object><Key>") + "</Key></Object></Delete>"
 	}
@@ -67,7 +67,7 @@ func TestMultiDeleteKeys(t *testing.T) {
 }
 
 // A key in hundreds of thousands of pieces takes no longer to read than another.
-func TestMultiDeleteKeyInPieces(t *testing.T) {
+func TestDeleteList_KeyInPieces(t *testing.T) {
 	const piece = "<![CDATA[0123456789]]>"
 	body := "<Delete><Object><Key>" + strings.Repeat(piece, 4_000_000/len(piece)) + "</Key></Object></Delete>"
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
@@ -79,7 +79,7 @@ func TestMultiDeleteKeyInPieces(t *testing.T) {
 }
 
 // At the bucket's own host the first route that allows all of the keys serves.
-func TestMultiDeleteRoutes(t *testing.T) {
+func TestDeleteList_Routes(t *testing.T) {
 	for key, route := range map[string]string{"one/a": "first", "two/a": "second", "three/a": ""} {
 		t.Run(key, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
@@ -100,7 +100,7 @@ func TestMultiDeleteRoutes(t *testing.T) {
 }
 
 // Lists that are held in memory have so much of it, however many slots there are.
-func TestMultiDeleteMemory(t *testing.T) {
+func TestDeleteList_Memory(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	var slow []*client
 	for range 16 {
@@ -130,7 +130,7 @@ func TestMultiDeleteMemory(t *testing.T) {
 }
 
 // Too long a body is not read.
-func TestMultiDeleteLimits(t *testing.T) {
+func TestDeleteList_Limits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
 	r.refused(t, rep, http.StatusBadRequest, "MalformedXML")
@@ -148,7 +148,7 @@ func TestMultiDeleteLimits(t *testing.T) {
 
 // COS demands a Content-MD5 of lists of keys to delete. It gets the client's, or else
 // one that cosproxy computes, signed like the rest.
-func TestMultiDelete_ContentMD5(t *testing.T) {
+func TestDeleteList_ContentMD5(t *testing.T) {
 	list := func(rest string) string {
 		return "<Delete><Object><Key>dir/a</Key></Object>" + rest + "</Delete>"
 	}
@@ -182,7 +182,7 @@ func TestMultiDelete_ContentMD5(t *testing.T) {
 }
 
 // A delete of one object, or without a body, gets none.
-func TestMultiDelete_NoContentMD5ForOthers(t *testing.T) {
+func TestDeleteList_NoContentMD5ForOthers(t *testing.T) {
 	for _, request := range []string{
 		"DELETE /key HTTP/1.1\r\n\r\n", "POST /?delete HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
 		"POST /key?uploadId=1 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",

@@ -20,7 +20,7 @@ var otherKeys = map[string]string{
 		file("f", "x"+closing)),
 }
 
-func TestOtherKeysThanThatOfThePath(t *testing.T) {
+func TestKeyFields_RequireAllKeys(t *testing.T) {
 	for name, request := range otherKeys {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
@@ -37,7 +37,7 @@ func TestOtherKeysThanThatOfThePath(t *testing.T) {
 }
 
 // Processed pictures stay in the bucket of the route, also where all keys are allowed.
-func TestPicturesInAnotherBucket(t *testing.T) {
+func TestKeyFields_PicturesInAnotherBucket(t *testing.T) {
 	for _, rules := range []string{
 		`{"rules":[{"fileid":"a"},{"fileid":"b","bucket":"otherbucket-1250000000"}]}`,
 		`{"rules":[{"Bucket":"otherbucket-1250000000"}]}`,
@@ -57,7 +57,7 @@ func TestPicturesInAnotherBucket(t *testing.T) {
 }
 
 // A rename is no PutObject, and has no action whose name is documented.
-func TestRenameIsNoUpload(t *testing.T) {
+func TestKeyFields_RenameIsNotUpload(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = []string{"name/cos:PutObject"} }})
 	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")
 }

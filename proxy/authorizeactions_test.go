@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestAuthorization(t *testing.T) {
+func TestAuthorize_ActionsAndPrefixes(t *testing.T) {
 	readOnly := []string{"name/cos:GetObject", "name/cos:HeadObject"}
 	everything, dir := []string{"*"}, []string{"dir/*", "a.txt"}
 	tests := []struct {
@@ -79,7 +79,7 @@ func TestAuthorization(t *testing.T) {
 }
 
 // A copy also reads: from the route's own bucket, and what the route may read.
-func TestCopySource(t *testing.T) {
+func TestAuthorize_CopySource(t *testing.T) {
 	upload := []string{"name/cos:PutObject", "name/cos:UploadPart"}
 	tests := []struct {
 		name    string

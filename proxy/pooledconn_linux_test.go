@@ -14,8 +14,8 @@ import (
 )
 
 // A small upload of which the peer has not acknowledged all moves to another
-// connection; one that the peer has whole does not (TestKeptConnection_NotRepeated).
-func TestKeptConnection_Unacknowledged(t *testing.T) {
+// connection; one that the peer has whole does not (TestPooledConnection_NotRepeated).
+func TestPooledConnection_Unacknowledged(t *testing.T) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if controlErr := c.Control(func(fd uintptr) { err = sys.SetsockoptInt(int(fd), sys.SOL_SOCKET, sys.SO_RCVBUF, 4096) }); controlErr != nil {

@@ -12,8 +12,8 @@ import (
 
 const neverShown = "SECRET-NEVER-SHOWN"
 
-// TestHeaderLinesOfCOSAreNotLogged: net/http quotes what it cannot read.
-func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
+// TestRedaction_COSHeaders: net/http quotes what it cannot read.
+func TestRedaction_COSHeaders(t *testing.T) {
 	for name, answer := range map[string]string{
 		"no header line":   "HTTP/1.1 200 OK\r\nx-cos-security-token " + neverShown + "\r\n\r\n",
 		"continued line":   "HTTP/1.1 200 OK\r\n " + neverShown + "\r\n\r\n",
@@ -41,8 +41,8 @@ func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestTrailersOfClientsAreNotLogged: the same for what a client sends.
-func TestTrailersOfClientsAreNotLogged(t *testing.T) {
+// TestRedaction_ClientTrailers: the same for what a client sends.
+func TestRedaction_ClientTrailers(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + neverShown + "\r\n\r\n")
@@ -52,8 +52,8 @@ func TestTrailersOfClientsAreNotLogged(t *testing.T) {
 	}
 }
 
-// TestHTTPProxyThatRefuses: its reason is not shown, but what to look at is.
-func TestHTTPProxyThatRefuses(t *testing.T) {
+// TestRedaction_HTTPProxyRejects: its reason is not shown, but what to look at is.
+func TestRedaction_HTTPProxyRejects(t *testing.T) {
 	k := newKeys(1)
 	proxyAddress := newUpstreamProxy(t, "HTTP/1.1 407 "+neverShown+"\r\nContent-Length: 0\r\n\r\n")
 	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
@@ -87,8 +87,8 @@ func newUpstreamProxy(t *testing.T, answer string) (address string) {
 	return ln.Addr().String()
 }
 
-// TestPasswordsInRequestsAreNotRepeated: neither in the answer nor in the log.
-func TestPasswordsInRequestsAreNotRepeated(t *testing.T) {
+// TestRedaction_Passwords: neither in the answer nor in the log.
+func TestRedaction_Passwords(t *testing.T) {
 	r := start(t, setup{})
 	const user = "user:" + neverShown + "@"
 	for _, head := range []string{

@@ -10,7 +10,7 @@ import (
 
 // An upload that the client breaks off never completes at COS, whichever way
 // the client goes.
-func TestBrokenUploadNeverCompletes(t *testing.T) {
+func TestUpload_InterruptedNeverCompletes(t *testing.T) {
 	ways := []struct {
 		name    string
 		leave   func(*client)
@@ -51,7 +51,7 @@ func TestBrokenUploadNeverCompletes(t *testing.T) {
 }
 
 // Of a small body that breaks off, COS does not even see the header.
-func TestBrokenSmallUploadStaysHere(t *testing.T) {
+func TestUpload_InterruptedBufferedNotSent(t *testing.T) {
 	for _, request := range []string{
 		"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf",
 		"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n",
@@ -68,7 +68,7 @@ func TestBrokenSmallUploadStaysHere(t *testing.T) {
 	}
 }
 
-func TestBrokenChunksNeverComplete(t *testing.T) {
+func TestUpload_InterruptedChunksNeverComplete(t *testing.T) {
 	for _, broken := range []string{"zz\r\n", "4\r\nlonger\r\n", "ffffffffffffffffff\r\n", "-1\r\n", "0x4\r\n", "0\r\nbad trailer\r\n\r\n"} {
 		t.Run(broken, func(t *testing.T) {
 			result := make(chan error, 1)

@@ -13,7 +13,7 @@ import (
 
 // Many clients send all of a body before they look for an answer. A refusal
 // reaches them too: it is not lost with a reset of the connection.
-func TestRefusalReachesWhoSendsOn(t *testing.T) {
+func TestLingeringClose_ClientKeepsSending(t *testing.T) {
 	const size = 32 << 20
 	prefix := func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nelsewhere\r\n--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
@@ -47,7 +47,7 @@ func TestRefusalReachesWhoSendsOn(t *testing.T) {
 }
 
 // A refusal that takes its time is not cut off because the client has not sent all.
-func TestSlowRefusalIsWhole(t *testing.T) {
+func TestLingeringClose_SlowErrorComplete(t *testing.T) {
 	t.Parallel()
 	r := start(t, setup{handle: func(a *arrival) {
 		_, _ = io.CopyN(io.Discard, a.Body, 1)
@@ -64,7 +64,7 @@ func TestSlowRefusalIsWhole(t *testing.T) {
 }
 
 // Who sends on for ever is not listened to for ever.
-func TestLingeringEnds(t *testing.T) {
+func TestLingeringClose_Ends(t *testing.T) {
 	t.Parallel()
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	c := r.dial(t)

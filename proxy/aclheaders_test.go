@@ -47,9 +47,9 @@ func wantRight(t *testing.T, request, action string) {
 	}
 }
 
-// TestACLHeaders_NeedTheirRight: COS judges these headers under the write's own
+// TestACLHeaders_RequireAction: COS judges these headers under the write's own
 // action, so the route has to.
-func TestACLHeaders_NeedTheirRight(t *testing.T) {
+func TestACLHeaders_RequireAction(t *testing.T) {
 	tests := []struct{ name, headers, action string }{
 		{"public-read", "x-cos-acl: public-read", "PutObjectACL"},
 		{"public-read-write", "X-COS-ACL: public-read-write", "PutObjectACL"},
@@ -102,9 +102,9 @@ func TestACLHeaders_OfBuckets(t *testing.T) {
 	}
 }
 
-// TestACLFields_NeedTheirRight does the same for forms, whose fields say what
+// TestACLFields_RequireAction does the same for forms, whose fields say what
 // headers say elsewhere, in any letter case.
-func TestACLFields_NeedTheirRight(t *testing.T) {
+func TestACLFields_RequireAction(t *testing.T) {
 	tests := []struct{ name, value, action string }{
 		{"acl", "public-read", "PutObjectACL"},
 		{"ACL", "public-read-write", "PutObjectACL"},
@@ -134,7 +134,7 @@ func TestACLFields_NeedTheirRight(t *testing.T) {
 
 // Of several routes to a bucket's own host, the one that allows the ACL takes the
 // request, whether a header or a field asks for it.
-func TestACLHeaders_AnotherRouteAllowsThem(t *testing.T) {
+func TestACLHeaders_AnotherRouteAllows(t *testing.T) {
 	for name, request := range map[string]string{
 		"header": "PUT /dir/a HTTP/1.1\r\nHost: " + cosHost + "\r\nx-cos-acl: public-read\r\nContent-Length: 1\r\n\r\nx",
 		"field": strings.Replace(post("/", "", field("key", "dir/a")+field("acl", "public-read")+file("f", "x"+closing)),

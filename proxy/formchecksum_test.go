@@ -10,7 +10,7 @@ import (
 )
 
 // The checksum of a form's file is compared with COS's, wherever the file ends.
-func TestChecksumOfAForm(t *testing.T) {
+func TestForm_Checksum(t *testing.T) {
 	storedAs := func(sum uint64) func(*arrival) {
 		return func(a *arrival) {
 			if a.readBody() == nil {

@@ -34,7 +34,7 @@ func (r *rig) dialTLS(t *testing.T) *client {
 	return &client{t, c, bufio.NewReader(c)}
 }
 
-func TestOverTLS(t *testing.T) {
+func TestTLS_Request(t *testing.T) {
 	r := startTLS(t, setup{})
 	c := r.dialTLS(t)
 	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntest")
@@ -54,7 +54,7 @@ func TestOverTLS(t *testing.T) {
 }
 
 // Of a site on TLS, its own pages have https in Origin; http is another site.
-func TestOwnOriginOverTLS(t *testing.T) {
+func TestTLS_OwnOrigin(t *testing.T) {
 	for origin, status := range map[string]int{
 		"https://localhost": 200, "https://LOCALHOST:443": 200, "http://localhost": 403, "https://localhost:80": 403, "null": 403,
 	} {
@@ -67,7 +67,7 @@ func TestOwnOriginOverTLS(t *testing.T) {
 	}
 }
 
-func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
+func TestTLS_PlainHTTP(t *testing.T) {
 	r := startTLS(t, setup{})
 	for _, line := range []string{"GET /key", "PUT /key", "POST /key", "DELETE /key", "OPTIONS /key", "GET http://localhost/key"} {
 		rep := r.exchange(t, line+" HTTP/1.1\r\n\r\n")
@@ -85,7 +85,7 @@ func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
 
 // A download that breaks off must not end as if it were whole, which to an
 // HTTP/1.0 client is how TLS says goodbye.
-func TestBrokenDownloadOverTLS(t *testing.T) {
+func TestTLS_InterruptedDownload(t *testing.T) {
 	r := startTLS(t, setup{handle: func(a *arrival) {
 		a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
 		a.conn.Close()

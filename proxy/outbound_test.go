@@ -12,7 +12,7 @@ import (
 
 // A client's own signature, what belongs to one connection, and what names the
 // inside of a network stay behind; so does what Connection names.
-func TestHeadersThatStayBehind(t *testing.T) {
+func TestOutbound_HeadersRemoved(t *testing.T) {
 	left := []string{
 		"Authorization: q-sign-algorithm=sha1&q-ak=client",
 		"x-cos-security-token: client",
@@ -79,7 +79,7 @@ func TestHeadersThatStayBehind(t *testing.T) {
 	}
 }
 
-func TestEndToEndHeadersArriveUnchanged(t *testing.T) {
+func TestOutbound_HeadersForwarded(t *testing.T) {
 	kept := []string{
 		"Accept: */*",
 		"Accept-Encoding: gzip, br;q=0.5",
@@ -148,7 +148,7 @@ func signedHeaders(a *arrival) []string {
 }
 
 // Nothing is invented: net/http would send a name and a compression of its own.
-func TestNothingIsInvented(t *testing.T) {
+func TestOutbound_NoHeadersAdded(t *testing.T) {
 	r := start(t, setup{})
 	r.get(t, "/key")
 	got := fieldNames(r.upstream.only(t).head)
@@ -158,7 +158,7 @@ func TestNothingIsInvented(t *testing.T) {
 	}
 }
 
-func TestHostIsTheBuckets(t *testing.T) {
+func TestOutbound_Host(t *testing.T) {
 	r := start(t, setup{})
 	for i, host := range []string{"localhost", "LOCALHOST:4360", "127.0.0.1:1", "127.9.9.9", "[::1]:4360", "[::1]", cosHost, strings.ToUpper(cosHost) + ":80"} {
 		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
@@ -173,7 +173,7 @@ func TestHostIsTheBuckets(t *testing.T) {
 // The Node SDK sends Content-Length: 0 with HEAD and DELETE. net/http drops it
 // on the way out, so it must not be signed either; the upstream of the rig
 // checks the signature against the wire.
-func TestContentLengthZero(t *testing.T) {
+func TestOutbound_ContentLengthZero(t *testing.T) {
 	tests := []struct {
 		method string
 		wire   []string
@@ -202,7 +202,7 @@ func TestContentLengthZero(t *testing.T) {
 }
 
 // A signature is made with the clock of Options, and ends with the key.
-func TestSignatureTime(t *testing.T) {
+func TestOutbound_SignatureTime(t *testing.T) {
 	now := time.Unix(1900000000, 0)
 	k := newKeys(1)
 	k.row[0].Expires = now.Add(10 * time.Minute)
@@ -218,7 +218,7 @@ func TestSignatureTime(t *testing.T) {
 
 // What Connection takes away is gone before the request is signed, and what COS
 // needs stays.
-func TestConnectionCannotBreakASignature(t *testing.T) {
+func TestOutbound_ConnectionKeepsSignature(t *testing.T) {
 	for _, named := range []string{"Host", "Authorization", "User-Agent", "Accept", "X-Contents", ",,", "@"} {
 		t.Run(named, func(t *testing.T) {
 			r := start(t, setup{})
@@ -234,7 +234,7 @@ func TestConnectionCannotBreakASignature(t *testing.T) {
 }
 
 // A header that says what COS shall do is not dropped in silence.
-func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
+func TestOutbound_ConnectionListsField(t *testing.T) {
 	r := start(t, setup{})
 	for _, named := range []string{
 		"x-cos-acl", "X-COS-Copy-Source", "x-cos-security-token", "x-ci-process", "Content-Length", "content-md5", "Content-Type",

@@ -22,7 +22,7 @@ func (outage) Error() string               { return "sts says no" }
 func (o outage) RetryAfter() time.Duration { return o.after }
 
 // Without a key nothing is sent, above all nothing unsigned.
-func TestNoKey(t *testing.T) {
+func TestFailure_NoCredentials(t *testing.T) {
 	tests := []struct {
 		name  string
 		err   error
@@ -64,7 +64,7 @@ func checkCause(t *testing.T, r *rig, message, cause string) {
 }
 
 // A key that cannot sign is no key.
-func TestUnusableKey(t *testing.T) {
+func TestFailure_UnusableCredentials(t *testing.T) {
 	for name, unusable := range map[string]signer.Credentials{
 		"empty":   {},
 		"expired": {SecretID: "AKID", SecretKey: "secret", Expires: time.Unix(1, 0)},
@@ -81,7 +81,7 @@ func TestUnusableKey(t *testing.T) {
 }
 
 // A client that leaves while the key is being fetched is no failure.
-func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
+func TestFailure_ClientLeavesBeforeCredentials(t *testing.T) {
 	asked := make(chan struct{})
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = waiting{asked: asked} }})
 	c := r.dial(t)
@@ -108,7 +108,7 @@ func (w waiting) Credentials(ctx context.Context) (signer.Credentials, error) {
 	return signer.Credentials{}, fmt.Errorf("fetch: %w", ctx.Err())
 }
 
-func TestCOSIsNotThere(t *testing.T) {
+func TestFailure_COSUnreachable(t *testing.T) {
 	closed := listen(t)
 	closed.Close()
 	for _, h := range []string{noBody, half[0].request, half[0].request + half[0].rest} {
@@ -121,7 +121,7 @@ func TestCOSIsNotThere(t *testing.T) {
 	}
 }
 
-func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
+func TestFailure_InvalidResponse(t *testing.T) {
 	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"} {
 		t.Run(answer, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
@@ -139,7 +139,7 @@ func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
 	}
 }
 
-func TestCOSDoesNotAnswerInTime(t *testing.T) {
+func TestFailure_COSDoesNotRespond(t *testing.T) {
 	for _, request := range []string{noBody, knownLength} {
 		r := start(t, setup{
 			options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond },
@@ -158,7 +158,7 @@ func TestCOSDoesNotAnswerInTime(t *testing.T) {
 
 // The time for an answer begins when the request has been sent, however long
 // that takes.
-func TestSlowUploadIsNoTimeout(t *testing.T) {
+func TestFailure_SlowUploadNoTimeout(t *testing.T) {
 	begun := make(chan struct{})
 	r := start(t, setup{
 		handle: func(a *arrival) {
@@ -178,7 +178,7 @@ func TestSlowUploadIsNoTimeout(t *testing.T) {
 }
 
 // The document is well-formed whatever is asked for.
-func TestErrorDocument(t *testing.T) {
+func TestFailure_ErrorDocument(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for target, resource := range map[string]string{
 		"/plain":                 "localhost/plain",
@@ -197,7 +197,7 @@ func TestErrorDocument(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestFailure_ErrorText(t *testing.T) {
 	cause := errors.New("cause")
 	err := &coserr.Error{Code: "BadGateway", Message: "No.", Err: cause}
 	if got := err.Error(); got != "BadGateway: No. (cause)" || !errors.Is(err, cause) {
@@ -210,7 +210,7 @@ func TestErrorText(t *testing.T) {
 }
 
 // A status that no final answer can have is COS's mistake, not a crash.
-func TestImpossibleStatus(t *testing.T) {
+func TestFailure_ImpossibleStatus(t *testing.T) {
 	for _, status := range []string{"000", "099", "101"} {
 		t.Run(status, func(t *testing.T) {
 			r := start(t, setup{handle: raw("HTTP/1.1 " + status + " Odd\r\nContent-Length: 0\r\n\r\n")})

@@ -114,7 +114,7 @@ func TestAccessLog(t *testing.T) {
 }
 
 // A level above the lines costs nothing and writes nothing.
-func TestAccessLogLevel(t *testing.T) {
+func TestAccessLog_Level(t *testing.T) {
 	var quiet syncBuffer
 	r := story(t, func(o *proxy.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(&quiet, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -137,7 +137,7 @@ func TestMetrics(t *testing.T) {
 	golden(t, "metrics.txt", strings.Join(kept, ""))
 }
 
-func TestRequestsInFlight(t *testing.T) {
+func TestMetrics_RequestsInFlight(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		close(arrived)
@@ -157,7 +157,7 @@ func TestRequestsInFlight(t *testing.T) {
 	}
 }
 
-func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
+func TestMetrics_RegisteredTwice(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	o := proxy.Options{Routes: []proxy.Route{{Bucket: bucket, Region: region, Credentials: newKeys(1)}}, Registerer: registry}
 	if _, err := proxy.New(o); err != nil {
@@ -169,7 +169,7 @@ func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
 }
 
 // Neither keys nor what clients send as theirs appears anywhere.
-func TestSecretsAreNeverShown(t *testing.T) {
+func TestAccessLog_NoSecrets(t *testing.T) {
 	sentinels := []string{"secret-sentinel", "token-sentinel", "client-sentinel"}
 	refusal := rejections[0].answer
 	r := start(t, setup{handle: func(a *arrival) {
@@ -211,7 +211,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 }
 
 // What the server itself logs is a line of the same log.
-func TestServerErrorsAreLogged(t *testing.T) {
+func TestAccessLog_ServerErrors(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = panicking{} }})
 	c := r.dial(t)
 	c.send(noBody)

@@ -27,7 +27,7 @@ func impatient() func(*arrival) {
 
 // A 408 that crosses a request on a kept connection is not about that request. COS
 // has not begun with it, so that any may be sent again.
-func TestLate408_SentAgain(t *testing.T) {
+func TestLateTimeout_Retried(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for _, request := range []string{
 		noBody,
@@ -51,7 +51,7 @@ func TestLate408_SentAgain(t *testing.T) {
 }
 
 // All idle connections may end so at the same time.
-func TestLate408_ManyConnections(t *testing.T) {
+func TestLateTimeout_ManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startKeeping(t, 8, impatient())
 		if rep := r.get(t, "/key"); rep.status != http.StatusOK {
@@ -61,7 +61,7 @@ func TestLate408_ManyConnections(t *testing.T) {
 }
 
 // Not even without a retry left is it the client's fault.
-func TestLate408_NoBudget(t *testing.T) {
+func TestLateTimeout_NoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		statuses := make(map[int]int)
 		r := startInBubble(t, setup{handle: impatient()})
@@ -76,7 +76,7 @@ func TestLate408_NoBudget(t *testing.T) {
 }
 
 // On a new connection, or about a body that COS has begun to read, it is COS's answer.
-func TestLate408_OfThisRequest(t *testing.T) {
+func TestLateTimeout_OfThisRequest(t *testing.T) {
 	r := start(t, setup{handle: raw(requestTimeout)})
 	if rep := r.get(t, "/key"); rep.status != http.StatusRequestTimeout {
 		t.Errorf("got\n%s%s", rep.head, rep.body)

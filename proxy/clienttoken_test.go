@@ -27,7 +27,7 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)) + "\r\n"
 }
 
-func TestToken(t *testing.T) {
+func TestClientToken(t *testing.T) {
 	const listed = "Origin: https://app.example\r\n"
 	tests := []struct {
 		name, method, headers string
@@ -90,7 +90,7 @@ func TestToken(t *testing.T) {
 }
 
 // A token that cannot be read locks everyone out, whatever they bring.
-func TestTokenUnreadable(t *testing.T) {
+func TestClientToken_Unreadable(t *testing.T) {
 	for name, give := range map[string]guard.Token{
 		"fails":                 func() (string, error) { return "", errors.New("disk gone") },
 		"fails with a value":    func() (string, error) { return token, errors.New("disk gone") },
@@ -111,7 +111,7 @@ func TestTokenUnreadable(t *testing.T) {
 	}
 }
 
-func TestTokenIsReplaced(t *testing.T) {
+func TestClientToken_Replaced(t *testing.T) {
 	now := "first"
 	r := withToken(t, func() (string, error) { return now, nil })
 	ask := func(token string) int {

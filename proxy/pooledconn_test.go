@@ -61,7 +61,7 @@ func startKeeping(t *testing.T, conns int, handle func(*arrival)) *rig {
 	return r
 }
 
-func TestKeptConnection_SilentIsReplaced(t *testing.T) {
+func TestPooledConnection_SilentReplaced(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for request, wait := range map[string]time.Duration{
 		"GET /key HTTP/1.1\r\n\r\n":                    5 * time.Second,
@@ -93,7 +93,7 @@ func TestKeptConnection_SilentIsReplaced(t *testing.T) {
 
 // A server that is known to heed Expect has as long as for other requests. Dropping
 // the pool each time that it takes a second would make it slower.
-func TestKeptConnection_ExpectIsHeeded(t *testing.T) {
+func TestPooledConnection_ExpectSupported(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
@@ -124,7 +124,7 @@ func TestKeptConnection_ExpectIsHeeded(t *testing.T) {
 }
 
 // The wait follows the stall timeout, if that is short.
-func TestKeptConnection_ShortStallTimeout(t *testing.T) {
+func TestPooledConnection_ShortStallTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startForgotten(t, func(o *proxy.Options) { o.Limits.StallTimeout = 3 * time.Second })
 		begun := time.Now()
@@ -137,7 +137,7 @@ func TestKeptConnection_ShortStallTimeout(t *testing.T) {
 
 // What COS may not get twice, or works on for long, has the whole time on the one
 // connection.
-func TestKeptConnection_NotRepeated(t *testing.T) {
+func TestPooledConnection_NotRepeated(t *testing.T) {
 	medium, _ := sized("PUT /key", 60_000)
 	for _, request := range []string{
 		// COS may be slow and not gone; carried out later, these undo what comes after.
@@ -175,7 +175,7 @@ func TestKeptConnection_NotRepeated(t *testing.T) {
 }
 
 // One request finds out for all others.
-func TestKeptConnection_PoolIsDropped(t *testing.T) {
+func TestPooledConnection_PoolDropped(t *testing.T) {
 	const conns = 8
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
@@ -197,7 +197,7 @@ func TestKeptConnection_PoolIsDropped(t *testing.T) {
 }
 
 // A new connection gets the whole time: what is silent there is not the connection.
-func TestNewConnection_SilentIsNotReplaced(t *testing.T) {
+func TestNewConnection_SilentNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) { a.waitGone() }})
 		begun := time.Now()
@@ -212,7 +212,7 @@ func TestNewConnection_SilentIsNotReplaced(t *testing.T) {
 }
 
 // The second attempt is the last, dead or not.
-func TestKeptConnection_RepeatedOnce(t *testing.T) {
+func TestPooledConnection_RepeatedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
 			if a.URL.Path == "/first" {
@@ -232,7 +232,7 @@ func TestKeptConnection_RepeatedOnce(t *testing.T) {
 }
 
 // That holds also if the second attempt gets a connection that has just become idle.
-func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
+func TestPooledConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for request, slow := range map[string]time.Duration{noBody: 7 * time.Second, large: 3 * time.Second} {
 		bubble(t, request[:3], func(t *testing.T) {
@@ -271,7 +271,7 @@ func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 }
 
 // A kept connection that is slow is not given up: one byte tells that it lives.
-func TestKeptConnection_SlowIsKept(t *testing.T) {
+func TestPooledConnection_SlowNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: inTurn(take, func(a *arrival) {
 			time.Sleep(5*time.Second - 1)
@@ -292,7 +292,7 @@ func TestKeptConnection_SlowIsKept(t *testing.T) {
 }
 
 // Dead connections do not multiply requests beyond the retry budget.
-func TestKeptConnection_RetryBudget(t *testing.T) {
+func TestPooledConnection_RetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
 		r := startInBubble(t, setup{handle: n.handle})
@@ -313,7 +313,7 @@ func TestKeptConnection_RetryBudget(t *testing.T) {
 }
 
 // The question whether a key is good goes out again as well.
-func TestKeptConnection_Probe(t *testing.T) {
+func TestPooledConnection_Probe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
 		r := startInBubble(t, setup{handle: n.handle})

@@ -54,7 +54,7 @@ func sum(r io.Reader) (uint64, error) {
 
 // Bodies pass through buffers of fixed size: what is allocated does not grow
 // with them.
-func TestLargeBodiesPassInFlatMemory(t *testing.T) {
+func TestLargeBody_FlatMemory(t *testing.T) {
 	want, _ := sum(io.LimitReader(&sequence{}, large))
 
 	t.Run("up", func(t *testing.T) {

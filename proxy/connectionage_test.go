@@ -77,7 +77,7 @@ var (
 
 // A name that moves is noticed, however busy the connections are, and no request
 // fails for it.
-func TestConnectionAge_NameMoves(t *testing.T) {
+func TestConnectionAge_AddressChanges(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for name, request := range map[string]string{
 		"read":         noBody,
@@ -148,7 +148,7 @@ func TestConnectionAge_Jitter(t *testing.T) {
 
 // New connections go to all addresses of a name. One that refuses or is silent
 // costs no request, and little time.
-func TestDial_AllAddressesAreUsed(t *testing.T) {
+func TestDial_AllAddressesUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuses, silent := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
 		a := &addresses{silent: map[netip.Addr]bool{silent: true}}

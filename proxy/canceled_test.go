@@ -15,7 +15,7 @@ import (
 
 // COS dies in the middle of an upload whose client makes a pause: net/http
 // notices only when it reads on from the client.
-func TestCOSThatDiesWhileTheClientPauses(t *testing.T) {
+func TestUpload_COSClosesWhileClientPauses(t *testing.T) {
 	form := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100_000)+closing))
 	tests := map[string]struct {
 		request  string
@@ -48,7 +48,7 @@ func TestCOSThatDiesWhileTheClientPauses(t *testing.T) {
 
 // The same over sockets: with a FIN, with a RST, and with TLS's own end, behind
 // which the FIN is not seen.
-func TestCOSThatDiesWhileTheClientPauses_Sockets(t *testing.T) {
+func TestUpload_COSClosesWhileClientPausesSockets(t *testing.T) {
 	for name, die := range map[string]func(net.Conn){
 		"FIN": func(c net.Conn) { c.Close() },
 		"RST": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
@@ -98,7 +98,7 @@ func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit tim
 }
 
 // A server that is cut off says so, wherever its requests are.
-func TestServerThatIsCutOff(t *testing.T) {
+func TestServerClose_CancelsRequests(t *testing.T) {
 	requests := map[string]string{"no body": noBody}
 	for _, up := range uploads {
 		requests[up.name] = up.first
@@ -126,7 +126,7 @@ func TestServerThatIsCutOff(t *testing.T) {
 	}
 }
 
-func TestDownloadThatIsCutOff(t *testing.T) {
+func TestServerClose_CancelsDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
 			a.answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
@@ -144,7 +144,7 @@ func TestDownloadThatIsCutOff(t *testing.T) {
 }
 
 // A refusal in the middle of a body does not keep the server from going.
-func TestPausedClientDoesNotHoldTheServer(t *testing.T) {
+func TestServerClose_ClientPauses(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }}
 		bubble(t, up.name, func(t *testing.T) {

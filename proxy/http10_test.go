@@ -14,7 +14,7 @@ import (
 
 // HTTP/1.0 ends a body of unknown length with the connection, and a Unix socket cannot
 // be reset: such a client gets a length, or an error, and never a shorter body.
-func TestOldClient_OnUnixSocket(t *testing.T) {
+func TestHTTP10_UnixSocket(t *testing.T) {
 	long := strings.Repeat("x", 1<<20+1)
 	const chunks = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
