@@ -36,7 +36,7 @@ func TestAuthorize_ActionsAndPrefixes(t *testing.T) {
 		{"exact key", everything, dir, "GET /a.txt", ""},
 		{"longer than the exact key", everything, dir, "GET /a.txt2", "default/AllowPrefixes"},
 		{"below the exact key", everything, dir, "GET /a.txt/b", "default/AllowPrefixes"},
-		{"key beside", everything, dir, "GET /dirk", "default/AllowPrefixes"},
+		{"similar key", everything, dir, "GET /dirk", "default/AllowPrefixes"},
 		{"key outside", everything, dir, "DELETE /other", "default/AllowPrefixes"},
 		{"inside by encoding", everything, dir, "GET /dir%2Fk", ""},
 		{"dots that stay inside", everything, dir, "GET /dir/sub/../k", ""},
@@ -78,7 +78,8 @@ func TestAuthorize_ActionsAndPrefixes(t *testing.T) {
 	}
 }
 
-// A copy also reads: from the route's own bucket, and what the route may read.
+// A copy also reads: only from the bucket of the route, and only what the route allows
+// to read.
 func TestAuthorize_CopySource(t *testing.T) {
 	upload := []string{"name/cos:PutObject", "name/cos:UploadPart"}
 	tests := []struct {

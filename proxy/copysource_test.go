@@ -7,8 +7,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// The source of a copy may be called by any name that leads to the route's
-// bucket; COS gets the documented one.
+// The source of a copy may use any host of the route's bucket. COS receives the
+// documented host.
 func TestCopySource_Hosts(t *testing.T) {
 	tests := []struct{ source, arrives string }{
 		{cosHost + "/dir/a%2Fb", cosHost + "/dir/a%2Fb"},

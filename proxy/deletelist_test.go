@@ -17,8 +17,8 @@ func deleteRequest(body string) string {
 	return fmt.Sprintf("POST /?delete HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// The keys of a delete-multiple request are held to the prefixes too, before any
-// of them is deleted.
+// The object keys in a delete list are checked against the prefixes before any is
+// deleted.
 func TestDeleteList_Keys(t *testing.T) {
 	object := func(keys ...string) string {
 		return "<Delete><Quiet>true</Quiet><Object><Key>" + strings.Join(keys, "</Key></Object><Object><Key>") + "</Key></Object></Delete>"
@@ -66,7 +66,8 @@ func TestDeleteList_Keys(t *testing.T) {
 	}
 }
 
-// A key in hundreds of thousands of pieces takes no longer to read than another.
+// A key that the decoder returns in hundreds of thousands of pieces takes no longer to
+// parse.
 func TestDeleteList_KeyInPieces(t *testing.T) {
 	const piece = "<![CDATA[0123456789]]>"
 	body := "<Delete><Object><Key>" + strings.Repeat(piece, 4_000_000/len(piece)) + "</Key></Object></Delete>"
@@ -78,7 +79,7 @@ func TestDeleteList_KeyInPieces(t *testing.T) {
 	}
 }
 
-// At the bucket's own host the first route that allows all of the keys serves.
+// At the host of the bucket, the first route that allows all keys serves the request.
 func TestDeleteList_Routes(t *testing.T) {
 	for key, route := range map[string]string{"one/a": "first", "two/a": "second", "three/a": ""} {
 		t.Run(key, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestDeleteList_Routes(t *testing.T) {
 	}
 }
 
-// Lists that are held in memory have so much of it, however many slots there are.
+// The memory for delete lists is limited, for any number of slots.
 func TestDeleteList_Memory(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	var slow []*client
@@ -129,7 +130,7 @@ func TestDeleteList_Memory(t *testing.T) {
 	}
 }
 
-// Too long a body is not read.
+// A body that is too long is not read.
 func TestDeleteList_Limits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
@@ -146,8 +147,8 @@ func TestDeleteList_Limits(t *testing.T) {
 	}
 }
 
-// COS demands a Content-MD5 of lists of keys to delete. It gets the client's, or else
-// one that cosproxy computes, signed like the rest.
+// COS requires Content-MD5 for delete lists. It receives the client's, or one that
+// cosproxy computes and signs.
 func TestDeleteList_ContentMD5(t *testing.T) {
 	list := func(rest string) string {
 		return "<Delete><Object><Key>dir/a</Key></Object>" + rest + "</Delete>"
@@ -181,7 +182,7 @@ func TestDeleteList_ContentMD5(t *testing.T) {
 	}
 }
 
-// A delete of one object, or without a body, gets none.
+// A delete of one object, or one without a body, gets no Content-MD5.
 func TestDeleteList_NoContentMD5ForOthers(t *testing.T) {
 	for _, request := range []string{
 		"DELETE /key HTTP/1.1\r\n\r\n", "POST /?delete HTTP/1.1\r\nContent-Length: 0\r\n\r\n",

@@ -30,8 +30,8 @@ func TestReadBody_Rejected(t *testing.T) {
 	}
 }
 
-// TestReadBody_EmptyIgnored: some clients announce a length of zero, or send the
-// last chunk alone. The connection goes on.
+// Some clients announce a length of zero, or send only the last chunk. The connection
+// stays open.
 func TestReadBody_EmptyIgnored(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		for framing, body := range map[string]string{
@@ -56,7 +56,7 @@ func TestReadBody_EmptyIgnored(t *testing.T) {
 	}
 }
 
-// TestReadBody_NeverArrives ends like every other body that stands still.
+// Such a request ends like any other with a stalled body.
 func TestReadBody_NeverArrives(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond }})
 	rep := r.exchange(t, "GET /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// otherKeys are requests for a key inside dir/ that touch one outside.
+// otherKeys are requests for an object key inside dir/ that also name one outside.
 var otherKeys = map[string]string{
 	"rename":           "PUT /dir/a?rename HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
 	"rename, hidden":   "PUT /dir/a HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
@@ -36,7 +36,8 @@ func TestKeyFields_RequireAllKeys(t *testing.T) {
 	}
 }
 
-// Processed pictures stay in the bucket of the route, also where all keys are allowed.
+// Processed pictures are stored in the bucket of the route, even if all keys are
+// allowed.
 func TestKeyFields_PicturesInAnotherBucket(t *testing.T) {
 	for _, rules := range []string{
 		`{"rules":[{"fileid":"a"},{"fileid":"b","bucket":"otherbucket-1250000000"}]}`,
@@ -56,7 +57,7 @@ func TestKeyFields_PicturesInAnotherBucket(t *testing.T) {
 	}
 }
 
-// A rename is no PutObject, and has no action whose name is documented.
+// A rename is not PutObject and has no documented action.
 func TestKeyFields_RenameIsNotUpload(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = []string{"name/cos:PutObject"} }})
 	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")

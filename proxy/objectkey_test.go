@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// A key's bytes are the same on both sides, whichever way the client wrote it.
+// The bytes of an object key are the same on both sides, for any encoding by the
+// client.
 func TestObjectKey_Unchanged(t *testing.T) {
 	tests := []struct{ name, target, key string }{
 		{"plain", "/dir/file.txt", "dir/file.txt"},
@@ -71,7 +72,7 @@ func TestObjectKey_Unchanged(t *testing.T) {
 	}
 }
 
-// Escapes that are legal stay as the client wrote them.
+// Valid escapes are not changed.
 func TestObjectKey_PathEncodingUnchanged(t *testing.T) {
 	r := start(t, setup{})
 	for i, target := range []string{"/a%2Fb", "/a%2fb", "/%7Euser", "/~user", "/a//b", "//a", "/%41"} {
@@ -82,8 +83,8 @@ func TestObjectKey_PathEncodingUnchanged(t *testing.T) {
 	}
 }
 
-// COS would read these as the bucket: a download would become a listing, and a
-// DELETE of an object one of the bucket.
+// COS would read these keys as the bucket: a download would become a listing, and the
+// DELETE of an object a DELETE of the bucket.
 func TestObjectKey_ReadsAsBucketRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, target := range []string{
@@ -102,7 +103,7 @@ func TestObjectKey_ReadsAsBucketRejected(t *testing.T) {
 	}
 }
 
-// The bucket itself is asked for with / alone, also through an absolute target.
+// Only / means the bucket, also in an absolute target.
 func TestTarget_Bucket(t *testing.T) {
 	r := start(t, setup{})
 	for i, target := range []string{"/", "/?prefix=a", "http://localhost/", "http://" + cosHost + "/"} {
@@ -115,8 +116,8 @@ func TestTarget_Bucket(t *testing.T) {
 	}
 }
 
-// An absolute target is what a client sends that has the sidecar as its HTTP
-// proxy. Its path is a key like any other.
+// Clients that use the sidecar as HTTP proxy send absolute targets. Their path is an
+// object key as usual.
 func TestTarget_Absolute(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "GET http://"+cosHost+"/a//b HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n")

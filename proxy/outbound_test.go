@@ -10,8 +10,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// A client's own signature, what belongs to one connection, and what names the
-// inside of a network stay behind; so does what Connection names.
+// A client's signature, hop-by-hop fields, fields that reveal the client's network, and
+// fields that Connection lists are not forwarded.
 func TestOutbound_HeadersRemoved(t *testing.T) {
 	left := []string{
 		"Authorization: q-sign-algorithm=sha1&q-ak=client",
@@ -137,7 +137,7 @@ func TestOutbound_HeadersForwarded(t *testing.T) {
 	}
 }
 
-// signedHeaders returns q-header-list of an arrival.
+// signedHeaders returns the q-header-list of an arrival.
 func signedHeaders(a *arrival) []string {
 	for field := range strings.SplitSeq(a.Header.Get("Authorization"), "&") {
 		if list, ok := strings.CutPrefix(field, "q-header-list="); ok {
@@ -147,7 +147,7 @@ func signedHeaders(a *arrival) []string {
 	return nil
 }
 
-// Nothing is invented: net/http would send a name and a compression of its own.
+// The proxy adds no fields; net/http would add User-Agent and Accept-Encoding.
 func TestOutbound_NoHeadersAdded(t *testing.T) {
 	r := start(t, setup{})
 	r.get(t, "/key")
@@ -170,9 +170,8 @@ func TestOutbound_Host(t *testing.T) {
 	}
 }
 
-// The Node SDK sends Content-Length: 0 with HEAD and DELETE. net/http drops it
-// on the way out, so it must not be signed either; the upstream of the rig
-// checks the signature against the wire.
+// The Node SDK sends Content-Length: 0 with HEAD and DELETE. It is neither forwarded
+// nor signed; the upstream of the rig verifies the signature.
 func TestOutbound_ContentLengthZero(t *testing.T) {
 	tests := []struct {
 		method string
@@ -201,23 +200,22 @@ func TestOutbound_ContentLengthZero(t *testing.T) {
 	}
 }
 
-// A signature is made with the clock of Options, and ends with the key.
+// A signature uses the clock of Options, and does not outlive the credentials.
 func TestOutbound_SignatureTime(t *testing.T) {
 	now := time.Unix(1900000000, 0)
-	k := newKeys(1)
-	k.row[0].Expires = now.Add(10 * time.Minute)
-	r := start(t, setup{keys: k, options: func(o *proxy.Options) { o.Now = func() time.Time { return now } }})
+	k := newCredentials(1)
+	k.list[0].Expires = now.Add(10 * time.Minute)
+	r := start(t, setup{creds: k, options: func(o *proxy.Options) { o.Now = func() time.Time { return now } }})
 	r.get(t, "/key")
 	_, rest, _ := strings.Cut(r.upstream.only(t).Header.Get("Authorization"), "q-sign-time=")
 	window, _, _ := strings.Cut(rest, "&")
 	from, to, _ := strings.Cut(window, ";")
-	if unix(from).After(now) || !unix(to).Equal(k.row[0].Expires) {
-		t.Errorf("window %s at %d for a key that expires at %d", window, now.Unix(), k.row[0].Expires.Unix())
+	if unix(from).After(now) || !unix(to).Equal(k.list[0].Expires) {
+		t.Errorf("window %s at %d for credentials that expire at %d", window, now.Unix(), k.list[0].Expires.Unix())
 	}
 }
 
-// What Connection takes away is gone before the request is signed, and what COS
-// needs stays.
+// Fields that Connection lists are removed before signing; fields that COS needs stay.
 func TestOutbound_ConnectionKeepsSignature(t *testing.T) {
 	for _, named := range []string{"Host", "Authorization", "User-Agent", "Accept", "X-Contents", ",,", "@"} {
 		t.Run(named, func(t *testing.T) {
@@ -233,7 +231,7 @@ func TestOutbound_ConnectionKeepsSignature(t *testing.T) {
 	}
 }
 
-// A header that says what COS shall do is not dropped in silence.
+// A field that determines what COS does is not removed silently.
 func TestOutbound_ConnectionListsField(t *testing.T) {
 	r := start(t, setup{})
 	for _, named := range []string{

@@ -7,7 +7,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// A message with an apostrophe and odd bytes arrives as it was meant.
+// A message with an apostrophe and unusual bytes arrives unchanged.
 func TestProxyError_XML(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.get(t, "/it's%00%FF&%3Ca%3E")
@@ -19,7 +19,7 @@ func TestProxyError_XML(t *testing.T) {
 	}
 }
 
-// A page of an allowed origin can read why it was refused.
+// A page of an allowed origin can read a proxy error.
 func TestProxyError_CORS(t *testing.T) {
 	for _, tt := range []struct{ name, headers, allowed, vary string }{
 		{"allowed", "Origin: https://app.example\r\n", "https://app.example", "Origin"},

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// The wire text is what COS gets; where it equals the client's, it is the
-// same bytes.
+// COS receives this query; if it equals the client's, it is the same string.
 var queryTests = []struct {
 	name, raw, wire string
 	pairs           [][2]string

@@ -9,7 +9,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// several is a rig with routes to two buckets, one of them with two rights.
+// several is a rig with routes to two buckets, one of them with two sets of allowed
+// actions.
 func several(t *testing.T) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		base := o.Routes[0]
@@ -42,7 +43,7 @@ func TestRoutes(t *testing.T) {
 		{"key prefix keeps escapes", "localhost", "/photos/archive/a%2Fb+c", archive, "/old%20photos/a%2Fb%2Bc"},
 		{"plus", "localhost", "/photos/a+b", photos, "/a%2Bb"},
 		{"escaped plus", "localhost", "/photos/a%2bb%2B", photos, "/a%2bb%2B"},
-		{"plus beside what has to be escaped", "localhost", "/photos/a+b%2F{", photos, "/a%2Bb%2F%7B"},
+		{"plus and bytes to escape", "localhost", "/photos/a+b%2F{", photos, "/a%2Bb%2F%7B"},
 		{"plus in the key prefix", "localhost", "/plus/c+d", "plus-1250000000", "/a%2Bb/c%2Bd"},
 		{"listing under the key prefix", "localhost", "/photos/archive/?prefix=2020/&delimiter=/", archive, "/?prefix=old%20photos%2F2020/&delimiter=/"},
 		{"listing without a prefix", "localhost", "/photos/archive/?max-keys=2", archive, "/?max-keys=2&prefix=old%20photos%2F"},
@@ -96,7 +97,7 @@ func TestRoutes_Rejected(t *testing.T) {
 }
 
 func TestRoutes_Overlap(t *testing.T) {
-	r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
+	r := proxy.Route{Bucket: bucket, Region: region, Credentials: newCredentials(1)}
 	named := func(name, prefix string, hosts ...string) proxy.Route {
 		r := r
 		r.Name, r.PathPrefix, r.Hosts = name, prefix, hosts
@@ -133,7 +134,7 @@ func TestRoutes_Overlap(t *testing.T) {
 	}
 }
 
-// An endpoint on this machine has the name that clients call the proxy by.
+// A loopback endpoint has the same host as the proxy itself.
 func TestRoutes_LoopbackEndpoint(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "http://localhost:9000", "/photos/", "2026/"

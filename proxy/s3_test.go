@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What an S3 client signs is replaced; what only S3 understands is refused.
+// Signatures of S3 clients are replaced; unsupported S3 features are rejected.
 func TestS3_ClientsWork(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "PUT /key?X-Amz-Signature=client HTTP/1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=client\r\n"+

@@ -13,7 +13,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// What net/http refuses before any handler runs is answered in COS's XML form.
+// Invalid HTTP gets an error document in COS's XML form.
 func TestServer_InvalidHTTP(t *testing.T) {
 	many := strings.Repeat("X-Filler: 1234567890\r\n", 4000)
 	tests := []struct {
@@ -106,7 +106,7 @@ func TestServer_UnknownHost(t *testing.T) {
 	}
 }
 
-// HTTP/1.0 needs no Host, and a page in a browser cannot leave it out.
+// HTTP/1.0 needs no Host; a browser always sends it.
 func TestServer_NoHost(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
@@ -116,7 +116,7 @@ func TestServer_NoHost(t *testing.T) {
 	}
 }
 
-// No name leads a browser to a Unix socket.
+// No name resolves to a Unix socket.
 func TestServer_UnixSocketAnyHost(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", name)
@@ -153,8 +153,7 @@ func TestServer_UnknownMethod(t *testing.T) {
 	}
 }
 
-// HTTP/2 needs no place on a loopback connection: its preface is refused, and
-// so is the upgrade to it.
+// The server does not support HTTP/2: it rejects its preface and the upgrade to it.
 func TestServer_NoHTTP2(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
@@ -168,7 +167,7 @@ func TestServer_NoHTTP2(t *testing.T) {
 	}
 }
 
-// The handler answers a HEAD that it refuses without a body.
+// The error response to a HEAD has no body.
 func TestServer_RejectedHEAD(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
@@ -181,7 +180,7 @@ func TestServer_RejectedHEAD(t *testing.T) {
 	}
 }
 
-// A path that cannot be decoded is refused, and the connection stays.
+// A path that cannot be decoded is rejected, and the connection stays open.
 func TestServer_InvalidEscape(t *testing.T) {
 	for _, path := range []string{"/%zz", "/a%"} {
 		r := start(t, setup{})

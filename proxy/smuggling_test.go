@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// Names that lead a browser, or a client of a proxy, to another server.
+// Hosts that belong to another server, for a browser or a client of an HTTP proxy.
 func TestSmuggling_ForeignHosts(t *testing.T) {
 	for _, host := range []string{
 		"evil.example", "evil.example:4360",
@@ -64,15 +64,15 @@ func TestSmuggling_InvalidHost(t *testing.T) {
 	}
 }
 
-// A header that continues on the next line is refused (RFC 9112, 5.2).
+// A folded header is rejected (RFC 9112, 5.2).
 func TestSmuggling_FoldedHeader(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "PUT /key HTTP/1.1\r\nX-Cos-Meta-A: one\r\n two\r\n\tX-Cos-Acl: public-read\r\nContent-Length: 4\r\n\r\ntest")
 	r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
 }
 
-// Whatever way a path is written, nothing outside the prefixes is touched, be
-// it read as it is, decoded, or with its dots resolved.
+// For any spelling of a path, nothing outside the prefixes is reached, whether COS uses
+// it as it is, decodes it, or resolves its dots.
 func TestSmuggling_PathsOutsidePrefix(t *testing.T) {
 	dots := []string{"..", ".%2e", "%2e.", "%2e%2e", "%2E%2E"}
 	slashes := []string{"/", "//", "%2f", "%2F", "%5c", `\`, "/%2f", "%2f/", "/./", `/%5c`}
@@ -118,7 +118,7 @@ func TestSmuggling_PathsOutsidePrefix(t *testing.T) {
 	}
 }
 
-// A second request in the body of the first must not be seen as one.
+// A request in the body of another one is not executed.
 func TestSmuggling_RequestInBody(t *testing.T) {
 	const inner = "DELETE /victim HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 	r := start(t, setup{})
@@ -132,7 +132,7 @@ func TestSmuggling_RequestInBody(t *testing.T) {
 	}
 }
 
-// CONNECT is refused in words that help, whatever it names.
+// CONNECT is rejected with helpful advice, for any target.
 func TestSmuggling_CONNECT(t *testing.T) {
 	for _, authority := range []string{cosHost + ":443", "evil.example:443", "localhost:4360"} {
 		r := start(t, setup{})

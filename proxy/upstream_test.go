@@ -36,7 +36,7 @@ func TestEndpoint_Template(t *testing.T) {
 
 func TestNew_InvalidOptions(t *testing.T) {
 	route := func(change func(*proxy.Route)) proxy.Options {
-		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
+		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newCredentials(1)}
 		change(&r)
 		return proxy.Options{Routes: []proxy.Route{r}}
 	}
@@ -92,8 +92,8 @@ func TestNew_InvalidOptions(t *testing.T) {
 	}
 }
 
-// tlsServer is an upstream with TLS and a certificate for example.com, of a CA
-// that nobody knows.
+// tlsServer is an upstream with TLS and a certificate for example.com from an unknown
+// CA.
 func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string) {
 	t.Helper()
 	hellos = make(chan string, 10)
@@ -113,7 +113,7 @@ func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string
 	return s.Listener.Addr().String(), ca, hellos
 }
 
-// startTLSUpstream starts a rig whose COS speaks one version of TLS.
+// startTLSUpstream starts a rig whose COS supports one version of TLS.
 func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -150,8 +150,8 @@ func TestUpstream_TLSSessionsResumed(t *testing.T) {
 	}
 }
 
-// ConnectTo changes what is dialled and nothing else: Host and TLS name are
-// the real ones, also for a private endpoint.
+// ConnectTo only changes the dialed address: Host and TLS server name stay, also for a
+// private endpoint.
 func TestUpstream_ConnectTo(t *testing.T) {
 	addr, ca, hellos := tlsServer(t)
 	r := start(t, setup{
@@ -168,7 +168,7 @@ func TestUpstream_ConnectTo(t *testing.T) {
 	}
 }
 
-// A server that cannot prove its name gets no request, and no signature.
+// A server with an invalid certificate receives no request and no signature.
 func TestUpstream_UnknownCertificate(t *testing.T) {
 	addr, ca, _ := tlsServer(t)
 	for name, tt := range map[string]struct {
@@ -192,15 +192,15 @@ func TestUpstream_UnknownCertificate(t *testing.T) {
 	}
 }
 
-// Without ConnectTo the endpoint itself is dialled.
+// Without ConnectTo the endpoint is dialed.
 func TestUpstream_EndpointDialed(t *testing.T) {
-	k := newKeys(1)
+	k := newCredentials(1)
 	up := newUpstream(t, listen(t), k, nil)
 	_, port, err := net.SplitHostPort(up.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+	r := start(t, setup{creds: k, options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint = "http://127.0.0.1:" + port
 		o.Upstream = proxy.Upstream{}
 	}})

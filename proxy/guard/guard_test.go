@@ -14,7 +14,7 @@ const token = "client-token"
 
 func given() (string, error) { return token, nil }
 
-// The handler form holds admin pages to the same rules.
+// Handler applies the same checks to admin pages.
 func TestHandler(t *testing.T) {
 	h := New([]string{"admin.internal"}, []string{"https://app.example"}, given).Handler(
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), nil)
@@ -60,7 +60,7 @@ func TestHandler_Hosts(t *testing.T) {
 	}
 }
 
-// A refusal can be read by pages of an allowed origin, and names the setting.
+// Pages of an allowed origin can read an error response, and it names the setting.
 func TestHandler_Refusal(t *testing.T) {
 	name := func(s coserr.Setting) string { return "VARIABLE_" + s.Name }
 	h := New(nil, []string{"https://app.example"}, given).Handler(nil, name)
@@ -112,7 +112,7 @@ func TestCheck_NoAllocations(t *testing.T) {
 	}
 }
 
-// A message names the bucket or the Host, and never a password in front of it.
+// The message names the bucket or the Host, and never a password before it.
 func TestMisdirected(t *testing.T) {
 	const bucket = "bucket-1250000000.cos.ap-guangzhou.myqcloud.com"
 	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Add a route with Route.Bucket and Route.Region."

@@ -10,7 +10,7 @@ import (
 
 type params = []cosreq.Param
 
-// The wire text is what COS gets; if it equals the client's, it is the same bytes.
+// COS receives this query; if it equals the client's, it is the same string.
 var queryTests = []struct {
 	name, raw, wire string
 	params          params
@@ -91,7 +91,7 @@ func TestParseQuery_Allocations(t *testing.T) {
 	}
 }
 
-// parse returns a query that has no errors.
+// parse parses a valid query.
 func parse(t *testing.T, raw string) cosreq.Query {
 	t.Helper()
 	q, err := cosreq.ParseQuery(raw)
@@ -111,7 +111,7 @@ func TestQuery_HasGet(t *testing.T) {
 	}
 }
 
-// wantQuery wants a query of this text, whose parameters are those of the text.
+// wantQuery checks the text of a query, and that its parameters match the text.
 func wantQuery(t *testing.T, got cosreq.Query, wire string) {
 	t.Helper()
 	if want := parse(t, wire); got.Raw != wire || !slices.Equal(got.Params, want.Params) {
@@ -200,8 +200,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// decodeQuery reads a query byte by byte, and leaves out what belongs to a
-// signature.
+// decodeQuery decodes a query byte by byte, without the parameters of a signature.
 func decodeQuery(raw string) (decoded params, valid bool) {
 	const digits = "0123456789abcdef"
 	for _, text := range strings.Split(raw, "&") {

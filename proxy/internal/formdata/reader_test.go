@@ -25,7 +25,7 @@ func file(name, content string) string {
 	return string(formdata.AppendFileHead(nil, boundary, formdata.Part{Filename: name, HasFilename: true, ContentType: "text/x-test"})) + content
 }
 
-// read is what a Reader made of a form.
+// read is the result of reading a form.
 type read struct {
 	fields   [][2]string
 	part     formdata.Part
@@ -36,7 +36,7 @@ type read struct {
 	err      error
 }
 
-// readForm reads a whole form, with reads of size bytes.
+// readForm reads a complete form, with reads of size bytes.
 func readForm(body io.Reader, length int64, size int) (got read) {
 	r := formdata.NewReader(body, boundary, length)
 	var file, rest strings.Builder
@@ -60,7 +60,7 @@ func readForm(body io.Reader, length int64, size int) (got read) {
 	return got
 }
 
-// contents are files that are hard to tell from what surrounds them.
+// contents are files that resemble the delimiters around them.
 var contents = map[string]string{
 	"empty":              "",
 	"text":               "hello",
@@ -72,7 +72,7 @@ var contents = map[string]string{
 	"large":              strings.Repeat("0123456789abcde\n", 1_000),
 }
 
-// TestReader_Pieces: the pieces in which a body comes make no difference.
+// The split of a body into pieces has no effect.
 func TestReader_Pieces(t *testing.T) {
 	for name, content := range contents {
 		head := field("key", "dir/a b.txt") + field("empty", "") + field("lines", content[:min(len(content), 50)]+"\r\n\r\nb\n") + file("f.txt", "")
@@ -102,7 +102,7 @@ func TestReader_Pieces(t *testing.T) {
 	}
 }
 
-// wantCode wants an error of this code that contains text.
+// wantCode checks that an error has this code and contains text.
 func wantCode(t *testing.T, err error, code, text string) {
 	t.Helper()
 	var e *coserr.Error
@@ -168,7 +168,7 @@ func TestReader_HeadSizeLimit(t *testing.T) {
 	wantCode(t, readForm(strings.NewReader(sized(64<<10+1)), -1, 4096).err, "MaxPostPreDataLengthExceeded", "64 KiB")
 }
 
-// badTails are what may not follow a file.
+// badTails are invalid endings of a form after its file.
 var badTails = map[string]struct{ tail, text string }{
 	"another field":           {"\r\n" + field("acl", "public-read") + closing[2:], "has a part after the file"},
 	"another file":            {"\r\n" + file("g", "y"+closing), "has a part after the file"},
@@ -179,14 +179,14 @@ var badTails = map[string]struct{ tail, text string }{
 	"one dash":                {"\r\n--" + boundary + "-" + closing, "has a part after the file"},
 	"closed behind a bare LF": {"\n" + closing[2:], "does not follow a CR LF"},
 	"closed behind two LFs":   {"\r\n\n" + closing[2:], "does not follow a CR LF"},
-	"two closing boundaries":            {closing + "--" + boundary + "--\r\n", "two closing boundaries"},
+	"two closing boundaries":  {closing + "--" + boundary + "--\r\n", "two closing boundaries"},
 	"goes on when closed":     {closing + field("acl", "public-read") + closing[2:], "has a part after the file"},
 	"no closing boundary":     {"", "without its closing boundary"},
 	"half of it":              {closing[:len(closing)-4], "without its closing boundary"},
 	"all but a dash":          {closing[:len(closing)-3], "without its closing boundary"},
 }
 
-// TestReader_BadTail: the last byte of the announced length is never returned.
+// Read never returns the last byte of the announced length.
 func TestReader_BadTail(t *testing.T) {
 	for name, tt := range badTails {
 		for _, content := range []string{"x", strings.Repeat("x", 100), strings.Repeat("x\r\n", 50_000)} {
@@ -205,8 +205,8 @@ func TestReader_BadTail(t *testing.T) {
 	}
 }
 
-// The delimiter of an empty file may share the line end of its header; readers may
-// differ on such a file.
+// The delimiter of an empty file may share the line end of the part header; parsers may
+// disagree on such a file.
 func TestReader_EmptyFileWithoutALineEnd(t *testing.T) {
 	body := field("key", "a") + file("f", closing[2:])
 	got := readForm(strings.NewReader(body), int64(len(body)), 3)
@@ -217,7 +217,7 @@ func TestReader_EmptyFileWithoutALineEnd(t *testing.T) {
 	wantCode(t, readForm(strings.NewReader(body), int64(len(body)), 3).err, "MalformedPOSTRequest", "has a part after the file")
 }
 
-// TestReader_Unusual: what real clients do besides the plainest form.
+// Valid forms that differ from the usual ones.
 func TestReader_Unusual(t *testing.T) {
 	whole := field("key", "a") + file("f", "x"+closing)
 	for name, body := range map[string]string{
@@ -237,7 +237,7 @@ func TestReader_Unusual(t *testing.T) {
 	}
 }
 
-// TestReader_SkipsValues: Next may follow Next.
+// Next may follow Next.
 func TestReader_SkipsValues(t *testing.T) {
 	r := formdata.NewReader(strings.NewReader(field("a", "1")+field("b", "2")+file("f", "x"+closing)), boundary, -1)
 	var names []string
@@ -253,8 +253,7 @@ func TestReader_SkipsValues(t *testing.T) {
 	}
 }
 
-// TestReader_Failures: an error of the connection is returned as it is, wrapped ends
-// included.
+// An error of the connection is returned unchanged, including a wrapped io.EOF.
 func TestReader_Failures(t *testing.T) {
 	failure := fmt.Errorf("broken: %w", io.EOF)
 	whole := field("key", "a") + file("f", strings.Repeat("x", 10_000)+closing)
