@@ -111,8 +111,8 @@ func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 // Close closes idle connections to COS.
 func (p *Proxy) Close() { p.upstreams.closeIdle() }
 
-// Handle serves one request of a server that NewServer made.
-func (p *Proxy) Handle(x *http1.Exchange) {
+// handle serves one request.
+func (p *Proxy) handle(x *http1.Exchange) {
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	s := p.scratch.get(x)

@@ -30,7 +30,7 @@ type ServerOptions struct {
 // the total time of a request, because objects can be large.
 func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 	return http1.NewServer(http1.ServerOptions{
-		Handler: p.Handle,
+		Handler: p.handle,
 		Refuse:  p.refuse,
 		Panicked: func(value any, stack []byte) {
 			p.reporter.log.Error("handler panicked; please report this line as a bug", "exception.message", panicText(value), "exception.stacktrace", panicFrames(stack))
