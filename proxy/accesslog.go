@@ -11,8 +11,8 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// statusClientGone is logged when the client left before a response, as nginx
-// does; it is never sent.
+// statusClientGone is logged when the client closed the connection before a response,
+// as in nginx. It is never sent.
 const statusClientGone = 499
 
 // reporter logs and counts results.
@@ -22,9 +22,9 @@ type reporter struct {
 	settingName func(Setting) string
 }
 
-// report writes the access line and the metrics of one request. Fields are named as in
-// the semantic conventions of OpenTelemetry where these have a name; the others begin
-// with cos (what COS knows by that name) or cosproxy.
+// report writes the log record and the metrics of one request. Attributes have the names
+// of the OpenTelemetry semantic conventions where these define one; the others begin with
+// cos (terms of COS) or cosproxy.
 func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 	elapsed := time.Since(res.start)
 	if res.status == 0 {
@@ -40,7 +40,7 @@ func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 	if !r.log.Enabled(ctx, level) {
 		return
 	}
-	if res.route == "" { // it got no further
+	if res.route == "" { // rejected before routing
 		res.key = req.key()
 	}
 	attrs := make([]slog.Attr, 0, 11)
@@ -61,31 +61,31 @@ func (r *reporter) report(x *http1.Exchange, req *request, res *result) {
 	r.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// errorType is the error code of a proxy error, or a word for the kind of err.
+// errorType returns the code of a proxy error, or a word for any other error.
 func errorType(err error) string {
-	var own *coserr.Error
+	var proxyErr *coserr.Error
 	switch {
-	case errors.As(err, &own):
-		return own.Code
+	case errors.As(err, &proxyErr):
+		return proxyErr.Code
 	case isClientFault(err):
 		return "client_gone"
 	case isTimeout(err):
 		return "timeout"
 	}
-	return "_OTHER" // as the semantic conventions call a type without a name
+	return "_OTHER" // the semantic conventions' value for an unknown type
 }
 
-// describe is the text of an error, with the names that the operator knows.
+// describe returns the text of an error, with settings as the operator knows them.
 func describe(err error, settingName func(Setting) string) string {
-	var own *coserr.Error
-	if errors.As(err, &own) {
-		return own.Describe(settingName)
+	var proxyErr *coserr.Error
+	if errors.As(err, &proxyErr) {
+		return proxyErr.Describe(settingName)
 	}
 	return err.Error()
 }
 
-// cause is why the exchange ended, if it did, since then err is only how that
-// showed.
+// cause returns why the exchange ended, or err if it has not: after its end, err is only
+// a consequence.
 func cause(x *http1.Exchange, err error) error {
 	if ended := context.Cause(x.Context()); ended != nil {
 		return ended
@@ -93,13 +93,14 @@ func cause(x *http1.Exchange, err error) error {
 	return err
 }
 
-// isClientFault tells what the client did from what needs an operator.
+// isClientFault reports whether the client caused the error, so that no operator has to
+// act.
 func isClientFault(err error) bool {
 	if errors.Is(err, http1.ErrServerClosed) {
 		return false
 	}
 	var client *clientError
-	var own *coserr.Error
+	var proxyErr *coserr.Error
 	return errors.As(err, &client) || errors.Is(err, http1.ErrClientGone) || errors.Is(err, context.Canceled) ||
-		errors.As(err, &own) && own.Status < http.StatusInternalServerError
+		errors.As(err, &proxyErr) && proxyErr.Status < http.StatusInternalServerError
 }

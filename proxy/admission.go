@@ -12,13 +12,13 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// admission limits the requests to COS at one time. Others wait in the order in
-// which they came, up to a number, and the rest is refused.
+// admission limits concurrent requests to COS. It queues further requests in the order of
+// their arrival, and rejects requests if the queue is full.
 type admission struct {
 	limits  Limits
 	slots   *semaphore.Weighted
-	bodies  *semaphore.Weighted // for bodies within bufferLimit, in bytes
-	lists   *semaphore.Weighted // for longer lists of keys to delete, in bytes
+	bodies  *semaphore.Weighted // bytes for bodies up to bufferLimit
+	lists   *semaphore.Weighted // bytes for longer delete lists
 	waiting atomic.Int64
 	metrics *metrics
 }
@@ -32,8 +32,8 @@ func newAdmission(l Limits, m *metrics) *admission {
 	}
 }
 
-// enter waits for a slot, which leave gives back. Its error is 503 SlowDown, as
-// COS says it (COS document "Error codes"), or the cause with which ctx ended.
+// enter waits for a slot; leave releases it. The error is 503 SlowDown, as in COS (COS
+// document "Error codes"), or the cause of the end of ctx.
 func (a *admission) enter(ctx context.Context) error {
 	if a.slots.TryAcquire(1) {
 		return nil
@@ -57,9 +57,9 @@ func (a *admission) enter(ctx context.Context) error {
 
 func (a *admission) leave() { a.slots.Release(1) }
 
-// reservation is memory that was taken.
+// reservation is reserved body memory. The zero value reserves nothing.
 type reservation struct {
-	from *semaphore.Weighted // nil: none
+	from *semaphore.Weighted
 	size int64
 }
 
@@ -69,10 +69,10 @@ func (r reservation) release() {
 	}
 }
 
-// reserve takes memory for so many bytes of a body that are read before the request
-// has a slot. Nobody waits for it: its holder may be slow.
-// Such bodies have as much as all slots and places in the queue could take, so that
-// only clients that do not send what they announce can use it up.
+// reserve reserves memory for the bytes of a body that are read before the request has a
+// slot. It never waits, because a client that holds memory may be slow. There is enough
+// for one body per slot and queued request, so only clients that announce bodies and do
+// not send them can exhaust it.
 func (a *admission) reserve(size int64) (reservation, error) {
 	switch {
 	case size == 0:
@@ -82,22 +82,22 @@ func (a *admission) reserve(size int64) (reservation, error) {
 			return reservation{a.lists, size}, nil
 		}
 		return reservation{}, a.refuse("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
-			"Other lists of keys to delete take the %d MiB that there are for them. Send this one again a little later, or in lists of up to %d KiB.",
+			"The %d MiB of memory for delete lists are in use. Send this list again later, or split it into lists of at most %d KiB.",
 			deleteListMemory>>20, bufferLimit>>10))
 	case a.bodies.TryAcquire(size):
 		return reservation{a.bodies, size}, nil
 	}
 	return reservation{}, a.refuse("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
-		"Other request bodies take the memory that there is for them, maybe those of clients that do not send what they have announced.").
-		Try("Send this one again a little later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
+		"The memory for request bodies is in use, possibly by clients that announce bodies and do not send them.").
+		Try("Send this request again later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
 }
 
-var errQueueTimeout = errors.New("no request ended in time")
+var errQueueTimeout = errors.New("timeout in the queue for a concurrency slot")
 
 func (a *admission) tooMany(reason string, cause error) error {
 	return a.refuse(reason, cause, coserr.New(http.StatusServiceUnavailable, "SlowDown",
-		"The limit of %d concurrent requests is reached and the queue is full.", a.limits.Requests).
-		Try("Send this one again a little later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
+		"The limit of %d concurrent requests is reached, and the queue is full or did not move in time.", a.limits.Requests).
+		Try("Send this request again later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
 }
 
 func (a *admission) refuse(reason string, cause error, err *coserr.Error) error {

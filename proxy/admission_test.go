@@ -10,20 +10,20 @@ import (
 	"cosproxy/proxy"
 )
 
-// crowd starts a rig that has room for one request and for one that waits. COS
-// answers a request when it is told to.
-func crowd(t *testing.T, answer chan struct{}) *rig {
+// crowd starts a rig with one slot and a queue of one. COS responds to a request when
+// the test sends to release.
+func crowd(t *testing.T, release chan struct{}) *rig {
 	t.Helper()
 	return startInBubble(t, setup{
 		options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued, o.Limits.StallTimeout = 1, 1, time.Hour },
 		handle: func(a *arrival) {
-			<-answer
-			a.answer(ok)
+			<-release
+			a.respond(ok)
 		},
 	})
 }
 
-// ask sends one request more, on a connection of its own.
+// ask sends one more request, on its own connection.
 func (r *rig) ask(t *testing.T) *client {
 	t.Helper()
 	c := r.dial(t)
@@ -32,10 +32,10 @@ func (r *rig) ask(t *testing.T) *client {
 	return c
 }
 
-func TestRequestsWaitForTheirTurn(t *testing.T) {
+func TestAdmission_QueueInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answer := make(chan struct{})
-		r := crowd(t, answer)
+		release := make(chan struct{})
+		r := crowd(t, release)
 		first, second := r.ask(t), r.ask(t)
 		if n := len(r.upstream.seen()); n != 1 {
 			t.Errorf("%d requests are with COS, want 1", n)
@@ -50,11 +50,11 @@ func TestRequestsWaitForTheirTurn(t *testing.T) {
 			t.Errorf("the third got\n%s%s", rep.head, rep.body)
 		}
 
-		answer <- struct{}{}
+		release <- struct{}{}
 		if rep := first.reply("GET"); rep.status != http.StatusOK {
 			t.Errorf("the first got\n%s%s", rep.head, rep.body)
 		}
-		answer <- struct{}{}
+		release <- struct{}{}
 		if rep := second.reply("GET"); rep.status != http.StatusOK {
 			t.Errorf("the second got\n%s%s", rep.head, rep.body)
 		}
@@ -64,10 +64,10 @@ func TestRequestsWaitForTheirTurn(t *testing.T) {
 	})
 }
 
-func TestNobodyWaitsForLong(t *testing.T) {
+func TestAdmission_QueueTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answer := make(chan struct{})
-		r := crowd(t, answer)
+		release := make(chan struct{})
+		r := crowd(t, release)
 		first := r.ask(t)
 		begun := time.Now()
 		rep := r.ask(t).reply("GET")
@@ -77,17 +77,17 @@ func TestNobodyWaitsForLong(t *testing.T) {
 		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_refused_total{reason="queue_timeout"} 1`) {
 			t.Errorf("metrics:\n%s", m)
 		}
-		close(answer)
+		close(release)
 		first.reply("GET")
 	})
 }
 
-func TestNobodyWaitsIfNoneMay(t *testing.T) {
+func TestAdmission_QueueDisabled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answer := make(chan struct{})
+		release := make(chan struct{})
 		r := startInBubble(t, setup{
 			options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued = 1, -1 },
-			handle:  func(a *arrival) { <-answer; a.answer(ok) },
+			handle:  func(a *arrival) { <-release; a.respond(ok) },
 		})
 		c := r.ask(t)
 		if n := len(r.upstream.seen()); n != 1 {
@@ -96,18 +96,18 @@ func TestNobodyWaitsIfNoneMay(t *testing.T) {
 		if rep := r.get(t, "/key"); rep.status != http.StatusServiceUnavailable {
 			t.Errorf("got\n%s%s", rep.head, rep.body)
 		}
-		close(answer)
+		close(release)
 		c.reply("GET")
 	})
 }
 
-// A place in the queue is free again when its client leaves, and a slot however
-// its request ends.
-func TestPlacesAreFreedAgain(t *testing.T) {
+// A queue place is released when its client leaves, and a slot whenever its request
+// ends.
+func TestAdmission_SlotsReleased(t *testing.T) {
 	ends := map[string]func(*arrival){
-		"answered":    func(a *arrival) { a.answer(ok) },
+		"responded":   func(a *arrival) { a.respond(ok) },
 		"failed":      func(a *arrival) { a.conn.Close() },
-		"cut short":   func(a *arrival) { a.answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf"); a.conn.Close() },
+		"truncated":   func(a *arrival) { a.respond("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhalf"); a.conn.Close() },
 		"never heard": func(a *arrival) { a.waitGone() },
 	}
 	for name, end := range ends {
@@ -118,7 +118,7 @@ func TestPlacesAreFreedAgain(t *testing.T) {
 					end(a)
 					return
 				}
-				a.answer(ok)
+				a.respond(ok)
 			}
 			bad := r.dial(t)
 			bad.send("PUT /bad HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx")
@@ -129,7 +129,7 @@ func TestPlacesAreFreedAgain(t *testing.T) {
 				left.Close()
 				synctest.Wait()
 				if m := r.metrics(t); !strings.Contains(m, "cosproxy_requests_queued 0\n") {
-					t.Errorf("who left is still in the queue:\n%s", m)
+					t.Errorf("the client that left is still queued:\n%s", m)
 				}
 				bad.Close()
 			} else {

@@ -9,16 +9,15 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// bodyKeys are what a body says about the keys that a request touches.
+// bodyKeys are the object keys in a body.
 type bodyKeys struct {
-	deleted []string // of a list of keys to delete
+	deleted []string // of a delete list
 	form    *form    // nil if the body is not a form
 }
 
-// authorize returns the first candidate whose route allows the request, and the
-// refusal of the first one if there is none. COS checks the same rules, since the
-// credentials were issued with them as their policy; the refusal here can say what to
-// change.
+// authorize returns the first candidate whose route allows the request, or the refusal of
+// the first candidate if no route does. COS checks the same rules, because they are the
+// policy of the credentials, but only this refusal can name the setting to change.
 func authorize(candidates []candidate, req *request, keys bodyKeys) (*candidate, error) {
 	var refusal error
 	for i := range candidates {
@@ -34,9 +33,10 @@ func authorize(candidates []candidate, req *request, keys bodyKeys) (*candidate,
 	return nil, refusal
 }
 
-// withAction leaves out the candidates whose route does not allow what the head asks
-// for, its keys excepted, before the body is read. If that leaves none, it returns the refusal of the first one.
-func withAction(candidates []candidate, req *request) ([]candidate, error) {
+// filterByAction removes the candidates whose route does not allow the actions of the
+// request, before the body is read. It does not check object keys. If no candidate
+// remains, it returns the refusal of the first one.
+func filterByAction(candidates []candidate, req *request) ([]candidate, error) {
 	kept := candidates[:0]
 	var refusal error
 	for _, c := range candidates {
@@ -57,10 +57,10 @@ func withAction(candidates []candidate, req *request) ([]candidate, error) {
 	return kept, nil
 }
 
-// check is the whole of authorization, on everything that is known.
+// check is the complete authorization of a request on one route.
 func (c *candidate) check(req *request, keys bodyKeys) error {
 	if keys.form != nil {
-		if err := c.takeForm(keys.form); err != nil {
+		if err := c.classifyForm(keys.form); err != nil {
 			return err
 		}
 	}
@@ -69,13 +69,13 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 	}
 	rt := c.route
 	switch {
-	case c.op.Key != "" && !rt.coversKey(c.op.Key):
+	case c.op.Key != "" && !rt.allowsKey(c.op.Key):
 		return rt.denied(c.op.Action, c.op.Key, "AllowPrefixes")
-	case c.op.Needs(cosreq.IsListing) && !rt.coversListing(c.query):
+	case c.op.Needs(cosreq.IsListing) && !rt.allowsListing(c.query):
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"%s under prefix %q in bucket %s is not allowed on route %s, which allows %s. Ask with a prefix inside these.",
+			"%s under prefix %q in bucket %s is not allowed on route %s. List with a prefix inside %s,",
 			c.op.Action, c.query.Get("prefix"), rt.Bucket, rt.Name, strings.Join(rt.AllowPrefixes, ", ")).
-			Try("They are set in", rt.setting("AllowPrefixes"))
+			Try("or extend", rt.setting("AllowPrefixes"))
 	}
 	if err := rt.authorizeNeeds(c.op); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 		return err
 	}
 	for _, key := range keys.deleted {
-		if !rt.coversKey(key) {
+		if !rt.allowsKey(key) {
 			return rt.denied(cosreq.DeleteObject, key, "AllowPrefixes")
 		}
 	}
@@ -99,40 +99,40 @@ func (c *candidate) check(req *request, keys bodyKeys) error {
 func (c *candidate) checkAction(req *request) error {
 	rt := c.route
 	switch {
-	case c.op.Action == "" && !rt.allowsEverything():
+	case c.op.Action == "" && !rt.allowsAllActions():
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"cosproxy knows no COS operation for %s with this query on %q.", req.method, c.op.Key).
-			Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
-	case c.op.Action == cosreq.GetService: // router.go has found a route that allows it
-	case c.op.Action != "" && !rt.coversAction(c.op.Action):
+			"COS documents no action for %s with this query on %q. Check the query parameters.", req.method, c.op.Key).
+			Try("Route "+rt.Name+" forwards such requests only with * in", rt.setting("AllowActions"))
+	case c.op.Action == cosreq.GetService: // listBuckets selected a route that allows it
+	case c.op.Action != "" && !rt.allowsAction(c.op.Action):
 		return rt.denied(c.op.Action, c.op.Key, "AllowActions")
 	}
 	return nil
 }
 
-// authorizeNeeds checks what a request needs in addition to its operation's right,
-// and that COS documents all of its parameters.
+// authorizeNeeds checks the further actions that a request needs, and that COS documents
+// all of its query parameters.
 func (rt *route) authorizeNeeds(op cosreq.Operation) error {
-	if rt.allowsEverything() {
+	if rt.allowsAllActions() {
 		return nil
 	}
 	for _, n := range op.Also {
 		switch {
 		case n.Action == "":
 			return coserr.New(http.StatusForbidden, "AccessDenied",
-				"COS documents no action for %q here. Leave it out.", coserr.Truncate(n.By)).
-				Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
-		case !rt.coversAction(n.Action):
+				"COS documents no action for %q in this request. Remove it.", coserr.Truncate(n.By)).
+				Try("Route "+rt.Name+" forwards it only with * in", rt.setting("AllowActions"))
+		case !rt.allowsAction(n.Action):
 			return coserr.New(http.StatusForbidden, "AccessDenied",
-				"%s on %q in bucket %s needs %s, which is not allowed on route %s of this sidecar. Leave it out;",
+				"%s on %q in bucket %s requires %s, which is not allowed on route %s of this sidecar. Remove it,",
 				n.By, coserr.Truncate(op.Key), rt.Bucket, n.Action, rt.Name).
-				Try("or, if it should be allowed, extend", rt.setting("AllowActions"))
+				Try("or extend", rt.setting("AllowActions"))
 		}
 	}
 	if len(op.Unknown) > 0 {
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"COS documents no parameter %q for this request. Leave it out.", coserr.Truncate(op.Unknown[0])).
-			Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowActions"))
+			"COS does not document the query parameter %q for this request. Remove it.", coserr.Truncate(op.Unknown[0])).
+			Try("Route "+rt.Name+" forwards it only with * in", rt.setting("AllowActions"))
 	}
 	return nil
 }
@@ -140,23 +140,23 @@ func (rt *route) authorizeNeeds(op cosreq.Operation) error {
 func (rt *route) denied(action, key, setting string) error {
 	return coserr.New(http.StatusForbidden, "AccessDenied",
 		"%s on %q in bucket %s is not allowed on route %s of this sidecar.", action, coserr.Truncate(key), rt.Bucket, rt.Name).
-		Try("If it should be, extend", rt.setting(setting))
+		Try("To allow it, extend", rt.setting(setting))
 }
 
-// authorizeCopy checks what a copy reads: GetObject on a key of the route's own
-// bucket.
+// authorizeCopy checks that a copy may read its source: GetObject on an object key in the
+// bucket of the route.
 func (rt *route) authorizeCopy(s *copySource) error {
-	own := func(other *route) bool { return other.Bucket == rt.Bucket && other.Region == rt.Region }
+	sameBucket := func(other *route) bool { return other.Bucket == rt.Bucket && other.Region == rt.Region }
 	switch {
-	case !slices.ContainsFunc(s.from, own):
+	case !slices.ContainsFunc(s.from, sameBucket):
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"name/cos:GetObject on %q of %s is not allowed: a copy on route %s may only read from its own bucket, %s in %s.",
+			"name/cos:GetObject on %q of %s is not allowed. A copy on route %s can only read from its bucket, %s in %s.",
 			s.key, coserr.Host(s.host), rt.Name, rt.Bucket, rt.Region)
 	case s.key == "":
-		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source names a bucket and no key in it.")
-	case !rt.coversAction(cosreq.GetObject):
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source has a bucket but no object key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")
+	case !rt.allowsAction(cosreq.GetObject):
 		return rt.denied(cosreq.GetObject, s.key, "AllowActions")
-	case !rt.coversKey(s.key):
+	case !rt.allowsKey(s.key):
 		return rt.denied(cosreq.GetObject, s.key, "AllowPrefixes")
 	}
 	return nil

@@ -12,11 +12,11 @@ import (
 	"cosproxy/proxy"
 )
 
-// Of two routes to one bucket, the one that allows the keys in the body gets the
-// request: at its endpoint, with its credentials.
-func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
-	firstKeys, secondKeys := newKeys(1), newKeys(2)
-	secondKeys.row = secondKeys.row[1:]
+// Of two routes to one bucket, the one that allows the object keys in the body serves
+// the request, with its endpoint and credentials.
+func TestAuthorize_BodyKeysSelectRoute(t *testing.T) {
+	firstKeys, secondKeys := newCredentials(1), newCredentials(2)
+	secondKeys.list = secondKeys.list[1:]
 	first, second := newUpstream(t, listen(t), firstKeys, nil), newUpstream(t, listen(t), secondKeys, nil)
 	r := start(t, setup{options: func(o *proxy.Options) {
 		a := o.Routes[0]
@@ -50,9 +50,9 @@ func TestAuthorize_KeysInTheBodySelectRouteAndEndpoint(t *testing.T) {
 	}
 }
 
-// A list of keys is held to the prefixes of the route that is used in the end, also
-// where the first route would allow every key and is refused for another reason.
-func TestAuthorize_SecondRouteChecksTheKeys(t *testing.T) {
+// A delete list is checked against the prefixes of the selected route, even if the
+// first route allows every key and is rejected for another reason.
+func TestAuthorize_SecondRouteChecksBodyKeys(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		a, b := o.Routes[0], o.Routes[0]
 		a.Name, a.AllowActions = "a", []string{"name/cos:DeleteObject"}
@@ -64,7 +64,7 @@ func TestAuthorize_SecondRouteChecksTheKeys(t *testing.T) {
 	r.refused(t, rep, http.StatusForbidden, "AccessDenied")
 }
 
-// Each name that leads to other keys is checked, not only the first.
+// Every field with an object key is checked, not only the first.
 func TestAuthorize_EveryKeyField(t *testing.T) {
 	const rules = `{"rules":[{"fileid":"b","bucket":"otherbucket-1250000000"}]}`
 	for name, request := range map[string]string{

@@ -14,8 +14,8 @@ import (
 
 const smallGET = "GET /dir/key HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 
-// startSmall starts a proxy with an upstream that returns 1 KiB. Neither that nor ask,
-// which sends one request and reads its response, allocates.
+// startSmall starts a proxy with an upstream that returns 1 KiB. Neither the upstream
+// nor ask, which sends one request and reads its response, allocates.
 func startSmall(tb testing.TB) (ask func()) {
 	body := strings.Repeat("x", 1<<10)
 	response := []byte(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nDate: Sun, 29 Nov 2026 00:00:00 GMT\r\n"+
@@ -34,7 +34,7 @@ func startSmall(tb testing.TB) (ask func()) {
 	p, err := proxy.New(proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS,
-			AllowActions: []string{"name/cos:GetObject"}, AllowPrefixes: []string{"dir/*"}, Credentials: newKeys(1),
+			AllowActions: []string{"name/cos:GetObject"}, AllowPrefixes: []string{"dir/*"}, Credentials: newCredentials(1),
 		}},
 		Upstream: proxy.Upstream{ConnectTo: ln.Addr().String()},
 		Logger:   slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelWarn})),
@@ -80,7 +80,7 @@ func respondAlways(c net.Conn, response []byte) {
 	}
 }
 
-// The whole proxy allocates next to nothing for a small download.
+// The proxy allocates almost nothing for a small download.
 func TestAllocations_SmallGET(t *testing.T) {
 	ask := startSmall(t)
 	for range 10 {

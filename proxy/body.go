@@ -11,26 +11,26 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// bufferLimit is the length up to which a body is read before the request is
-// sent, so that it can be sent again: on another connection if COS has just
-// closed an idle one, and with other credentials if COS rejects the first.
+// bufferLimit is the maximum length of a body that is buffered so that it can be sent
+// again: on another connection if COS has just closed an idle one, and with new
+// credentials if COS rejects the first, in bytes.
 const bufferLimit = 64 << 10
 
-// body is the body of a request to COS. The zero value is none.
+// body is the body of a request to COS. The zero value is an empty body.
 type body struct {
-	length   int64   // http1.LengthChunked if it is not known
-	buffered []byte  // the whole body; nil: it is streamed, or there is none
-	upload   *upload // of a body that is streamed; its count is that of all bodies
-	form     *form   // nil if the body is not a form
-	deletes  []string
-	md5      string // a Content-MD5 that the client did not send
+	length     int64    // http1.LengthChunked if unknown
+	buffered   []byte   // the complete body; nil if it is streamed or empty
+	upload     *upload  // reads the body from the client
+	form       *form    // nil if the body is not a form
+	deleteKeys []string // of a delete list whose keys must be checked
+	md5        string   // Content-MD5 to add; empty if the client sent it
 }
 
-// isStreamed reports whether the body is read from the client while it is sent.
+// isStreamed reports whether the body is read from the client while it is sent to COS.
 func (b *body) isStreamed() bool { return b.length != 0 && b.buffered == nil }
 
-// crc64 returns the CRC-64 of what COS has to store; ok is false if it is not known.
-// It must not be asked before all was read.
+// crc64 returns the CRC-64 of the bytes that COS should store; ok is false if it is
+// unknown. It must not be called before the complete body was read.
 func (b *body) crc64() (crc uint64, ok bool) {
 	if b.form != nil {
 		return b.form.crc64()
@@ -38,25 +38,25 @@ func (b *body) crc64() (crc uint64, ok bool) {
 	return b.upload.crc, b.upload.hasCRC
 }
 
-// bodyPlan is what is read of a body before the request is sent.
+// bodyPlan says which part of a body is read before the request is sent.
 type bodyPlan struct {
-	length  int64 // announced
-	limit   int64 // up to which a body of known length is buffered
-	measure bool  // a body in chunks is read up to bufferLimit, to give it a length
-	list    bool  // it is a list of keys to delete that has to be read whole
-	keys    bool  // the keys of that list have to be checked
-	form    bool
+	length  int64  // announced; negative: chunked
+	limit   int64  // buffer a body of known length up to this length
+	measure bool   // buffer a chunked body up to bufferLimit, to find its length
+	list    bool   // buffer the complete body, a delete list
+	keys    bool   // check the object keys in the delete list
+	form    bool   // read the fields of a form
 	route   *route // of the first candidate, for messages
 }
 
-// planBody decides by the head. first is the candidate that is most likely to be
-// used; the keys of a list are not read if it allows all of them.
+// planBody makes the plan from the request header. first is the candidate that is most
+// likely to be used; if it allows all object keys, those in a delete list are not read.
 func planBody(req *request, first *candidate, length int64) bodyPlan {
 	p := bodyPlan{length: length, limit: bufferLimit, route: first.route}
 	p.form = first.op.Action == cosreq.PostObject
 	if first.op.Key == "" && first.op.Needs(isDelete) {
-		p.keys = !first.route.coversAllKeys()
-		// COS demands a Content-MD5, and newer S3 clients leave it out.
+		p.keys = !first.route.allowsAllKeys()
+		// COS requires Content-MD5, and newer S3 clients do not send it.
 		p.list = p.keys || len(req.head.Get("Content-MD5")) == 0 && length != 0
 	}
 	if p.list {
@@ -66,21 +66,22 @@ func planBody(req *request, first *candidate, length int64) bodyPlan {
 	return p
 }
 
-// namesKeys reports whether keys that the request touches are in the body.
+// namesKeys reports whether the body has object keys that must be checked.
 func (p bodyPlan) namesKeys() bool { return p.keys || p.form }
 
-// reads is how many bytes may be held before the request has a slot.
-func (p bodyPlan) reads() int64 {
+// memory returns the number of bytes to reserve for reading the body before the request
+// has a slot.
+func (p bodyPlan) memory() int64 {
 	switch {
 	case p.length == 0, p.length < 0 && !p.measure, p.length > p.limit && !p.form:
 		return 0
-	case p.length < 0 || p.length > p.limit: // of a form, the fields are read
+	case p.length < 0 || p.length > p.limit: // the fields of a streamed form
 		return bufferLimit
 	}
 	return max(p.length, bytes.MinRead)
 }
 
-// read reads as much of the body as the plan says. buf is memory that may be used.
+// read reads the part of the body that the plan requires. It may use buf as memory.
 func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 	b := body{length: p.length, upload: u}
 	switch {
@@ -103,18 +104,18 @@ func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 	return b, nil
 }
 
-// readDeletes reads the keys of a list that is in memory if they have to be checked,
-// and makes the Content-MD5 that COS demands unless the client sent one.
+// readDeletes parses the keys of a buffered delete list if they must be checked, and
+// computes the Content-MD5 that COS requires unless the client sent it.
 func (b *body) readDeletes(req *request, p bodyPlan) error {
 	if b.length < 0 {
-		return errNoLength()
+		return lengthRequiredError()
 	}
 	if p.keys {
 		var err error
-		if b.deletes, err = deletedKeys(b.buffered); err != nil {
+		if b.deleteKeys, err = parseDeleteList(b.buffered); err != nil {
 			return coserr.New(http.StatusBadRequest, "MalformedXML",
-				"The body is not a list of keys to delete of at most %d MiB.", deleteListLimit>>20).
-				Try("Its keys have to be checked against", p.route.setting("AllowPrefixes"))
+				"The body is not a valid delete list of at most %d MiB. Check its XML, or send fewer object keys.", deleteListLimit>>20).
+				Try("cosproxy checks them against", p.route.setting("AllowPrefixes"))
 		}
 	}
 	if len(req.head.Get("Content-MD5")) > 0 {
@@ -122,7 +123,7 @@ func (b *body) readDeletes(req *request, p bodyPlan) error {
 	}
 	if b.buffered == nil && b.length != 0 {
 		return coserr.New(http.StatusBadRequest, "MalformedXML",
-			"COS demands a Content-MD5, and cosproxy makes one for lists of up to %d MiB only. Send the header, or fewer keys at once.",
+			"COS requires Content-MD5, which cosproxy adds only to delete lists of at most %d MiB. Send Content-MD5, or fewer object keys.",
 			deleteListLimit>>20)
 	}
 	if len(b.buffered) > 0 {
@@ -131,21 +132,20 @@ func (b *body) readDeletes(req *request, p bodyPlan) error {
 	return nil
 }
 
-// readForm reads the form up to its file. A form in memory is checked to its end; a
-// longer one while it is sent.
+// readForm reads the form up to its file.
 func (b *body) readForm(req *request) (err error) {
 	if b.length < 0 {
-		return errNoLength()
+		return lengthRequiredError()
 	}
 	b.form, err = newForm(req, b.upload, b.buffered, b.length)
 	return err
 }
 
-// measureChunks reads a body in chunks up to bufferLimit. One that ends there has a
-// length from then on, so that COS takes it for every operation and it can be sent
-// again; an empty one is none (RFC 9112, 6.3). What was read of a longer one is sent
-// first. A client that waits for 100 Continue with an upload that COS takes in chunks
-// is not asked for the body before COS has agreed.
+// measureChunks reads a chunked body up to bufferLimit. If it ends there, its length is
+// known, so that COS accepts it for every operation and it can be retried; an empty one
+// counts as no body (RFC 9112, 6.3). If it is longer, the upload returns the bytes read
+// ahead first. planBody does not ask for this if COS accepts chunks and the client sent
+// Expect: COS has to send 100 Continue before the client sends its body.
 func (b *body) measureChunks(buf []byte) error {
 	read := bytes.NewBuffer(buf[:0])
 	_, err := io.CopyN(read, b.upload, bufferLimit+1)
@@ -162,30 +162,30 @@ func (b *body) measureChunks(buf []byte) error {
 	return nil
 }
 
-// takesChunks reports whether COS takes the body without a length (COS document
-// "PUT Object").
+// takesChunks reports whether COS accepts the body without a length (COS document "PUT
+// Object").
 func takesChunks(req *request, c *candidate) bool {
 	return c.op.Action == cosreq.PutObject && len(req.head.Get(copySourceField)) == 0
 }
 
-// checkLength refuses a body whose length COS would have to guess. COS takes one
-// of unknown length for PUT Object only. A request without any length has no
-// body in HTTP/1.1 (RFC 9112, 6.3), but HTTP/1.0 demands one (RFC 1945, 8.3).
+// checkLength rejects a body of unknown length unless COS accepts it, which it does only
+// for PUT Object. An HTTP/1.1 request without a length has no body (RFC 9112, 6.3), but an
+// HTTP/1.0 upload must have a length (RFC 1945, 8.3).
 func checkLength(req *request, c *candidate, b *body) error {
 	writes := req.method == http.MethodPut || req.method == http.MethodPost
 	switch {
 	case b.length < 0 && !takesChunks(req, c):
-		return errNoLength()
+		return lengthRequiredError()
 	case req.head.Minor == 0 && writes && !req.has("Content-Length"):
 		return coserr.New(http.StatusLengthRequired, "MissingContentLength",
-			"An HTTP/1.0 upload needs a Content-Length header.")
+			"An HTTP/1.0 upload requires Content-Length. Send the header, or use HTTP/1.1.")
 	}
 	return nil
 }
 
-// bodyLength returns the announced length of the body. It refuses the body of a GET
-// or HEAD: COS gives none a meaning (RFC 9110, 9.3.1), and no signature covers it. An
-// empty one counts as none, also in chunks.
+// bodyLength returns the announced length of the body. It rejects the body of a GET or
+// HEAD, which has no meaning (RFC 9110, 9.3.1) and is not covered by the signature. An
+// empty chunked body counts as no body.
 func bodyLength(req *request, x *http1.Exchange) (int64, error) {
 	length := x.Body.Length()
 	if length == 0 || !req.readsOnly() {
@@ -202,5 +202,5 @@ func bodyLength(req *request, x *http1.Exchange) (int64, error) {
 		}
 	}
 	return 0, coserr.New(http.StatusBadRequest, "InvalidRequest",
-		"%s has a body, which COS gives no meaning. Leave it out, or send it with PUT or POST.", req.method)
+		"The %s request has a body, which COS does not use. Remove the body, or send it with PUT or POST.", req.method)
 }

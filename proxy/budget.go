@@ -7,23 +7,22 @@ import (
 )
 
 const (
-	// maxRetries is how often one request is sent again after a transient error.
+	// maxRetries is the maximum number of retries of one request after transient errors.
 	maxRetries = 2
-	// baseDelay doubles with each retry; the pause is a random part of it
-	// ("full jitter"), so that clients which failed together come back apart.
+	// baseDelay doubles with each retry. The actual delay is random between zero and
+	// that ("full jitter"), so that clients do not retry at the same time.
 	baseDelay = 100 * time.Millisecond
-	// maxRetryAfter bounds a Retry-After that is heeded; a response that asks for
-	// more goes to the client, who knows better how long it can wait.
+	// maxRetryAfter is the maximum Retry-After that the proxy waits for. A response with
+	// a longer one goes to the client, which decides how long to wait.
 	maxRetryAfter = 2 * time.Second
 
-	// A retry costs one token, a request earns a tenth of one: retries add at
-	// most a tenth to the load on COS, after the first hundred.
+	// A retry spends one token, a request earns a tenth of one: after the first
+	// hundred, retries add at most a tenth to the load on COS.
 	budgetTokens = 100
 	budgetEarned = 0.1
 )
 
-// retryBudget keeps retries from multiplying an outage. Each route has
-// its own.
+// retryBudget limits the retries of one route, so that they do not amplify an outage.
 type retryBudget struct {
 	mu     sync.Mutex
 	tokens float64
@@ -31,14 +30,14 @@ type retryBudget struct {
 
 func newRetryBudget() *retryBudget { return &retryBudget{tokens: budgetTokens} }
 
-// earn notes a request.
+// earn adds the share of one request.
 func (b *retryBudget) earn() {
 	b.mu.Lock()
 	b.tokens = min(b.tokens+budgetEarned, budgetTokens)
 	b.mu.Unlock()
 }
 
-// spend reports whether one more retry may be sent.
+// spend takes the cost of a retry. It returns false if the budget is exhausted.
 func (b *retryBudget) spend() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -49,5 +48,5 @@ func (b *retryBudget) spend() bool {
 	return true
 }
 
-// jitter is the pause before retry n, counted from 0.
+// jitter returns the delay before retry n, counted from 0.
 func jitter(n int) time.Duration { return rand.N(baseDelay << n) }

@@ -16,28 +16,28 @@ const (
 	uploadPart = cosreq.ActionPrefix + "UploadPart"
 )
 
-// candidate is what a request means on one route. Its path goes to COS, escaped
-// as the client had it.
+// candidate is the meaning of a request on one route. COS receives its path with the
+// client's percent-encoding.
 type candidate struct {
 	route         *route
-	endpoint      *url.URL // that of the route, except for its service
+	endpoint      *url.URL // of the route, or of the service for GET Service
 	op            cosreq.Operation
 	path, rawPath string
 	query         cosreq.Query
-	keyPrefix     string      // for the key of a form, which is not known yet
-	source        *copySource // of a copy, else nil
-	removed       int         // parameters that the query has lost, since COS does not document them
+	keyPrefix     string      // for the object key in a form, which is read later
+	source        *copySource // nil unless the request is a copy
+	removed       int         // undocumented parameters that were removed from the query
 }
 
-// candidate says what a request means on rt. urlPath is the part behind PathPrefix,
-// decoded once and never cleaned: //, . and %2F are part of keys.
+// candidate returns the meaning of a request on rt. urlPath is the path without
+// PathPrefix, decoded once and never cleaned: //, . and %2F are part of object keys.
 func (rt *route) candidate(req *request, urlPath, rawPath, keyPrefix string, source *copySource) (candidate, error) {
 	c := candidate{
 		route: rt, endpoint: rt.endpoint, path: urlPath, rawPath: rawPath, query: req.query, keyPrefix: keyPrefix, source: source,
 	}
 	if req.method == http.MethodOptions {
-		// A browser asks for the CORS rules of the key alone, under the URL of the
-		// request that it is about to send.
+		// A preflight has the URL of the request that the browser is about to send, but
+		// only the object key matters for the CORS rules.
 		c.query = cosreq.Query{}
 	}
 	key := urlPath[1:]
@@ -46,22 +46,22 @@ func (rt *route) candidate(req *request, urlPath, rawPath, keyPrefix string, sou
 		c.path, c.rawPath = "/"+key, "/"+cosreq.EscapePath(keyPrefix)+rawPath[1:]
 	}
 	if readsAsBucket(key) && key != "" {
-		return c, errReadsAsBucket(key)
+		return c, bucketKeyError(key)
 	}
 	c.op = cosreq.Classify(req.method, key, c.query)
 	c.op.Also = appendHeaderNeeds(c.op.Also, req, c.op)
 	c.removeUnknown(req)
 	if c.op.Needs(cosreq.IsListing) && keyPrefix != "" {
-		c.query = c.query.Under(keyPrefix)
+		c.query = c.query.WithPrefix(keyPrefix)
 	}
 	return c, nil
 }
 
-// removeUnknown leaves out of a download or listing what COS does not document
-// for it, such as ?_=1 against caches, unless the route allows everything. The rest
-// is what authorize checks.
+// removeUnknown removes query parameters of a GET or HEAD that COS does not document,
+// such as the cache buster ?_=1, unless the route allows all actions. authorize checks
+// the remaining ones.
 func (c *candidate) removeUnknown(req *request) {
-	if len(c.op.Unknown) == 0 || !req.readsOnly() || c.route.allowsEverything() {
+	if len(c.op.Unknown) == 0 || !req.readsOnly() || c.route.allowsAllActions() {
 		return
 	}
 	c.query = c.query.Without(c.op.Unknown)
@@ -69,24 +69,24 @@ func (c *candidate) removeUnknown(req *request) {
 	c.op.Unknown = nil
 }
 
-// readsAsBucket reports whether COS would read the path of a key as the bucket: a
-// download would become a listing. The official Go and Node SDKs refuse these keys
-// as well.
+// readsAsBucket reports whether COS would read the path of this object key as the bucket
+// itself, so that a download would become a listing. The official Go and Node SDKs reject
+// these keys too.
 func readsAsBucket(key string) bool {
-	if !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.") { // no . or .. between slashes
+	if !strings.HasPrefix(key, ".") && !strings.Contains(key, "/.") { // no . or .. segments
 		return strings.Trim(key, "/") == ""
 	}
 	return path.Clean("/"+key) == "/"
 }
 
-func errReadsAsBucket(key string) error {
+func bucketKeyError(key string) error {
 	return coserr.New(http.StatusBadRequest, "InvalidURI",
 		"COS would read the object key %q as the bucket itself. Choose another key.", key)
 }
 
-// appendHeaderNeeds adds the rights that header fields ask for. COS judges x-cos-acl,
-// x-cos-grant-* and x-cos-tagging on a write as a part of that write, so a right
-// to upload would be one to publish.
+// appendHeaderNeeds appends the actions that header fields require. COS treats x-cos-acl,
+// x-cos-grant-* and x-cos-tagging as part of an upload, so without this check everyone
+// allowed to upload could also make objects public.
 func appendHeaderNeeds(needs []cosreq.Need, req *request, op cosreq.Operation) []cosreq.Need {
 	for _, f := range req.head.Fields {
 		if !http1.HasPrefixFold(f.Name, "x-cos-") && !http1.HasPrefixFold(f.Name, "x-amz-") || http1.HasPrefixFold(f.Name, "x-cos-meta-") {

@@ -13,10 +13,10 @@ import (
 	"cosproxy/proxy/internal/crc64"
 )
 
-var errChecksum = errors.New("the CRC-64 of the bytes differs from the x-cos-hash-crc64ecma of COS")
+var errChecksum = errors.New("the CRC-64 of the body differs from the x-cos-hash-crc64ecma of COS")
 
-// reportedCRC is the checksum that COS names. There should be one at most; several that
-// differ deny any body. A value that cannot be read says nothing.
+// reportedCRC is the checksum in a response of COS. Values that cannot be parsed are
+// ignored. If there are several different values, no body matches.
 type reportedCRC struct {
 	sum             uint64
 	known, conflict bool
@@ -38,39 +38,39 @@ func (r *response) reportedCRC() reportedCRC {
 	return c
 }
 
-// denies reports whether the body with this checksum is not the one that COS has.
-func (c reportedCRC) denies(sum uint64) bool { return c.conflict || c.known && c.sum != sum }
+// contradicts reports whether COS reported another checksum than sum.
+func (c reportedCRC) contradicts(sum uint64) bool { return c.conflict || c.known && c.sum != sum }
 
-// storesBody reports whether COS stores the request's body as it is and responds
-// with its checksum. That of an append is the whole object's, a copy has no
-// body, and pictures may be processed on arrival.
+// storesBody reports whether COS stores the request body unchanged and responds with its
+// checksum. The checksum of an append is that of the complete object, a copy has no body,
+// and COS may process pictures before it stores them.
 func storesBody(c *candidate, req *request) bool {
 	if c.op.Action != cosreq.PutObject && c.op.Action != uploadPart {
 		return false
 	}
-	return c.source == nil && !req.has(pictureField)
+	return c.source == nil && !req.has(picOperationsField)
 }
 
-// checkStored compares what was read from the client with what COS has stored. It
-// must not be asked before all was read.
+// checkStored compares the checksum of the upload with the one that COS reported. It must
+// not be called before the complete body was read.
 func (r *response) checkStored(b *body) error {
 	sent, known := b.crc64()
-	if !known || !r.reportedCRC().denies(sent) {
+	if !known || !r.reportedCRC().contradicts(sent) {
 		return nil
 	}
 	return &coserr.Error{
 		Status: http.StatusBadGateway,
 		Code:   "ChecksumMismatch",
-		Message: "The checksum COS stored does not match the upload: the body was changed between cosproxy and COS. " +
-			"The object at COS is damaged; upload it again, or delete it.",
+		Message: "The checksum COS stored does not match the upload: the body changed between cosproxy and COS. " +
+			"The object in COS is damaged; upload it again, or delete it.",
 		Err: errChecksum,
 	}
 }
 
-// verify has the body compared with the checksum at its end, whatever its framing.
-// An empty body is judged at once, since with its head the client has all of it. A weak
-// entity tag says that the body is not the object as it is stored, but compressed, say
-// (RFC 9110, 8.8.1). layer is memory for it.
+// verify makes the body check its checksum at its end, with any framing. It checks an
+// empty body at once, because the header completes that response. It skips responses with
+// a weak entity tag: their body may differ from the stored object, for example by
+// compression (RFC 9110, 8.8.1). layer is memory for the new body.
 func (r *response) verify(c *candidate, layer *verified) error {
 	switch {
 	case r.Status != http.StatusOK || !readsObject(c) || r.Get(crcField) == nil || strings.HasPrefix(string(r.Get("ETag")), "W/"):
@@ -79,45 +79,45 @@ func (r *response) verify(c *candidate, layer *verified) error {
 		*layer = verified{body: r.body, left: r.length, reported: r.reportedCRC()}
 		r.body = layer
 		return nil
-	case !r.reportedCRC().denies(0): // the CRC-64 of no bytes
+	case !r.reportedCRC().contradicts(0): // the CRC-64 of no bytes
 		return nil
 	}
 	return &coserr.Error{
 		Status: http.StatusBadGateway,
 		Code:   "ChecksumMismatch",
-		Message: "COS sent an empty object and the checksum of another: the body was lost between COS and cosproxy. " +
-			"Send the request again; if this repeats, compare the object's Content-Length with HEAD.",
+		Message: "COS sent an empty body with the checksum of a non-empty object: the body was lost between COS and cosproxy. " +
+			"Send the request again; if this repeats, compare the Content-Length that HEAD returns.",
 		Err: errChecksum,
 	}
 }
 
-// verified is the body of a whole object. It keeps back its last byte, or all that
-// the last read brought, until the checksum is known to be right, so that the client
-// of a damaged download never gets all of it.
+// verified is the body of a complete object. It holds back the last byte or the last piece
+// until the checksum is verified, so that the client never receives a damaged download
+// completely.
 type verified struct {
 	body     io.Reader
-	left     int64 // negative: the body ends where its framing says
+	left     int64 // bytes left; negative: unknown
 	reported reportedCRC
 	crc      uint64
-	kept     []byte // the last byte read, if it may be the last of the body
+	held     []byte // the last byte read, if it may be the last of the body
 }
 
-// Read implements io.Reader. It wants room for two bytes.
+// Read implements io.Reader. p must have room for at least two bytes.
 func (v *verified) Read(p []byte) (int, error) {
-	kept := copy(p, v.kept)
-	n, err := v.body.Read(p[kept:])
-	v.crc = crc64.Update(v.crc, p[kept:kept+n])
-	v.kept, n = v.kept[:0], kept+n
+	held := copy(p, v.held)
+	n, err := v.body.Read(p[held:])
+	v.crc = crc64.Update(v.crc, p[held:held+n])
+	v.held, n = v.held[:0], held+n
 	sized := v.left >= 0
 	if sized {
 		v.left -= int64(n)
 	}
 	switch ended := sized && v.left == 0 || errors.Is(err, io.EOF); {
-	case ended && v.reported.denies(v.crc):
+	case ended && v.reported.contradicts(v.crc):
 		return 0, errChecksum
 	case !ended && !sized && n > 0:
 		n--
-		v.kept = append(v.kept, p[n])
+		v.held = append(v.held, p[n])
 	}
 	return n, err
 }

@@ -16,7 +16,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// framings write a response of COS with the given fields and body.
+// framings write a response of COS with these fields and this body.
 var framings = []struct {
 	name  string
 	write func(fields, body string) string
@@ -42,10 +42,10 @@ func inChunks(body string) string {
 	return b.String()
 }
 
-// answerAndClose ends the connection behind the response.
-func answerAndClose(response string) func(*arrival) {
+// respondAndClose sends the response and closes the connection.
+func respondAndClose(response string) func(*arrival) {
 	return func(a *arrival) {
-		a.answer(response)
+		a.respond(response)
 		a.conn.Close()
 	}
 }
@@ -56,8 +56,8 @@ func crcField(sum uint64) string {
 
 func flip(body string, at int) string { return body[:at] + string(body[at]^1) + body[at+1:] }
 
-// No client takes a damaged download as whole, however it and its client end bodies.
-func TestDamagedDownload_EveryFraming(t *testing.T) {
+// No client receives a damaged download as complete, with any framing on either side.
+func TestChecksum_DamagedDownload(t *testing.T) {
 	large := strings.Repeat(object, 5000)
 	bodies := []struct{ name, body, damaged string }{
 		{"first byte flipped", object, flip(object, 0)},
@@ -75,11 +75,11 @@ func TestDamagedDownload_EveryFraming(t *testing.T) {
 			for _, version := range []string{"1.0", "1.1"} {
 				request := "GET /key HTTP/" + version + "\r\n\r\n"
 				t.Run(framing.name+"/"+b.name+"/client of HTTP "+version, func(t *testing.T) {
-					r := start(t, setup{handle: answerAndClose(framing.write(crcField(crc(b.body)), b.body))})
+					r := start(t, setup{handle: respondAndClose(framing.write(crcField(crc(b.body)), b.body))})
 					if rep := r.exchange(t, request); rep.status != http.StatusOK || rep.err != nil || rep.body != b.body {
 						t.Errorf("undamaged: status %d, %d bytes of %d (%v)", rep.status, len(rep.body), len(b.body), rep.err)
 					}
-					r = start(t, setup{handle: answerAndClose(framing.write(crcField(crc(b.body)), b.damaged))})
+					r = start(t, setup{handle: respondAndClose(framing.write(crcField(crc(b.body)), b.damaged))})
 					if framing.name == "sized" && b.damaged == "" {
 						r.refusedEmpty(t, request)
 						return
@@ -91,8 +91,8 @@ func TestDamagedDownload_EveryFraming(t *testing.T) {
 	}
 }
 
-// broken checks that the response to a request ends as a failure, before the client
-// has all of a damaged body.
+// broken checks that a response ends as a failure before the client has the complete
+// damaged body.
 func (r *rig) broken(t *testing.T, request, damaged string) {
 	t.Helper()
 	c := r.dial(t)
@@ -119,7 +119,7 @@ func (r *rig) broken(t *testing.T, request, damaged string) {
 	}
 }
 
-// refusedEmpty checks that an empty body is judged before the header leaves.
+// refusedEmpty checks that an empty body is verified before the header is sent.
 func (r *rig) refusedEmpty(t *testing.T, request string) {
 	t.Helper()
 	rep := r.exchange(t, request)
@@ -131,9 +131,9 @@ func (r *rig) refusedEmpty(t *testing.T, request string) {
 	}
 }
 
-// Responses with a checksum of other bytes than those of their body pass, and so do
-// all of them without checksums.
-func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
+// Responses whose checksum is of other bytes than their body are forwarded, and all
+// responses if checksums are off.
+func TestChecksum_OtherBytesNotCompared(t *testing.T) {
 	weak := "ETag: W/\"e\"\r\nx-cos-hash-crc64ecma: 1\r\n"
 	malformed := "ETag: \"e\"\r\nx-cos-hash-crc64ecma: -1\r\nx-cos-hash-crc64ecma: \r\nx-cos-hash-crc64ecma: 18446744073709551616\r\n"
 	tests := []struct {
@@ -143,7 +143,7 @@ func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
 		{"HEAD", "HEAD", "/key", "200 OK", crcField(1), false},
 		{"part", "GET", "/key", "206 Partial Content", crcField(1) + "Content-Range: bytes 0-9/36\r\n", false},
 		{"error", "GET", "/key", "404 Not Found", crcField(1), false},
-		{"picture made anew", "GET", "/key?imageMogr2/thumbnail/10x", "200 OK", crcField(1), false},
+		{"processed picture", "GET", "/key?imageMogr2/thumbnail/10x", "200 OK", crcField(1), false},
 		{"ci-process", "GET", "/key?ci-process=snapshot&time=1", "200 OK", crcField(1), false},
 		{"another document", "GET", "/key?tagging", "200 OK", crcField(1), false},
 		{"listing", "GET", "/", "200 OK", crcField(1), false},
@@ -160,7 +160,7 @@ func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
 					if tt.method == http.MethodHead {
 						response = response[:strings.Index(response, "\r\n\r\n")+4]
 					}
-					r := start(t, setup{handle: answerAndClose(response), options: func(o *proxy.Options) { o.SkipChecksums = tt.skip }})
+					r := start(t, setup{handle: respondAndClose(response), options: func(o *proxy.Options) { o.SkipChecksums = tt.skip }})
 					want := body
 					if tt.method == http.MethodHead {
 						want = ""
@@ -175,8 +175,8 @@ func TestChecksumOfOtherBytes_IsNotCompared(t *testing.T) {
 	}
 }
 
-// All checksums of a response have to be right.
-func TestSeveralChecksums(t *testing.T) {
+// All checksums of a response must match.
+func TestChecksum_Several(t *testing.T) {
 	right := "x-cos-hash-crc64ecma: " + strconv.FormatUint(crc(object), 10) + "\r\n"
 	const wrong, malformed = "x-cos-hash-crc64ecma: 1\r\n", "x-cos-hash-crc64ecma: x\r\n"
 	for _, framing := range framings {
@@ -184,7 +184,7 @@ func TestSeveralChecksums(t *testing.T) {
 			right + right: true, right + malformed: true, malformed + right: true,
 			right + wrong: false, wrong + right: false, malformed + wrong: false,
 		} {
-			r := start(t, setup{handle: answerAndClose(framing.write(fields, object))})
+			r := start(t, setup{handle: respondAndClose(framing.write(fields, object))})
 			if !whole {
 				r.broken(t, "GET /key HTTP/1.1\r\n\r\n", object)
 			} else if rep := r.get(t, "/key"); rep.err != nil || rep.body != object {
@@ -194,9 +194,9 @@ func TestSeveralChecksums(t *testing.T) {
 	}
 }
 
-// The checksum of a download that was resumed is that of all its pieces, in
-// whatever framing the rest comes.
-func TestDamagedRest_OfResumedDownload(t *testing.T) {
+// The checksum of a resumed download covers all its pieces, with any framing of the
+// rest.
+func TestChecksum_ResumedDownloadDamaged(t *testing.T) {
 	const head = "HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 10-35/36\r\n"
 	rests := map[string]func(string) string{
 		"sized": func(rest string) string { return fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", head, len(rest), rest) },
@@ -208,24 +208,24 @@ func TestDamagedRest_OfResumedDownload(t *testing.T) {
 	for name, write := range rests {
 		for _, version := range []string{"1.0", "1.1"} {
 			request := "GET /key HTTP/" + version + "\r\n\r\n"
-			r := start(t, setup{handle: inTurn(cutAfter(10), answerAndClose(write(object[10:])))})
+			r := start(t, setup{handle: inTurn(cutAfter(10), respondAndClose(write(object[10:])))})
 			if rep := r.exchange(t, request); rep.err != nil || rep.body != object {
 				t.Errorf("%s, undamaged: %q (%v)", name, rep.body, rep.err)
 			}
-			r = start(t, setup{handle: inTurn(cutAfter(10), answerAndClose(write(flip(object[10:], 25))))})
+			r = start(t, setup{handle: inTurn(cutAfter(10), respondAndClose(write(flip(object[10:], 25))))})
 			r.broken(t, request, object)
 		}
 	}
 }
 
-// A body of unknown length is not collected: of each piece all but the last byte
-// passes at once.
-func TestPiecesOfUnknownLength_PassBeforeTheEnd(t *testing.T) {
+// A body of unknown length is streamed: all but the last byte of each piece is sent at
+// once.
+func TestChecksum_UnknownLengthStreamed(t *testing.T) {
 	more := make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
-		a.answer("HTTP/1.0 200 OK\r\n" + crcField(crc(object)) + "\r\n" + object[:10])
+		a.respond("HTTP/1.0 200 OK\r\n" + crcField(crc(object)) + "\r\n" + object[:10])
 		<-more
-		a.answer(object[10:])
+		a.respond(object[10:])
 		a.conn.Close()
 	}})
 	c := r.dial(t)

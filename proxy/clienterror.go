@@ -1,7 +1,7 @@
 package proxy
 
-// clientError marks failures on the client's side of the connection: it has left, or
-// its body broke off.
+// clientError wraps a failure of the connection to the client: the client has left, or
+// its body ended early.
 type clientError struct{ err error }
 
 // Error returns the text of the cause.

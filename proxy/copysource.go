@@ -9,22 +9,22 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// copySource is what a copy reads: the object that x-cos-copy-source names, with
-// its key percent-encoded (COS document "PUT Object - Copy").
+// copySource is the source object of a copy, from x-cos-copy-source (COS document "PUT
+// Object - Copy").
 type copySource struct {
-	host    string // or bucket, as the client wrote it
-	name    string // the first host, in one spelling
-	service string // name, if it is that of the service; else empty
-	path    string // what follows the host, as the client wrote it
-	from    []*route
-	key     string
-	rawPath string // the escaped key
-	version string // what follows the key, with its "?"; may be empty
+	host    string   // host or bucket, as received
+	name    string   // the first host, as cosreq.Hostname normalizes it
+	service string   // name if it is a service host; else empty
+	path    string   // the path after the host, as received
+	from    []*route // to the bucket of the source
+	key     string   // decoded
+	rawPath string   // the percent-encoded key
+	version string   // the query, with its "?"; may be empty
 }
 
-// parseCopySource reads the source of a request that has one. Documented is
-// <host>/<key>. Clients also write a scheme or a slash in front of it, the bucket's
-// name alone, and the service's host before the bucket, as isService tells.
+// parseCopySource parses x-cos-copy-source, which the request must have. COS documents
+// <host>/<key>. Clients also send a scheme or a slash before it, /<bucket>/<key>, and
+// <service host>/<bucket>/<key>; isService reports whether a name is a service host.
 func parseCopySource(req *request, isService func(name string) bool) (*copySource, error) {
 	values := req.Values(copySourceField)
 	host, rest, _ := strings.Cut(cosreq.TrimSourceOrigin(values[0]), "/")
@@ -37,7 +37,7 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 	key, err := url.PathUnescape(escaped)
 	if err != nil || key == "" || len(values) > 1 || strings.HasSuffix(host, ":") { // ftp://
 		return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",
-			"x-cos-copy-source is not one <host>/<key> or /<bucket>/<key> with a percent-encoded key. Write <bucket>.cos.<region>.myqcloud.com/<key>.")
+			"x-cos-copy-source must be one <host>/<key> or /<bucket>/<key> with a percent-encoded key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")
 	}
 	s.host, s.key, s.path, s.rawPath = host, key, "/"+escaped, cosreq.EscapeRaw(escaped)
 	if versioned {
@@ -46,9 +46,10 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 	return s, nil
 }
 
-// throughRoute reads s as a path of the sidecar. As for requests, an escaped slash
-// is part of a key and ends no path prefix.
-func (s *copySource) throughRoute(rt *route) {
+// resolveOn interprets s as a path on a route of the sidecar; a nil route changes nothing.
+// As in request paths, an escaped slash is part of the object key and does not end a path
+// prefix.
+func (s *copySource) resolveOn(rt *route) {
 	if rt == nil {
 		return
 	}
@@ -58,8 +59,7 @@ func (s *copySource) throughRoute(rt *route) {
 	s.rawPath = cosreq.EscapePath(rt.ObjectPrefix) + s.rawPath[from:]
 }
 
-// field is the value that COS gets: the source under the name that the document
-// gives for it.
+// field returns the header value for COS, with the documented host of the bucket.
 func (s *copySource) field(rt *route) string {
 	return cosreq.CopySourceHost(rt.Bucket, rt.Region) + "/" + s.rawPath + s.version
 }

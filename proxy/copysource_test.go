@@ -7,9 +7,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// The source of a copy may be called by any name that leads to the route's
-// bucket; COS gets the documented one.
-func TestCopySourceNames(t *testing.T) {
+// The source of a copy may use any host of the route's bucket. COS receives the
+// documented host.
+func TestCopySource_Hosts(t *testing.T) {
 	tests := []struct{ source, arrives string }{
 		{cosHost + "/dir/a%2Fb", cosHost + "/dir/a%2Fb"},
 		{cosHost + "/dir/a+b%20c?versionId=1+2", cosHost + "/dir/a%2Bb%20c?versionId=1%2B2"},
@@ -61,7 +61,7 @@ func copying(t *testing.T) *rig {
 	}})
 }
 
-func TestCopySourceNamesThatLeadElsewhere(t *testing.T) {
+func TestCopySource_OtherBuckets(t *testing.T) {
 	r := copying(t)
 	for source, want := range map[string]struct {
 		status int

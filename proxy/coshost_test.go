@@ -9,7 +9,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// cosNames are the names that the COS documents and SDKs have for a bucket.
+// cosNames are the host names of the bucket in COS documents and SDKs.
 func cosNames(bucket string) []string {
 	return []string{
 		bucket + ".cos." + region + ".myqcloud.com",
@@ -21,9 +21,9 @@ func cosNames(bucket string) []string {
 	}
 }
 
-// Every name that COS has for the bucket of a route leads there, however it is
-// asked, and to no key prefix.
-func TestEveryNameOfTheBucket(t *testing.T) {
+// Every host name of a route's bucket leads to the route, as Host or in an absolute
+// target, and without the object prefix.
+func TestCOSHosts_EveryHostOfBucket(t *testing.T) {
 	const archive = "archive-1250000000"
 	for _, name := range cosNames(archive) {
 		for how, request := range map[string]string{
@@ -49,8 +49,8 @@ func TestEveryNameOfTheBucket(t *testing.T) {
 	}
 }
 
-// A target without a path is the bucket.
-func TestAbsoluteFormWithoutPath(t *testing.T) {
+// A target without a path means the bucket.
+func TestAbsoluteTarget_NoPath(t *testing.T) {
 	for target, arrives := range map[string]string{
 		"http://" + cosHost:               "/",
 		"http://" + cosHost + "?prefix=a": "/?prefix=a",
@@ -66,8 +66,8 @@ func TestAbsoluteFormWithoutPath(t *testing.T) {
 	}
 }
 
-// A name that a route has for itself, with its prefixes, also in absolute form.
-func TestNamesOfARoute(t *testing.T) {
+// A Host of the route, with its prefixes, also in absolute form.
+func TestCOSHosts_OfRoute(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Hosts = []string{"Photos.example", "other-1250000000.cos." + region + ".myqcloud.com"}
 		o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "/p/", "2026/"
@@ -86,9 +86,9 @@ func TestNamesOfARoute(t *testing.T) {
 	}
 }
 
-// A bucket that no route has is refused, and never served as another: not even
-// where its name may be asked for.
-func TestBucketsWithoutRoute(t *testing.T) {
+// A bucket without a route is rejected and never served as another bucket, even if its
+// name is an allowed host.
+func TestCOSHosts_BucketWithoutRoute(t *testing.T) {
 	tests := []struct{ host, says string }{
 		{"other-1250000000.cos." + region + ".myqcloud.com", "No route leads to bucket other-1250000000 in " + region},
 		{"other-1250000000.cos." + region + ".tencentcos.cn:80", "No route leads to bucket other-1250000000"},
@@ -120,9 +120,9 @@ func TestBucketsWithoutRoute(t *testing.T) {
 	}
 }
 
-// Over a Unix socket any name may stand in Host, but what is asked of a proxy is
-// another server, and a bucket of COS is that bucket.
-func TestNamesOverAUnixSocket(t *testing.T) {
+// Over a Unix socket Host may be any name. But an absolute target names another server,
+// and the host of a bucket means that bucket.
+func TestCOSHosts_UnixSocket(t *testing.T) {
 	r := start(t, setup{})
 	path := t.TempDir() + "/s"
 	l, err := net.Listen("unix", path)

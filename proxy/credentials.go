@@ -6,21 +6,22 @@ import (
 	"cosproxy/signer"
 )
 
-// Credentials hands out the credentials that requests are signed with. It must be
-// safe for concurrent use and quick: it is asked once per request.
+// Credentials provides the credentials that sign requests. Implementations must be safe
+// for concurrent use and fast: every request calls them.
 type Credentials interface {
-	// Credentials returns credentials that are valid now. An error that offers
-	// RetryAfter() time.Duration sets the Retry-After of the response.
+	// Credentials returns credentials that are valid now. If the error has a method
+	// RetryAfter() time.Duration, the response has that Retry-After.
 	Credentials(ctx context.Context) (signer.Credentials, error)
-	// Accepted reports that COS accepted the credentials named secretID. It is called
-	// once per response, so it must be quick.
+	// Accepted reports that COS accepted the credentials with this SecretId. Every
+	// successful response calls it, so it must be fast.
 	Accepted(secretID string)
-	// Invalidate reports that COS rejected the credentials named secretID, and again
-	// that it did so twice for the same request. It must not wait, nor harm newer
-	// credentials. It returns true if the request should try the same ones once more.
+	// Invalidate reports that COS rejected the credentials with this SecretId; again is
+	// true if it rejected them twice for the same request. Invalidate must not block and
+	// must not affect newer credentials. It returns true if the request should be tried
+	// once more with the same credentials.
 	Invalidate(secretID string, again bool) (retry bool)
-	// Replacement returns the credentials that replace the rejected ones named
-	// secretID, and may wait for them until the end of ctx. ok is false if there are
-	// no others; the rejected ones then stay in use.
+	// Replacement returns the credentials that replace the rejected ones with this
+	// SecretId, and may wait for them until ctx ends. ok is false if there are no newer
+	// credentials; the rejected ones then stay in use.
 	Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool)
 }

@@ -12,23 +12,23 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// deleteListLimit bounds a list of keys to delete that is read whole: 1000 keys of
-// 850 bytes (COS document "DELETE Multiple Objects"), escaped.
+// deleteListLimit is the maximum size of a delete list that is buffered, in bytes: 1000
+// object keys of 850 bytes (COS document "DELETE Multiple Objects"), escaped.
 const deleteListLimit = 4 << 20
 
-// deleteListMemory bounds all such lists above bufferLimit that are held at once,
-// in bytes: 16 of the longest.
+// deleteListMemory is the maximum memory for all buffered delete lists that are longer
+// than bufferLimit, in bytes: 16 lists of maximum size.
 const deleteListMemory = 16 * deleteListLimit
 
 func isDelete(action string) bool { return action == cosreq.DeleteObject }
 
-// contentMD5 is the value of Content-MD5 for a list.
+// contentMD5 returns the value of Content-MD5 for a delete list.
 func contentMD5(list []byte) string {
 	sum := md5.Sum(list)
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// deleteElements are the elements of a list of keys to delete, with those around.
+// deleteElements are the paths of the XML elements in a delete list.
 var deleteElements = map[string]bool{
 	"/Delete": true, "/Delete/Quiet": true, "/Delete/Object": true, deletedKey: true, "/Delete/Object/VersionId": true,
 }
@@ -37,13 +37,13 @@ const deletedKey = "/Delete/Object/Key"
 
 var errUnexpectedXML = errors.New("unexpected XML")
 
-// deletedKeys returns the keys that a list names. It refuses a body in which
-// another reader could find more keys: a second document behind the first,
-// elements by other names, comments inside of a key.
-func deletedKeys(list []byte) (keys []string, err error) {
+// parseDeleteList returns the object keys in a delete list. It rejects a body in which
+// another parser could find more keys: a second document, other elements, comments
+// inside a key.
+func parseDeleteList(list []byte) (keys []string, err error) {
 	decoder := xml.NewDecoder(bytes.NewReader(list))
 	path, roots := "", 0
-	var key []byte // may come in very many pieces
+	var key []byte // the decoder may return it in many pieces
 	for {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) && roots == 1 {
@@ -73,7 +73,7 @@ func deletedKeys(list []byte) (keys []string, err error) {
 			}
 		case xml.Directive:
 			return nil, errUnexpectedXML
-		default: // comments and instructions
+		default: // comments and processing instructions
 			if roots > 0 {
 				return nil, errUnexpectedXML
 			}

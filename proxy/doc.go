@@ -1,48 +1,58 @@
 // Package proxy turns unsigned HTTP requests into signed Tencent COS requests
-// and streams both bodies.
+// and streams request and response bodies.
 //
-// [New] makes a [Proxy] from [Options]; each [Route] leads to a bucket, over the way
-// that [Upstream] says. [Proxy.NewServer] makes the server that accepts connections.
+// [New] makes a [Proxy] from [Options]. Each [Route] leads to one bucket; [Upstream]
+// says how COS is reached. [Proxy.NewServer] makes the server that accepts connections.
+// Do not use the package to call COS from a Go program: the official SDK signs requests
+// too and needs no proxy.
 //
-// The way of a request, in the order of its steps (Proxy.serve):
+// # Steps of a request
+//
+// Proxy.serve runs these steps in this order. Each step takes values and returns
+// values; after signing, nothing changes the request.
 //
 //	proxy.go       the steps, and the response to a request that fails
-//	request.go     parse: what the client asked for, a value
-//	via.go         requests that come back to the proxy that sent them
-//	s3.go          what S3 clients mean and COS would misunderstand
-//	router.go      which routes the request may mean (service.go)
-//	candidate.go   what it means on one of them
-//	route.go       the routes, and the actions and keys that they allow (setting.go)
-//	copysource.go  the object that a copy reads
+//	request.go     parse: method, target, query and host, as a value
+//	via.go         reject requests that this proxy has sent (loops)
+//	s3.go          reject S3 features that COS would misread
+//	router.go      host and path to candidate routes (service.go: GET Service)
+//	candidate.go   the operation that the request means on one route
+//	route.go       Route, and the actions and object keys it allows (setting.go)
+//	copysource.go  the source object of a copy
 //	authorize.go   the first candidate that allows everything (keyfields.go)
-//	admission.go   memory for bodies, slots, the queue (limits.go)
-//	body.go        what is read of a body before the request is sent (upload.go)
-//	deletelist.go  a body that lists keys to delete
-//	form.go        a body that is a form upload
-//	outbound.go    the head for COS (forwarded.go, fieldnames.go)
-//	repeatable.go  whether COS may get the request twice
-//	send.go        the attempts: sign, send, retry (budget.go)
+//	admission.go   body memory, concurrency slots, the queue (limits.go)
+//	body.go        the part of a body that is read before sending (upload.go)
+//	deletelist.go  bodies that list object keys to delete
+//	form.go        bodies that are form uploads
+//	outbound.go    the request header for COS (forwarded.go, fieldnames.go)
+//	idempotent.go  whether COS may receive the request twice
+//	send.go        attempts: sign, send, retry (budget.go)
 //	wire.go        the bytes of one attempt
-//	upstream.go    the connections to COS (expectmemory.go)
-//	credentials.go the interface of the source of credentials
-//	rejected.go    responses that blame the credentials or the clock
-//	response.go    a response of COS
-//	mask.go        secrets that COS repeats in a response
-//	download.go    a download that breaks off is continued
-//	checksum.go    the CRC-64 of what was stored and what was read
-//	respond.go     the response, streamed to the client
-//	failure.go     what a failure means for the client (clienterror.go)
-//	proxyerror.go  an error of the proxy, in COS's form
+//	upstream.go    connections to COS (expectstate.go)
+//	credentials.go the interface of a credential source
+//	rejected.go    recovery after COS rejected the credentials or the clock
+//	response.go    a response from COS
+//	mask.go        mask secrets that COS echoes in a response
+//	download.go    resume an interrupted download
+//	checksum.go    compare CRC-64 values of uploads and downloads
+//	respond.go     stream the response to the client
+//	failure.go     map failures to error responses (clienterror.go)
+//	proxyerror.go  write a proxy error in COS's XML form
 //	result.go      the result of a request, logged and counted (accesslog.go, metrics.go)
-//	scratch.go     the memory of a request, used again
-//	server.go      the server, and requests that break a rule of HTTP
+//	scratch.go     per-request memory, reused
+//	server.go      the server, and requests that violate HTTP
 //
-// Packages apart: http1 moves messages, guard decides which clients may ask, and below
-// internal, coserr has errors in COS's form, cosreq the meaning of requests, formdata
-// forms, crc64 the checksum.
+// # Other packages
 //
-// Bodies are not held, except for uploads up to 64 KiB, which are kept to be sent
-// again, lists of keys to delete, and the fields of forms. An upload that ends early
-// breaks the connection to COS, so that COS never sees a complete, shorter object; a
-// download that ends early breaks the connection to the client.
+// http1 reads and writes HTTP/1.1 messages. guard checks Host, Origin and the client
+// token. internal/coserr has errors in COS's form, internal/cosreq the meaning of
+// requests to COS, internal/formdata form uploads, internal/crc64 the checksum.
+//
+// # Bodies
+//
+// Bodies are streamed. Only uploads up to 64 KiB (so that they can be retried), lists
+// of object keys to delete, and form fields are buffered. If an upload is interrupted,
+// the proxy breaks the connection to COS, so that COS never receives a complete,
+// shorter object. If a download is interrupted and cannot be resumed, the proxy breaks
+// the connection to the client.
 package proxy

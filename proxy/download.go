@@ -11,17 +11,17 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// maxEmptyResumes is how many resumptions in a row may bring no byte.
+// maxEmptyResumes is the maximum number of resumptions in a row without a byte.
 const maxEmptyResumes = 3
 
-var errObjectChanged = errors.New("the object was changed during its download, which had broken off")
+var errObjectChanged = errors.New("the object changed while its interrupted download was resumed")
 
-// resume has a download continued where it breaks off: the rest is asked for with
-// Range, and with If-Match on the entity tag (RFC 9110, 14.2 and 13.1.1), so that the
-// bytes are of one object. Responses that cannot be continued are left as they are.
-// layer is memory for it.
+// resume makes the body of a download resume if its connection fails: it requests the
+// rest with Range, and with If-Match on the entity tag (RFC 9110, 14.2 and 13.1.1), so
+// that all bytes are of one object. It does nothing for responses that cannot be resumed.
+// layer is memory for the new body.
 func (r *response) resume(c *candidate, o *outgoing, layer *resumed) {
-	if r.length <= 0 || int64(r.Body.Buffered()) == r.length { // it has come already
+	if r.length <= 0 || int64(r.Body.Buffered()) == r.length { // empty or received already
 		return
 	}
 	etag := string(r.Get("ETag"))
@@ -43,25 +43,25 @@ func (r *response) resume(c *candidate, o *outgoing, layer *resumed) {
 	r.body = layer
 }
 
-// readsObject reports whether c is a GET of an object as it is stored. Other
-// parameters may ask for a picture that is made for each request.
+// readsObject reports whether c is a GET of an object as it is stored, and not of a
+// picture that COS processes for each request.
 func readsObject(c *candidate) bool { return c.op.Action == cosreq.GetObject && !c.query.Processes() }
 
-// resumed is a download that survives the loss of its connection.
+// resumed is the body of a download that is resumed if its connection fails.
 type resumed struct {
-	response *response // its connection is replaced
+	response *response // gets the response of each resumption
 	body     io.Reader
 	out      *outgoing
 	etag     string
-	rest     byteRange // still to come
-	broken   error     // that the connection failed with
+	rest     byteRange // not yet received
+	connErr  error     // of the failed connection
 	empty    int       // resumptions in a row without a byte
 }
 
 // Read implements io.Reader.
 func (b *resumed) Read(p []byte) (int, error) {
 	for {
-		for b.broken != nil {
+		for b.connErr != nil {
 			if err := b.resume(); err != nil {
 				return 0, err
 			}
@@ -74,38 +74,39 @@ func (b *resumed) Read(p []byte) (int, error) {
 		if err == nil || b.rest.length() == 0 || b.out.ctx.Err() != nil {
 			return n, err
 		}
-		if errors.Is(err, io.EOF) { // of a rest in chunks, which is shorter than it said
+		if errors.Is(err, io.EOF) { // a chunked rest was shorter than its Content-Range
 			err = io.ErrUnexpectedEOF
 		}
-		b.broken = err
+		b.connErr = err
 		if n > 0 {
 			return n, nil
 		}
 	}
 }
 
-// resume asks for the rest. It returns the error of the connection if COS does not
-// give it, and nil after an attempt that may be repeated.
+// resume requests the rest. It returns nil after a success, and after a failure that may
+// be retried. It returns the error of the connection if it gives up, and errObjectChanged
+// if COS no longer has the same object.
 func (b *resumed) resume() error {
 	o := b.out
 	if b.empty == maxEmptyResumes || !o.route.budget.spend() || !wait(o.ctx, jitter(b.empty)) {
-		return b.broken
+		return b.connErr
 	}
 	o.metrics.retried("download")
 	b.empty++
 	b.response.Close()
 	again := outgoing{
 		route: o.route, upstream: o.upstream, head: b.head(), idempotent: true, now: o.now, metrics: o.metrics,
-		canceler: o.canceler, ctx: o.ctx, wire: newWire(), retries: maxRetries, // resume is what retries
+		canceler: o.canceler, ctx: o.ctx, wire: newWire(), retries: maxRetries, // Read retries instead
 	}
 	resp, err := again.send()
 	if err != nil {
-		return nil //nolint:nilerr // the next attempt says it, or there is none and broken is returned
+		return nil //nolint:nilerr // Read tries again; the last attempt returns connErr
 	}
 	got, ok := resp.contentRange()
 	switch {
 	case resp.Status == http.StatusPartialContent && ok && got == b.rest && string(resp.Get("ETag")) == b.etag:
-		b.response.Response, b.body, b.broken = resp.Response, resp.body, nil
+		b.response.Response, b.body, b.connErr = resp.Response, resp.body, nil
 		return nil
 	case resp.Status == http.StatusPreconditionFailed || resp.Status == http.StatusNotFound || ok:
 		resp.Close()
@@ -116,12 +117,12 @@ func (b *resumed) resume() error {
 	}
 	status := resp.Status
 	resp.Close()
-	return fmt.Errorf("%w; asked for the rest, COS responded with %d", b.broken, status)
+	return fmt.Errorf("%w; COS responded with %d to the request for the rest", b.connErr, status)
 }
 
-// conditions are met when a download begins, and are left out of the requests for
-// its rest.
-var conditions = fieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
+// conditions are the conditional header fields. They apply to the beginning of a download
+// and are not part of requests for the rest.
+var conditions = newFieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
 
 func (b *resumed) head() outbound {
 	head := b.out.head.with(fmt.Sprintf("bytes=%d-%d", b.rest.first, b.rest.last), conditions)
@@ -129,12 +130,12 @@ func (b *resumed) head() outbound {
 	return head
 }
 
-// byteRange is a part of an object of size bytes, first and last included.
+// byteRange is the part of an object of size bytes from first to last, inclusive.
 type byteRange struct{ first, last, size int64 }
 
 func (r byteRange) length() int64 { return r.last - r.first + 1 }
 
-// contentRange reads the Content-Range of a single part (RFC 9110, 14.4).
+// contentRange parses the Content-Range of a single part (RFC 9110, 14.4).
 func (r *response) contentRange() (part byteRange, ok bool) {
 	text, ok := strings.CutPrefix(string(r.Get("Content-Range")), "bytes ")
 	if !ok {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// deaf is a server that does not know Expect: it waits for the body.
+// deaf is a server that does not support Expect: it waits for the body.
 func deaf(a *arrival) {
 	if e, ok := a.Body.(*expected); ok {
 		e.asked = true
@@ -20,7 +20,7 @@ func deaf(a *arrival) {
 
 const expectationFailed = "HTTP/1.1 417 Expectation Failed\r\nServer: squid\r\nContent-Length: 0\r\n"
 
-// largeUploads are bodies that go out with Expect.
+// largeUploads are uploads that are sent with Expect.
 func largeUploads() map[string]string {
 	known, _ := sized("PUT /key", 100_000)
 	return map[string]string{"known length": known, "chunked": half[1].request + half[1].rest}
@@ -39,9 +39,9 @@ func checkExpects(t *testing.T, r *rig, want ...string) {
 	}
 }
 
-// A server that ignores Expect costs one upload a second, not every one. Later it is
-// asked again: it may be another.
-func TestExpect_IgnoredIsRemembered(t *testing.T) {
+// A server that ignores Expect delays one upload by a second, not every one. Expect is
+// tried again later, because the server may change.
+func TestExpect_IgnoredRemembered(t *testing.T) {
 	for name, request := range largeUploads() {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{handle: deaf})
@@ -67,8 +67,8 @@ func TestExpect_IgnoredIsRemembered(t *testing.T) {
 	}
 }
 
-// A server that heeds Expect may be late now and then.
-func TestExpect_LateIsNotIgnored(t *testing.T) {
+// A server that supports Expect may be late sometimes.
+func TestExpect_LateNotIgnored(t *testing.T) {
 	request := largeUploads()["known length"]
 	synctest.Test(t, func(t *testing.T) {
 		step := inTurn(take, deaf, deaf, take, deaf, deaf, deaf, take)
@@ -89,14 +89,14 @@ func TestExpect_LateIsNotIgnored(t *testing.T) {
 	})
 }
 
-// 417 to an Expect that the client has not sent is never shown.
-func TestExpect_RefusedIsRepeatedWithout(t *testing.T) {
+// A 417 to an Expect that the client has not sent is never forwarded.
+func TestExpect_RejectedRetriedWithout(t *testing.T) {
 	for _, connection := range []string{"", "Connection: close\r\n"} {
 		for name, request := range largeUploads() {
 			t.Run(connection+name, func(t *testing.T) {
 				r := start(t, setup{handle: func(a *arrival) {
 					if a.wire().Get("Expect") != "" {
-						a.answer(expectationFailed + connection + "\r\n")
+						a.respond(expectationFailed + connection + "\r\n")
 						return
 					}
 					take(a)
@@ -116,13 +116,13 @@ func TestExpect_RefusedIsRepeatedWithout(t *testing.T) {
 	}
 }
 
-// Nor is it when the body was on its way already, but the upload is lost then.
-func TestExpect_RefusedTooLate(t *testing.T) {
+// It is not forwarded either after the body was sent, but then the upload fails.
+func TestExpect_RejectedTooLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
 			a.Body.(*expected).asked = true
 			_, _ = io.ReadFull(a.Body, make([]byte, 4))
-			a.answer(expectationFailed + "Connection: close\r\n\r\n")
+			a.respond(expectationFailed + "Connection: close\r\n\r\n")
 		}})
 		c := r.dial(t)
 		c.background(largeUploads()["known length"])
@@ -133,8 +133,8 @@ func TestExpect_RefusedTooLate(t *testing.T) {
 	})
 }
 
-// A 417 to a request without Expect has another cause, which the client may know.
-func TestExpect_RefusedWithoutAny(t *testing.T) {
+// A 417 to a request without Expect has another cause and is forwarded.
+func TestExpect_RejectedWithoutExpect(t *testing.T) {
 	r := start(t, setup{handle: raw(expectationFailed + "\r\n")})
 	if rep := r.exchange(t, knownLength); rep.status != http.StatusExpectationFailed {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
@@ -144,7 +144,7 @@ func TestExpect_RefusedWithoutAny(t *testing.T) {
 
 func TestExpect_Counted(t *testing.T) {
 	request := largeUploads()["known length"]
-	r := start(t, setup{handle: inTurn(take, take, refuse(errorAnswer(404, "NoSuchBucket", "")))})
+	r := start(t, setup{handle: inTurn(take, take, refuse(errorResponse(404, "NoSuchBucket", "")))})
 	for range 3 {
 		r.exchange(t, request)
 	}
@@ -152,15 +152,15 @@ func TestExpect_Counted(t *testing.T) {
 	checkExpects(t, r, `"continue"} 2`, `"early_verdict"} 1`)
 }
 
-// COS breaks off in the middle of its verdict: no byte of the body is gone, so the
-// upload goes out again at once.
-func TestExpect_VerdictBreaksOff(t *testing.T) {
+// COS closes the connection within its early response. No byte of the body was sent, so
+// the upload is retried at once.
+func TestExpect_EarlyVerdictTruncated(t *testing.T) {
 	large, body := sized("PUT /key", 100_000)
 	for _, verdict := range []string{"HTTP/1.1 5", "HTTP/1.1 100 Conti", ""} {
 		bubble(t, fmt.Sprintf("%q", verdict), func(t *testing.T) {
 			r := startInBubble(t, setup{handle: inTurn(func(a *arrival) {
 				time.Sleep(500 * time.Millisecond)
-				a.answer(verdict)
+				a.respond(verdict)
 				a.conn.Close()
 			}, take)})
 			begun := time.Now()
@@ -168,7 +168,7 @@ func TestExpect_VerdictBreaksOff(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited > 2*time.Second {
-				t.Errorf("answered after %s", waited)
+				t.Errorf("response after %s", waited)
 			}
 			seen := r.upstream.seen()
 			if len(seen) != 2 || string(seen[1].body) != body {

@@ -11,14 +11,15 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// isProxyError reports whether err is a response of the proxy's own already.
+// isProxyError reports whether err already is an error response of the proxy.
 func isProxyError(err error) bool {
-	var response *coserr.Error
-	return errors.As(err, &response)
+	var proxyErr *coserr.Error
+	return errors.As(err, &proxyErr)
 }
 
-// isTransientError reports whether sending again may help: not after a timeout, which
-// has cost the client enough time, and not where the error is not the connection's.
+// isTransientError reports whether a retry may help after err. It is false for timeouts,
+// since the client has waited long enough, and for errors that the connection to COS did
+// not cause.
 func isTransientError(err error) bool {
 	var client *clientError
 	return !isTimeout(err) && !isProxyError(err) && !errors.As(err, &client)
@@ -32,8 +33,8 @@ func isTimeout(err error) bool {
 	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
-// credentialError turns a failed fetch of credentials into 503. A cause that offers
-// RetryAfter says when a new attempt makes sense.
+// credentialError maps a failed fetch of credentials to 503. Retry-After is that of err if
+// it has a RetryAfter method, and at least one second.
 func credentialError(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -41,7 +42,7 @@ func credentialError(err error) error {
 	response := &coserr.Error{
 		Status:     http.StatusServiceUnavailable,
 		Code:       "ServiceUnavailable",
-		Message:    "cosproxy has no valid credentials for COS at the moment; its log and its admin page say why. Retry later.",
+		Message:    "cosproxy has no valid credentials for COS at the moment. See its log or admin page for the cause, then send the request again.",
 		RetryAfter: time.Second,
 		Err:        err,
 	}
@@ -52,9 +53,9 @@ func credentialError(err error) error {
 	return response
 }
 
-// failure turns an error into the response for the client: 400 when the client's own
-// body broke off, 504 for a timeout, else 502. A client that has left gets none: the
-// error comes back as it is.
+// failure maps an error to the error response for the client: 400 if the client's body
+// ended early, 504 for a timeout, else 502. It returns proxy errors, and errors after
+// which the client gets no response because it has left, unchanged.
 func failure(err error) error {
 	var client *clientError
 	switch {
@@ -63,46 +64,46 @@ func failure(err error) error {
 	case errors.Is(err, http1.ErrServerClosed):
 		return &coserr.Error{
 			Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable", RetryAfter: time.Second, Err: err,
-			Message: "The request was canceled before it could be finished. Send it again.",
+			Message: "cosproxy shut down and canceled the request. Send it again.",
 		}
 	case errors.Is(err, http1.ErrOriginClosed):
 		return &coserr.Error{
 			Status: http.StatusBadGateway, Code: "BadGateway", Err: err,
-			Message: "COS closed the connection in the middle of the request body; nothing was stored. Send the whole body again.",
+			Message: "COS closed the connection within the request body; nothing was stored. Send the complete body again.",
 		}
 	case errors.As(err, &client):
 		return incompleteBody(client)
 	case errors.Is(err, http1.ErrStalled):
 		return &coserr.Error{
 			Status: http.StatusGatewayTimeout, Code: "GatewayTimeout", Err: err,
-			Message: "COS took no byte of the request body for too long; nothing was stored. Send it again.",
+			Message: "COS stopped reading the request body; nothing was stored. Send the complete body again.",
 		}
 	case isTimeout(err):
 		return &coserr.Error{
 			Status: http.StatusGatewayTimeout, Code: "GatewayTimeout", Err: err,
-			Message: "COS did not respond in time. Check the network to the COS endpoint, then retry.",
+			Message: "COS did not respond in time. Check the network to the COS endpoint, then send the request again.",
 		}
 	}
 	return &coserr.Error{
 		Status: http.StatusBadGateway, Code: "BadGateway", Err: err,
-		Message: "The connection to COS failed. Check the endpoint, the region and the network; cosproxy's log has the cause.",
+		Message: "The connection to COS failed. See cosproxy's log for the cause; check the endpoint, the region and the network.",
 	}
 }
 
-// incompleteBody is the response to a body that was not read to its end.
+// incompleteBody returns the error response to a body that could not be read to its end.
 func incompleteBody(cause *clientError) error {
 	var broken http1.Error
 	switch {
 	case errors.Is(cause, http1.ErrStalled):
 		return &coserr.Error{
 			Status: http.StatusBadRequest, Code: "RequestTimeout", Err: cause,
-			Message: "Too little of the request body arrived for too long; nothing was stored. Send the whole body again.",
+			Message: "The request body stalled; nothing was stored. Send the complete body again.",
 		}
 	case errors.As(cause, &broken):
-		return coserr.New(http.StatusBadRequest, "InvalidRequest", "The request body is not valid HTTP: %s. Nothing was stored.", broken.Detail)
+		return coserr.New(http.StatusBadRequest, "InvalidRequest", "The request body is not valid HTTP: %s. Nothing was stored. Correct the body and send it again.", broken.Detail)
 	}
 	return &coserr.Error{
 		Status: http.StatusBadRequest, Code: "IncompleteBody", Err: cause,
-		Message: "The request body ended before the announced length; nothing was stored. Send the whole body again.",
+		Message: "The request body ended before its announced length; nothing was stored. Send the complete body again.",
 	}
 }

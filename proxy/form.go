@@ -18,24 +18,24 @@ import (
 	"cosproxy/signer"
 )
 
-// form is a form upload (COS document "POST Object"). Its signature is in its
-// fields, so what precedes the file is written for each attempt; the file and all
-// behind it are forwarded as they come.
+// form is a form upload (COS document "POST Object"). Its fields contain the signature, so
+// each attempt writes the part before the file again. The file and everything after it
+// are forwarded unchanged.
 type form struct {
 	boundary string
-	fields   []signer.FormField // that are kept
+	fields   []signer.FormField // without those of a client's signature
 	file     formdata.Part
-	reader   *formdata.Reader // of the file and what follows
-	buffered []byte           // the same, if the whole body is in memory
-	length   int64            // of either
-	source   http1.Source     // of the whole body
+	reader   *formdata.Reader // of the tail: the file and everything after it
+	buffered []byte           // the tail, if the body is buffered
+	length   int64            // of the tail
+	source   http1.Source     // of the complete body
 
 	crc       uint64 // of the file
 	signature string // of the last attempt
 }
 
-// complete gives the form the key that was authorized, and checks a form in memory to
-// its end.
+// complete sets the authorized object key. It reads a buffered form to its end, so that
+// errors in it are found before it is sent.
 func (f *form) complete(key string) error {
 	f.keyField().Value = key
 	if f.buffered == nil {
@@ -45,7 +45,8 @@ func (f *form) complete(key string) error {
 	return err
 }
 
-// newForm reads the form up to its file. buffered is the whole body, if it is in memory.
+// newForm reads a form up to its file. buffered is the complete body if it is buffered,
+// else nil.
 func newForm(req *request, source http1.Source, buffered []byte, length int64) (*form, error) {
 	boundary, err := formBoundary(req)
 	if err != nil {
@@ -69,8 +70,9 @@ func newForm(req *request, source http1.Source, buffered []byte, length int64) (
 	return f, nil
 }
 
-// formBoundary refuses what is not a form, or has anything outside the form that
-// COS would heed although the form's signature does not cover it.
+// formBoundary returns the boundary of the form. It rejects requests that are not forms,
+// and header fields and parameters that COS would use although the signature of a form
+// does not cover them.
 func formBoundary(req *request) (string, error) {
 	boundary, err := formdata.Boundary(req.Values("Content-Type"))
 	if err != nil {
@@ -78,21 +80,21 @@ func formBoundary(req *request) (string, error) {
 	}
 	if len(req.query.Params) > 0 {
 		return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
-			"A form upload takes no parameters in its URL (%q); put them into fields in front of the file.", req.query.Params[0].Key)
+			"A form upload must not have query parameters (%q). Send them as form fields before the file.", req.query.Params[0].Key)
 	}
 	for _, f := range req.head.Fields {
-		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, pictureField)) {
+		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, picOperationsField)) {
 			return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
-				"A form upload takes no header %s; put it into a field in front of the file.", f.Name)
+				"A form upload must not have the header %s. Send it as a form field before the file.", f.Name)
 		}
 	}
 	return boundary, nil
 }
 
-// maxFormFields bounds the fields in front of the file; they are held in memory.
+// maxFormFields is the maximum number of fields before the file. They are buffered.
 const maxFormFields = 100
 
-// readFields reads the fields, and the header of the file.
+// readFields reads the fields and the part header of the file.
 func (f *form) readFields() error {
 	seen := map[string]bool{}
 	for count := 0; ; count++ {
@@ -107,10 +109,10 @@ func (f *form) readFields() error {
 			return nil
 		case part.HasFilename:
 			return coserr.New(http.StatusBadRequest, "MalformedPOSTRequest",
-				"The part %q has a file, but a form's file must be its last part and named file.", part.Name)
+				"The part %q contains a file. Send the file as the last part, with the name file.", part.Name)
 		case count == maxFormFields:
 			return coserr.New(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
-				"The form has more than %d fields in front of its file.", maxFormFields)
+				"The form has more than %d fields before its file. Send fewer fields.", maxFormFields)
 		}
 		value, err := f.reader.Value()
 		if err != nil {
@@ -131,13 +133,13 @@ func (f *form) readFields() error {
 
 func (f *form) add(name, value string) error {
 	if strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
-		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q may only have ASCII characters, without blanks and quotes.", name)
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q contains a space, quote, backslash, control or non-ASCII character. Rename the field.", name)
 	}
 	if isAmbiguous(name) {
-		return coserr.New(http.StatusBadRequest, "InvalidArgument", "A reader that takes _ for - would read the form field %q as another one. Write its name with -.", name)
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The name of the form field %q has _ instead of -, and a server may treat both alike. Send the name with -.", name)
 	}
 	if !utf8.ValidString(value) {
-		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The value of the form field %q is not UTF-8, so its policy cannot hold it.", name)
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "The value of the form field %q is not valid UTF-8, which the signature of a form requires. Send it as UTF-8.", name)
 	}
 	if strings.EqualFold(name, "key") {
 		name = "key"
@@ -146,32 +148,32 @@ func (f *form) add(name, value string) error {
 	return nil
 }
 
-// isAmbiguous reports whether a field would mean something to a reader that takes _
-// for -, as some servers do with headers. Metadata is only stored.
+// isAmbiguous reports whether a field name would be significant to a server that reads _
+// as -, as some servers do in header names. Metadata is only stored.
 func isAmbiguous(name string) bool {
 	name = strings.ToLower(name)
 	folded := strings.ReplaceAll(name, "_", "-")
 	if folded == name || strings.HasPrefix(name, "x-cos-meta-") {
 		return false
 	}
-	own := strings.HasPrefix(folded, "x-cos-") || strings.HasPrefix(folded, "x-ci-") || strings.HasPrefix(folded, "x-amz-")
-	return own || cosreq.NamesKeys(folded) || isSignatureField(folded)
+	ofCOS := strings.HasPrefix(folded, "x-cos-") || strings.HasPrefix(folded, "x-ci-") || strings.HasPrefix(folded, "x-amz-")
+	return ofCOS || cosreq.NamesKeys(folded) || isSignatureField(folded)
 }
 
-// isSignatureField reports whether a field, in lower case, belongs to a signature
-// or names the bucket, which the host does. A client may have made them with
-// credentials of its own; they are left out.
+// isSignatureField reports whether a field, in lower case, is part of a signature or names
+// the bucket. cosproxy removes these: the client's signature does not apply, and the host
+// names the bucket.
 func isSignatureField(name string) bool {
 	switch name {
 	case "policy", "signature", "authorization", "x-cos-security-token", "x-ci-security-token", "bucket",
-		// Those of S3 forms, which COS may know as well.
+		// Fields of S3 forms, which COS may support.
 		"awsaccesskeyid", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature":
 		return true
 	}
 	return strings.HasPrefix(name, "q-")
 }
 
-// keyField returns the field key, or nil.
+// keyField returns the form field named key, or nil.
 func (f *form) keyField() *signer.FormField {
 	for i := range f.fields {
 		if f.fields[i].Name == "key" {
@@ -181,31 +183,31 @@ func (f *form) keyField() *signer.FormField {
 	return nil
 }
 
-// key returns the key that COS will store under, with prefix in front of that of the
-// form.
+// key returns the object key that COS will store: prefix and the form field key, with
+// ${filename} replaced.
 func (f *form) key(prefix string) (string, error) {
 	const variable = "${filename}"
 	field := f.keyField()
 	if field == nil || field.Value == "" {
-		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The form has no field key in front of its file. It names the object, such as uploads/${filename}.")
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The form has no field named key before its file. Send the object key there, such as uploads/${filename}.")
 	}
-	// Old browsers send the path of the file as well.
+	// Old browsers send the full path of the file.
 	name := f.file.Filename[strings.LastIndexAny(f.file.Filename, `/\`)+1:]
 	if strings.Contains(field.Value, variable) && (name == "" || !utf8.ValidString(name)) {
-		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The field key has %s, but the file has no name in UTF-8.", variable)
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The form field key contains %s, but the file has no UTF-8 filename. Send a filename, or a complete object key.", variable)
 	}
 	key := prefix + strings.ReplaceAll(field.Value, variable, name)
 	if strings.Contains(key, "${") {
-		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The key %q has ${ in it, which COS might replace. Choose another key.", key)
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The object key %q contains ${, which COS might replace. Choose another key.", key)
 	}
 	if readsAsBucket(key) {
-		return "", errReadsAsBucket(key)
+		return "", bucketKeyError(key)
 	}
 	return key, nil
 }
 
-// takeForm gives c the operation of the form: what its fields ask for.
-func (c *candidate) takeForm(f *form) error {
+// classifyForm sets the operation of c from the fields of the form.
+func (c *candidate) classifyForm(f *form) error {
 	key, err := f.key(c.keyPrefix)
 	if err != nil {
 		return err
@@ -213,50 +215,50 @@ func (c *candidate) takeForm(f *form) error {
 	c.op = cosreq.Operation{Action: cosreq.PostObject, Key: key}
 	for _, field := range f.fields {
 		name := strings.ToLower(field.Name)
-		judged := name
-		if name == "acl" || name == "tagging" { // their names in forms
-			judged = "x-cos-" + name
+		header := name
+		if name == "acl" || name == "tagging" { // forms have these without x-cos-
+			header = "x-cos-" + name
 		}
-		if noun := cosreq.Protected(judged, field.Value); noun != "" {
+		if noun := cosreq.Protected(header, field.Value); noun != "" {
 			c.op.Also = append(c.op.Also, cosreq.Need{Action: c.op.Put(noun), By: field.Name})
 		}
 	}
 	return nil
 }
 
-// isProcessed reports whether COS stores another file than the one in the form.
+// isProcessed reports whether COS processes the file before it stores it.
 func (f *form) isProcessed() bool {
-	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, pictureField) })
+	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, picOperationsField) })
 }
 
-// isIdempotent reports whether COS ends up in the same state if it gets the form
-// twice.
+// isIdempotent reports whether the form has the same effect if COS receives it twice.
 func (f *form) isIdempotent() bool {
 	return !slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, "x-cos-forbid-overwrite") })
 }
 
-// crc64 returns the CRC-64 of the file; ok is false if COS stores something else, or
-// the end of the file is not known.
+// crc64 returns the CRC-64 of the file. ok is false if COS stores other bytes, or if the
+// end of the file is ambiguous.
 func (f *form) crc64() (crc uint64, ok bool) {
 	return f.crc, f.reader.FileComplete() && !f.isProcessed()
 }
 
-// Read implements io.Reader for the file and what follows it.
+// Read implements io.Reader. It reads the file and everything after it.
 func (f *form) Read(p []byte) (int, error) { return f.reader.Read(p) }
 
 // Interrupt implements http1.Source.
 func (f *form) Interrupt(cause error) { f.source.Interrupt(cause) }
 
-// formFields are the request headers that are forwarded with a form. Its signature
-// covers none, so none may change what COS does.
-var formFields = fieldSet("Accept", "Accept-Encoding", "Accept-Language", "Origin", "Referer", "User-Agent")
+// formFields are the header fields that are forwarded with a form. The signature of a form
+// does not cover header fields, so only those that do not change what COS does are
+// forwarded.
+var formFields = newFieldSet("Accept", "Accept-Encoding", "Accept-Language", "Origin", "Referer", "User-Agent")
 
-// contentType is the media type of the form.
+// contentType returns the media type of the form.
 func (f *form) contentType() string {
 	return mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": f.boundary})
 }
 
-// sign returns what precedes the file, valid with creds.
+// sign returns the part of the form before the file, signed with creds.
 func (f *form) sign(s *signer.Signer, bucket string, creds signer.Credentials, now time.Time) ([]byte, error) {
 	conditions := append([]signer.FormField{{Name: "bucket", Value: bucket}}, f.fields...)
 	signed, err := s.SignForm(conditions, creds, now)

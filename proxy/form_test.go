@@ -25,13 +25,13 @@ func file(name, content string) string {
 
 const closing = "\r\n--" + boundary + "--\r\n"
 
-// post is a form upload. header has lines of its own, each with its end.
+// post is a form upload. header has further header lines, each with its line end.
 func post(target, header, body string) string {
 	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=%s\r\n%sContent-Length: %d\r\n\r\n%s",
 		target, boundary, header, len(body), body)
 }
 
-// contents are files that are hard to tell from what surrounds them.
+// contents are files that resemble the delimiters around them.
 var contents = map[string]string{
 	"empty":              "",
 	"text":               "hello",
@@ -42,8 +42,8 @@ var contents = map[string]string{
 	"large":              strings.Repeat("0123456789abcde\n", 20_000),
 }
 
-// The fields of the signature stand in front, all else is as the client sent it.
-func TestFormUpload(t *testing.T) {
+// The signature fields come first; everything else is unchanged.
+func TestForm_Upload(t *testing.T) {
 	for name, content := range contents {
 		for _, epilogue := range []string{"", "\r\n", "\r\nepilogue\r\n--x"} {
 			t.Run(fmt.Sprintf("%s, %q", name, epilogue), func(t *testing.T) {
@@ -81,9 +81,8 @@ func TestFormUpload(t *testing.T) {
 	}
 }
 
-// A form that a client has signed, with a key that is worth nothing, leaves with
-// one signature.
-func TestFormSignedByTheClient(t *testing.T) {
+// A form that a client has signed is sent with one signature, that of cosproxy.
+func TestForm_SignedByClient(t *testing.T) {
 	for _, name := range []string{
 		"policy", "Policy", "q-sign-algorithm", "q-ak", "Q-AK", "q-sign-time", "q-key-time", "q-signature", "q-anything", "Signature",
 		"x-cos-security-token", "X-Cos-Security-Token", "x-ci-security-token", "Authorization", "AWSAccessKeyId", "X-Amz-Signature", "bucket",
@@ -106,8 +105,8 @@ func TestFormSignedByTheClient(t *testing.T) {
 	}
 }
 
-// The key that COS gets is the one that it stores under.
-func TestFormKey(t *testing.T) {
+// COS receives the object key that it stores.
+func TestForm_ObjectKey(t *testing.T) {
 	tests := []struct{ name, key, filename, prefix, want string }{
 		{"plain", "a/b.txt", "f", "", "a/b.txt"},
 		{"filename", "up/${filename}", "a b.txt", "", "up/a b.txt"},
@@ -142,8 +141,8 @@ func TestFormKey(t *testing.T) {
 	}
 }
 
-// The rules of the route hold for the key of the form, after substitution.
-func TestFormOutsideTheRoute(t *testing.T) {
+// The prefixes of the route apply to the object key of the form after substitution.
+func TestForm_NotAllowed(t *testing.T) {
 	upload := []string{"name/cos:PostObject"}
 	tests := []struct {
 		name           string
@@ -166,8 +165,8 @@ func TestFormOutsideTheRoute(t *testing.T) {
 		{"filename that is a variable", upload, "", "up/${filename}", "${filename}", "InvalidArgument", "${"},
 		{"another variable", upload, "", "up/${date}", "f", "InvalidArgument", "${"},
 		{"halves of a variable", upload, "", "up/${file${filename}", "name}", "InvalidArgument", "${"},
-		{"no filename", upload, "", "up/${filename}", "", "InvalidArgument", "no name"},
-		{"filename that is a folder", upload, "", "up/${filename}", "x/", "InvalidArgument", "no name"},
+		{"no filename", upload, "", "up/${filename}", "", "InvalidArgument", "no UTF-8 filename"},
+		{"filename that is a folder", upload, "", "up/${filename}", "x/", "InvalidArgument", "no UTF-8 filename"},
 		{"filename not UTF-8", upload, "", "up/${filename}", "\xc4\xe3", "InvalidArgument", "UTF-8"},
 		{"empty", upload, "", "", "f", "InvalidArgument", "key"},
 	}
@@ -188,8 +187,9 @@ func TestFormOutsideTheRoute(t *testing.T) {
 	}
 }
 
-// Several routes lead to one bucket: by path, and by the key at its own host.
-func TestFormRoutes(t *testing.T) {
+// Several routes lead to one bucket: selected by path, or, at the host of the bucket,
+// by object key.
+func TestForm_Routes(t *testing.T) {
 	options := func(o *proxy.Options) {
 		first, second := o.Routes[0], o.Routes[0]
 		first.Name, first.PathPrefix, first.AllowPrefixes, first.AllowActions = "first", "/one/", []string{"one/*"}, []string{"name/cos:PostObject"}
@@ -223,8 +223,8 @@ func TestFormRoutes(t *testing.T) {
 	}
 }
 
-// A backslash in front of the closing quote would take its meaning from it.
-func TestFormFilenameEndsWithABackslash(t *testing.T) {
+// A backslash before the closing quote would escape it.
+func TestForm_FilenameEndsWithBackslash(t *testing.T) {
 	r := start(t, setup{})
 	r.exchange(t, post("/", "", field("key", "a")+file(`dir\\`, "x"+closing)))
 	if f := r.form(t); f.filename != "dir" {
@@ -232,7 +232,7 @@ func TestFormFilenameEndsWithABackslash(t *testing.T) {
 	}
 }
 
-func TestMalformedForms(t *testing.T) {
+func TestForm_Malformed(t *testing.T) {
 	const ct = "Content-Type: multipart/form-data; boundary=" + boundary
 	whole := field("key", "a") + file("f", "x"+closing)
 	replaced := func(old, with string) string { return strings.Replace(post("/", "", whole), old, with, 1) }
@@ -295,8 +295,8 @@ func TestMalformedForms(t *testing.T) {
 	}
 }
 
-// What real clients do beside the plainest form.
-func TestUnusualFormsPass(t *testing.T) {
+// Valid forms that differ from the usual ones.
+func TestForm_Unusual(t *testing.T) {
 	whole := field("key", "a") + file("f", "x"+closing)
 	for name, request := range map[string]string{
 		"line end in front":        post("/", "", "\r\n"+whole),
@@ -320,7 +320,7 @@ func TestUnusualFormsPass(t *testing.T) {
 	}
 }
 
-func TestFormLimits(t *testing.T) {
+func TestForm_Limits(t *testing.T) {
 	many := func(n int) string {
 		var b strings.Builder
 		for i := range n {
@@ -359,12 +359,12 @@ func TestFormLimits(t *testing.T) {
 	}
 }
 
-// neverWhole is an upstream that must not get the whole of a body.
+// neverWhole is an upstream that must never receive a complete body.
 func neverWhole(t *testing.T) func(*arrival) {
 	return func(a *arrival) {
 		if n, err := io.Copy(io.Discard, a.Body); err == nil {
-			t.Errorf("COS got a whole form of %d bytes:\n%s", n, a.head)
-			a.answer(ok)
+			t.Errorf("COS received a complete form of %d bytes:\n%s", n, a.head)
+			a.respond(ok)
 		}
 	}
 }
@@ -386,9 +386,9 @@ var badTails = map[string]string{
 	"all but a dash":          closing[:len(closing)-3],
 }
 
-// Nothing may follow the file, and a form without an end is none. COS never has
-// the whole body then.
-func TestBehindTheFile(t *testing.T) {
+// A form must end after its file, with a closing boundary. Otherwise COS never receives
+// the complete body.
+func TestForm_BadTail(t *testing.T) {
 	for name, tail := range badTails {
 		for _, size := range []int{1, 100, 100 << 10, 1 << 20} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
@@ -406,8 +406,8 @@ func TestBehindTheFile(t *testing.T) {
 	}
 }
 
-// The delimiter behind an empty file may share the line end of the file's header.
-func TestEmptyFileWithoutALineEnd(t *testing.T) {
+// The delimiter after an empty file may share the line end of the part header.
+func TestForm_EmptyFileSharesLineEnd(t *testing.T) {
 	r := start(t, setup{})
 	r.refused(t, r.exchange(t, post("/", "", field("key", "a")+file("f", field("acl", "b")+closing[2:]))), http.StatusBadRequest, "MalformedPOSTRequest")
 	if rep := r.exchange(t, post("/", "", field("key", "a")+file("f", closing[2:]))); rep.status != http.StatusOK || r.form(t).content != "" {
@@ -415,8 +415,8 @@ func TestEmptyFileWithoutALineEnd(t *testing.T) {
 	}
 }
 
-// The same, however the bytes are cut into pieces on the way.
-func TestFormInPieces(t *testing.T) {
+// The same for any split of the bytes into pieces.
+func TestForm_Pieces(t *testing.T) {
 	content := strings.Repeat("0123456789abcde\n", 5000) + contents["most of a boundary"]
 	for name, tail := range map[string]string{"good": closing, "bad": badTails["another field"], "twice": badTails["closed twice"]} {
 		for _, piece := range []int{1, 7, len(boundary), 1000} {
@@ -431,7 +431,7 @@ func TestFormInPieces(t *testing.T) {
 				request := post("/", "", field("key", "a")+file("f", content+tail))
 				from := len(request) - len(tail) - 200
 				c.send(request[:from])
-				go func() { // the answer may come before the end
+				go func() { // the response may come before the end
 					for rest := request[from:]; rest != ""; {
 						n := min(piece, len(rest))
 						if _, err := io.WriteString(c, rest[:n]); err != nil {
@@ -453,8 +453,8 @@ func TestFormInPieces(t *testing.T) {
 	}
 }
 
-// A line end may come in two pieces.
-func TestFormByteByByte(t *testing.T) {
+// A line end may arrive in two pieces.
+func TestForm_ByteByByte(t *testing.T) {
 	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed behind a bare LF"]} {
 		request := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100<<10)+tail))
 		r := start(t, setup{})
@@ -479,8 +479,8 @@ func TestFormByteByByte(t *testing.T) {
 	}
 }
 
-// A client that leaves in the middle leaves nothing behind.
-func TestFormBreaksOff(t *testing.T) {
+// If the client leaves within the body, COS stores nothing.
+func TestForm_Interrupted(t *testing.T) {
 	whole := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 200<<10)+closing))
 	for name, at := range map[string]int{
 		"in a field": strings.Index(whole, `name="key"`), "in the file": len(whole) - 100<<10, "in the boundary": len(whole) - 6, "before the last byte": len(whole) - 1,
@@ -497,13 +497,13 @@ func TestFormBreaksOff(t *testing.T) {
 	}
 }
 
-// COS's word that the form is stored counts only when it has all of it.
-func TestFormAcknowledgedTooEarly(t *testing.T) {
+// A success from COS counts only if COS has received the complete form.
+func TestForm_AcknowledgedTooEarly(t *testing.T) {
 	for _, status := range []string{"200 OK", "204 No Content", "303 See Other"} {
 		t.Run(status, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
 				_, _ = io.ReadFull(a.Body, make([]byte, 4))
-				a.answer("HTTP/1.1 " + status + "\r\nx-cos-request-id: id\r\nContent-Length: 0\r\nLocation: http://localhost/\r\n\r\n")
+				a.respond("HTTP/1.1 " + status + "\r\nx-cos-request-id: id\r\nContent-Length: 0\r\nLocation: http://localhost/\r\n\r\n")
 				a.waitGone()
 			}})
 			c := r.dial(t)
@@ -517,17 +517,17 @@ func TestFormAcknowledgedTooEarly(t *testing.T) {
 	}
 }
 
-// What COS answers to success_action_status and success_action_redirect.
-func TestFormAnswersPass(t *testing.T) {
-	for name, answer := range map[string]string{
+// Responses of COS to success_action_status and success_action_redirect are forwarded.
+func TestForm_ResponsesForwarded(t *testing.T) {
+	for name, response := range map[string]string{
 		"204": "HTTP/1.1 204 No Content\r\nx-cos-request-id: id\r\nETag: \"e\"\r\nLocation: http://" + cosHost + "/a\r\n\r\n",
 		"201": "HTTP/1.1 201 Created\r\nx-cos-request-id: id\r\nETag: \"e\"\r\nContent-Type: application/xml\r\nContent-Length: 15\r\n\r\n<PostResponse/>",
 		"303": "HTTP/1.1 303 See Other\r\nx-cos-request-id: id\r\nLocation: https://my.website/?bucket=b&key=a&etag=%22e%22\r\nContent-Length: 0\r\n\r\n",
-		"403": errorAnswer(403, "AccessDenied", "Access Denied."),
+		"403": errorResponse(403, "AccessDenied", "Access Denied."),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, setup{handle: raw(answer)})
-			checkSame(t, r.exchange(t, post("/", "", field("key", "a")+file("f", "x"+closing))), answer)
+			r := start(t, setup{handle: raw(response)})
+			checkSame(t, r.exchange(t, post("/", "", field("key", "a")+file("f", "x"+closing))), response)
 		})
 	}
 	t.Run("303 that is not from COS", func(t *testing.T) {
@@ -539,26 +539,26 @@ func TestFormAnswersPass(t *testing.T) {
 	})
 }
 
-// rejectsForms answers with refusal as long as the first key is used.
+// rejectsForms sends refusal while the first credentials are used.
 func rejectsForms(refusal string) func(*arrival) {
 	return func(a *arrival) {
 		if a.readBody() != nil {
 			return
 		}
 		if strings.Contains(string(a.body), "\r\n\r\nAKIDsentinel1\r\n") || strings.Contains(a.wire().Get("Authorization"), "AKIDsentinel1&") {
-			a.answer(refusal)
+			a.respond(refusal)
 			return
 		}
-		a.answer(ok)
+		a.respond(ok)
 	}
 }
 
-// A rejected key does not show with forms either: a small one is signed anew, with
-// all that this changes.
-func TestRejectedKeyOfAForm(t *testing.T) {
+// Rejected credentials are replaced for forms too. A small form is signed again, which
+// changes only the signature fields.
+func TestForm_CredentialsRejected(t *testing.T) {
 	for _, rejection := range rejections {
 		t.Run(rejection.name, func(t *testing.T) {
-			r := start(t, setup{handle: rejectsForms(rejection.answer)})
+			r := start(t, setup{handle: rejectsForms(rejection.response)})
 			rep := r.exchange(t, post("/", "", field("key", "a")+file("f", "content"+closing)))
 			if rep.status != http.StatusOK {
 				t.Fatalf("got\n%s%s", rep.head, rep.body)
@@ -573,12 +573,12 @@ func TestRejectedKeyOfAForm(t *testing.T) {
 					t.Errorf("attempt %d: %+v (%v)", i+1, f, err)
 				}
 			}
-			if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+			if got := r.creds.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
 				t.Errorf("reported as rejected: %q", got)
 			}
 		})
 		t.Run(rejection.name+", large", func(t *testing.T) {
-			r := start(t, setup{handle: rejectsForms(rejection.answer)})
+			r := start(t, setup{handle: rejectsForms(rejection.response)})
 			r.upstream.probed = true
 			content := strings.Repeat("x", 64<<10)
 			rep := r.exchange(t, post("/", "", field("key", "a")+file("f", content+closing)))
@@ -594,25 +594,25 @@ func TestRejectedKeyOfAForm(t *testing.T) {
 			if err != nil || f.values["q-ak"] != "AKIDsentinel2" || f.content != content {
 				t.Errorf("the form: key %q, %d bytes (%v)", f.values["q-ak"], len(f.content), err)
 			}
-			if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+			if got := r.creds.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
 				t.Errorf("reported as rejected: %q", got)
 			}
 		})
 	}
 }
 
-// A large form is not sent with a key that is known to be rejected. COS's response
-// to the question says why.
-func TestLargeFormWithoutAKey(t *testing.T) {
-	refusal := errorAnswer(403, "InvalidAccessKeyId", "no")
+// A large form is not sent with rejected credentials. The client gets COS's response to
+// the preflight request.
+func TestForm_LargeNoNewCredentials(t *testing.T) {
+	refusal := errorResponse(403, "InvalidAccessKeyId", "no")
 	for name, tt := range map[string]struct {
 		trusted  bool
 		attempts int
 	}{"rejected": {false, 1}, "rejected, accepted before": {true, 2}} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeys(1)
+			k := newCredentials(1)
 			k.trusted = tt.trusted
-			r := start(t, setup{keys: k, handle: rejectsForms(refusal)})
+			r := start(t, setup{creds: k, handle: rejectsForms(refusal)})
 			r.upstream.probed = true
 			checkSame(t, r.exchange(t, post("/", "", field("key", "a")+file("f", strings.Repeat("x", 64<<10)+closing))), refusal)
 			if n := len(r.upstream.seen()); n != tt.attempts {
@@ -627,11 +627,11 @@ func TestLargeFormWithoutAKey(t *testing.T) {
 	}
 }
 
-// One fault does not keep a large form from COS.
-func TestLargeForm_OneFault(t *testing.T) {
-	k := newKeys(1)
+// One rejection of trusted credentials does not fail a large form.
+func TestForm_LargeOneRejection(t *testing.T) {
+	k := newCredentials(1)
 	k.trusted = true
-	r := start(t, setup{keys: k, handle: inTurn(refuse(errorAnswer(403, "InvalidAccessKeyId", "no")), take)})
+	r := start(t, setup{creds: k, handle: inTurn(refuse(errorResponse(403, "InvalidAccessKeyId", "no")), take)})
 	r.upstream.probed = true
 	if rep := r.exchange(t, post("/", "", field("key", "a")+file("f", strings.Repeat("x", 64<<10)+closing))); rep.status != http.StatusOK {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
@@ -641,11 +641,11 @@ func TestLargeForm_OneFault(t *testing.T) {
 	}
 }
 
-// What tries the key of a large form leaves its connection for the form.
-func TestLargeFormsKeepTheirConnection(t *testing.T) {
+// The preflight request leaves its connection open for the form.
+func TestForm_LargeKeepsConnection(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		if a.readBody() == nil {
-			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100))
+			a.respond("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n" + strings.Repeat("x", 100))
 		}
 	}})
 	r.upstream.probed = true
@@ -661,9 +661,9 @@ func TestLargeFormsKeepTheirConnection(t *testing.T) {
 	}
 }
 
-// A small form is sent again after a fault that may pass, unless COS could refuse
-// the second for the first one's object.
-func TestFormIsSentAgain(t *testing.T) {
+// A small form is retried after a transient error, unless x-cos-forbid-overwrite could
+// make COS reject the second one.
+func TestForm_Retried(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fields   string
 		attempts int
@@ -673,7 +673,7 @@ func TestFormIsSentAgain(t *testing.T) {
 		"only once": {field("x-cos-forbid-overwrite", "true"), 1, http.StatusServiceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := start(t, setup{handle: inTurn(raw(errorAnswer(503, "SlowDown", "")), take)})
+			r := start(t, setup{handle: inTurn(raw(errorResponse(503, "SlowDown", "")), take)})
 			rep := r.exchange(t, post("/", "", tt.fields+field("key", "a")+file("f", "x"+closing)))
 			if n := len(r.upstream.seen()); rep.status != tt.status || n != tt.attempts {
 				t.Errorf("status %d after %d attempts, want %d after %d", rep.status, n, tt.status, tt.attempts)
@@ -682,7 +682,7 @@ func TestFormIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestLargeFormPassesInFlatMemory(t *testing.T) {
+func TestForm_LargeFlatMemory(t *testing.T) {
 	want, _ := sum(io.LimitReader(&sequence{}, large))
 	head, end := field("key", "a")+file("f", ""), closing
 	sums := make(chan uint64, 1)
@@ -696,7 +696,7 @@ func TestLargeFormPassesInFlatMemory(t *testing.T) {
 		got, _ := sum(io.LimitReader(a.Body, large))
 		if rest, err := io.ReadAll(a.Body); err == nil && string(rest) == closing {
 			sums <- got
-			a.answer(ok)
+			a.respond(ok)
 		}
 	}})
 	c := r.dial(t)
@@ -717,8 +717,8 @@ func TestLargeFormPassesInFlatMemory(t *testing.T) {
 	}
 }
 
-// A form field must not become another one for a reader that takes _ for -.
-func TestFormFields_Underscore(t *testing.T) {
+// A field name must not match another one for a server that reads _ as -.
+func TestForm_UnderscoreFields(t *testing.T) {
 	for name, passes := range map[string]bool{
 		"x_cos_acl": false, "x-cos-grant_read": false, "X_Cos_Tagging": false, "x-cos_security-token": false,
 		"Pic_Operations": false, "x_amz_acl": false, "x-ci_a": false, "q_signature": false,

@@ -12,9 +12,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// FuzzForm sends any bytes as a form. What passes is signed with the stub's key
-// alone, every field held to its value, is for a key inside the route, and has the
-// file's bytes as they were.
+// FuzzForm sends arbitrary bytes as a form. Forwarded forms are signed with the stub's
+// credentials only, have every field in their policy, an object key allowed on the
+// route, and an unchanged file.
 func FuzzForm(f *testing.F) {
 	whole := field("key", "up/${filename}") + file("a b.txt", "content"+closing)
 	for _, seed := range []string{
@@ -29,7 +29,7 @@ func FuzzForm(f *testing.F) {
 	f.Add([]byte(field("key", "up/a")+file("f", contents["large"]+closing)), "") // is not held in memory
 	f.Add([]byte(field("key", "up/a")+file("f", contents["large"]+badTails["another field"])), "")
 	f.Add([]byte(strings.ReplaceAll(whole, boundary, "b'=")), `multipart/form-data; boundary="b'="`)
-	keys := newKeys(1)
+	keys := newCredentials(1)
 	m := startMemoryCOS(f, []proxy.Route{{
 		Bucket: bucket, Region: region, Endpoint: plainCOS, AllowActions: []string{"*"}, AllowPrefixes: []string{"up/*"}, Credentials: keys,
 	}})
@@ -47,7 +47,7 @@ func FuzzForm(f *testing.F) {
 		}
 		form, err := got.parseForm()
 		if err == nil {
-			err = form.check(keys.row, bucket, time.Now())
+			err = form.check(keys.list, bucket, time.Now())
 		}
 		if err != nil {
 			t.Fatalf("%q arrived as %q: %v", body, got.body, err)

@@ -6,13 +6,12 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// forwarded are the header fields of a client that COS gets, besides x-cos-* and
-// x-ci-*: those that are signed, and those that COS documents ("Common request
-// headers", "GET Object", "PUT Object", "Hotlink protection") or has to see, since
-// a Range without its If-Range, or an Accept that picks a picture's format, would
-// mean something else. Anything else may mean something to a server behind COS's
-// name and is covered by no signature.
-var forwarded = fieldSet(
+// forwarded are the header fields of clients that are sent to COS in addition to x-cos-*
+// and x-ci-*: those that the signature covers, and those that COS documents ("Common
+// request headers", "GET Object", "PUT Object", "Hotlink protection") or that change the
+// meaning of others, such as If-Range for Range, or Accept for the format of a picture.
+// No signature covers any other field, but a server behind COS's name might act on it.
+var forwarded = newFieldSet(
 	"Access-Control-Request-Headers",
 	"Access-Control-Request-Method",
 	"Cache-Control",
@@ -29,7 +28,7 @@ var forwarded = fieldSet(
 	"Pic-Operations",
 	"Range",
 
-	// Not signed.
+	// The signature does not cover these.
 	"Accept",
 	"Accept-Encoding",
 	"Content-Language",
@@ -39,9 +38,9 @@ var forwarded = fieldSet(
 	"User-Agent",
 )
 
-// isForwarded reports whether COS gets a header field.
-// A name with _ is not forwarded, since servers that read _ as - would take
-// x-cos-grant_read for x-cos-grant-read, except in metadata, which is only stored.
+// isForwarded reports whether a header field is sent to COS. It rejects names with _,
+// except for metadata, which COS only stores: servers that read _ as - would take
+// x-cos-grant_read for x-cos-grant-read.
 func isForwarded(name []byte) bool {
 	if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") {
 		return !http1.EqualFold(name, "x-cos-security-token") && !http1.EqualFold(name, "x-ci-security-token") &&
@@ -50,9 +49,9 @@ func isForwarded(name []byte) bool {
 	return forwarded.has(name)
 }
 
-// hopByHop are the fields of one connection (RFC 9110, 7.6.1), and those that frame
-// the body, which the server writes itself.
-var hopByHop = fieldSet(
+// hopByHop are the fields that are valid for one connection only (RFC 9110, 7.6.1), and
+// Content-Length, which the server writes itself.
+var hopByHop = newFieldSet(
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
 	"TE", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length",
 )

@@ -9,7 +9,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestBodiesOfReadsAreRefused(t *testing.T) {
+func TestReadBody_Rejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{"GET /key", "HEAD /key", "GET /", "GET /?prefix=a", "GET /key?acl"} {
 		for framing, body := range map[string]string{
@@ -23,16 +23,16 @@ func TestBodiesOfReadsAreRefused(t *testing.T) {
 				}
 				continue
 			}
-			if doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest"); !strings.Contains(doc.Message, "GET has a body") {
+			if doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest"); !strings.Contains(doc.Message, "The GET request has a body") {
 				t.Errorf("%s with %s: %s", line, framing, doc.Message)
 			}
 		}
 	}
 }
 
-// TestEmptyBodiesOfReadsAreNone: some clients announce a length of zero, or send the
-// last chunk alone. The connection goes on.
-func TestEmptyBodiesOfReadsAreNone(t *testing.T) {
+// Some clients announce a length of zero, or send only the last chunk. The connection
+// stays open.
+func TestReadBody_EmptyIgnored(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		for framing, body := range map[string]string{
 			"Content-Length: 0": "", "Transfer-Encoding: chunked": "0\r\n\r\n", "Transfer-Encoding:  chunked": "000;a=b\r\nX-Cos-Acl: private\r\n\r\n",
@@ -56,8 +56,8 @@ func TestEmptyBodiesOfReadsAreNone(t *testing.T) {
 	}
 }
 
-// TestReadWhoseBodyDoesNotCome ends like every other body that stands still.
-func TestReadWhoseBodyDoesNotCome(t *testing.T) {
+// Such a request ends like any other with a stalled body.
+func TestReadBody_NeverArrives(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond }})
 	rep := r.exchange(t, "GET /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 	r.refused(t, rep, http.StatusBadRequest, "RequestTimeout")

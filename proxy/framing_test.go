@@ -18,9 +18,9 @@ const (
 	looksAsIfTwo = "PUT /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 57\r\n\r\nPUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
 )
 
-// A request with both Content-Length and Transfer-Encoding is refused, wherever
-// on a connection it comes, and the connection ends with it.
-func TestTwoLengthsAreRefused(t *testing.T) {
+// A request with both Content-Length and Transfer-Encoding is rejected at any position
+// on a connection, and the connection is closed.
+func TestFraming_TwoLengthsRejected(t *testing.T) {
 	tests := []struct {
 		name     string
 		before   []string
@@ -75,8 +75,8 @@ func TestTwoLengthsAreRefused(t *testing.T) {
 	}
 }
 
-// However the two headers are written, nothing of the request is forwarded.
-func TestTwoLengthsDisguised(t *testing.T) {
+// Nothing of such a request is forwarded, for any spelling of the two fields.
+func TestFraming_TwoLengthsDisguised(t *testing.T) {
 	for _, headers := range []string{
 		"Transfer-Encoding: chunked\r\nContent-Length: 4",
 		"content-length:4\r\nTRANSFER-ENCODING:chunked",
@@ -103,9 +103,9 @@ func TestTwoLengthsDisguised(t *testing.T) {
 	}
 }
 
-// HTTP/1.0 has no chunks: one reader takes the first chunk for a new request, another
-// does not (RFC 9112, 6.1).
-func TestChunksInHTTP10AreRefused(t *testing.T) {
+// HTTP/1.0 has no chunked coding: some servers would read the first chunk as a new
+// request (RFC 9112, 6.1).
+func TestFraming_ChunksInHTTP10Rejected(t *testing.T) {
 	for _, length := range []string{"", "Content-Length: 0\r\n", "Content-Length: 61\r\n"} {
 		r := start(t, setup{})
 		c := r.dial(t)

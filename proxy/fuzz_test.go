@@ -12,9 +12,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// FuzzProxy sends any bytes. Whatever of them reaches COS is a whole request,
-// signed with the stub's key (the rig's upstream checks that), for the bucket or
-// the list of buckets, and without anything of the client's own signature.
+// FuzzProxy sends arbitrary bytes. Every request that reaches COS is complete, signed
+// with the stub's credentials (the upstream of the rig checks that), for the bucket or
+// the list of buckets, and has no part of a client's signature.
 func FuzzProxy(f *testing.F) {
 	for _, seed := range []string{
 		noBody, knownLength, chunkedBody, bothLengths, optionsStar, looksAsIfTwo,
@@ -60,7 +60,7 @@ func FuzzProxy(f *testing.F) {
 	})
 }
 
-// serviceNames are where a list of buckets may be asked for.
+// serviceNames are the service hosts.
 var serviceNames = []string{
 	"service.cos.myqcloud.com", "service.cos.tencentcos.cn", "cos." + region + ".myqcloud.com", "cos." + region + ".tencentcos.cn",
 	"cos-internal." + region + ".myqcloud.com", "cos-internal." + region + ".tencentcos.cn",

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// halfClose ends the client's side and keeps reading.
+// halfClose closes the client's side for writing.
 func (c *client) halfClose() {
 	c.t.Helper()
 	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -18,9 +18,9 @@ func (c *client) halfClose() {
 	}
 }
 
-// A client that sends a whole request and half-closes gets its response, however long
-// COS takes for it.
-func TestHalfClose_IsAnswered(t *testing.T) {
+// A client that sends a complete request and half-closes gets its response, however
+// long COS takes.
+func TestHalfClose_GetsResponse(t *testing.T) {
 	large := strings.Repeat("y", 300_000)
 	for _, request := range []string{
 		"GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -38,7 +38,7 @@ func TestHalfClose_IsAnswered(t *testing.T) {
 					return
 				}
 				time.Sleep(50 * time.Millisecond) // for the end of the connection to be seen
-				a.answer(ok)
+				a.respond(ok)
 			}})
 			c := r.dial(t)
 			c.send(request)
@@ -52,8 +52,8 @@ func TestHalfClose_IsAnswered(t *testing.T) {
 	}
 }
 
-// An idle connection that the client ends is closed, and a FIN inside a body is a cut
-// (TestBrokenUploadNeverCompletes).
+// A FIN on an idle connection closes it. A FIN within a body is an interrupted upload
+// (TestUpload_InterruptedNeverCompletes).
 func TestHalfClose_IdleConnectionEnds(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
@@ -67,8 +67,7 @@ func TestHalfClose_IdleConnectionEnds(t *testing.T) {
 	}
 }
 
-// An empty line in front of a request is left out, wherever the pieces of the
-// connection begin (RFC 9112, 2.2).
+// An empty line before a request is ignored, for any split into pieces (RFC 9112, 2.2).
 func TestEmptyLines(t *testing.T) {
 	const put = "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
 	const post = "POST /key?uploads HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -116,8 +115,8 @@ func TestEmptyLines(t *testing.T) {
 	}
 }
 
-// An expectation that cannot be met is refused in COS's form, logged and counted,
-// also if the client sends its body before it looks.
+// An unsupported expectation gets an error document and is logged and counted, even if
+// the client sends its body before it reads the response.
 func TestExpectation_Unknown(t *testing.T) {
 	for _, size := range []int{3, 4 << 20} {
 		r := start(t, setup{})

@@ -41,11 +41,11 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// keys is a stub of proxy.Credentials: a row of keys, of which a rejected one
-// makes room for the next.
-type keys struct {
+// stubCredentials is a proxy.Credentials with a list of credentials. Rejected ones are
+// replaced by the next ones.
+type stubCredentials struct {
 	mu          sync.Mutex
-	row         []signer.Credentials
+	list        []signer.Credentials
 	err         error
 	trusted     bool // a rejected key is to be tried once more
 	invalidated []string
@@ -53,11 +53,11 @@ type keys struct {
 	accepted    []string
 }
 
-func newKeys(n int) *keys {
-	k := &keys{}
+func newCredentials(n int) *stubCredentials {
+	k := &stubCredentials{}
 	for i := range n {
 		generation := strconv.Itoa(i + 1)
-		k.row = append(k.row, signer.Credentials{
+		k.list = append(k.list, signer.Credentials{
 			SecretID:  "AKIDsentinel" + generation,
 			SecretKey: "secret-sentinel-" + generation,
 			Token:     "token-sentinel-" + generation,
@@ -67,16 +67,16 @@ func newKeys(n int) *keys {
 	return k
 }
 
-func (k *keys) Credentials(context.Context) (signer.Credentials, error) {
+func (k *stubCredentials) Credentials(context.Context) (signer.Credentials, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.err != nil {
 		return signer.Credentials{}, k.err
 	}
-	return k.row[min(len(k.invalidated), len(k.row)-1)], nil
+	return k.list[min(len(k.invalidated), len(k.list)-1)], nil
 }
 
-func (k *keys) Accepted(secretID string) {
+func (k *stubCredentials) Accepted(secretID string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !slices.Contains(k.accepted, secretID) {
@@ -84,7 +84,7 @@ func (k *keys) Accepted(secretID string) {
 	}
 }
 
-func (k *keys) Invalidate(secretID string, again bool) (retry bool) {
+func (k *stubCredentials) Invalidate(secretID string, again bool) (retry bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.trusted && !again {
@@ -94,12 +94,12 @@ func (k *keys) Invalidate(secretID string, again bool) (retry bool) {
 	return false
 }
 
-func (k *keys) Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool) {
+func (k *stubCredentials) Replacement(ctx context.Context, secretID string) (next signer.Credentials, ok bool) {
 	next, err := k.Credentials(ctx)
 	return next, err == nil && next.SecretID != secretID
 }
 
-func (k *keys) rejected() []string {
+func (k *stubCredentials) rejected() []string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.invalidated)
@@ -114,8 +114,8 @@ type arrival struct {
 	reader        *bufio.Reader
 }
 
-// answer writes raw bytes to the proxy.
-func (a *arrival) answer(raw string) { _, _ = io.WriteString(a.conn, raw) }
+// respond writes raw bytes to the proxy.
+func (a *arrival) respond(raw string) { _, _ = io.WriteString(a.conn, raw) }
 
 // readBody reads the body to its end.
 func (a *arrival) readBody() error {
@@ -150,15 +150,15 @@ func fieldNames(head string) []string {
 	return names
 }
 
-// ok is the answer of an upstream that has nothing to say.
+// ok is the default response of an upstream.
 const ok = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n"
 
-// upstream is a recording server. It reads requests from the wire and checks
-// the signature of each with the official SDK.
+// upstream is a recording server. It reads requests from the wire and verifies each
+// signature with the official SDK.
 type upstream struct {
 	t        testing.TB
 	listener net.Listener
-	keys     *keys
+	creds    *stubCredentials
 	handle   func(*arrival)
 	probed   bool // handle wants to see what tries a key, too
 	running  sync.WaitGroup
@@ -169,9 +169,9 @@ type upstream struct {
 	closed   bool
 }
 
-func newUpstream(t testing.TB, ln net.Listener, k *keys, handle func(*arrival)) *upstream {
+func newUpstream(t testing.TB, ln net.Listener, k *stubCredentials, handle func(*arrival)) *upstream {
 	t.Helper()
-	u := &upstream{t: t, listener: ln, keys: k, handle: handle}
+	u := &upstream{t: t, listener: ln, creds: k, handle: handle}
 	u.running.Go(u.accept)
 	t.Cleanup(func() {
 		u.listener.Close()
@@ -214,7 +214,7 @@ func (u *upstream) accept() {
 	}
 }
 
-// tap keeps a copy of what is read, up to the end of a message's header.
+// tap keeps a copy of the bytes read, up to the end of a request header.
 type tap struct {
 	r    io.Reader
 	head []byte
@@ -232,7 +232,7 @@ func (t *tap) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// expected is a body that is asked for with 100 Continue when it is first read.
+// expected is a body that sends 100 Continue when it is first read.
 type expected struct {
 	io.ReadCloser
 	conn  net.Conn
@@ -262,7 +262,7 @@ func (u *upstream) serve(c net.Conn) {
 		a := &arrival{Request: req, head: string(in.head), conn: c, reader: r}
 		if req.RequestURI == "/?location" && !u.probed { // it tries the key of a large form
 			u.verify(a)
-			a.answer(ok)
+			a.respond(ok)
 			continue
 		}
 		u.mu.Lock()
@@ -275,7 +275,7 @@ func (u *upstream) serve(c net.Conn) {
 			if a.readBody() != nil {
 				return
 			}
-			a.answer(ok)
+			a.respond(ok)
 		} else {
 			u.handle(a)
 		}
@@ -291,7 +291,7 @@ func (u *upstream) serve(c net.Conn) {
 	}
 }
 
-// verify computes the signature anew from the bytes on the wire.
+// verify computes the expected signature from the bytes on the wire.
 func (u *upstream) verify(a *arrival) {
 	auth := a.wire()["Authorization"]
 	if len(auth) != 1 {
@@ -299,15 +299,15 @@ func (u *upstream) verify(a *arrival) {
 		return
 	}
 	fields, _ := url.ParseQuery(strings.ReplaceAll(auth[0], ";", "%3B"))
-	i := slices.IndexFunc(u.keys.row, func(c signer.Credentials) bool { return c.SecretID == fields.Get("q-ak") })
+	i := slices.IndexFunc(u.creds.list, func(c signer.Credentials) bool { return c.SecretID == fields.Get("q-ak") })
 	if i < 0 {
-		u.t.Errorf("signed with an unknown key:\n%s", a.head)
+		u.t.Errorf("signed with unknown credentials:\n%s", a.head)
 		return
 	}
-	if got := a.wire()["X-Cos-Security-Token"]; !slices.Equal(got, []string{u.keys.row[i].Token}) {
-		u.t.Errorf("the token header is %q, not that of the key that signed", got)
+	if got := a.wire()["X-Cos-Security-Token"]; !slices.Equal(got, []string{u.creds.list[i].Token}) {
+		u.t.Errorf("the token header is %q, not that of the credentials that signed", got)
 	}
-	if want := u.expectedAuthorization(a, u.keys.row[i], fields); auth[0] != want {
+	if want := u.expectedAuthorization(a, u.creds.list[i], fields); auth[0] != want {
 		u.t.Errorf("signature of\n%s\n got %s\nwant %s", a.head, auth[0], want)
 	}
 }
@@ -375,7 +375,7 @@ func (b *syncBuffer) String() string {
 type rig struct {
 	addr     string
 	memory   *pipes // in place of addr, in a synctest bubble
-	keys     *keys
+	creds    *stubCredentials
 	upstream *upstream
 	log      *syncBuffer
 	registry *prometheus.Registry
@@ -383,10 +383,10 @@ type rig struct {
 	server   *http1.Server
 }
 
-// setup says how a rig differs from the usual one, which allows everything.
+// setup configures a rig. By default it allows everything.
 type setup struct {
-	handle   func(*arrival) // nil reads the body and answers 200
-	keys     *keys
+	handle   func(*arrival) // nil reads the body and responds with 200
+	creds    *stubCredentials
 	options  func(*proxy.Options)
 	upstream proxy.Upstream
 	inMemory bool // for a synctest bubble, where sockets cannot be used
@@ -394,15 +394,15 @@ type setup struct {
 
 func start(t testing.TB, s setup) *rig {
 	t.Helper()
-	if s.keys == nil {
-		s.keys = newKeys(3)
+	if s.creds == nil {
+		s.creds = newCredentials(3)
 	}
-	r := &rig{keys: s.keys, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
+	r := &rig{creds: s.creds, log: &syncBuffer{}, registry: prometheus.NewRegistry()}
 	ln := net.Listener(newPipes())
 	if !s.inMemory {
 		ln = listen(t)
 	}
-	r.upstream = newUpstream(t, ln, s.keys, s.handle)
+	r.upstream = newUpstream(t, ln, s.creds, s.handle)
 	if s.upstream.ConnectTo == "" {
 		s.upstream.ConnectTo = r.upstream.listener.Addr().String()
 	}
@@ -412,7 +412,7 @@ func start(t testing.TB, s setup) *rig {
 	o := proxy.Options{
 		Routes: []proxy.Route{{
 			Bucket: bucket, Region: region, Endpoint: plainCOS,
-			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: s.keys,
+			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: s.creds,
 		}},
 		Upstream:    s.upstream,
 		Logger:      slog.New(slog.NewTextHandler(r.log, nil)),
@@ -437,7 +437,7 @@ func start(t testing.TB, s setup) *rig {
 	return r
 }
 
-// settingName is how messages call a setting here: the names of the fields.
+// settingName names settings in messages by their fields.
 func settingName(s proxy.Setting) string {
 	if s.Route != "" {
 		return s.Route + "/" + s.Name
@@ -445,7 +445,7 @@ func settingName(s proxy.Setting) string {
 	return s.Name
 }
 
-// serveOn serves r's proxy on one more listener, which r.addr then leads to.
+// serveOn serves the proxy on one more listener, and sets r.addr to it.
 func (r *rig) serveOn(t testing.TB, ln net.Listener, o proxy.ServerOptions) {
 	r.addr = ln.Addr().String()
 	server := r.proxy.NewServer(o)
@@ -485,8 +485,8 @@ func (r *rig) dial(t testing.TB) *client {
 	return &client{t, c, bufio.NewReader(c)}
 }
 
-// Close leaves with a reset. A FIN behind a whole request would be a half-close, after
-// which the client waits for its response.
+// Close closes with a reset. A FIN after a complete request would be a half-close,
+// after which the client waits for its response.
 func (c *client) Close() {
 	if tcp, ok := c.Conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -501,7 +501,7 @@ func (c *client) send(raw string) {
 	}
 }
 
-// head reads an answer's status line and headers.
+// head reads the status line and header of a response.
 func (c *client) head() string {
 	c.t.Helper()
 	var b strings.Builder
@@ -509,13 +509,13 @@ func (c *client) head() string {
 		line, err := c.r.ReadString('\n')
 		b.WriteString(line)
 		if err != nil {
-			c.t.Fatalf("the answer's header ends with %v after %q", err, b.String())
+			c.t.Fatalf("the response's header ends with %v after %q", err, b.String())
 		}
 	}
 	return b.String()
 }
 
-// reply is an answer as it was on the wire, its body decoded.
+// reply is a response as received, with its body decoded.
 type reply struct {
 	status int
 	head   string
@@ -524,7 +524,7 @@ type reply struct {
 	err    error // of the body
 }
 
-// reply reads one whole answer to a request with the given method.
+// reply reads one complete response to a request with this method.
 func (c *client) reply(method string) reply {
 	c.t.Helper()
 	head := c.head()
@@ -550,7 +550,7 @@ func (c *client) reply(method string) reply {
 	return rep
 }
 
-// end reads what is left until the server closes, and returns it.
+// end reads until the server closes the connection, and returns the bytes.
 func (c *client) end() string {
 	c.t.Helper()
 	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
@@ -561,8 +561,8 @@ func (c *client) end() string {
 	return string(rest)
 }
 
-// exchange sends one request on a connection of its own. Its Host line is
-// added if the text has none.
+// exchange sends one request on its own connection. It adds a Host field if raw has
+// none.
 func (r *rig) exchange(t testing.TB, raw string) reply {
 	t.Helper()
 	c := r.dial(t)
@@ -576,13 +576,13 @@ func (r *rig) exchange(t testing.TB, raw string) reply {
 	return c.reply(method)
 }
 
-// get asks for a target without further headers.
+// get sends a GET without further header fields.
 func (r *rig) get(t testing.TB, target string) reply {
 	t.Helper()
 	return r.exchange(t, "GET "+target+" HTTP/1.1\r\n\r\n")
 }
 
-// cosError parses an answer as the official SDK does, and checks its form.
+// cosError parses an error document as the official SDK does, and checks its form.
 func (rep reply) cosError(t testing.TB) cos.ErrorResponse {
 	t.Helper()
 	var doc cos.ErrorResponse
@@ -598,7 +598,7 @@ func (rep reply) cosError(t testing.TB) cos.ErrorResponse {
 	return doc
 }
 
-// refused checks an error of the proxy's own, and that it left nothing upstream.
+// refused checks a proxy error, and that no request reached the upstream.
 func (r *rig) refused(t testing.TB, rep reply, status int, code string) cos.ErrorResponse {
 	t.Helper()
 	if rep.status != status {

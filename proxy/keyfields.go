@@ -9,21 +9,20 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// checkKeyFields refuses, where not all keys are allowed, a request that names more
-// objects than were checked, in header fields, parameters or form fields: what a
-// rename moves away, what a link leads to, where processed pictures are stored. They
-// name keys in ways of their own, so they cannot be held to prefixes.
-// x-cos-copy-source can (copysource.go).
+// checkKeyFields rejects a request with further object keys in header fields, parameters
+// or form fields, unless the route allows all keys: the source of a rename, the target of
+// a symbolic link, the names of processed pictures. Their formats differ, so cosproxy does
+// not check them against prefixes. Only x-cos-copy-source is checked (copysource.go).
 func (c *candidate) checkKeyFields(req *request, f *form) error {
 	for _, field := range req.head.Fields {
-		own := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, pictureField)
-		if own && cosreq.NamesKeys(string(field.Name)) && !http1.EqualFold(field.Name, copySourceField) {
+		ofCOS := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, picOperationsField)
+		if ofCOS && cosreq.NamesKeys(string(field.Name)) && !http1.EqualFold(field.Name, copySourceField) {
 			if err := c.route.requireAllKeys(string(field.Name), string(field.Value)); err != nil {
 				return err
 			}
 		}
 	}
-	// None of these is documented as a parameter, but other headers are.
+	// COS does not document these as parameters, but it does for other headers.
 	for _, p := range c.query.Params {
 		if !cosreq.NamesKeys(p.Key) {
 			continue
@@ -46,27 +45,27 @@ func (c *candidate) checkKeyFields(req *request, f *form) error {
 	return nil
 }
 
-// requireAllKeys refuses a field unless all keys are allowed, and it means none of
-// another bucket.
+// requireAllKeys rejects a field unless the route allows all object keys and the field
+// does not name another bucket.
 func (rt *route) requireAllKeys(name, value string) error {
-	if rt.coversAllKeys() {
-		if strings.EqualFold(name, pictureField) {
+	if rt.allowsAllKeys() {
+		if strings.EqualFold(name, picOperationsField) {
 			return checkPictureBuckets(value)
 		}
 		return nil
 	}
 	return coserr.New(http.StatusForbidden, "AccessDenied",
-		"%s names other objects, which cannot be held to prefixes.", name).
-		Try("On route "+rt.Name+" it passes only with * in", rt.setting("AllowPrefixes"))
+		"%s names further objects, which cosproxy cannot check against prefixes. Remove it.", name).
+		Try("Route "+rt.Name+" forwards it only with * in", rt.setting("AllowPrefixes"))
 }
 
-// checkPictureBuckets refuses rules that store processed pictures in a bucket that
-// they name (COS document "Persistent image processing"). They are not
-// parsed, since COS may do that differently; an escape could hide the name.
+// checkPictureBuckets rejects rules that store processed pictures in another bucket (COS
+// document "Persistent image processing"). It does not parse them, because COS may parse
+// them differently, and rejects escapes, which could hide the field name.
 func checkPictureBuckets(rules string) error {
 	if !strings.Contains(strings.ToLower(rules), `"bucket"`) && !strings.Contains(rules, `\u`) {
 		return nil
 	}
 	return coserr.New(http.StatusForbidden, "AccessDenied",
-		"Pic-Operations names a bucket, or has an escape that may hide one. Leave it out: pictures are then stored in the bucket of the route.")
+		"Pic-Operations has a bucket field, or an escape that may hide one. Remove it: COS then stores the pictures in the bucket of the route.")
 }

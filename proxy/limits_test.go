@@ -9,7 +9,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// What is just within a limit passes; one byte or field more does not.
+// Values at the limit are accepted; one more byte or field is rejected.
 func TestLimits(t *testing.T) {
 	fields := func(n int) string {
 		return "GET /key HTTP/1.1\r\nHost: localhost\r\n" + strings.Repeat("X-Same: 1\r\n", n-2) + "X-Other: 1\r\n\r\n"
@@ -38,8 +38,8 @@ func TestLimits(t *testing.T) {
 		says    string
 	}{
 		{"fields", nil, fields, 256, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
-		{"fields, set", small, fields, 117, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 117"},
-		{"fields of a small header", tiny, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "more than 100"},
+		{"fields, set", small, fields, 117, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "or 117 header fields"},
+		{"fields of a small header", tiny, fields, 100, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "or 100 header fields"},
 		{"header", nil, header, 64 << 10, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "Limits.HeaderBytes"},
 		{"header, set", small, header, 30_000, http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge", "30000 bytes"},
 		{"body", small, body, 100_000, http.StatusRequestEntityTooLarge, "EntityTooLarge", "Limits.BodyBytes"},
@@ -51,7 +51,7 @@ func TestLimits(t *testing.T) {
 			r := start(t, setup{options: tt.options, handle: func(a *arrival) {
 				err := a.readBody()
 				if err == nil {
-					a.answer(ok)
+					a.respond(ok)
 				}
 				ends <- err
 			}})
@@ -63,7 +63,7 @@ func TestLimits(t *testing.T) {
 				t.Errorf("%d: got\n%s%s", tt.most+1, rep.head, rep.body)
 			}
 			if log := r.drained(t); len(log) > 10<<10 || len(rep.body) > 4<<10 {
-				t.Errorf("%d bytes of log and %d of answer repeat what was too long", len(log), len(rep.body))
+				t.Errorf("%d bytes of log and %d of response repeat what was too long", len(log), len(rep.body))
 			}
 			// Only of a body that grows past the limit does COS hear, and never the end.
 			if n := len(r.upstream.seen()); n > 1 && (tt.name != "chunked body" || <-ends == nil) {
@@ -73,7 +73,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A request line that is longer than the whole header may be has a status of its own.
+// A request line longer than the limit for the header has its own status.
 func TestLimits_RequestLine(t *testing.T) {
 	for _, tt := range []struct {
 		length, status int
@@ -92,8 +92,8 @@ func TestLimits_RequestLine(t *testing.T) {
 	}
 }
 
-// A form's body is limited like others.
-func TestLimitOfAForm(t *testing.T) {
+// The body limit applies to forms too.
+func TestLimits_Form(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.BodyBytes = 1000 }})
 	rep := r.exchange(t, fmt.Sprintf("POST / HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 1001\r\n\r\n%s", strings.Repeat("b", 1001)))
 	r.refused(t, rep, http.StatusRequestEntityTooLarge, "EntityTooLarge")

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// secrets are the session token and the signature of one attempt. COS repeats
-// both in its SignatureDoesNotMatch, and the client must not learn either.
+// secrets are the session token and the signature of one attempt. COS echoes both in a
+// SignatureDoesNotMatch, and the client must not see them.
 type secrets []string
 
-// mayRepeatSecrets reports whether a response may hold an error document or a
-// redirect, and not the bytes of an object. COS also responds to Complete and Copy with
-// 200 before it knows the result, which may be an error (COS document "Complete
-// Multipart Upload").
-func (r *response) mayRepeatSecrets() bool {
+// mayEchoSecrets reports whether a response may be an error document or a redirect rather
+// than the bytes of an object. COS responds to Complete Multipart Upload and Copy with 200
+// before it knows the result, which may be an error (COS document "Complete Multipart
+// Upload").
+func (r *response) mayEchoSecrets() bool {
 	if r.Status >= http.StatusMultipleChoices {
 		return true
 	}
@@ -25,10 +25,9 @@ func (r *response) mayRepeatSecrets() bool {
 	return written && (coding == "" || coding == "identity" || coding == "gzip")
 }
 
-// mask puts as many * in the place of each secret, in the status line, in the
-// header fields and in the body of a response that may repeat them. Lengths stay, and so
-// does everything else. A body in the coding gzip is decoded, and one in another coding is
-// dropped: it cannot be searched.
+// mask replaces each byte of the secrets with * in the status line, the header fields and
+// the body of a response. Lengths do not change. It decodes gzip bodies and drops bodies
+// with any other content coding, because it cannot search them.
 func (r *response) mask(token string, signature []byte, b *body) {
 	var s secrets
 	if token != "" {
@@ -63,7 +62,7 @@ func (r *response) maskBody(s secrets) {
 	r.body = &maskedBody{body: r.body, secrets: s}
 }
 
-// contentCodings are the codings of the body, as one list.
+// contentCodings returns the content codings of the body, joined by commas.
 func (r *response) contentCodings() string {
 	var all []string
 	for coding := range r.Elements("Content-Encoding") {
@@ -72,7 +71,7 @@ func (r *response) contentCodings() string {
 	return strings.Join(all, ",")
 }
 
-// gunzipped decodes a body from its first Read on.
+// gunzipped decodes a gzip body. It reads nothing before its first Read.
 type gunzipped struct {
 	body    io.Reader
 	decoder *gzip.Reader
@@ -90,9 +89,10 @@ func (g *gunzipped) Read(p []byte) (int, error) {
 	return g.decoder.Read(p)
 }
 
-// maskPrefix masks the secrets in b in place and returns how many bytes of b are
-// final. The others may be the beginning of a secret; whole says that none come.
-func (s secrets) maskPrefix(b []byte, whole bool) int {
+// maskPrefix masks the secrets in b in place and returns how many bytes of b are final.
+// The other bytes may be the beginning of a secret; there are none if b is complete, that
+// is, if no more bytes follow.
+func (s secrets) maskPrefix(b []byte, complete bool) int {
 	for i := 0; i < len(b); {
 		n, partial := s.find(b[i:])
 		switch {
@@ -101,7 +101,7 @@ func (s secrets) maskPrefix(b []byte, whole bool) int {
 				b[i+j] = '*'
 			}
 			i += n
-		case partial && !whole:
+		case partial && !complete:
 			return i
 		default:
 			i++
@@ -110,11 +110,11 @@ func (s secrets) maskPrefix(b []byte, whole bool) int {
 	return len(b)
 }
 
-// find returns the length of the secret that b begins with, and zero if there is
-// none. partial reports that there may be one when more of b is known.
+// find returns the length of the encoded secret at the beginning of b, or zero. partial
+// reports that b may be the beginning of a secret.
 func (s secrets) find(b []byte) (n int, partial bool) {
 	for _, secret := range s {
-		n, ok, more := spells(b, secret)
+		n, ok, more := matchEncoded(b, secret)
 		if ok {
 			return n, false
 		}
@@ -123,11 +123,12 @@ func (s secrets) find(b []byte) (n int, partial bool) {
 	return 0, partial
 }
 
-// spells returns how many bytes at the beginning of b spell secret, each character
-// of it as it is, percent-encoded once or twice, or escaped as XML or JSON does.
-func spells(b []byte, secret string) (n int, ok, partial bool) {
+// matchEncoded returns how many bytes at the beginning of b encode secret. Each character
+// may be literal, percent-encoded once or twice, or escaped as in XML or JSON. partial
+// reports that b ends within a possible match.
+func matchEncoded(b []byte, secret string) (n int, ok, partial bool) {
 	for k := range len(secret) {
-		lengths, count, more := spellings(b[n:], secret[k])
+		lengths, count, more := encodedLengths(b[n:], secret[k])
 		partial = partial || more
 		switch count {
 		case 0:
@@ -136,8 +137,8 @@ func spells(b []byte, secret string) (n int, ok, partial bool) {
 			n += lengths[0]
 			continue
 		}
-		for _, length := range lengths[:count] { // a % may be one, or begin an escape sequence
-			rest, ok, more := spells(b[n+length:], secret[k+1:])
+		for _, length := range lengths[:count] { // a % may be literal or begin an escape
+			rest, ok, more := matchEncoded(b[n+length:], secret[k+1:])
 			if ok {
 				return n + length + rest, true, false
 			}
@@ -148,9 +149,9 @@ func spells(b []byte, secret string) (n int, ok, partial bool) {
 	return n, true, false
 }
 
-// spellings returns how long c at the beginning of b may be, in each way to write
-// it that fits. partial reports that b ends inside one.
-func spellings(b []byte, c byte) (lengths [3]int, count int, partial bool) {
+// encodedLengths returns the lengths of the encodings of c that match the beginning of b.
+// partial reports that b ends within a possible encoding.
+func encodedLengths(b []byte, c byte) (lengths [3]int, count int, partial bool) {
 	if len(b) == 0 {
 		return lengths, 0, true
 	}
@@ -181,13 +182,14 @@ func spellings(b []byte, c byte) (lengths [3]int, count int, partial bool) {
 	return lengths, count, partial
 }
 
-// maxReference is the length of the longest reference that is recognized. Leading
-// zeros could make it longer still.
+// maxReference is the maximum length of a recognized XML reference. References with more
+// leading zeros are not recognized.
 const maxReference = len("&#x00002f;")
 
 var namedReferences = map[string]byte{"amp": '&', "lt": '<', "gt": '>', "quot": '"', "apos": '\''}
 
-// referenceLength is for references to entities and characters (XML 1.0, 4.1).
+// referenceLength returns the length of an entity or character reference to c at the
+// beginning of b (XML 1.0, 4.1), or zero.
 func referenceLength(b []byte, c byte) (n int, partial bool) {
 	for n = 1; n < len(b) && n < maxReference && b[n] != ';'; n++ {
 	}
@@ -208,7 +210,8 @@ func referenceLength(b []byte, c byte) (n int, partial bool) {
 	return 0, false
 }
 
-// backslashLength is for the escapes of JSON (RFC 8259, 7).
+// backslashLength returns the length of a JSON escape of c at the beginning of b (RFC
+// 8259, 7), or zero.
 func backslashLength(b []byte, c byte) (n int, partial bool) {
 	switch {
 	case len(b) < 2, b[1] == 'u' && len(b) < 6:
@@ -221,20 +224,20 @@ func backslashLength(b []byte, c byte) (n int, partial bool) {
 	return 0, false
 }
 
-// isCode reports whether digits are the number of c.
+// isCode reports whether digits are the code of c.
 func isCode(digits []byte, base int, c byte) bool {
 	code, err := strconv.ParseUint(string(digits), base, 32)
 	return err == nil && code == uint64(c)
 }
 
-// maskedBody masks secrets in a body while it streams. It holds back only bytes
-// that may be the beginning of a secret.
+// maskedBody masks secrets in a streamed body. It holds back only bytes that may be the
+// beginning of a secret.
 type maskedBody struct {
 	body    io.Reader
 	secrets secrets
 	held    []byte // read and not yet final
 	ready   []byte // final
-	err     error  // comes when ready is empty
+	err     error  // Read returns it after ready
 }
 
 // Read implements io.Reader.

@@ -18,7 +18,7 @@ import (
 // nastyToken has every kind of character that an encoder may escape.
 const nastyToken = `tok-en_sentinel/+=%25&<>"'\u.~1`
 
-// escapes of each character by the encoders that there are, and by none.
+// escapes are the encodings of each character, including the literal one.
 var escapes = map[string]func(c byte) string{
 	"raw":                func(c byte) string { return string(c) },
 	"percent-encoded":    func(c byte) string { return strings.ReplaceAll(url.QueryEscape(string(c)), "+", "%20") },
@@ -46,8 +46,8 @@ func escapedWith(escape func(byte) string, text string) string {
 	return b.String()
 }
 
-// TestMaskedBody_EveryForm wants as many * as the secret took, wherever a read ends.
-func TestMaskedBody_EveryForm(t *testing.T) {
+// Each byte of an encoded secret becomes *, for any split into reads.
+func TestMaskedBody_EveryEncoding(t *testing.T) {
 	for name, escape := range escapes {
 		t.Run(name, func(t *testing.T) {
 			secret := escapedWith(escape, nastyToken)
@@ -67,7 +67,7 @@ func TestMaskedBody_EveryForm(t *testing.T) {
 	}
 }
 
-func TestMaskedBody_LeavesTheRest(t *testing.T) {
+func TestMaskedBody_OtherBytesUnchanged(t *testing.T) {
 	for _, text := range []string{
 		"", "&", "%", `\`, "&amp", "&#", "%2", "%25", `\u00`, "tok", "token-sentinel-", "a&b;c%20d\\e", "\x00\xff&&&&%%%%",
 		strings.Repeat("&amp;token-%25sentinel", 5000),
@@ -79,8 +79,8 @@ func TestMaskedBody_LeavesTheRest(t *testing.T) {
 	}
 }
 
-// TestMaskedBody_DoesNotWait wants each byte that cannot belong to a secret at
-// once: COS may send the rest much later.
+// Bytes that cannot be part of a secret are returned at once: COS may send the rest
+// much later.
 func TestMaskedBody_DoesNotWait(t *testing.T) {
 	r, w := io.Pipe()
 	defer func() { _ = r.Close() }()
@@ -123,7 +123,7 @@ func FuzzMaskedBody(f *testing.F) {
 	})
 }
 
-// mismatchOf is COS's SignatureDoesNotMatch for a request, with its status line.
+// mismatchOf is the SignatureDoesNotMatch of COS for a request, with its status line.
 func mismatchOf(a *arrival, c signer.Credentials, contentType string) string {
 	_, signature, _ := strings.Cut(a.wire().Get("Authorization"), "q-signature=")
 	body := "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n\t<Code>SignatureDoesNotMatch</Code>\n\t<Message>" + signature + "</Message>\n" +
@@ -144,17 +144,17 @@ func hidesSecrets(t *testing.T, rep reply, a *arrival, c signer.Credentials) {
 	}
 }
 
-// TestMismatch_HidesTokenAndSignature: COS repeats the token in an answer that a
-// forged preflight provokes even without the client token.
-func TestMismatch_HidesTokenAndSignature(t *testing.T) {
-	k := newKeys(1)
+// COS echoes the token in its response to a forged preflight, which needs no client
+// token.
+func TestMask_TokenAndSignature(t *testing.T) {
+	k := newCredentials(1)
 	for _, contentType := range []string{"application/xml", "text/html", "application/json"} {
 		for _, method := range []string{"GET", "DELETE", "OPTIONS"} {
 			t.Run(method+" "+contentType, func(t *testing.T) {
-				r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+				r := start(t, setup{creds: k, options: func(o *proxy.Options) {
 					o.AllowedOrigins = []string{"https://app.example"}
 					o.ClientToken = func() (string, error) { return "client-token", nil }
-				}, handle: func(a *arrival) { a.answer(mismatchOf(a, k.row[0], contentType)) }})
+				}, handle: func(a *arrival) { a.respond(mismatchOf(a, k.list[0], contentType)) }})
 				preflight := "Origin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n"
 				if method != http.MethodOptions {
 					preflight = "Authorization: Bearer client-token\r\n"
@@ -164,16 +164,16 @@ func TestMismatch_HidesTokenAndSignature(t *testing.T) {
 					t.Fatalf("status %d, %v", rep.status, rep.err)
 				}
 				a := r.upstream.only(t)
-				hidesSecrets(t, rep, a, k.row[0])
-				_, want, _ := strings.Cut(mismatchOf(a, k.row[0], contentType), "\r\n\r\n")
+				hidesSecrets(t, rep, a, k.list[0])
+				_, want, _ := strings.Cut(mismatchOf(a, k.list[0], contentType), "\r\n\r\n")
 				_, signature, _ := strings.Cut(a.wire().Get("Authorization"), "q-signature=")
-				for _, secret := range []string{k.row[0].Token, signature} {
+				for _, secret := range []string{k.list[0].Token, signature} {
 					want = strings.ReplaceAll(want, secret, strings.Repeat("*", len(secret)))
 				}
 				if rep.body != want {
 					t.Errorf("more than the secrets has changed:\n%s\nwant\n%s", rep.body, want)
 				}
-				if rep.header.Get("Content-Type") != contentType || rep.header.Get("X-Echo") != strings.Repeat("*", len(k.row[0].Token)) {
+				if rep.header.Get("Content-Type") != contentType || rep.header.Get("X-Echo") != strings.Repeat("*", len(k.list[0].Token)) {
 					t.Errorf("header:\n%s", rep.head)
 				}
 			})
@@ -181,19 +181,19 @@ func TestMismatch_HidesTokenAndSignature(t *testing.T) {
 	}
 }
 
-// TestMismatch_OfAForm: the signature of a form is part of its body.
-func TestMismatch_OfAForm(t *testing.T) {
-	k := newKeys(1)
+// The signature of a form is in its body.
+func TestMask_FormSignature(t *testing.T) {
+	k := newCredentials(1)
 	var signature string
-	r := start(t, setup{keys: k, handle: func(a *arrival) {
+	r := start(t, setup{creds: k, handle: func(a *arrival) {
 		if a.readBody() != nil {
 			return
 		}
 		_, rest, _ := bytes.Cut(a.body, []byte("\"q-signature\"\r\n\r\n"))
 		value, _, _ := bytes.Cut(rest, []byte("\r\n"))
 		signature = string(value)
-		body := "<Error><Code>SignatureDoesNotMatch</Code>" + signature + k.row[0].Token + "</Error>"
-		a.answer("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body)
+		body := "<Error><Code>SignatureDoesNotMatch</Code>" + signature + k.list[0].Token + "</Error>"
+		a.respond("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 	}})
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nkey\r\n" +
 		"--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\ndata\r\n--b--\r\n"
@@ -201,19 +201,18 @@ func TestMismatch_OfAForm(t *testing.T) {
 	if rep.status != http.StatusForbidden || len(signature) != 40 {
 		t.Fatalf("status %d, signature %q\n%s", rep.status, signature, rep.body)
 	}
-	if want := strings.Repeat("*", 40+len(k.row[0].Token)); !strings.Contains(rep.body, want) {
+	if want := strings.Repeat("*", 40+len(k.list[0].Token)); !strings.Contains(rep.body, want) {
 		t.Errorf("the client gets %s", rep.body)
 	}
 }
 
-// TestMismatch_Encoded: a client that takes gzip must not get by it what it would
-// not get otherwise.
-func TestMismatch_Encoded(t *testing.T) {
-	k := newKeys(1)
+// A client that accepts gzip must not get an unmasked body.
+func TestMask_EncodedBody(t *testing.T) {
+	k := newCredentials(1)
 	for coding, readable := range map[string]bool{"gzip": true, "X-GZIP": true, "identity": true, "br": false, "gzip, gzip": false} {
 		t.Run(coding, func(t *testing.T) {
-			r := start(t, setup{keys: k, handle: func(a *arrival) {
-				_, body, _ := strings.Cut(mismatchOf(a, k.row[0], ""), "\r\n\r\n")
+			r := start(t, setup{creds: k, handle: func(a *arrival) {
+				_, body, _ := strings.Cut(mismatchOf(a, k.list[0], ""), "\r\n\r\n")
 				if coding != "identity" && readable {
 					var packed bytes.Buffer
 					w := gzip.NewWriter(&packed)
@@ -221,14 +220,14 @@ func TestMismatch_Encoded(t *testing.T) {
 					_ = w.Close()
 					body = packed.String()
 				}
-				a.answer("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Encoding: " + coding +
+				a.respond("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Encoding: " + coding +
 					"\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body)
 			}})
 			rep := r.exchange(t, "GET /key HTTP/1.1\r\nAccept-Encoding: gzip, br\r\n\r\n")
 			if rep.status != http.StatusForbidden || rep.err != nil {
 				t.Fatalf("status %d, %v", rep.status, rep.err)
 			}
-			hidesSecrets(t, rep, r.upstream.only(t), k.row[0])
+			hidesSecrets(t, rep, r.upstream.only(t), k.list[0])
 			if got := strings.Contains(rep.body, "</Error>"); got != readable {
 				t.Errorf("the document arrives: %v\n%s", got, rep.body)
 			}
@@ -236,7 +235,7 @@ func TestMismatch_Encoded(t *testing.T) {
 	}
 }
 
-func TestNamelessParametersAreRefused(t *testing.T) {
+func TestQuery_NamelessParameterRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, raw := range []string{"=", "=x", "a=1&=x", "=x&a", "&=&", "==", "a&=;"} {
 		doc := r.refused(t, r.get(t, "/key?"+raw), http.StatusBadRequest, "InvalidURI")
@@ -246,11 +245,11 @@ func TestNamelessParametersAreRefused(t *testing.T) {
 	}
 }
 
-// Redirects can repeat a request, and so can the error behind a 200 that COS sends
-// before it knows the result. Objects stay as they are.
+// Redirects can echo a request, and so can the error after a 200 that COS sends before
+// it knows the result. Objects are unchanged.
 func TestMask_RedirectsAndLateErrors(t *testing.T) {
-	k := newKeys(1)
-	token := k.row[0].Token
+	k := newCredentials(1)
+	token := k.list[0].Token
 	hidden := strings.Repeat("*", len(token))
 	for _, tt := range []struct {
 		name, request, status, contentType string
@@ -264,7 +263,7 @@ func TestMask_RedirectsAndLateErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			body := "<Error><StringToSign>" + token + "</StringToSign></Error>"
-			r := start(t, setup{keys: k, handle: raw(fmt.Sprintf("HTTP/1.1 %s\r\nx-cos-request-id: id\r\nContent-Type: %s\r\nLocation: http://a/?t=%s\r\nContent-Length: %d\r\n\r\n%s",
+			r := start(t, setup{creds: k, handle: raw(fmt.Sprintf("HTTP/1.1 %s\r\nx-cos-request-id: id\r\nContent-Type: %s\r\nLocation: http://a/?t=%s\r\nContent-Length: %d\r\n\r\n%s",
 				tt.status, tt.contentType, token, len(body), body))})
 			rep := r.exchange(t, tt.request+" HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
 			if got := strings.Contains(rep.head+rep.body, token); got == tt.masked {
@@ -277,11 +276,11 @@ func TestMask_RedirectsAndLateErrors(t *testing.T) {
 	}
 }
 
-// The reason phrase of an error is masked as well.
+// The reason phrase of an error is masked too.
 func TestMask_Reason(t *testing.T) {
-	k := newKeys(1)
-	token := k.row[0].Token
-	r := start(t, setup{keys: k, handle: raw("HTTP/1.1 403 Refused " + token + "\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n")})
+	k := newCredentials(1)
+	token := k.list[0].Token
+	r := start(t, setup{creds: k, handle: raw("HTTP/1.1 403 Refused " + token + "\r\nx-cos-request-id: id\r\nContent-Length: 0\r\n\r\n")})
 	rep := r.get(t, "/key")
 	if strings.Contains(rep.head, token) || !strings.HasPrefix(rep.head, "HTTP/1.1 403 Refused "+strings.Repeat("*", len(token))+"\r\n") {
 		t.Errorf("got\n%s", rep.head)

@@ -16,9 +16,9 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// memoryCOS is a proxy in memory whose COS takes everything that arrives whole. One
-// serves all inputs of a fuzz target: fuzzing is slow where the same input takes another
-// course each time, as it does with sockets.
+// memoryCOS is a proxy in memory whose COS accepts every complete request. One serves
+// all inputs of a fuzz target: fuzzing is slow if the same input takes different paths,
+// as it does with sockets.
 type memoryCOS struct {
 	clients *pipes
 	cos     *pipes
@@ -68,7 +68,7 @@ func (m *memoryCOS) accept() {
 	}
 }
 
-// serve responds 200 to each request that has come whole.
+// serve responds with 200 to each complete request.
 func (m *memoryCOS) serve(c net.Conn) {
 	defer c.Close()
 	in := &tap{r: c}
@@ -88,12 +88,12 @@ func (m *memoryCOS) serve(c net.Conn) {
 			m.got = a
 			m.mu.Unlock()
 		}
-		a.answer(ok)
+		a.respond(ok)
 	}
 }
 
-// ask sends raw bytes on a connection of their own. It returns the status of the
-// response, zero if there was none, its body, and what has reached COS.
+// ask sends raw bytes on their own connection. It returns the status of the response,
+// zero without one, its body, and what COS received.
 func (m *memoryCOS) ask(t *testing.T, raw string) (status int, body string, got *arrival) {
 	t.Helper()
 	m.mu.Lock()
@@ -122,8 +122,8 @@ func (m *memoryCOS) ask(t *testing.T, raw string) (status int, body string, got 
 	return status, body, m.got
 }
 
-// wireValue is text as the value of a header field. A line end would end it; blanks
-// around it are not part of it (RFC 9110, 5.5).
+// wireValue is text as a field value: without line ends and without blanks around it
+// (RFC 9110, 5.5).
 func wireValue(text string) string {
 	return strings.Trim(strings.NewReplacer("\r", ".", "\n", ".").Replace(text), " \t")
 }
@@ -139,7 +139,7 @@ func rawHead(status int, fields string) string {
 	return fmt.Sprintf("HTTP/1.1 %03d Status\r\nx-cos-request-id: id\r\n%s\r\n", status, fields)
 }
 
-// chunk is text in the chunked coding, which ends after it.
+// chunk is text in the chunked coding, including the last chunk.
 func chunk(text string) string {
 	if text == "" {
 		return "0\r\n\r\n"

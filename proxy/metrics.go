@@ -11,7 +11,7 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// metrics of the request path. Labels have few values: actions come from the
+// metrics are the metrics of requests. Labels have few values: actions come from the
 // tables of package cosreq, codes from HTTP.
 type metrics struct {
 	requests *prometheus.CounterVec
@@ -26,59 +26,59 @@ type metrics struct {
 	queued   prometheus.Gauge
 	refused  *prometheus.CounterVec
 	removed  prometheus.Counter
-	last     atomic.Pointer[series] // of the last request
+	last     atomic.Pointer[series] // of the previous request
 }
 
 func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_requests_total",
-			Help: "Requests by route, COS action and HTTP status; 499 is a client that left.",
+			Help: "Requests by route, COS action and HTTP status. 499 means that the client closed the connection.",
 		}, []string{"route", "action", "code"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name:    "cosproxy_request_duration_seconds",
-			Help:    "Time from the request's header to the end of the response.",
+			Help:    "Time from the request header to the end of the response.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"action"}),
 		received: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_request_body_bytes_total",
-			Help: "Bytes of request bodies read from clients.",
+			Help: "Request body bytes read from clients.",
 		}),
 		sent: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_response_body_bytes_total",
-			Help: "Bytes of COS's response bodies written to clients.",
+			Help: "Response body bytes of COS written to clients.",
 		}),
 		inFlight: prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "cosproxy_requests_in_flight",
-			Help: "Requests being served now.",
+			Help: "Requests being served.",
 		}, func() float64 { return float64(inFlight()) }),
 		aborted: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_responses_aborted_total",
-			Help: "Responses that were begun and could not be finished, so that the client's connection was broken.",
+			Help: "Responses that failed after their header was sent; the proxy broke the client's connection.",
 		}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_credentials_rejections_total",
-			Help: "Responses in which COS rejected the temporary credentials, by COS's error code.",
+			Help: "Responses in which COS rejected the credentials or the clock, by error code of COS.",
 		}, []string{"error_type"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_retries_total",
-			Help: "Requests to COS that were sent again after a connection failed, after the silence of a kept connection, after a status such as 503, or for the rest of a download.",
+			Help: "Retries of requests to COS, by reason: connection (it failed), silence (a pooled connection did not respond), status (such as 503), download (resumed).",
 		}, []string{"reason"}),
 		expects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_expect_total",
-			Help: "Uploads sent with Expect: 100-continue, by the result: COS agreed (continue), was silent for a second (timeout), or answered at once (early_verdict).",
+			Help: "Uploads sent with Expect: 100-continue, by result: COS sent 100 (continue), nothing for a second (timeout), or a final response (early_verdict).",
 		}, []string{"result"}),
 		queued: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cosproxy_requests_queued",
-			Help: "Requests that wait until others have ended.",
+			Help: "Requests queued for a concurrency slot.",
 		}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "cosproxy_requests_refused_total",
-			Help: "Requests refused with SlowDown: too many were waiting, this one waited for too long, or long lists of keys to delete took all memory for them.",
+			Help: "Requests rejected with SlowDown, by reason: the queue was full (queue_full), the wait too long (queue_timeout), or the memory for request bodies in use (memory).",
 		}, []string{"reason"}),
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "cosproxy_query_parameters_removed_total",
-			Help: "Query parameters of GET and HEAD requests that COS does not document, and that were removed before signing.",
+			Help: "Undocumented query parameters removed from GET and HEAD requests before signing.",
 		}),
 	}
 	if reg == nil {
@@ -92,7 +92,7 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 	return m, nil
 }
 
-// statusLabels are the labels of all statuses, made once.
+// statusLabels are the labels of all statuses, so that requests do not allocate them.
 var statusLabels = func() (labels [1000]string) {
 	for status := range labels {
 		labels[status] = strconv.Itoa(status)
@@ -102,12 +102,11 @@ var statusLabels = func() (labels [1000]string) {
 
 func statusLabel(status int) string { return statusLabels[status%len(statusLabels)] }
 
-// retried notes one more attempt after a fault of a connection, a status, or a
-// download.
+// retried counts a retry.
 func (m *metrics) retried(reason string) { m.retries.WithLabelValues(reason).Inc() }
 
-// series are the metrics of requests that are alike. Looking them up by their labels
-// costs more than counting, and the next request is mostly like the last.
+// series are the metrics for one set of labels. A lookup by labels costs more than the
+// increment, and most requests have the labels of the previous one.
 type series struct {
 	route, action string
 	status        int

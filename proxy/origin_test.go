@@ -7,7 +7,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestBrowsersOfOtherSites(t *testing.T) {
+func TestOrigin_CrossSite(t *testing.T) {
 	tests := []struct {
 		name, headers string
 		passes        bool
@@ -35,7 +35,7 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 		{"longer name", "Origin: https://app.example.evil.example\r\n", false},
 		{"site unknown", "Sec-Fetch-Site: elsewhere\r\n", false},
 		{"own page, by another's Origin", "Sec-Fetch-Site: same-origin\r\nOrigin: https://evil.example\r\n", false},
-		{"two answers to the same question", "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n", false},
+		{"two different values", "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n", false},
 		{"own name on TLS", "Origin: https://localhost\r\n", false},
 		{"listed in Referer, another in Origin", "Origin: https://evil.example\r\nReferer: https://app.example/\r\n", false},
 		{"a program with a Referer", "Referer: https://evil.example/\r\n", true},
@@ -59,8 +59,9 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 	}
 }
 
-// To a browser that uses the sidecar as its proxy, the site is that of the target.
-func TestOwnOriginOfAbsoluteForm(t *testing.T) {
+// For a browser that uses the sidecar as HTTP proxy, its own origin is that of the
+// target.
+func TestOrigin_AbsoluteTarget(t *testing.T) {
 	for _, tt := range []struct {
 		target, origin string
 		status         int

@@ -10,8 +10,8 @@ import (
 	"cosproxy/signer"
 )
 
-// outbound is the head of a request to COS, all but its signature. What is signed is
-// what is sent.
+// outbound is the header of a request to COS without the signature. The same bytes are
+// signed and sent.
 type outbound struct {
 	method  string
 	path    string // decoded
@@ -20,9 +20,9 @@ type outbound struct {
 	fields  []signer.Field // Host first
 }
 
-// build makes the outbound head from the client's end-to-end fields that COS has to
-// see. Signing comes after, so nothing leaves unsigned or changed once signed. memory
-// is for the fields.
+// build returns the request header for COS, from those header fields of the client that
+// are forwarded. Signing comes later, so nothing changes a signed request. build reuses
+// memory for the fields.
 func build(c *candidate, req *request, b *body, via *via, memory []signer.Field) (outbound, error) {
 	if err := checkConnection(req); err != nil {
 		return outbound{}, err
@@ -30,10 +30,10 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	o := outbound{method: req.method, path: c.path, rawPath: c.rawPath, query: c.query.Raw}
 	o.fields = memory[:0]
 	o.add(fieldHost, c.hostField())
-	named := req.has("Connection")
+	hasConnection := req.has("Connection")
 	for _, f := range req.head.Fields {
 		switch {
-		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), named && connectionOption(&req.head.Head, f.Name):
+		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), hasConnection && connectionOption(&req.head.Head, f.Name):
 		case c.source != nil && http1.EqualFold(f.Name, copySourceField):
 			o.add(f.Name, []byte(c.source.field(c.route)))
 		case b.md5 != "" && http1.EqualFold(f.Name, "Content-MD5"): // an empty one
@@ -47,7 +47,7 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	}
 	if b.form != nil {
 		o.add(fieldContentType, []byte(b.form.contentType()))
-		return o, nil // its length depends on the signature
+		return o, nil // Content-Length depends on the signature
 	}
 	o.addLength(b.length)
 	return o, nil
@@ -72,8 +72,8 @@ func (o *outbound) add(name, value []byte) {
 	o.fields = append(o.fields, signer.Field{Name: name, Value: value})
 }
 
-// addLength frames the body. GET, HEAD and DELETE without one announce none: some
-// servers refuse a Content-Length there.
+// addLength adds the framing field of the body. A GET, HEAD or DELETE without a body gets
+// no Content-Length: some servers reject it.
 func (o *outbound) addLength(length int64) {
 	switch {
 	case length < 0:
@@ -85,9 +85,8 @@ func (o *outbound) addLength(length int64) {
 	}
 }
 
-// with returns a GET of the same object, with a range, and with other fields left
-// out.
-func (o *outbound) with(byteRange string, without *fields) outbound {
+// with returns a GET of the same object with a range and without some fields.
+func (o *outbound) with(byteRange string, without *fieldSet) outbound {
 	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
 	for _, f := range o.fields {
 		if !without.has(f.Name) && !http1.EqualFold(f.Name, "Range") && !http1.EqualFold(f.Name, "Content-Length") {
@@ -98,7 +97,7 @@ func (o *outbound) with(byteRange string, without *fields) outbound {
 	return again
 }
 
-// target is the request target on the wire.
+// target returns the request target on the wire.
 func (o *outbound) target(prefix string) string {
 	switch {
 	case o.query != "":
@@ -109,7 +108,8 @@ func (o *outbound) target(prefix string) string {
 	return o.rawPath
 }
 
-// hostField is the value of Host. The upstream has that of its endpoint ready.
+// hostField returns the value of Host, without an allocation if the endpoint is that of
+// the route.
 func (c *candidate) hostField() []byte {
 	if c.endpoint == c.route.endpoint {
 		return c.route.upstream.host
@@ -117,8 +117,8 @@ func (c *candidate) hostField() []byte {
 	return []byte(c.endpoint.Host)
 }
 
-// checkConnection refuses a Connection that names a field which says what the request
-// does, or COS would do something else.
+// checkConnection rejects a Connection field that names a field which determines what the
+// request does: without it, COS would do something else.
 func checkConnection(req *request) error {
 	for name := range req.head.Elements("Connection") {
 		if http1.EqualFold(name, "close") || http1.EqualFold(name, "keep-alive") || http1.EqualFold(name, "User-Agent") || http1.EqualFold(name, "Accept") {
@@ -126,14 +126,14 @@ func checkConnection(req *request) error {
 		}
 		if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") || http1.HasPrefixFold(name, "content-") || isForwarded(name) {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest",
-				"Connection names %s, so COS would do another thing than was asked. Leave it out of Connection.", http.CanonicalHeaderKey(string(name)))
+				"The Connection header lists %s, so cosproxy would remove it and COS would do something else. Remove it from Connection.", http.CanonicalHeaderKey(string(name)))
 		}
 	}
 	return nil
 }
 
-// connectionOption reports whether Connection names a field: it is one of the
-// connection then, not of the message (RFC 9110, 7.6.1).
+// connectionOption reports whether Connection lists a field, which makes that field
+// hop-by-hop (RFC 9110, 7.6.1).
 func connectionOption(h *http1.Head, name []byte) bool {
 	for option := range h.Elements("Connection") {
 		if bytes.EqualFold(option, name) {

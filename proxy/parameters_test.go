@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// restricted allows the plain operations and a few others, but not everything.
+// restricted allows the plain operations and a few others.
 var restricted = []string{
 	"name/cos:GetObject", "name/cos:HeadObject", "name/cos:PutObject", "name/cos:DeleteObject", "name/cos:UploadPart",
 	"name/cos:GetBucket", "name/cos:HeadBucket", "name/cos:PutBucket", "name/cos:AppendObject", "name/cos:OptionsObject",
@@ -17,9 +17,9 @@ var restricted = []string{
 
 func restrict(o *proxy.Options) { o.Routes[0].AllowActions = restricted }
 
-// TestSubresource_WithoutAction: a parameter that selects something else never
-// passes as the plain operation, whichever spelling it has.
-func TestSubresource_WithoutAction(t *testing.T) {
+// A parameter that selects a sub-resource is never forwarded as the plain operation, in
+// any spelling.
+func TestSubresource_NoAction(t *testing.T) {
 	names := strings.Fields(`
 		acl accelerate append cors delete domain encryption inventory lifecycle live location logging notification
 		object-lock origin policy referer rename replication restore retention select strict-signature
@@ -48,9 +48,8 @@ func TestSubresource_WithoutAction(t *testing.T) {
 	}
 }
 
-// TestSubresources_EachIsJudged: which of several COS goes by is not documented
-// well enough to rely on it.
-func TestSubresources_EachIsJudged(t *testing.T) {
+// COS does not document precisely which of several sub-resources it uses.
+func TestSubresource_EachChecked(t *testing.T) {
 	for query, passes := range map[string]bool{
 		"uploadId=1&tagging": true, "tagging&uploadId=1": true, "tagging&versionId=1": true,
 		"uploadId=1&acl": false, "tagging&acl": false, "acl&tagging": false, "tagging&policy": false,
@@ -71,9 +70,9 @@ func TestSubresources_EachIsJudged(t *testing.T) {
 	}
 }
 
-// A listing or a list of keys to delete stays within the prefixes also where it is
-// the second sub-resource.
-func TestSubresources_SecondStaysWithinPrefixes(t *testing.T) {
+// A listing or delete list stays within the prefixes even if it is the second
+// sub-resource.
+func TestSubresource_SecondWithinPrefixes(t *testing.T) {
 	for name, request := range map[string]string{
 		"listing":                  "GET /?cors&uploads HTTP/1.1\r\n\r\n",
 		"listing of another place": "GET /?cors&versions&prefix=secret/ HTTP/1.1\r\n\r\n",
@@ -91,8 +90,8 @@ func TestSubresources_SecondStaysWithinPrefixes(t *testing.T) {
 	}
 }
 
-// TestUnknownParameter_RemovedFromReads: what COS does not document is removed
-// before signing and counted; the rest stays as it was, in its order.
+// Undocumented parameters are removed before signing and counted; the others keep their
+// order.
 func TestUnknownParameter_RemovedFromReads(t *testing.T) {
 	tests := []struct{ request, sent, removed string }{
 		{"GET /k?_=1764380000", "/k", "1"},
@@ -133,7 +132,7 @@ func TestUnknownParameter_RemovedFromReads(t *testing.T) {
 	}
 }
 
-// TestUnknownParameter_AllActions: a route that allows everything passes everything.
+// A route that allows all actions forwards all parameters.
 func TestUnknownParameter_AllActions(t *testing.T) {
 	for _, request := range []string{"GET /k?_=1&x", "PUT /k?sub-of-tomorrow", "GET /?new=1"} {
 		r := start(t, setup{})
@@ -144,9 +143,8 @@ func TestUnknownParameter_AllActions(t *testing.T) {
 	}
 }
 
-// TestUnknownParameter_RefusedOnWrites: a write that says more than cosproxy
-// understands is refused.
-func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
+// A write with an undocumented parameter is rejected.
+func TestUnknownParameter_RejectedOnWrites(t *testing.T) {
 	for _, request := range []string{
 		"PUT /k?_=1", "PUT /k?versionId=1&new-thing", "PUT /k?x-cos-acl=public-read", "PUT /k?partNumber=1", "DELETE /k?versionid=1",
 		"PUT /k?imageMogr2/strip", "PUT /k?ci-process=IDCardOCR", "POST /k?append&position=0&x", "PUT /k?uploadId=1&partNumber=1&position=0",
@@ -162,8 +160,8 @@ func TestUnknownParameter_RefusedOnWrites(t *testing.T) {
 	}
 }
 
-// TestKnownParameters_Pass: nothing that COS documents for a request is touched.
-func TestKnownParameters_Pass(t *testing.T) {
+// Documented parameters are not changed.
+func TestKnownParameter_Forwarded(t *testing.T) {
 	for _, request := range []string{
 		"GET /k?versionId=1", "HEAD /k?versionId=1", "DELETE /k?versionId=1", "DELETE /k?VersionId=1", "PUT /k?x-cos-traffic-limit=819200",
 		"GET /k?response-content-type=a&response-expires=b&response-cache-control=c&response-content-disposition=d&response-content-encoding=e&response-content-language=f",
@@ -197,8 +195,8 @@ func TestKnownParameters_Pass(t *testing.T) {
 	}
 }
 
-// The prefix of the route is put in front of what is left.
-func TestUnknownParameter_WithKeyPrefix(t *testing.T) {
+// The object prefix is added to the remaining parameters.
+func TestUnknownParameter_WithObjectPrefix(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		restrict(o)
 		o.Routes[0].ObjectPrefix, o.Routes[0].AllowPrefixes = "dir/", []string{"dir/*"}

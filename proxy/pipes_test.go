@@ -9,8 +9,7 @@ import (
 	"syscall"
 )
 
-// pipes is a listener in memory. With it a whole rig runs in a synctest bubble,
-// whose clock moves only when everybody waits.
+// pipes is a listener in memory. With it, a complete rig runs in a synctest bubble.
 type pipes struct {
 	conns chan net.Conn
 	done  chan struct{}
@@ -40,7 +39,7 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { p.close(); return nil }
 func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
 
-// breaking is a connection whose end is a reset, as that of a client that leaves.
+// breaking is a connection whose Close is a reset, like that of a client that leaves.
 type breaking struct{ net.Conn }
 
 func (b breaking) Read(p []byte) (int, error) {

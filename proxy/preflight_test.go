@@ -7,9 +7,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// A preflight carries the URL of the request that follows it, and asks for the CORS
-// rules of its key alone.
-func TestPreflight_ParametersDoNotCount(t *testing.T) {
+// A preflight has the URL of the request that follows, and only the object key matters
+// for the CORS rules.
+func TestPreflight_ParametersIgnored(t *testing.T) {
 	const preflight = " HTTP/1.1\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n\r\n"
 	actions := []string{"name/cos:GetObject", "name/cos:OptionsObject"}
 	r := start(t, setup{options: func(o *proxy.Options) {

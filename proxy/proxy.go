@@ -17,31 +17,31 @@ import (
 
 // Options configure New.
 type Options struct {
-	// Routes lead to the buckets. At least one.
+	// Routes lead to the buckets. At least one is required.
 	Routes []Route
-	// AllowedHosts are names, besides loopback ones and those of the routes and
-	// their buckets, that clients may put into Host.
+	// AllowedHosts are further names that clients may send in Host. Loopback names and
+	// the hosts of routes and their buckets are always allowed.
 	AllowedHosts []string
-	// AllowedOrigins are the sites, such as https://app.example, whose pages may
-	// use the proxy through a browser. Others are refused; its own always may.
+	// AllowedOrigins are origins, such as https://app.example, whose pages may use the
+	// proxy from a browser. The proxy's own origin is always allowed, others never.
 	AllowedOrigins []string
-	// ClientToken is the token that every request must carry. Nil means that none is
-	// required.
+	// ClientToken returns the token that every request must carry. Nil means that
+	// requests need no token.
 	ClientToken guard.Token
 	// Upstream says how COS is reached.
 	Upstream Upstream
-	// Logger gets one line for each request, and nothing secret. Nil discards.
+	// Logger receives one record per request, without secrets. Nil discards them.
 	Logger *slog.Logger
-	// Registerer takes the request metrics. Nil leaves them unregistered.
+	// Registerer registers the request metrics. Nil leaves them unregistered.
 	Registerer prometheus.Registerer
-	// Now is the clock that signatures are made with. Nil means time.Now.
+	// Now is the clock for signatures. Nil means time.Now.
 	Now func() time.Time
-	// Limits bound what clients can take.
+	// Limits cap concurrency, sizes and times. The zero value means the defaults.
 	Limits Limits
-	// SkipChecksums leaves out the CRC-64 of uploads and of whole downloads. They
-	// are compared with the x-cos-hash-crc64ecma of COS otherwise.
+	// SkipChecksums turns off the CRC-64 check of uploads and complete downloads.
+	// False compares their CRC-64 with the x-cos-hash-crc64ecma of COS.
 	SkipChecksums bool
-	// SettingName is how messages call a setting that would help. Nil means
+	// SettingName returns the name of a setting for error messages. Nil means
 	// Setting.String.
 	SettingName func(Setting) string
 }
@@ -105,20 +105,20 @@ func New(o Options) (*Proxy, error) {
 	return p, nil
 }
 
-// InFlight is how many requests are being served.
+// InFlight returns the number of requests being served.
 func (p *Proxy) InFlight() int64 { return p.inFlight.Load() }
 
-// Close closes the connections to COS that are not in use.
+// Close closes idle connections to COS.
 func (p *Proxy) Close() { p.upstreams.closeIdle() }
 
-// Handle serves one request of a server that NewServer made.
-func (p *Proxy) Handle(x *http1.Exchange) {
+// handle serves one request.
+func (p *Proxy) handle(x *http1.Exchange) {
 	p.inFlight.Add(1)
 	defer p.inFlight.Add(-1)
 	s := p.scratch.get(x)
 	res := result{start: time.Now()}
 	ended := false
-	defer func() { // a panic is counted as well, and what it leaves behind is not used again
+	defer func() { // report panics too, but do not reuse the memory they leave behind
 		p.reporter.report(x, &s.request, &res)
 		if ended {
 			p.scratch.put(s)
@@ -126,12 +126,12 @@ func (p *Proxy) Handle(x *http1.Exchange) {
 	}()
 	err := p.serve(s, &res)
 	s.wait.end()
-	p.conclude(x, &s.request, &res, err)
+	p.finish(x, &s.request, &res, err)
 	ended = true
 }
 
-// serve is the way of one request: parse, guard, route, authorize, build, sign, send,
-// respond. Each step takes values and returns values.
+// serve runs the steps of one request: parse, guard, route, authorize, build, sign,
+// send, respond. Each step takes values and returns values.
 func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	x, req := s.exchange, &s.request
 	if *req, err = parse(x); err != nil {
@@ -148,12 +148,12 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	if err != nil {
 		return err
 	}
-	res.concerns(&candidates[0])
+	res.setCandidate(&candidates[0])
 	plan, chosen, err := p.authorizeHead(x, req, &candidates)
 	if err != nil {
 		return err
 	}
-	reserved, err := p.admission.reserve(plan.reads())
+	reserved, err := p.admission.reserve(plan.memory())
 	if err != nil {
 		return err
 	}
@@ -162,20 +162,20 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	if err != nil {
 		return err
 	}
-	res.concerns(chosen)
+	res.setCandidate(chosen)
 	if err := p.admission.enter(s.wait); err != nil {
 		return err
 	}
 	defer p.admission.leave()
-	out, err := p.outgoing(s, chosen, &body)
+	out, err := p.prepare(s, chosen, &body)
 	if err != nil {
 		return err
 	}
 	return p.forward(s, out, chosen, &body, res)
 }
 
-// readBody reads as much of the body as the plan says. If that names keys, chosen is nil,
-// and the request is authorized now.
+// readBody reads the part of the body that the plan requires. chosen is nil if the body
+// names object keys; readBody then authorizes the request.
 func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chosen *candidate) (body, *candidate, error) {
 	req := &s.request
 	s.upload = upload{x: s.exchange, limit: p.limits.BodyBytes, hasCRC: p.checksums && storesBody(&candidates[0], req)}
@@ -184,7 +184,7 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 		return b, nil, err
 	}
 	if chosen == nil {
-		if chosen, err = authorize(candidates, req, bodyKeys{b.deletes, b.form}); err != nil {
+		if chosen, err = authorize(candidates, req, bodyKeys{b.deleteKeys, b.form}); err != nil {
 			return b, nil, err
 		}
 		if b.form != nil {
@@ -196,7 +196,8 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 	return b, chosen, checkLength(req, chosen, &b)
 }
 
-// admit checks what needs no route: size, loops, Host, origin and token.
+// admit runs the checks that need no route: body size, loops, Host, origin, client
+// token, S3 features.
 func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := checkBodySize(p.limits.BodyBytes, x.Body.Length()); err != nil {
 		return err
@@ -204,20 +205,21 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := p.via.check(req); err != nil {
 		return err
 	}
-	if err := p.guard.Check(req.asker()); err != nil {
+	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
 	return checkS3(req)
 }
 
-// authorizeHead plans what is read of the body and, unless that names keys, authorizes
-// the request. Otherwise it only leaves the candidates whose route allows the action.
+// authorizeHead plans which part of the body to read first. It authorizes the request
+// unless the body names object keys; then it only drops the candidates whose route does
+// not allow the action, and returns no candidate.
 func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]candidate) (bodyPlan, *candidate, error) {
 	length, err := bodyLength(req, x)
 	if err != nil {
 		return bodyPlan{}, nil, err
 	}
-	allowed, err := withAction(*candidates, req)
+	allowed, err := filterByAction(*candidates, req)
 	if err != nil {
 		return bodyPlan{}, nil, err
 	}
@@ -232,7 +234,7 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 	}
 	p.metrics.removed.Add(float64(chosen.removed))
 	if chosen != &allowed[0] {
-		// The keys that the first candidate would allow unread may not be for this one.
+		// The first candidate may allow every object key in the body; this one may not.
 		if plan = planBody(req, chosen, length); plan.namesKeys() {
 			return plan, nil, nil
 		}
@@ -240,8 +242,8 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 	return plan, chosen, nil
 }
 
-// outgoing builds the request to COS.
-func (p *Proxy) outgoing(s *scratch, c *candidate, b *body) (*outgoing, error) {
+// prepare builds the request to COS.
+func (p *Proxy) prepare(s *scratch, c *candidate, b *body) (*outgoing, error) {
 	to := c.route.upstream
 	if c.endpoint != c.route.endpoint {
 		var err error
@@ -289,10 +291,10 @@ func (p *Proxy) forward(s *scratch, out *outgoing, c *candidate, b *body, res *r
 	return respond(s.exchange, resp)
 }
 
-// conclude responds to what failed before COS's response was begun, and breaks the
-// connection of a response that cannot be finished: the client must not see a clean
-// end.
-func (p *Proxy) conclude(x *http1.Exchange, req *request, res *result, err error) {
+// finish sends an error response if err came before the response header. Otherwise it
+// breaks the client's connection, so that the client does not take a truncated response
+// for a complete one.
+func (p *Proxy) finish(x *http1.Exchange, req *request, res *result, err error) {
 	if err == nil {
 		res.status, res.bytesOut = x.Response.Status(), x.Response.Count()
 		return
@@ -304,12 +306,12 @@ func (p *Proxy) conclude(x *http1.Exchange, req *request, res *result, err error
 		return
 	}
 	res.err = failure(err)
-	var own *coserr.Error
-	if !errors.As(res.err, &own) {
+	var proxyErr *coserr.Error
+	if !errors.As(res.err, &proxyErr) {
 		res.status = statusClientGone
 		x.Response.Abort()
 		return
 	}
-	res.status, res.requestID = own.Status, coserr.NewRequestID()
-	sendError(x, req, own, res.requestID, p.guard, p.settingName)
+	res.status, res.requestID = proxyErr.Status, coserr.NewRequestID()
+	sendError(x, req, proxyErr, res.requestID, p.guard, p.settingName)
 }

@@ -12,7 +12,7 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// sendError is the response to a request that cosproxy does not forward, or could not.
+// sendError sends a proxy error to the client.
 func sendError(x *http1.Exchange, req *request, e *coserr.Error, requestID string, g *guard.Guard, settingName func(Setting) string) {
 	doc := coserr.Document{Code: e.Code, Message: e.Text(settingName), Resource: req.resource(), RequestID: requestID}
 	w := &x.Response
@@ -42,5 +42,5 @@ func sendError(x *http1.Exchange, req *request, e *coserr.Error, requestID strin
 	if req.method == http.MethodHead {
 		body = nil
 	}
-	_ = w.Send(int64(len(body)), body) // the client has left otherwise
+	_ = w.Send(int64(len(body)), body) // fails only if the client has left
 }

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// The wire text is what COS gets; where it equals the client's, it is the
-// same bytes.
+// COS receives this query; if it equals the client's, it is the same string.
 var queryTests = []struct {
 	name, raw, wire string
 	pairs           [][2]string
@@ -51,7 +50,7 @@ var queryTests = []struct {
 	{"names that only begin alike", "q-akx=1&q-=2", "q-akx=1&q-=2", [][2]string{{"q-akx", "1"}, {"q-", "2"}}},
 }
 
-func TestQueryOnTheWire(t *testing.T) {
+func TestQuery_OnTheWire(t *testing.T) {
 	r := start(t, setup{})
 	for i, tt := range queryTests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,7 +66,7 @@ func TestQueryOnTheWire(t *testing.T) {
 	}
 }
 
-func TestQueriesThatCannotBeParsed(t *testing.T) {
+func TestQuery_Invalid(t *testing.T) {
 	r := start(t, setup{})
 	for _, raw := range []string{"a=%", "a=%4", "a=%zz", "%", "a&b=%G0&c", "a=%%", "q-ak=%zz"} {
 		t.Run(raw, func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 
 func crc(s string) uint64 { return crc64.Checksum([]byte(s), crc64.MakeTable(crc64.ECMA)) }
 
-// inTurn answers the first requests with steps of their own, and the rest as
-// the last.
+// inTurn handles the first requests with one step each, and all others with the last
+// step.
 func inTurn(steps ...func(*arrival)) func(*arrival) {
 	var next atomic.Int64
 	return func(a *arrival) {
@@ -26,20 +26,20 @@ func inTurn(steps ...func(*arrival)) func(*arrival) {
 
 func take(a *arrival) {
 	if a.readBody() == nil {
-		a.answer(ok)
+		a.respond(ok)
 	}
 }
 
-// refuse answers from the header alone.
-func refuse(answer string) func(*arrival) {
-	return func(a *arrival) { a.answer(answer) }
+// refuse responds to the request header without reading the body.
+func refuse(response string) func(*arrival) {
+	return func(a *arrival) { a.respond(response) }
 }
 
 func drop(a *arrival) { a.conn.Close() }
 
-// A large upload that COS refuses by its header, or whose connection fails
-// before that, is sent again whole.
-func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
+// A large upload that COS rejects by its header, or whose connection fails before its
+// body is sent, is retried completely.
+func TestRetry_LargeUpload(t *testing.T) {
 	body := strings.Repeat("0123456789abcdef", 20_000)
 	known, _ := sized("PUT /key", len(body))
 	requests := map[string]string{
@@ -48,10 +48,10 @@ func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
 			len(body), body),
 	}
 	refusals := map[string]func(*arrival){
-		"expired key": refuse(errorAnswer(400, "ExpiredToken", "")),
-		"revoked key": refuse(errorAnswer(403, "InvalidAccessKeyId", "")),
+		"expired key": refuse(errorResponse(400, "ExpiredToken", "")),
+		"revoked key": refuse(errorResponse(403, "InvalidAccessKeyId", "")),
 		"connection":  drop,
-		"slow down":   refuse(errorAnswer(503, "SlowDown", "")),
+		"slow down":   refuse(errorResponse(503, "SlowDown", "")),
 	}
 	for form, request := range requests {
 		for name, refusal := range refusals {
@@ -73,14 +73,14 @@ func TestLargeUploadsAreSentAgainWhole(t *testing.T) {
 	}
 }
 
-// A server that does not know Expect gets the body after a while, also if it has
-// sent something in the meantime.
-func TestServerThatIgnoresExpect(t *testing.T) {
+// A server that does not support Expect receives the body after the continue timeout,
+// even if it has sent an informational response.
+func TestRetry_ServerIgnoresExpect(t *testing.T) {
 	for name, first := range map[string]string{"silent": "", "early hints": "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"} {
 		t.Run(name, func(t *testing.T) {
 			request, body := sized("PUT /key", 300_000)
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(first)
+				a.respond(first)
 				a.Body.(*expected).asked = true
 				take(a)
 			}})
@@ -92,8 +92,8 @@ func TestServerThatIgnoresExpect(t *testing.T) {
 	}
 }
 
-// Once a byte of a large body has moved it cannot be sent again.
-func TestStartedUploadIsNotSentAgain(t *testing.T) {
+// A large upload cannot be retried once a byte of its body was sent.
+func TestRetry_StartedUploadNotRetried(t *testing.T) {
 	request, _ := sized("PUT /key", 300_000)
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
 		_, _ = io.CopyN(io.Discard, a.Body, 10)
@@ -105,9 +105,9 @@ func TestStartedUploadIsNotSentAgain(t *testing.T) {
 	r.upstream.only(t)
 }
 
-func TestRetries(t *testing.T) {
+func TestRetry_TransientErrors(t *testing.T) {
 	const put = "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody"
-	slow := raw(errorAnswer(503, "SlowDown", ""))
+	slow := raw(errorResponse(503, "SlowDown", ""))
 	tests := []struct {
 		name, request string
 		fault         func(*arrival)
@@ -136,9 +136,9 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// A connection that COS ends after it has read a request may have carried it
-// out, also one that was kept from an earlier request.
-func TestRetriesOnAKeptConnection(t *testing.T) {
+// If COS closes a connection after it has read a request, new or pooled, it may have
+// executed the request.
+func TestRetry_PooledConnection(t *testing.T) {
 	const put, post = "PUT /key HTTP/1.1\r\n", "POST /key?append&position=0 HTTP/1.1\r\n"
 	for header, attempts := range map[string]int{
 		put:                                      2,
@@ -164,8 +164,8 @@ func TestRetriesOnAKeptConnection(t *testing.T) {
 	}
 }
 
-// In an outage, retries end when the budget does.
-func TestRetryBudget(t *testing.T) {
+// In an outage, retries stop when the budget is exhausted.
+func TestRetry_Budget(t *testing.T) {
 	r := start(t, setup{
 		options: func(o *proxy.Options) {
 			other := o.Routes[0]
@@ -192,52 +192,53 @@ func TestRetryBudget(t *testing.T) {
 	}
 }
 
-// COS says nothing of the cause in its answer to HEAD.
-func TestRejectedKeyOfHEAD(t *testing.T) {
+// A HEAD response of COS does not contain the error code.
+func TestRejection_HEAD(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		old := strings.Contains(a.wire().Get("Authorization"), "AKIDsentinel1")
 		switch {
 		case old && a.Method == http.MethodHead:
-			a.answer("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n")
+			a.respond("HTTP/1.1 403 Forbidden\r\nx-cos-request-id: id\r\nContent-Length: 100\r\n\r\n")
 		case old:
-			raw(errorAnswer(403, "InvalidAccessKeyId", ""))(a)
+			raw(errorResponse(403, "InvalidAccessKeyId", ""))(a)
 		default:
-			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 7\r\n\r\n")
+			a.respond("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nContent-Length: 7\r\n\r\n")
 		}
 	}})
 	if rep := r.exchange(t, "HEAD /key HTTP/1.1\r\n\r\n"); rep.status != http.StatusOK || rep.header.Get("Content-Length") != "7" {
 		t.Errorf("got\n%s", rep.head)
 	}
-	if got := r.keys.rejected(); len(got) != 1 {
+	if got := r.creds.rejected(); len(got) != 1 {
 		t.Errorf("reported as rejected: %q", got)
 	}
 }
 
 const object = "0123456789abcdefghijklmnopqrstuvwxyz"
 
-// cutAfter answers a whole object and breaks off.
+// cutAfter sends the header of the complete object and n bytes, and closes the
+// connection.
 func cutAfter(n int) func(*arrival) {
 	return func(a *arrival) {
-		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: %d\r\n\r\n%s",
+		a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: %d\r\n\r\n%s",
 			crc(object), len(object), object[:n]))
 		a.conn.Close()
 	}
 }
 
-// rest answers what Range asks for.
+// rest sends the range of the object that Range requests.
 func rest(etag, content string) func(*arrival) {
 	return func(a *arrival) {
 		var from, to int
 		if _, err := fmt.Sscanf(a.wire().Get("Range"), "bytes=%d-%d", &from, &to); err != nil {
-			a.answer("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+			a.respond("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 			return
 		}
-		a.answer(fmt.Sprintf("HTTP/1.1 206 Partial Content\r\nETag: %q\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n%s",
+		a.respond(fmt.Sprintf("HTTP/1.1 206 Partial Content\r\nETag: %q\r\nContent-Range: bytes %d-%d/%d\r\nContent-Length: %d\r\n\r\n%s",
 			etag, from, to, len(content), to-from+1, content[from:to+1]))
 	}
 }
 
-func TestBrokenDownloadIsResumed(t *testing.T) {
+func TestResume_Download(t *testing.T) {
 	r := start(t, setup{handle: inTurn(cutAfter(10), drop, rest("e", object))})
 	conditions := []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range"}
 	rep := r.exchange(t, "GET /key?response-content-type=a/b HTTP/1.1\r\n"+strings.Join(conditions, ": x\r\n")+": x\r\n\r\n")
@@ -256,9 +257,9 @@ func TestBrokenDownloadIsResumed(t *testing.T) {
 	}
 }
 
-func TestRangeIsResumedWithinItself(t *testing.T) {
+func TestResume_Range(t *testing.T) {
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
-		a.answer("HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 5-14/36\r\nContent-Length: 10\r\n\r\n567")
+		a.respond("HTTP/1.1 206 Partial Content\r\nETag: \"e\"\r\nContent-Range: bytes 5-14/36\r\nContent-Length: 10\r\n\r\n567")
 		a.conn.Close()
 	}, rest("e", object))})
 	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nRange: bytes=5-14\r\n\r\n"); rep.body != object[5:15] || rep.err != nil {
@@ -266,8 +267,9 @@ func TestRangeIsResumedWithinItself(t *testing.T) {
 	}
 }
 
-// What cannot be continued breaks the client's connection: never a silent mix.
-func TestDownloadsThatAreNotResumed(t *testing.T) {
+// If a download cannot be resumed, the client's connection is broken; bytes are never
+// mixed.
+func TestResume_NotResumable(t *testing.T) {
 	tests := map[string]struct {
 		target string
 		then   func(*arrival)
@@ -277,21 +279,22 @@ func TestDownloadsThatAreNotResumed(t *testing.T) {
 		"changed, longer":      {"/key", rest("e", object+"more")},
 		"range not heeded":     {"/key", cutAfter(len(object))},
 		"other bytes":          {"/key", rest("e", strings.ToUpper(object))},
-		"made anew":            {"/key?imageMogr2/thumbnail/10x", rest("e", object)},
+		"processed":            {"/key?imageMogr2/thumbnail/10x", rest("e", object)},
 		"gone":                 {"/key", raw("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{handle: inTurn(cutAfter(10), tt.then)})
 			if rep := r.get(t, tt.target); rep.err == nil || rep.body == object {
-				t.Errorf("the client was given %q as whole", rep.body)
+				t.Errorf("the client was given %q as a complete body", rep.body)
 			}
 		})
 	}
 }
 
-// Resumptions that bring nothing end, and all of them when the budget does.
-func TestResumptionsAreBounded(t *testing.T) {
+// Resumptions without a byte stop after a few, and all of them when the budget is
+// exhausted.
+func TestResume_Bounded(t *testing.T) {
 	for name, fault := range map[string]func(*arrival){"lost": drop, "refused": raw("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{handle: inTurn(cutAfter(10), fault)})
@@ -310,7 +313,7 @@ func TestResumptionsAreBounded(t *testing.T) {
 				_, _ = fmt.Sscanf(part, "bytes=%d-", &from)
 				status = fmt.Sprintf("206 Partial Content\r\nContent-Range: bytes %d-199/200", from)
 			}
-			a.answer(fmt.Sprintf("HTTP/1.1 %s\r\nETag: \"e\"\r\nContent-Length: %d\r\n\r\nx", status, 200-from))
+			a.respond(fmt.Sprintf("HTTP/1.1 %s\r\nETag: \"e\"\r\nContent-Length: %d\r\n\r\nx", status, 200-from))
 			a.conn.Close()
 		}})
 		if rep := r.get(t, "/key"); rep.err == nil {
@@ -322,67 +325,67 @@ func TestResumptionsAreBounded(t *testing.T) {
 	})
 }
 
-// A weak tag does not say that bytes are the same (RFC 9110, 13.1.1).
-func TestWeakTagIsNotResumed(t *testing.T) {
+// A weak entity tag does not guarantee equal bytes (RFC 9110, 13.1.1).
+func TestResume_WeakTag(t *testing.T) {
 	r := start(t, setup{handle: inTurn(func(a *arrival) {
-		a.answer("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Length: 36\r\n\r\n" + object[:10])
+		a.respond("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Length: 36\r\n\r\n" + object[:10])
 		a.conn.Close()
 	}, rest(`W/"e`, object))})
 	if rep := r.get(t, "/key"); rep.err == nil || rep.body == object {
-		t.Errorf("the client was given %q as whole", rep.body)
+		t.Errorf("the client was given %q as a complete body", rep.body)
 	}
 	r.upstream.only(t)
 }
 
-func TestChecksums(t *testing.T) {
+func TestChecksum_Compared(t *testing.T) {
 	large := strings.Repeat("x", 100_000)
 	upload := func(target, body string) string {
 		return fmt.Sprintf("PUT %s HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", target, len(body), body)
 	}
-	answerCRC := func(sum uint64) func(*arrival) {
+	responseCRC := func(sum uint64) func(*arrival) {
 		return func(a *arrival) {
 			if a.readBody() == nil {
-				a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 0\r\n\r\n", sum))
+				a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 0\r\n\r\n", sum))
 			}
 		}
 	}
 	for _, body := range []string{"small", large} {
 		for _, target := range []string{"/key", "/key?partNumber=1&uploadId=u"} {
-			r := start(t, setup{handle: answerCRC(crc(body))})
+			r := start(t, setup{handle: responseCRC(crc(body))})
 			if rep := r.exchange(t, upload(target, body)); rep.status != http.StatusOK {
 				t.Errorf("%d bytes to %s, stored as sent: %d %s", len(body), target, rep.status, rep.body)
 			}
-			r = start(t, setup{handle: answerCRC(crc(body) + 1)})
+			r = start(t, setup{handle: responseCRC(crc(body) + 1)})
 			if rep := r.exchange(t, upload(target, body)); rep.status != http.StatusBadGateway || rep.cosError(t).Code != "ChecksumMismatch" {
 				t.Errorf("%d bytes to %s, stored differently: %d %s", len(body), target, rep.status, rep.body)
 			}
 		}
 	}
-	// These answer with the checksum of other bytes than those of the body.
+	// The checksum in these responses is of other bytes than their body.
 	for _, request := range []string{
 		"PUT /key HTTP/1.1\r\nx-cos-copy-source: " + cosHost + "/from\r\nContent-Length: 4\r\n\r\nbody",
 		"PUT /key HTTP/1.1\r\nPic-Operations: {}\r\nContent-Length: 4\r\n\r\nbody",
 		"POST /key?append&position=0 HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
 		"PUT /key?acl HTTP/1.1\r\nContent-Length: 4\r\n\r\nbody",
 	} {
-		r := start(t, setup{handle: answerCRC(1)})
+		r := start(t, setup{handle: responseCRC(1)})
 		if rep := r.exchange(t, request); rep.status != http.StatusOK {
 			t.Errorf("%s: status %d", request, rep.status)
 		}
 	}
 	damaged := func(a *arrival) {
-		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: %d\r\n\r\n%s", len(large), large))
+		a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: %d\r\n\r\n%s", len(large), large))
 	}
 	r := start(t, setup{handle: damaged})
 	if rep := r.get(t, "/key"); rep.err == nil {
-		t.Error("a damaged download was given to the client whole")
+		t.Error("a damaged download was given to the client completely")
 	}
 	compressed := func(a *arrival) {
-		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Encoding: gzip\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 3\r\n\r\nzip", crc(object)))
+		a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nETag: W/\"e\"\r\nContent-Encoding: gzip\r\nx-cos-hash-crc64ecma: %d\r\nContent-Length: 3\r\n\r\nzip", crc(object)))
 	}
 	r = start(t, setup{handle: compressed})
 	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n"); rep.err != nil || rep.body != "zip" {
-		t.Errorf("compressed on the way: %q (%v)", rep.body, rep.err)
+		t.Errorf("compressed in transit: %q (%v)", rep.body, rep.err)
 	}
 	r = start(t, setup{handle: damaged, options: func(o *proxy.Options) { o.SkipChecksums = true }})
 	if rep := r.get(t, "/key"); rep.err != nil || rep.body != large {
@@ -390,13 +393,13 @@ func TestChecksums(t *testing.T) {
 	}
 }
 
-// An error in the middle of an upload passes, whatever checksum it names.
-func TestChecksumOfARefusal(t *testing.T) {
+// An error response in the middle of an upload is forwarded, whatever checksum it has.
+func TestChecksum_ErrorResponse(t *testing.T) {
 	request, _ := sized("PUT /key", 4<<20)
 	for range 5 {
 		r := start(t, setup{handle: func(a *arrival) {
 			_, _ = io.CopyN(io.Discard, a.Body, 1000)
-			a.answer("HTTP/1.1 404 Not Found\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: 0\r\n\r\n")
+			a.respond("HTTP/1.1 404 Not Found\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: 1\r\nContent-Length: 0\r\n\r\n")
 		}})
 		c := r.dial(t)
 		sent := make(chan struct{})

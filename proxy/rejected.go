@@ -14,8 +14,8 @@ import (
 )
 
 // recoverRejection refreshes the credentials or the clock offset after COS rejected
-// them, and returns the credentials for another attempt. ok is false if that would not
-// help, or the body cannot be sent again.
+// them, and returns the credentials for the next attempt. ok is false if the response is
+// not such a rejection, or the request cannot be retried.
 func (o *outgoing) recoverRejection(resp *response, creds signer.Credentials, offset time.Duration) (next signer.Credentials, ok bool) {
 	if resp.Status != http.StatusForbidden && resp.Status != http.StatusBadRequest {
 		return next, false
@@ -26,7 +26,7 @@ func (o *outgoing) recoverRejection(resp *response, creds signer.Credentials, of
 		}
 		return next, false
 	}
-	if o.headChecked { // then it is the HEAD that COS refuses
+	if o.headChecked { // COS accepts the credentials and rejects the HEAD itself
 		return next, false
 	}
 	probed, r := o.probe(creds, o.head.with("bytes=0-0", nil))
@@ -37,14 +37,14 @@ func (o *outgoing) recoverRejection(resp *response, creds signer.Credentials, of
 	if r.code != "" {
 		return o.nextCredentials(creds, r, offset)
 	}
-	// COS has just accepted the credentials, so HEAD may have met a fault.
+	// COS accepts the credentials, so the HEAD may have met a transient error.
 	o.headChecked = probed.acceptsCredentials()
 	return creds, o.headChecked && o.route.budget.spend()
 }
 
-// nextCredentials is recoverRejection for a known code. A request gets one more attempt
-// with the same credentials, if COS accepted them a moment ago, and one with others or
-// another clock.
+// nextCredentials is recoverRejection for a known code. A request gets one attempt with
+// the same credentials, if COS accepted them a moment ago, and then one with new
+// credentials or a corrected clock.
 func (o *outgoing) nextCredentials(creds signer.Credentials, r rejection, offset time.Duration) (next signer.Credentials, ok bool) {
 	o.metrics.rejected.WithLabelValues(r.code).Inc()
 	if o.adjustClock(r, offset) {
@@ -54,7 +54,7 @@ func (o *outgoing) nextCredentials(creds signer.Credentials, r rejection, offset
 	retry := o.route.Credentials.Invalidate(creds.SecretID, o.repeated)
 	switch {
 	case !o.rewindable():
-		return next, false // without a wait for the next credentials, which others need
+		return next, false // do not wait for credentials that only other requests can use
 	case retry:
 		o.repeated = true
 		return creds, true
@@ -63,10 +63,10 @@ func (o *outgoing) nextCredentials(creds signer.Credentials, r rejection, offset
 	return o.route.Credentials.Replacement(o.ctx, creds.SecretID)
 }
 
-// preflight returns credentials that COS accepts, as far as that can be known before a
-// large form is sent. Its signature is in the body, so that COS cannot be asked by
-// its header, and what COS refuses cannot be sent again. If COS rejects the credentials
-// and there are no others, its response is returned for the client.
+// preflight checks the credentials with a small request before a streamed form is sent,
+// and returns credentials that COS accepts. A form has its signature in the body: COS
+// cannot reject it by its header, and a streamed body cannot be sent again. If COS
+// rejects the credentials and there are no new ones, preflight returns its response.
 func (o *outgoing) preflight(creds signer.Credentials) (signer.Credentials, *response) {
 	location := outbound{method: http.MethodGet, path: o.head.path, rawPath: o.head.rawPath, query: "location"}
 	for _, f := range o.head.fields {
@@ -95,29 +95,28 @@ func (o *outgoing) preflight(creds signer.Credentials) (signer.Credentials, *res
 	}
 }
 
-// probe finds out whether COS rejects credentials where the request itself does not
-// tell. For a HEAD, whose refusal has no body to say it, it asks for one byte by
-// GET; for a form, for the location of the bucket. COS judges the credentials first, so
-// that a right which is missing for these does not matter. resp is nil without a
-// response.
+// probe sends a request with this head to find out whether COS rejects the credentials:
+// a GET of one byte after a failed HEAD, whose response has no body with the code, or GET
+// ?location before a form. COS checks credentials before permissions, so the credentials
+// need no permission for either. resp is nil if the probe got no response.
 func (o *outgoing) probe(creds signer.Credentials, head outbound) (resp *response, r rejection) {
-	try := *o
-	try.head, try.body, try.idempotent, try.wire = head, nil, true, newWire()
-	resp, err := try.attempt(creds)
+	probe := *o
+	probe.head, probe.body, probe.idempotent, probe.wire = head, nil, true, newWire()
+	resp, err := probe.attempt(creds)
 	if err != nil {
 		return nil, r
 	}
 	return resp, rejectionOf(resp)
 }
 
-// minSkew is the least difference of clocks that explains a rejection; the
-// official Node SDK takes the same 30 s.
+// minSkew is the minimum clock difference that explains a rejection. The official Node
+// SDK uses 30 s as well.
 const minSkew = 30 * time.Second
 
-// adjustClock learns COS's clock from the Date of a response that blames the
-// time, and reports whether it differs from the one that the attempt was signed
-// with. Another request may have learnt it in the meantime. Only a clock of COS
-// itself counts.
+// adjustClock takes COS's clock from the Date of a response that rejects the time. It
+// returns whether that clock differs from used, the offset that the attempt was signed
+// with; another request may have changed the offset in the meantime. It ignores the Date
+// of servers other than COS.
 func (o *outgoing) adjustClock(r rejection, used time.Duration) bool {
 	date, err := http.ParseTime(r.date)
 	if err != nil || !r.fromCOS || r.code != "RequestTimeTooSkewed" && r.code != "AccessDenied" {
@@ -131,16 +130,15 @@ func (o *outgoing) adjustClock(r rejection, used time.Duration) bool {
 	return true
 }
 
-// rejection is what COS says when the credentials or the clock, not the request, are at
-// fault. The zero value is any other response.
+// rejection describes a response with which COS rejects the credentials or the clock.
+// The zero value means any other response.
 type rejection struct {
 	code    string
-	date    string // its Date
-	fromCOS bool   // by its Server
+	date    string // the Date field
+	fromCOS bool   // the Server field names COS
 }
 
-// rejectionOf reads a rejection. The body of the response can still be read from the
-// start.
+// rejectionOf parses a rejection. The body of resp can still be read from its start.
 func rejectionOf(resp *response) rejection {
 	if resp.Status != http.StatusForbidden && resp.Status != http.StatusBadRequest {
 		return rejection{}
@@ -158,13 +156,13 @@ func rejectionOf(resp *response) rejection {
 	}
 }
 
-// rejectionCodes blame the credentials or the clock.
+// rejectionCodes are the error codes for rejected credentials or a rejected clock.
 var rejectionCodes = []string{"ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed"}
 
-// RejectionCode returns the code with which an error document of COS rejects the
-// credentials or the clock: ExpiredToken, InvalidAccessKeyId, RequestTimeTooSkewed, or
-// AccessDenied for a signature that has expired. AccessDenied may have the code as its
-// message (COS document "403 errors"). It returns "" for any other document.
+// RejectionCode returns the code if an error document of COS rejects the credentials or
+// the clock: ExpiredToken, InvalidAccessKeyId, RequestTimeTooSkewed, or AccessDenied for
+// an expired signature. An AccessDenied may have the code in its message (COS document
+// "403 errors"). RejectionCode returns "" for any other document.
 func RejectionCode(code, message string) string {
 	if slices.Contains(rejectionCodes, code) {
 		return code

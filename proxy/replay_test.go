@@ -9,20 +9,20 @@ import (
 	"testing"
 )
 
-// sized is an upload with n bytes of a pattern in which a byte that is lost or
-// moved shows.
+// sized is an upload with n bytes of a pattern in which lost or moved bytes are
+// detected.
 func sized(line string, n int) (request, body string) {
 	buf := make([]byte, n)
 	_, _ = (&sequence{}).Read(buf)
 	return fmt.Sprintf("%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s", line, n, buf), string(buf)
 }
 
-// A body up to 64 KiB is still there when COS rejects the key.
-func TestSmallUploadIsSentAgainWithTheNextKey(t *testing.T) {
+// A body up to 64 KiB can be sent again after COS rejects the credentials.
+func TestReplay_BufferedUpload(t *testing.T) {
 	for _, rejection := range rejections {
 		for _, line := range []string{"PUT /key", "PUT /key?partNumber=1&uploadId=u", "POST /?delete", "POST /key?append&position=0", "DELETE /key"} {
 			t.Run(rejection.name+", "+line, func(t *testing.T) {
-				r := start(t, setup{handle: perKey(1, rejection.answer)})
+				r := start(t, setup{handle: perKey(1, rejection.response)})
 				request, body := sized(line, 1000)
 				if rep := r.exchange(t, request); rep.status != http.StatusOK {
 					t.Fatalf("got\n%s%s", rep.head, rep.body)
@@ -33,7 +33,8 @@ func TestSmallUploadIsSentAgainWithTheNextKey(t *testing.T) {
 	}
 }
 
-// checkTwice wants the same request to have come twice, for a rejected key.
+// checkTwice checks that the same request arrived twice, the first time with rejected
+// credentials.
 func checkTwice(t *testing.T, r *rig, body string) {
 	t.Helper()
 	seen := r.upstream.seen()
@@ -45,30 +46,30 @@ func checkTwice(t *testing.T, r *rig, body string) {
 			t.Errorf("attempt %d differs:\n%s%d bytes", i+1, a.head, len(a.body))
 		}
 	}
-	if got := r.keys.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
+	if got := r.creds.rejected(); !slices.Equal(got, []string{"AKIDsentinel1"}) {
 		t.Errorf("reported as rejected: %q", got)
 	}
 }
 
-func TestReplayLimit(t *testing.T) {
+func TestReplay_Limit(t *testing.T) {
 	for _, n := range []int{1, 64 << 10, 64<<10 + 1} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			r := start(t, setup{handle: perKey(1, rejections[0].answer)})
+			r := start(t, setup{handle: perKey(1, rejections[0].response)})
 			request, body := sized("PUT /key", n)
 			rep := r.exchange(t, request)
 			if n <= 64<<10 {
 				checkTwice(t, r, body)
 				return
 			}
-			checkSame(t, rep, rejections[0].answer)
+			checkSame(t, rep, rejections[0].response)
 			r.upstream.only(t)
 		})
 	}
 }
 
-// COS closes idle connections when it likes. The proxy may learn that only
-// when it has sent the next request, here on every connection's second one.
-func TestRequestOnAClosedConnectionIsSentAgain(t *testing.T) {
+// COS closes idle connections at any time. The proxy may notice only after it has sent
+// the next request, here on every connection's second request.
+func TestReplay_ClosedConnection(t *testing.T) {
 	for _, line := range []string{"PUT /key", "DELETE /key", "PUT /key?partNumber=1&uploadId=u"} {
 		for _, n := range []int{0, 1000, 64 << 10} {
 			t.Run(fmt.Sprint(line, " ", n), func(t *testing.T) {
@@ -97,8 +98,8 @@ func TestRequestOnAClosedConnectionIsSentAgain(t *testing.T) {
 	})
 }
 
-// secondIsLost answers the first request on a connection and closes it at the
-// second, which it has read whole. All uploads must have this body.
+// secondIsLost responds to the first request on a connection, and closes it after it
+// has read the second. All uploads must have this body.
 func secondIsLost(t *testing.T, body string) func(*arrival) {
 	var served sync.Map
 	return func(a *arrival) {
@@ -109,13 +110,13 @@ func secondIsLost(t *testing.T, body string) func(*arrival) {
 			a.conn.Close()
 			return
 		}
-		a.answer(ok)
+		a.respond(ok)
 	}
 }
 
-// What may have been done and cannot be done twice, or is no longer there, is
-// not sent again.
-func TestWhatCannotBeRepeatedIsSentOnce(t *testing.T) {
+// Requests that COS may have executed and that are not idempotent, or whose body is
+// gone, are not retried.
+func TestReplay_NotIdempotent(t *testing.T) {
 	post, body := sized("POST /key?append&position=0", 1000)
 	large, largeBody := sized("PUT /key", 64<<10+1)
 	for name, tt := range map[string]struct{ request, body string }{
@@ -136,11 +137,12 @@ func TestWhatCannotBeRepeatedIsSentOnce(t *testing.T) {
 	}
 }
 
-// A race that is lost now and then: COS closes right after each answer.
-func TestConnectionsThatCloseAfterEachAnswer(t *testing.T) {
+// COS closes the connection right after each response, a race that the proxy sometimes
+// loses.
+func TestReplay_ConnectionClose(t *testing.T) {
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
-		a.answer(ok)
+		a.respond(ok)
 		a.conn.Close()
 	}})
 	put, _ := sized("PUT /key", 100)

@@ -11,20 +11,20 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// request is what a client asked for. It is written by parse alone.
+// request is a parsed client request. Only parse sets its fields.
 type request struct {
 	head   *http1.RequestHead // valid until the end of the exchange
-	method string             // one of those that COS knows
+	method string             // a method of COS's API; empty for any other
 	target cosreq.Target
 	query  cosreq.Query
-	host   string // of an absolute target, else the Host field, as the client wrote it
-	name   string // host in one spelling, without a port
-	secure bool   // the client speaks TLS
+	host   string // host of an absolute target, else the Host field, as received
+	name   string // host as cosreq.Hostname normalizes it
+	secure bool   // the client uses TLS
 	local  net.Addr
 }
 
-// parse reads the head of a request. After an error the request is good for an
-// error document and a log line, as far as it was read.
+// parse reads the request header. After an error the request has the fields that an
+// error document and a log line need, as far as they were parsed.
 func parse(x *http1.Exchange) (request, error) {
 	r := request{head: &x.Request, method: cosreq.KnownMethod(x.Request.Method), secure: x.TLS(), local: x.LocalAddr()}
 	r.host = string(x.Request.Get("Host"))
@@ -49,21 +49,21 @@ func parse(x *http1.Exchange) (request, error) {
 func unknownMethod(method []byte) error {
 	if string(method) == http.MethodConnect {
 		return coserr.New(http.StatusMethodNotAllowed, "MethodNotAllowed",
-			"CONNECT would hide the request from cosproxy. Send plain http:// requests to it; it talks TLS to COS itself.")
+			"cosproxy cannot sign requests inside a CONNECT tunnel. Use http:// URLs; cosproxy itself uses TLS to COS.")
 	}
 	return coserr.New(http.StatusMethodNotAllowed, "MethodNotAllowed",
-		"COS has no method %q. Use one of %s.", method, cosreq.AllowedMethods)
+		"COS does not support the method %q. Use one of %s.", method, cosreq.AllowedMethods)
 }
 
-// key is the key in the path, for the log.
+// key returns the object key in the path, for the log.
 func (r *request) key() string {
 	return strings.TrimPrefix(r.target.Path, "/")
 }
 
-// resource is what an error document names.
+// resource returns the Resource of an error document.
 func (r *request) resource() string { return coserr.Truncate(coserr.Host(r.host) + r.target.RawPath) }
 
-// has reports whether there is a field with this name.
+// has reports whether the request has a header field with this name.
 func (r *request) has(name string) bool { return r.head.Get(name) != nil }
 
 // Values implements guard.Fields.
@@ -77,8 +77,8 @@ func (r *request) Values(name string) []string {
 	return values
 }
 
-// asker is the request as the guard sees it.
-func (r *request) asker() *guard.Request {
+// guardRequest returns the part of the request that the guard checks.
+func (r *request) guardRequest() *guard.Request {
 	return &guard.Request{
 		Method: r.method, Host: r.host, Scheme: r.target.Scheme, Secure: r.secure, Local: r.local, Fields: r,
 	}

@@ -11,22 +11,22 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// accept refuses a response that does not fit the request: above all a success of an
-// upload that cannot be one.
+// accept rejects a response that cannot be a valid one of COS, such as a success before
+// COS has received the complete upload.
 func (r *response) accept(b *body) error {
 	if r.Status < 200 {
-		return coserr.New(http.StatusBadGateway, "BadGateway", "COS returned the non-final status %d.", r.Status)
+		return coserr.New(http.StatusBadGateway, "BadGateway", "COS returned the non-final status %d. Send the request again; if this repeats, check the endpoint.", r.Status)
 	}
 	if !r.isSuccess(b) || b.length == 0 {
 		return nil
 	}
 	if !b.upload.complete() || !r.Sent() {
 		return coserr.New(http.StatusBadGateway, "IncompleteBody",
-			"COS responded with %d before it had the whole body, so the upload cannot be trusted. Send it again.", r.Status)
+			"COS responded with %d before it had received the complete body, so the upload may be incomplete. Send it again.", r.Status)
 	}
 	if r.Get("x-cos-request-id") == nil {
 		return coserr.New(http.StatusBadGateway, "BadGateway",
-			"The response %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint and the proxies before it.", r.Status)
+			"The response %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint, and proxies between cosproxy and COS.", r.Status)
 	}
 	return nil
 }
@@ -35,8 +35,8 @@ func (r *response) isSuccess(b *body) bool {
 	return r.Status < 300 || b.form != nil && r.Status == http.StatusSeeOther
 }
 
-// respond streams COS's response to the client. Once the head is sent, a failure can
-// only be reported by breaking the connection.
+// respond streams COS's response to the client. After the header is sent, the only way to
+// report a failure is to break the connection.
 func respond(x *http1.Exchange, resp *response) error {
 	if resp.length < 0 && !resp.isEmpty() && x.Request.Minor == 0 && !x.CanReset() {
 		if err := resp.collect(); err != nil {
@@ -45,9 +45,9 @@ func respond(x *http1.Exchange, resp *response) error {
 	}
 	w := &x.Response
 	w.Start(resp.Status, string(resp.Reason))
-	named := resp.Get("Connection") != nil
+	hasConnection := resp.Get("Connection") != nil
 	for _, f := range resp.Fields {
-		if hopByHop.has(f.Name) || named && connectionOption(&resp.Head, f.Name) || resp.decoded && http1.EqualFold(f.Name, "Content-Encoding") {
+		if hopByHop.has(f.Name) || hasConnection && connectionOption(&resp.Head, f.Name) || resp.decoded && http1.EqualFold(f.Name, "Content-Encoding") {
 			continue
 		}
 		w.Copy(f)
@@ -69,9 +69,9 @@ func respond(x *http1.Exchange, resp *response) error {
 	return resp.copyTo(w, length)
 }
 
-// copyTo sends the head that w has, and the body. COS sends the head of the response
-// to Complete and Copy at once, then blanks to keep the connection alive, then the
-// result, so the head of a body of unknown length is sent first.
+// copyTo sends the header in w and the body. For Complete Multipart Upload and Copy, COS
+// sends the header at once, then blanks to keep the connection alive, then the result. So
+// copyTo does not wait for the body before it sends a header without a length.
 func (r *response) copyTo(w *http1.ResponseWriter, length int64) error {
 	piece := http1.BorrowPiece(length)
 	defer piece.Return()
@@ -83,7 +83,7 @@ func (r *response) copyTo(w *http1.ResponseWriter, length int64) error {
 	for sent := int64(0); ; {
 		n, err := r.body.Read(piece.Bytes)
 		if sent += int64(n); sent == length || errors.Is(err, io.EOF) {
-			r.Close() // the next request of the client may use its connection
+			r.Close() // return the connection before the client can send its next request
 		}
 		if n > 0 || errors.Is(err, io.EOF) && !w.Sent() {
 			if err := writePiece(w, length, piece.Bytes[:n]); err != nil {
@@ -99,7 +99,7 @@ func (r *response) copyTo(w *http1.ResponseWriter, length int64) error {
 	}
 }
 
-// writePiece sends the head with the first piece.
+// writePiece writes a piece of the body, the first one together with the header.
 func writePiece(w *http1.ResponseWriter, length int64, p []byte) error {
 	if !w.Sent() {
 		return w.Send(length, p)
@@ -108,23 +108,23 @@ func writePiece(w *http1.ResponseWriter, length int64, p []byte) error {
 	return err
 }
 
-// collectLimit bounds how much of a response is collected for an HTTP/1.0 client on a
-// Unix socket, in bytes. COS's lists, which have no length, are smaller.
+// collectLimit is the maximum size of a response that collect buffers, in bytes. COS's
+// listings, which have no Content-Length, are smaller.
 const collectLimit = 1 << 20
 
-// collect gives a response of unknown length a length where the client could not
-// tell that it is cut: for HTTP/1.0 it ends with the connection, and a Unix socket
-// cannot be reset.
+// collect buffers a response of unknown length for an HTTP/1.0 client on a Unix socket.
+// For HTTP/1.0 such a response ends with the connection, and a Unix socket has no reset,
+// so the client could not detect a truncated response.
 func (r *response) collect() error {
-	var whole bytes.Buffer
-	_, err := io.CopyN(&whole, r.body, collectLimit+1)
+	var all bytes.Buffer
+	_, err := io.CopyN(&all, r.body, collectLimit+1)
 	switch {
 	case err == nil:
 		return coserr.New(http.StatusHTTPVersionNotSupported, "HTTPVersionNotSupported",
-			"COS gives no length for this response, and over HTTP/1.0 on a Unix socket a client cannot tell whether it is complete. Ask with HTTP/1.1.")
+			"COS sent no Content-Length, so an HTTP/1.0 client on a Unix socket cannot detect a truncated response. Use HTTP/1.1.")
 	case !errors.Is(err, io.EOF):
 		return err
 	}
-	r.body, r.length = &whole, int64(whole.Len())
+	r.body, r.length = &all, int64(all.Len())
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// raw is an upstream that gives every request the same bytes.
+// raw is an upstream that sends every request the same bytes.
 func raw(text string) func(*arrival) {
 	return func(a *arrival) {
 		if a.readBody() != nil {
@@ -20,14 +20,14 @@ func raw(text string) func(*arrival) {
 		if a.Method == http.MethodHead {
 			body = ""
 		}
-		a.answer(head + "\r\n\r\n" + body)
+		a.respond(head + "\r\n\r\n" + body)
 	}
 }
 
-// What COS answers is what the client gets: status, headers under COS's own
-// names, body. Nothing is followed, guessed or decoded.
-func TestAnswersPassUnchanged(t *testing.T) {
-	tests := []struct{ name, method, answer, body string }{
+// The client receives COS's status, header, in COS's case, and body. The proxy follows
+// no redirect, guesses no type and decodes nothing.
+func TestRespond_Unchanged(t *testing.T) {
+	tests := []struct{ name, method, response, body string }{
 		{"200", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Type: text/plain\r\nETag: \"e\"\r\n\r\ntest", "test"},
 		{"200, empty", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nETag: \"e\"\r\n\r\n", ""},
 		{"204", "DELETE", "HTTP/1.1 204 No Content\r\nx-cos-request-id: id\r\n\r\n", ""},
@@ -50,10 +50,10 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, setup{handle: raw(tt.answer)})
+			r := start(t, setup{handle: raw(tt.response)})
 			rep := r.exchange(t, tt.method+" /key HTTP/1.1\r\n\r\n")
-			want := parseHead(tt.answer)
-			if status := tt.answer[9:12]; strconv.Itoa(rep.status) != status || rep.body != tt.body || rep.err != nil {
+			want := parseHead(tt.response)
+			if status := tt.response[9:12]; strconv.Itoa(rep.status) != status || rep.body != tt.body || rep.err != nil {
 				t.Errorf("got %d %q (%v), want %s %q", rep.status, rep.body, rep.err, status, tt.body)
 			}
 			if want.Get("Date") == "" {
@@ -73,23 +73,22 @@ func TestAnswersPassUnchanged(t *testing.T) {
 	}
 }
 
-// net/http would write Etag and X-Cos-Request-Id, and a Content-Type that it
-// guessed.
-func TestHeaderNamesHaveCOSCasing(t *testing.T) {
+// net/http would write Etag and X-Cos-Request-Id, and a guessed Content-Type.
+func TestRespond_HeaderCase(t *testing.T) {
 	names := []string{
 		"ETag", "x-cos-request-id", "x-cos-trace-id", "x-cos-hash-crc64ecma", "x-cos-version-id", "x-cos-storage-class", "x-cos-meta-note",
 		"x-cos-next-append-position", "x-ci-image-info", "Server", "Last-Modified", "Accept-Ranges", "Content-Disposition", "Cache-Control",
 		"Content-Length", "Content-MD5", "Date",
 	}
-	answer := "HTTP/1.1 200 OK\r\n"
+	response := "HTTP/1.1 200 OK\r\n"
 	for _, name := range names {
 		value := "v"
 		if name == "Content-Length" {
 			value = "5"
 		}
-		answer += name + ": " + value + "\r\n"
+		response += name + ": " + value + "\r\n"
 	}
-	r := start(t, setup{handle: raw(answer + "\r\n<html")})
+	r := start(t, setup{handle: raw(response + "\r\n<html")})
 	for _, method := range []string{"GET", "HEAD"} {
 		got := fieldNames(r.exchange(t, method+" /key HTTP/1.1\r\n\r\n").head)
 		slices.Sort(got)
@@ -100,7 +99,7 @@ func TestHeaderNamesHaveCOSCasing(t *testing.T) {
 	}
 }
 
-func TestHopByHopResponseHeadersStayBehind(t *testing.T) {
+func TestRespond_HopByHopRemoved(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Named\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n" +
 		"Proxy-Connection: keep-alive\r\nTrailer: X-Late\r\nUpgrade: h2c\r\nX-Named: 1\r\nX-Kept: 1\r\nContent-Length: 1\r\n\r\nx")})
 	rep := r.get(t, "/key")
@@ -111,14 +110,14 @@ func TestHopByHopResponseHeadersStayBehind(t *testing.T) {
 	}
 }
 
-func TestInformationalAnswersAreNotTheAnswer(t *testing.T) {
+func TestRespond_InformationalSkipped(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")})
 	if rep := r.get(t, "/key"); rep.status != http.StatusOK || rep.body != "x" {
 		t.Errorf("got %d %q", rep.status, rep.body)
 	}
 }
 
-func TestGzipIsNotDecoded(t *testing.T) {
+func TestRespond_GzipNotDecoded(t *testing.T) {
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	_, _ = w.Write([]byte(strings.Repeat("test", 100)))
@@ -133,8 +132,8 @@ func TestGzipIsNotDecoded(t *testing.T) {
 	}
 }
 
-// One connection serves many requests, whatever their methods and answers.
-func TestConnectionIsReused(t *testing.T) {
+// One connection serves many requests, with any method and response.
+func TestRespond_ConnectionReused(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	for _, request := range []string{

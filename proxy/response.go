@@ -8,13 +8,13 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// response is a response of COS. Its body may be masked, verified and resumed.
+// response is a response from COS. Its body may be masked, verified and resumed.
 type response struct {
 	*http1.Response
 	method  string
 	body    io.Reader
-	length  int64 // of body; negative: it is not known
-	decoded bool  // Content-Encoding says nothing about body
+	length  int64 // of body; negative: unknown
+	decoded bool  // body is decoded, so Content-Encoding does not apply
 }
 
 func newResponse(r *http1.Response, method string) *response {
@@ -25,7 +25,7 @@ func newResponse(r *http1.Response, method string) *response {
 func (r *response) isEmpty() bool { return r.length == 0 || r.method == http.MethodHead }
 
 // acceptsCredentials reports whether the response shows that COS accepted the
-// credentials. Preflights need none.
+// credentials. COS does not check those of a CORS preflight.
 func (r *response) acceptsCredentials() bool {
 	switch r.Status {
 	case http.StatusNotFound, http.StatusPreconditionFailed, http.StatusRequestedRangeNotSatisfiable:
@@ -37,15 +37,15 @@ func (r *response) acceptsCredentials() bool {
 	return r.method != http.MethodOptions
 }
 
-// maxErrorDocument bounds how much of an error response is read to learn its code;
-// COS's documents are far smaller.
+// maxErrorDocument is the maximum number of bytes read from an error response to find its
+// code. COS's error documents are far smaller.
 const maxErrorDocument = 64 << 10
 
-// errorDocumentTimeout is how long the document may take to arrive.
+// errorDocumentTimeout is the maximum time to receive an error document.
 const errorDocumentTimeout = 10 * time.Second
 
-// drop reads the rest of a short body, so that its connection can be used again, and
-// closes the response.
+// drop reads the rest of a short body, so that its connection can be reused, and closes
+// the response.
 func (r *response) drop() {
 	if r.Response != nil {
 		r.Discard(maxErrorDocument, errorDocumentTimeout)
@@ -53,8 +53,8 @@ func (r *response) drop() {
 	}
 }
 
-// Close gives the connection back. Another request may have it then, so nothing of the
-// head can be used after.
+// Close returns the connection to the pool. Another request may use it then, so the
+// caller must not read the header after Close.
 func (r *response) Close() {
 	if r.Response != nil {
 		r.Response.Close()
@@ -62,24 +62,25 @@ func (r *response) Close() {
 	}
 }
 
-// peek returns the beginning of the body, which can still be read from the start.
+// peek returns the beginning of the body, at most maxErrorDocument bytes. The body can
+// still be read from its start.
 func (r *response) peek() []byte {
 	r.BodyTimeout(errorDocumentTimeout)
 	head, err := io.ReadAll(io.LimitReader(r.body, maxErrorDocument))
 	r.BodyTimeout(0)
-	r.body = &replayed{head: head, err: err, rest: r.body}
+	r.body = &peekedBody{head: head, err: err, rest: r.body}
 	return head
 }
 
-// replayed is a body whose beginning was read ahead.
-type replayed struct {
+// peekedBody is a body whose beginning was read ahead.
+type peekedBody struct {
 	head []byte
-	err  error // that reading ahead ended with; nil: there is more to read
+	err  error // of reading ahead; nil: rest has more
 	rest io.Reader
 }
 
 // Read implements io.Reader.
-func (r *replayed) Read(p []byte) (int, error) {
+func (r *peekedBody) Read(p []byte) (int, error) {
 	if len(r.head) > 0 {
 		n := copy(p, r.head)
 		r.head = r.head[n:]

@@ -2,7 +2,7 @@ package proxy
 
 import "time"
 
-// result is what became of one request, for the log and the metrics.
+// result is the result of one request, for the log and the metrics.
 type result struct {
 	start     time.Time
 	route     string
@@ -11,11 +11,11 @@ type result struct {
 	status    int
 	bytesOut  int64 // of COS's response body
 	requestID string
-	aborted   bool  // the response was begun and not finished
-	err       error // why the response is not COS's, or not complete
+	aborted   bool  // the response failed after its header was sent
+	err       error // why the response is a proxy error or incomplete
 }
 
-// concerns notes what the request means on a route.
-func (r *result) concerns(c *candidate) {
+// setCandidate sets the route, action and object key of the request.
+func (r *result) setCandidate(c *candidate) {
 	r.route, r.action, r.key = c.route.Name, c.op.Action, c.op.Key
 }

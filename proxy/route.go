@@ -16,21 +16,19 @@ import (
 	"cosproxy/signer"
 )
 
-// Route leads from local addresses to one bucket, and says what may be done
-// there with which credentials.
+// Route leads from local addresses to one bucket. It has the allowed actions and object
+// keys and the credentials for them.
 type Route struct {
-	// Name is how the log and the metrics call the route. Empty means default.
+	// Name is the name of the route in logs and metrics. Empty means default.
 	Name string
-	// PathPrefix is the part of the path that selects the route and is not part
-	// of the key: with /photos/ the path /photos/a.jpg is the key a.jpg. It
-	// begins and ends with a slash; empty means /. The longest one that fits a
-	// request wins.
+	// PathPrefix is the path prefix that selects the route. It is stripped from the
+	// object key: with /photos/, the path /photos/a.jpg means the key a.jpg. It begins
+	// and ends with a slash; empty means /. The longest match wins.
 	PathPrefix string
-	// Hosts are the Host names that select the route, without ports. Empty
-	// means every name that the proxy accepts and no other route claims.
-	// The host of the endpoint, unless it is a loopback one, and the names that
-	// COS has for the bucket, as COSHosts lists them, always mean this bucket,
-	// and then neither PathPrefix nor ObjectPrefix applies: the path is the key.
+	// Hosts are the Host names that select the route, without ports. Empty means every
+	// accepted name that no other route lists. The host of the endpoint, unless it is
+	// loopback, and the names in COSHosts always select this bucket; then the path is
+	// the object key, and PathPrefix and ObjectPrefix do not apply.
 	Hosts []string
 	// Bucket is the full name with APPID, such as examplebucket-1250000000.
 	Bucket string
@@ -39,16 +37,17 @@ type Route struct {
 	// Endpoint is the URL template of the bucket's host, in which {bucket} and
 	// {region} are replaced. Empty means DefaultEndpoint. It has no path.
 	Endpoint string
-	// ObjectPrefix is put in front of the key in the path, and of the prefix of
-	// listings. Keys inside bodies and responses are those of the bucket.
+	// ObjectPrefix is prepended to the object key in the path and to the prefix of
+	// listings. Object keys in bodies and responses stay as they are. Empty adds nothing.
 	ObjectPrefix string
-	// AllowActions are the COS actions that are allowed, written name/cos:GetObject;
-	// one that ends in * allows every action with that beginning.
+	// AllowActions are the allowed COS actions, such as name/cos:GetObject. A final *
+	// allows every action with that prefix. Empty allows no action.
 	AllowActions []string
-	// AllowPrefixes limit the object keys, ObjectPrefix included: dir/* allows what
-	// begins with dir/, a name without * allows that key alone, * every key.
+	// AllowPrefixes are the allowed object keys, ObjectPrefix included: dir/* allows
+	// keys that begin with dir/, a key without * allows only that key, * every key.
+	// Empty allows no key.
 	AllowPrefixes []string
-	// Credentials hands out the route's credentials. Required.
+	// Credentials provides the credentials of the route. Required.
 	Credentials Credentials
 }
 
@@ -56,19 +55,19 @@ type Route struct {
 // access domain names").
 const DefaultEndpoint = "https://{bucket}.cos.{region}.myqcloud.com"
 
-// COSHosts are the names under which COS itself has the bucket. All of them lead
-// to the route's endpoint, with neither PathPrefix nor ObjectPrefix.
+// COSHosts returns the host names of the bucket at COS. Requests to any of them go to the
+// endpoint of the route, without PathPrefix and ObjectPrefix.
 func (rt Route) COSHosts() []string { return cosreq.BucketHosts(rt.Bucket, rt.Region) }
 
-// URL returns the expanded endpoint. It fails if that is not a plain http or
-// https URL.
+// URL returns the endpoint with its placeholders replaced. It returns an error if that is
+// not an http or https URL of scheme, host and port.
 func (rt Route) URL() (*url.URL, error) {
 	template := rt.Endpoint
 	if template == "" {
 		template = DefaultEndpoint
 	}
-	if strings.Contains(template, "@") { // it is not repeated: there may be a password in it
-		return nil, errors.New("proxy: an endpoint may not have a user; give a scheme, a host and a port")
+	if strings.Contains(template, "@") { // the message omits the template: it may contain a password
+		return nil, errors.New("proxy: the endpoint must not contain a user; give only scheme, host and port")
 	}
 	text := strings.NewReplacer("{bucket}", rt.Bucket, "{region}", rt.Region).Replace(template)
 	u, err := url.Parse(text)
@@ -76,34 +75,34 @@ func (rt Route) URL() (*url.URL, error) {
 	case strings.ContainsAny(text, "{}"):
 		return nil, fmt.Errorf("proxy: endpoint %q has an unknown placeholder; only {bucket} and {region} are replaced", template)
 	case err != nil:
-		return nil, errors.New("proxy: the endpoint is not a URL; give a scheme, a host and a port")
+		return nil, errors.New("proxy: the endpoint is not a URL; give scheme, host and port")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, fmt.Errorf("proxy: endpoint %q must begin with https:// or http://", template)
 	case strings.ContainsFunc(u.Host, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return nil, fmt.Errorf("proxy: the host of endpoint %q is not ASCII; write it in punycode", template)
+		return nil, fmt.Errorf("proxy: the host of endpoint %q is not printable ASCII; write it in Punycode", template)
 	case u.Hostname() == "":
-		return nil, fmt.Errorf("proxy: endpoint %q has no host", template)
+		return nil, fmt.Errorf("proxy: endpoint %q has no host; give scheme, host and port", template)
 	case !isPort(u.Port()):
 		return nil, fmt.Errorf("proxy: the port of endpoint %q is not between 1 and 65535", template)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, errors.New("proxy: an endpoint may only have a scheme, a host and a port, and no path or query")
+		return nil, errors.New("proxy: the endpoint has a path or query; give only scheme, host and port")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }
 
-// isPort reports whether a port can be dialed. "" is the one of the scheme.
+// isPort reports whether a port can be dialed. "" means the default port of the scheme.
 func isPort(s string) bool {
 	n, err := strconv.ParseUint(s, 10, 16)
 	return s == "" || err == nil && n > 0
 }
 
-// route is a Route that is ready for requests.
+// route is a validated Route with its state.
 type route struct {
 	Route
 	endpoint    *url.URL
 	upstream    *upstream
 	signer      signer.Signer
-	clockOffset atomic.Int64 // of COS's clock from ours, in nanoseconds
+	clockOffset atomic.Int64 // COS's clock minus the local clock, in nanoseconds
 	budget      *retryBudget
 }
 
@@ -130,14 +129,14 @@ func newRoute(r Route) (*route, error) {
 	return &route{Route: r, endpoint: endpoint, budget: newRetryBudget()}, nil
 }
 
-// offset is how far COS's clock is ahead of ours.
+// offset returns COS's clock minus the local clock.
 func (rt *route) offset() time.Duration { return time.Duration(rt.clockOffset.Load()) }
 
-// setting names a field of the route, for messages.
+// setting names a field of the route for error messages.
 func (rt *route) setting(name string) Setting { return Setting{Route: rt.Name, Name: name} }
 
-// checkPathPrefix wants a prefix that looks the same escaped and unescaped, so
-// that there is one way only to write it in a request.
+// checkPathPrefix rejects a prefix that percent-encoding or path cleaning would change,
+// so that requests can write it in one way only.
 func checkPathPrefix(p string) error {
 	if !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || p != "/" && path.Clean(p)+"/" != p {
 		return fmt.Errorf("proxy: path prefix %q must begin and end with a slash and be clean, such as /photos/", p)
@@ -145,23 +144,23 @@ func checkPathPrefix(p string) error {
 	for _, c := range []byte(p) {
 		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !alphanumeric && c != '/' && c != '-' && c != '_' && c != '.' && c != '~' {
-			return fmt.Errorf("proxy: path prefix %q may have letters, digits, - _ . ~ and slashes only", p)
+			return fmt.Errorf("proxy: path prefix %q may contain only letters, digits, slashes and - _ . ~", p)
 		}
 	}
 	return nil
 }
 
-// coversAction reports whether the route allows the action.
-func (rt *route) coversAction(action string) bool { return cosreq.MatchAny(rt.AllowActions, action) }
+// allowsAction reports whether the route allows the action.
+func (rt *route) allowsAction(action string) bool { return cosreq.MatchAny(rt.AllowActions, action) }
 
-// allowsEverything reports whether all actions are allowed, those without a
-// documented name too.
-func (rt *route) allowsEverything() bool { return rt.coversAction(cosreq.AnyAction) }
+// allowsAllActions reports whether the route allows all actions, including those without
+// a documented name.
+func (rt *route) allowsAllActions() bool { return rt.allowsAction(cosreq.AnyAction) }
 
-// coversKey reports whether the route's prefixes allow the key. One with . or ..
-// between slashes of either kind must be allowed as it is and as it would be
-// without them: what COS makes of them is not documented.
-func (rt *route) coversKey(key string) bool {
+// allowsKey reports whether the route allows the object key. COS does not document what
+// it does with . and .. segments, so a key with such segments, between slashes of either
+// kind, must be allowed both as it is and after path cleaning.
+func (rt *route) allowsKey(key string) bool {
 	if !cosreq.MatchAny(rt.AllowPrefixes, key) {
 		return false
 	}
@@ -177,12 +176,12 @@ func (rt *route) coversKey(key string) bool {
 	return true
 }
 
-// coversAllKeys reports whether every key is allowed.
-func (rt *route) coversAllKeys() bool { return cosreq.CoverAny(rt.AllowPrefixes, "") }
+// allowsAllKeys reports whether the route allows every object key.
+func (rt *route) allowsAllKeys() bool { return cosreq.CoverAny(rt.AllowPrefixes, "") }
 
-// coversListing reports whether all keys that q lists are allowed. If it has
-// several prefixes, each must be, since COS may go by any of them.
-func (rt *route) coversListing(q cosreq.Query) bool {
+// allowsListing reports whether the route allows all object keys that q lists. COS may
+// use any of several prefix parameters, so each must be allowed.
+func (rt *route) allowsListing(q cosreq.Query) bool {
 	for _, p := range q.Params {
 		if p.Key == "prefix" && !cosreq.CoverAny(rt.AllowPrefixes, p.Value) {
 			return false
@@ -191,8 +190,8 @@ func (rt *route) coversListing(q cosreq.Query) bool {
 	return cosreq.CoverAny(rt.AllowPrefixes, q.Get("prefix"))
 }
 
-// mayListBuckets reports whether the route allows GetService: written out, or as
-// part of all actions on all keys, as the policy of its credentials has it.
+// mayListBuckets reports whether the route allows GetService, by that name or as part of
+// all actions on all object keys. The policy of its credentials has the same rule.
 func (rt *route) mayListBuckets() bool {
-	return slices.Contains(rt.AllowActions, cosreq.GetService) || rt.coversAction(cosreq.GetService) && rt.coversAllKeys()
+	return slices.Contains(rt.AllowActions, cosreq.GetService) || rt.allowsAction(cosreq.GetService) && rt.allowsAllKeys()
 }

@@ -18,7 +18,8 @@ const (
 	otherHost   = otherBucket + ".cos." + region + ".myqcloud.com"
 )
 
-// fuzzedRoutes are routes of every kind: by path, by host, by both, and none.
+// fuzzedRoutes are routes of every kind: selected by path, by host, by both, by
+// neither.
 func fuzzedRoutes(k proxy.Credentials) []proxy.Route {
 	actions := []string{"name/cos:GetObject", "name/cos:GetBucket"}
 	return []proxy.Route{
@@ -29,7 +30,7 @@ func fuzzedRoutes(k proxy.Credentials) []proxy.Route {
 	}
 }
 
-// meaning is what a request is for, as the README has it.
+// meaning is the bucket and object key of a request, by the rules in README.
 type meaning struct {
 	host     string   // that it leaves for
 	key      string   // empty for the bucket
@@ -44,8 +45,8 @@ var (
 	portOfHost   = regexp.MustCompile(`:[0-9]*$`)
 )
 
-// meaningOf reads a Host and a request target without help from the proxy. ok is
-// false where neither leads to a bucket.
+// meaningOf interprets a Host and a request target without code of the proxy. ok is
+// false if neither leads to a bucket.
 func meaningOf(host, target string) (m meaning, ok bool) {
 	raw, _, _ := strings.Cut(target, "?")
 	if parts := absoluteForm.FindStringSubmatch(target); parts != nil {
@@ -91,7 +92,7 @@ func meaningOf(host, target string) (m meaning, ok bool) {
 	return m, err == nil && m.host != ""
 }
 
-// covers reports whether a key is one of those allowed.
+// covers reports whether an object key is allowed.
 func (m meaning) covers(key string) bool {
 	for _, p := range m.prefixes {
 		if stem, open := strings.CutSuffix(p, "*"); key == p || open && strings.HasPrefix(key, stem) {
@@ -101,8 +102,8 @@ func (m meaning) covers(key string) bool {
 	return false
 }
 
-// resolved is a key with its dot segments resolved, slashes of both kinds being
-// slashes; with single, several of them in a row are one.
+// resolved is a key with its dot segments resolved at slashes of both kinds. With
+// single, several slashes in a row count as one.
 func resolved(key string, single bool) string {
 	var kept []string
 	for segment := range strings.SplitSeq(strings.ReplaceAll(key, `\`, "/"), "/") {
@@ -123,9 +124,9 @@ func (m meaning) inside(key string) bool {
 	return m.covers(key) && (!dotSegment.MatchString(key) || m.covers(resolved(key, false)) && m.covers(resolved(key, true)))
 }
 
-// FuzzRoute asks any Host for any target. It goes to the bucket and the key that
-// the README says or nowhere, and never out of the route's prefixes, whichever way
-// COS may read a path.
+// FuzzRoute sends an arbitrary Host and target. The request must reach the bucket and
+// object key that README describes, or nothing, and never leave the route's prefixes,
+// for any reading of the path by COS.
 func FuzzRoute(f *testing.F) {
 	for _, host := range []string{
 		"localhost", "127.0.0.1:4360", "[::1]:80", "", "LOCALHOST.", "files.example", "Files.Example.:8080", "evil.example", "169.254.0.23",
@@ -152,7 +153,7 @@ func FuzzRoute(f *testing.F) {
 	f.Add("localhost", "http://"+cosHost+"@evil.example/in/a")
 	f.Add("localhost", "https://user:pass@"+cosHost+":443?prefix=in/")
 	f.Add(cosHost+":80:80", "/in/a")
-	m := startMemoryCOS(f, fuzzedRoutes(newKeys(1)))
+	m := startMemoryCOS(f, fuzzedRoutes(newCredentials(1)))
 	f.Fuzz(func(t *testing.T, host, target string) {
 		if strings.ContainsAny(host+target, "\r\n") {
 			return // these would be other lines
@@ -178,16 +179,16 @@ func FuzzRoute(f *testing.F) {
 	})
 }
 
-// isPlain reports whether no rule of HTTP or of URLs lets the proxy refuse the request:
-// net/http takes it, a URL has a host (RFC 9110, 4.2.1), and there is neither a query
-// nor more than the proxy reads.
+// isPlain reports whether the proxy must not reject the request for its form: net/http
+// accepts it, a URL has a host (RFC 9110, 4.2.1), and it has no query and nothing
+// beyond the request.
 func isPlain(host, target string) bool {
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n\r\n")))
 	return err == nil && r.URL.RawQuery == "" && (r.URL.Host == "" || r.URL.Hostname() != "") &&
 		hostField.MatchString(host) && hostField.MatchString(r.Host) && len(target) < 10_000 && len(host) < 10_000
 }
 
-// checkListing wants every prefix that is listed to be inside.
+// checkListing checks that every listed prefix is allowed.
 func (m meaning) checkListing(t *testing.T, rawQuery string) {
 	prefix := ""
 	for pair := range strings.SplitSeq(rawQuery, "&") {

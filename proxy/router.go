@@ -11,14 +11,15 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// router finds the routes that a request may mean.
+// router maps host and path of a request to routes.
 type router struct {
 	routes       []*route
-	bucketHosts  map[string][]*route // by the host of the endpoint and the names that COS has for the bucket
-	serviceHosts map[string]bool     // that list the buckets of the account
+	bucketHosts  map[string][]*route // by endpoint host and COS host of the bucket
+	serviceHosts map[string]bool     // hosts of GET Service
 }
 
-// newRouter fails if two routes have the same address.
+// newRouter returns an error if two routes have the same host and path prefix, or if
+// one endpoint host would serve two buckets.
 func newRouter(routes []*route) (*router, error) {
 	r := &router{bucketHosts: make(map[string][]*route), serviceHosts: make(map[string]bool)}
 	for _, rt := range routes {
@@ -37,18 +38,18 @@ func (r *router) add(rt *route) error {
 			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host", other.Name, rt.Name, rt.PathPrefix)
 		}
 		if strings.EqualFold(rt.endpoint.Host, other.endpoint.Host) && (rt.Bucket != other.Bucket || rt.Region != other.Region) {
-			return fmt.Errorf("proxy: routes %s and %s are for two buckets, but both lead to %s; put {bucket} and {region} into the endpoint",
+			return fmt.Errorf("proxy: routes %s and %s have different buckets but the same endpoint host %s; put {bucket} and {region} into the endpoint",
 				other.Name, rt.Name, rt.endpoint.Host)
 		}
 	}
 	r.routes = append(r.routes, rt)
 	hosts := rt.COSHosts()
-	if host := cosreq.Hostname(rt.endpoint.Host); !cosreq.IsLoopback(host) { // by which clients call the proxy itself
+	if host := cosreq.Hostname(rt.endpoint.Host); !cosreq.IsLoopback(host) { // a loopback name means the proxy itself
 		hosts = append(hosts, host)
 	}
 	for _, host := range hosts {
-		if own := r.bucketHosts[host]; len(own) == 0 || own[len(own)-1] != rt {
-			r.bucketHosts[host] = append(own, rt)
+		if same := r.bucketHosts[host]; len(same) == 0 || same[len(same)-1] != rt {
+			r.bucketHosts[host] = append(same, rt)
 		}
 	}
 	for _, host := range cosreq.ServiceHosts(rt.Region) {
@@ -57,7 +58,7 @@ func (r *router) add(rt *route) error {
 	return nil
 }
 
-// hosts are all names that lead to a route without being set as such.
+// hosts returns every Host name that leads to a route.
 func (r *router) hosts() []string {
 	var all []string
 	for host := range r.bucketHosts {
@@ -72,12 +73,12 @@ func (r *router) hosts() []string {
 	return all
 }
 
-// candidates appends what the request may mean to dst: one candidate for a route
-// that its Host and path select, and several for a bucket's own host, in the order
-// of the routes. There is at least one, or an error.
+// candidates appends the possible meanings of the request to dst: one candidate if Host
+// and path select a route, one per route of the bucket, in their order, if Host names a
+// bucket. It returns at least one candidate or an error.
 func (r *router) candidates(dst []candidate, req *request, source *copySource) ([]candidate, error) {
-	if own := r.bucketHosts[req.name]; own != nil {
-		return bucketCandidates(dst, own, req, req.target.Path, req.target.RawPath, source)
+	if routes := r.bucketHosts[req.name]; routes != nil {
+		return bucketCandidates(dst, routes, req, req.target.Path, req.target.RawPath, source)
 	}
 	if r.serviceHosts[req.name] {
 		return r.serviceCandidates(dst, req, source)
@@ -88,7 +89,7 @@ func (r *router) candidates(dst []candidate, req *request, source *copySource) (
 	}
 	if rt == nil {
 		return dst, coserr.New(http.StatusNotFound, "NoSuchRoute",
-			"No route serves this path on Host %q. Routes begin with %s.", coserr.Host(req.host), strings.Join(r.pathPrefixes(), " "))
+			"No route matches this path on Host %q. Begin the path with one of these prefixes: %s", coserr.Host(req.host), strings.Join(r.pathPrefixes(), " "))
 	}
 	from := len(rt.PathPrefix) - 1
 	c, err := rt.candidate(req, req.target.Path[from:], req.target.RawPath[from:], rt.ObjectPrefix, source)
@@ -98,9 +99,9 @@ func (r *router) candidates(dst []candidate, req *request, source *copySource) (
 	return append(dst, c), nil
 }
 
-// bucketCandidates are those of a request to a bucket by its own name.
-func bucketCandidates(dst []candidate, own []*route, req *request, urlPath, rawPath string, source *copySource) ([]candidate, error) {
-	for _, rt := range own {
+// bucketCandidates appends one candidate for each route of the bucket that Host names.
+func bucketCandidates(dst []candidate, routes []*route, req *request, urlPath, rawPath string, source *copySource) ([]candidate, error) {
+	for _, rt := range routes {
 		c, err := rt.candidate(req, urlPath, rawPath, "", source)
 		if err != nil {
 			return dst, err
@@ -110,16 +111,17 @@ func bucketCandidates(dst []candidate, own []*route, req *request, urlPath, rawP
 	return dst, nil
 }
 
-// localRoute selects by Host, then by the longest path prefix. Nil if there is none.
+// localRoute selects a route by Host, then by the longest path prefix. It returns nil if
+// no route matches.
 func (r *router) localRoute(host, rawPath string) *route {
 	var best *route
-	claimed := false // best was selected by Host
+	bestByHost := false // best lists host
 	for _, rt := range r.routes {
-		named := slices.Contains(rt.Hosts, host)
+		byHost := slices.Contains(rt.Hosts, host)
 		switch {
-		case len(rt.Hosts) > 0 && !named, !strings.HasPrefix(rawPath, rt.PathPrefix):
-		case best == nil, named && !claimed, named == claimed && len(rt.PathPrefix) > len(best.PathPrefix):
-			best, claimed = rt, named
+		case len(rt.Hosts) > 0 && !byHost, !strings.HasPrefix(rawPath, rt.PathPrefix):
+		case best == nil, byHost && !bestByHost, byHost == bestByHost && len(rt.PathPrefix) > len(best.PathPrefix):
+			best, bestByHost = rt, byHost
 		}
 	}
 	return best
@@ -133,8 +135,8 @@ func (r *router) pathPrefixes() []string {
 	return all
 }
 
-// bucketRoutes returns the routes to a bucket by its name, in the region of the
-// service's host if there is one.
+// bucketRoutes returns the routes to a bucket. If serviceHost is not empty, their region
+// must be part of it.
 func (r *router) bucketRoutes(bucket, serviceHost string) []*route {
 	var all []*route
 	for _, rt := range r.routes {
@@ -145,9 +147,10 @@ func (r *router) bucketRoutes(bucket, serviceHost string) []*route {
 	return all
 }
 
-// copySource reads the source of a copy and finds the routes to its bucket. The bucket
-// may be called by any of its names, and by those of cosproxy, which g knows: programs
-// put the host of their bucket URL there, which now is the sidecar.
+// copySource parses the source of a copy and finds the routes to its bucket; it returns
+// nil if the request is not a copy. The source may name any host of the bucket, or a host
+// of cosproxy, which g knows: programs use the host of their bucket URL here, and that is
+// now the sidecar.
 func (r *router) copySource(req *request, g *guard.Guard) (*copySource, error) {
 	if !req.has(copySourceField) {
 		return nil, nil
@@ -164,16 +167,15 @@ func (r *router) copySource(req *request, g *guard.Guard) (*copySource, error) {
 	default:
 		s.from = r.bucketRoutes(s.host, "")
 	}
-	if s.from == nil && s.name != "" && !cosreq.IsCOSName(s.name) && g.KnowsHost(req.asker(), s.name) {
-		s.throughRoute(r.localRoute(s.name, s.path))
+	if s.from == nil && s.name != "" && !cosreq.IsCOSName(s.name) && g.KnowsHost(req.guardRequest(), s.name) {
+		s.resolveOn(r.localRoute(s.name, s.path))
 	}
 	return s, nil
 }
 
-// serviceCandidates are those of a request to an address of the service: GET / is
-// the list of the account's buckets, /<bucket>/<key> at the service of a region
-// the old way to name a bucket, which COS closes to new ones. That is forwarded as
-// a request to the bucket.
+// serviceCandidates appends the candidates of a request to a service host. GET / lists
+// the buckets of the account. /<bucket>/<key> is a path-style request, which COS rejects
+// for new buckets; it is forwarded to the host of the bucket.
 func (r *router) serviceCandidates(dst []candidate, req *request, source *copySource) ([]candidate, error) {
 	urlPath, rawPath := req.target.Path, req.target.RawPath
 	if urlPath == "/" {
@@ -184,15 +186,15 @@ func (r *router) serviceCandidates(dst []candidate, req *request, source *copySo
 		return append(dst, c), nil
 	}
 	bucket, _, _ := strings.Cut(rawPath[1:], "/")
-	own := r.bucketRoutes(bucket, req.name)
-	if own == nil {
+	routes := r.bucketRoutes(bucket, req.name)
+	if routes == nil {
 		return dst, coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
-			"%s has no bucket %q that a route leads to. Ask for <bucket>.%[1]s/<key>.", coserr.Host(req.name), bucket).
-			Try("The bucket must be one of", Setting{Name: "Route.Bucket"})
+			"No route leads to bucket %q at %s. Send the request to <bucket>.%[2]s/<key>.", bucket, coserr.Host(req.name)).
+			Try("The bucket must be set in", Setting{Name: "Route.Bucket"})
 	}
 	from := len("/" + bucket)
 	if rawPath = rawPath[from:]; rawPath == "" {
-		return bucketCandidates(dst, own, req, "/", "/", source)
+		return bucketCandidates(dst, routes, req, "/", "/", source)
 	}
-	return bucketCandidates(dst, own, req, urlPath[from:], rawPath, source)
+	return bucketCandidates(dst, routes, req, urlPath[from:], rawPath, source)
 }

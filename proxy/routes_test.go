@@ -9,7 +9,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// several is a rig with routes to two buckets, one of them with two rights.
+// several is a rig with routes to two buckets, one of them with two sets of allowed
+// actions.
 func several(t *testing.T) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		base := o.Routes[0]
@@ -42,7 +43,7 @@ func TestRoutes(t *testing.T) {
 		{"key prefix keeps escapes", "localhost", "/photos/archive/a%2Fb+c", archive, "/old%20photos/a%2Fb%2Bc"},
 		{"plus", "localhost", "/photos/a+b", photos, "/a%2Bb"},
 		{"escaped plus", "localhost", "/photos/a%2bb%2B", photos, "/a%2bb%2B"},
-		{"plus beside what has to be escaped", "localhost", "/photos/a+b%2F{", photos, "/a%2Bb%2F%7B"},
+		{"plus and bytes to escape", "localhost", "/photos/a+b%2F{", photos, "/a%2Bb%2F%7B"},
 		{"plus in the key prefix", "localhost", "/plus/c+d", "plus-1250000000", "/a%2Bb/c%2Bd"},
 		{"listing under the key prefix", "localhost", "/photos/archive/?prefix=2020/&delimiter=/", archive, "/?prefix=old%20photos%2F2020/&delimiter=/"},
 		{"listing without a prefix", "localhost", "/photos/archive/?max-keys=2", archive, "/?max-keys=2&prefix=old%20photos%2F"},
@@ -69,7 +70,7 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-func TestRouteRefusals(t *testing.T) {
+func TestRoutes_Rejected(t *testing.T) {
 	tests := []struct {
 		name, request, host string
 		status              int
@@ -78,7 +79,7 @@ func TestRouteRefusals(t *testing.T) {
 		{"no route", "GET /elsewhere/a", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"prefix without its slash", "GET /photos", "localhost", 404, "NoSuchRoute", "/photos/"},
 		{"escaped prefix", "GET /photos%2Fa", "localhost", 404, "NoSuchRoute", "/photos/"},
-		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. If it should be, extend photos/AllowActions"},
+		{"action", "DELETE /photos/a", "localhost", 403, "AccessDenied", "route photos of this sidecar. To allow it, extend photos/AllowActions"},
 		{"key outside, by the bucket's host", "GET /young/a", "archive-1250000000.cos." + region + ".myqcloud.com", 403, "AccessDenied", "archive/AllowPrefixes"},
 		{"climbing out of the key prefix", "GET /photos/archive/..", "localhost", 400, "InvalidURI", "old photos/.."},
 		{"host of nobody", "GET /a", "other.internal", 421, "MisdirectedRequest", "other.internal"},
@@ -95,8 +96,8 @@ func TestRouteRefusals(t *testing.T) {
 	}
 }
 
-func TestRoutesMayNotOverlap(t *testing.T) {
-	r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
+func TestRoutes_Overlap(t *testing.T) {
+	r := proxy.Route{Bucket: bucket, Region: region, Credentials: newCredentials(1)}
 	named := func(name, prefix string, hosts ...string) proxy.Route {
 		r := r
 		r.Name, r.PathPrefix, r.Hosts = name, prefix, hosts
@@ -133,8 +134,8 @@ func TestRoutesMayNotOverlap(t *testing.T) {
 	}
 }
 
-// An endpoint on this machine has the name that clients call the proxy by.
-func TestLoopbackEndpoint(t *testing.T) {
+// A loopback endpoint has the same host as the proxy itself.
+func TestRoutes_LoopbackEndpoint(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint, o.Routes[0].PathPrefix, o.Routes[0].ObjectPrefix = "http://localhost:9000", "/photos/", "2026/"
 	}})

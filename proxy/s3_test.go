@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What an S3 client signs is replaced; what only S3 understands is refused.
-func TestS3Clients(t *testing.T) {
+// Signatures of S3 clients are replaced; unsupported S3 features are rejected.
+func TestS3_ClientsWork(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "PUT /key?X-Amz-Signature=client HTTP/1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=client\r\n"+
 		"X-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\nX-Amz-Date: client\r\nX-Amz-Security-Token: client\r\nx-amz-meta-a: 1\r\nContent-Length: 4\r\n\r\ntest")
@@ -20,7 +20,7 @@ func TestS3Clients(t *testing.T) {
 	}
 }
 
-func TestWhatOnlyS3Understands(t *testing.T) {
+func TestS3_UnsupportedRejected(t *testing.T) {
 	r := start(t, setup{})
 	for header, says := range map[string]string{
 		"Content-Encoding: aws-chunked":                              "aws-chunked",

@@ -8,8 +8,8 @@ import (
 	"cosproxy/signer"
 )
 
-// scratch is the memory of one request. It is used again for others, so that most
-// requests allocate next to nothing.
+// scratch is the memory of one request. Later requests reuse it, so that most requests
+// allocate almost nothing.
 type scratch struct {
 	exchange   *http1.Exchange
 	request    request
@@ -19,12 +19,12 @@ type scratch struct {
 	wire       *wire
 	candidates [4]candidate
 	fields     []signer.Field
-	buffer     []byte // for a small body
+	buffer     []byte // for a buffered body
 	resumed    resumed
 	verified   verified
 }
 
-// scratchPool hands it out. The zero value is ready.
+// scratchPool is a pool of scratch values. The zero value is ready for use.
 type scratchPool struct{ pool sync.Pool }
 
 func (p *scratchPool) get(x *http1.Exchange) *scratch {
@@ -37,7 +37,7 @@ func (p *scratchPool) get(x *http1.Exchange) *scratch {
 	return s
 }
 
-// put drops what s refers to.
+// put returns s to the pool and clears its references.
 func (p *scratchPool) put(s *scratch) {
 	s.exchange, s.request, s.upload, s.outgoing, s.wait = nil, request{}, upload{}, outgoing{}, nil
 	s.resumed, s.verified = resumed{}, verified{}
@@ -45,9 +45,9 @@ func (p *scratchPool) put(s *scratch) {
 	p.pool.Put(s)
 }
 
-// waitContext is the context of an exchange for waits. It begins to watch the client
-// when the first wait asks for Done, since that costs a goroutine. A fetch of
-// credentials may keep it longer than the exchange lives, so it is not used again.
+// waitContext is the context of an exchange for waits. It watches the client from the
+// first call of Done on, because watching needs a goroutine. A fetch of credentials may
+// hold it after the exchange has ended, so it is not reused.
 type waitContext struct {
 	context.Context
 
@@ -66,7 +66,7 @@ func (w *waitContext) Done() <-chan struct{} {
 	return w.Context.Done()
 }
 
-// end stops the watch. It must be called before the connection is used again.
+// end stops watching. It must be called before the connection reads another request.
 func (w *waitContext) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -10,22 +10,22 @@ import (
 	"cosproxy/signer"
 )
 
-// waited are credentials that had to be waited for.
-type waited struct{ *keys }
+// waited are credentials that need a wait.
+type waited struct{ *stubCredentials }
 
 func (w waited) Credentials(ctx context.Context) (signer.Credentials, error) {
 	_ = ctx.Done()
-	return w.keys.Credentials(ctx)
+	return w.stubCredentials.Credentials(ctx)
 }
 
-// A wait for credentials and a slow response both watch the client, which may go on to
-// the next request.
-func TestWait_ThenSlowResponse(t *testing.T) {
+// A wait for credentials and a slow response both watch the client, which may send its
+// next request.
+func TestWaitContext_SlowResponse(t *testing.T) {
 	r := start(t, setup{
-		options: func(o *proxy.Options) { o.Routes[0].Credentials = waited{o.Routes[0].Credentials.(*keys)} },
+		options: func(o *proxy.Options) { o.Routes[0].Credentials = waited{o.Routes[0].Credentials.(*stubCredentials)} },
 		handle: func(a *arrival) {
 			time.Sleep(1200 * time.Millisecond)
-			a.answer(ok)
+			a.respond(ok)
 		},
 	})
 	c := r.dial(t)

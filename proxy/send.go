@@ -11,35 +11,35 @@ import (
 	"cosproxy/signer"
 )
 
-// outgoing is one request to COS, over as many attempts as it takes.
+// outgoing is one request to COS and the state of its attempts.
 type outgoing struct {
 	route      *route
 	upstream   *upstream
 	head       outbound
-	body       *body // nil: none
-	idempotent bool  // COS may get it twice (RFC 9110, 9.2.2)
-	slow       bool  // COS may work for long before its response begins
+	body       *body // nil: no body
+	idempotent bool  // COS may receive it twice (RFC 9110, 9.2.2)
+	slow       bool  // COS may process it for long before its response begins
 	now        func() time.Time
 	metrics    *metrics
 	canceler   *http1.Canceler
-	ctx        context.Context // for waits
+	ctx        context.Context // ends waits
 	wire       *wire
 
 	attempts    int  // so far
 	retries     int  // after transient errors
-	taken       bool // the body was read from the client while it was sent
-	abandoned   bool // a silent kept connection was given up
-	timedOut    bool // a kept connection ended with 408
-	noExpect    bool // an Expect was refused
-	repeated    bool // the credentials were tried once more after a rejection
-	headChecked bool // COS has accepted the credentials of a refused HEAD for a GET
-	recovered   bool // there was an attempt with other credentials or another clock
+	taken       bool // an attempt has read part of a streamed body
+	abandoned   bool // an attempt gave up a silent pooled connection
+	timedOut    bool // a pooled connection ended with 408
+	noExpect    bool // COS rejected Expect with 417
+	repeated    bool // the rejected credentials were tried once more
+	headChecked bool // after a failed HEAD, COS accepted the credentials for a GET
+	recovered   bool // an attempt used new credentials or a corrected clock
 }
 
-// send signs the request and sends it, with retries: once with other credentials or a
-// corrected clock if COS rejects these, before that once with the same ones if they were
-// good a moment ago, and up to maxRetries times after a transient error. If no retry
-// helps, COS's own response is returned.
+// send signs and sends the request. If COS rejects the credentials or the clock, it
+// retries once with new credentials or a corrected clock; credentials that COS accepted
+// a moment ago are tried once more first. After transient errors it retries up to
+// maxRetries times. If no retry helps, it returns COS's last response.
 func (o *outgoing) send() (*response, error) {
 	o.route.budget.earn()
 	creds, err := o.route.Credentials.Credentials(o.ctx)
@@ -54,7 +54,7 @@ func (o *outgoing) send() (*response, error) {
 	}
 	for {
 		offset := o.route.offset()
-		if creds.Expired(o.now().Add(offset)) { // while the request waited for another attempt
+		if creds.Expired(o.now().Add(offset)) { // they may expire during the delay before a retry
 			if creds, err = o.route.Credentials.Credentials(o.ctx); err != nil {
 				return nil, credentialError(err)
 			}
@@ -84,8 +84,8 @@ func (o *outgoing) send() (*response, error) {
 	}
 }
 
-// attempt signs the request and sends it, again only for what concerns the connection
-// or an Expect.
+// attempt signs and sends the request. It repeats it only after a failure of the
+// connection or a rejected Expect.
 func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 	for {
 		o.attempts++
@@ -97,10 +97,10 @@ func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 		o.taken = o.taken || call.Taken
 		o.countExpect(call)
 		if err != nil {
-			return nil, o.explain(err)
+			return nil, o.callError(err)
 		}
 		resp := newResponse(got, o.head.method)
-		if again, err := o.concernsConnection(resp, call); err != nil || again {
+		if again, err := o.connectionFault(resp, call); err != nil || again {
 			resp.drop()
 			if again {
 				continue
@@ -110,15 +110,16 @@ func (o *outgoing) attempt(creds signer.Credentials) (*response, error) {
 		if resp.acceptsCredentials() {
 			o.route.Credentials.Accepted(creds.SecretID)
 		}
-		if resp.mayRepeatSecrets() {
+		if resp.mayEchoSecrets() {
 			resp.mask(creds.Token, o.wire.signature(), o.body)
 		}
 		return resp, nil
 	}
 }
 
-// explain says on which side a round trip failed.
-func (o *outgoing) explain(err error) error {
+// callError returns the cause of a failed round trip: the client's body, the end of the
+// exchange, or the connection to COS.
+func (o *outgoing) callError(err error) error {
 	var source *http1.SourceError
 	if errors.As(err, &source) {
 		return source.Err // a *clientError or a *coserr.Error
@@ -129,18 +130,18 @@ func (o *outgoing) explain(err error) error {
 	return err
 }
 
-// concernsConnection tells from a response what only concerns the connection, or the
-// Expect. again asks to send the request once more; that happens once for each
-// reason.
-func (o *outgoing) concernsConnection(resp *response, call *http1.Call) (again bool, err error) {
+// connectionFault detects responses that only concern the connection or the Expect field.
+// err is not nil for these. again reports that the request should be sent once more;
+// that happens at most once for each reason.
+func (o *outgoing) connectionFault(resp *response, call *http1.Call) (again bool, err error) {
 	switch {
 	case call.Expect && resp.Status == http.StatusExpectationFailed:
-		o.upstream.expect.refuse(time.Now())
+		o.upstream.expect.disable(time.Now())
 		o.noExpect = true
 		return o.rewindable(), errExpectRefused
 	case resp.Reused && resp.Status == http.StatusRequestTimeout && o.rewindable():
-		// A server that closes an idle connection may say so with 408, just when a
-		// request is on its way there (RFC 9110, 15.5.9).
+		// A server may send 408 when it closes an idle connection, at the same time as
+		// the proxy sends a request on it (RFC 9110, 15.5.9).
 		o.upstream.client.CloseIdle()
 		again = !o.timedOut && o.route.budget.spend()
 		if o.timedOut = true; again {
@@ -151,17 +152,17 @@ func (o *outgoing) concernsConnection(resp *response, call *http1.Call) (again b
 	return false, nil
 }
 
-// rewindable reports whether the whole body can be sent again.
+// rewindable reports whether the complete body can be sent again.
 func (o *outgoing) rewindable() bool { return !o.taken }
 
-// canRetry reports whether the request may be sent again though it is not known
-// whether COS has carried it out. Without its body it cannot have.
+// canRetry reports whether the request may be sent again although COS may have executed
+// it. COS cannot execute a streamed upload before it has the body.
 func (o *outgoing) canRetry() bool {
 	return o.rewindable() && (o.idempotent || o.body != nil && o.body.isStreamed() && o.body.form == nil)
 }
 
-// isTransient reports whether a status says that the same request may succeed
-// later (COS document "Error codes").
+// isTransient reports whether the same request may succeed later after this status (COS
+// document "Error codes").
 func isTransient(status int) bool {
 	switch status {
 	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -170,9 +171,9 @@ func isTransient(status int) bool {
 	return false
 }
 
-// retryAfter is the pause that a response asks for, in seconds or until a date (RFC
-// 9110, 10.2.3), zero if it asks for none. A date is read by the clock of the
-// response, or by ours if it has none.
+// retryAfter returns the delay of the Retry-After field, in seconds or until a date (RFC
+// 9110, 10.2.3), and zero without the field. A date is relative to the Date of the
+// response, or to now without one.
 func retryAfter(resp *response, now time.Time) time.Duration {
 	value := string(resp.Get("Retry-After"))
 	if at, err := http.ParseTime(value); err == nil {
@@ -185,8 +186,8 @@ func retryAfter(resp *response, now time.Time) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// mayRetry decides about one more attempt after a transient error, and waits for
-// its time. err is what the connection failed with, nil after a response.
+// mayRetry reports whether to retry after a transient error, and waits for the delay
+// before it. err is the error of the connection; nil after a response.
 func (o *outgoing) mayRetry(err error, minDelay time.Duration) bool {
 	if o.retries == maxRetries || minDelay > maxRetryAfter || o.ctx.Err() != nil || err != nil && !isTransientError(err) {
 		return false
@@ -199,14 +200,14 @@ func (o *outgoing) mayRetry(err error, minDelay time.Duration) bool {
 		reason = "connection"
 	}
 	o.metrics.retried(reason)
-	pause := max(minDelay, jitter(o.retries))
+	delay := max(minDelay, jitter(o.retries))
 	o.retries++
-	return wait(o.ctx, pause)
+	return wait(o.ctx, delay)
 }
 
-// wait lets a pause pass. It reports false if ctx ends first.
-func wait(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
+// wait waits for the delay. It returns false if ctx ends first.
+func wait(ctx context.Context, delay time.Duration) bool {
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

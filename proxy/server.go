@@ -16,25 +16,24 @@ import (
 type ServerOptions struct {
 	// TLS makes the server speak TLS. Nil means plain HTTP.
 	TLS *tls.Config
-	// HeaderTimeout is how long a client may take for a head, counted from its first
-	// byte, and for a TLS handshake. Zero means 10 seconds.
+	// HeaderTimeout is the maximum time to receive a request header, counted from its
+	// first byte, and to complete a TLS handshake. Zero means 10 seconds.
 	HeaderTimeout time.Duration
-	// IdleTimeout is how long a connection is kept for another request. Zero means
-	// 2 minutes.
+	// IdleTimeout is how long an idle connection stays open. Zero means 2 minutes.
 	IdleTimeout time.Duration
-	// MaxConns is the number of connections at which the longest idle one is closed
-	// for a new one. Zero means no limit.
+	// MaxConns is the number of connections at which the server closes the connection
+	// that has been idle longest before it accepts another. Zero means no limit.
 	MaxConns int
 }
 
-// NewServer returns the server of p, which listens to nothing yet. It has no limit on
-// the time of a whole request, since objects are large.
+// NewServer returns a server for p. The caller calls its Serve method. It does not limit
+// the total time of a request, because objects can be large.
 func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 	return http1.NewServer(http1.ServerOptions{
-		Handler: p.Handle,
+		Handler: p.handle,
 		Refuse:  p.refuse,
 		Panicked: func(value any, stack []byte) {
-			p.reporter.log.Error("a handler panicked; please report this line", "exception.message", panicText(value), "exception.stacktrace", panicFrames(stack))
+			p.reporter.log.Error("handler panicked; please report this line as a bug", "exception.message", panicText(value), "exception.stacktrace", panicFrames(stack))
 		},
 		HandshakeFailed: func(remote net.Addr, err error) {
 			p.reporter.log.Warn("TLS handshake failed", "client.address", remote.String(), "error.message", err.Error())
@@ -48,7 +47,7 @@ func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 	})
 }
 
-// refuse responds to a request that breaks a rule of HTTP.
+// refuse sends the error response to a request that violates HTTP.
 func (p *Proxy) refuse(x *http1.Exchange, broken http1.Error) {
 	e := p.protocolError(broken)
 	id := coserr.NewRequestID()
@@ -58,38 +57,38 @@ func (p *Proxy) refuse(x *http1.Exchange, broken http1.Error) {
 	sendError(x, &request{head: &x.Request}, e, id, p.guard, p.settingName)
 }
 
-// protocolError explains a broken rule.
+// protocolError returns the error for a violated rule of HTTP.
 func (p *Proxy) protocolError(broken http1.Error) *coserr.Error {
 	switch broken.Rule {
 	case http1.RuleHeadTooLarge:
 		return coserr.New(http.StatusRequestHeaderFieldsTooLarge, "RequestHeaderFieldsTooLarge",
-			"The request line and headers are larger than %d bytes together, or there are more than %d header fields.", p.limits.HeaderBytes, p.limits.headerFields()).
+			"The request line and header exceed %d bytes in total or %d header fields.", p.limits.HeaderBytes, p.limits.headerFields()).
 			Try("Send fewer or shorter headers, or raise", Setting{Name: "Limits.HeaderBytes"})
 	case http1.RuleLineTooLong:
 		return coserr.New(http.StatusRequestURITooLong, "RequestURITooLong",
 			"The request line is longer than %d bytes.", p.limits.HeaderBytes).
-			Try("Send a shorter one, or raise", Setting{Name: "Limits.HeaderBytes"})
+			Try("Shorten the URL, or raise", Setting{Name: "Limits.HeaderBytes"})
 	case http1.RuleCoding:
-		return coserr.New(http.StatusNotImplemented, "NotImplemented", "The only Transfer-Encoding that cosproxy takes is chunked.")
+		return coserr.New(http.StatusNotImplemented, "NotImplemented", "cosproxy supports no Transfer-Encoding except chunked. Send the body with Content-Length or in chunks.")
 	case http1.RuleExpect:
 		return coserr.New(http.StatusExpectationFailed, "ExpectationFailed",
-			"The only expectation that can be met is 100-continue. Send the request without this Expect.")
+			"cosproxy supports no Expect value except 100-continue. Send the request without this Expect header.")
 	case http1.RuleTwoLengths:
 		return coserr.New(http.StatusBadRequest, "InvalidRequest",
-			"The request has both Content-Length and Transfer-Encoding. Send one of them.")
+			"The request has both Content-Length and Transfer-Encoding. Send only one of them.")
 	case http1.RulePlain:
 		return coserr.New(http.StatusBadRequest, "InvalidRequest",
-			"This address speaks TLS, and the request is plain HTTP. Write https:// instead of http://.")
+			"This address requires TLS, but the request is plain HTTP. Use https:// instead of http://.")
 	case http1.RuleVersion:
-		return coserr.New(http.StatusHTTPVersionNotSupported, "HTTPVersionNotSupported", "The version is neither HTTP/1.1 nor HTTP/1.0.")
+		return coserr.New(http.StatusHTTPVersionNotSupported, "HTTPVersionNotSupported", "cosproxy supports HTTP/1.1 and HTTP/1.0. Send the request with one of these versions.")
 	case http1.RuleTimeout:
-		return coserr.New(http.StatusRequestTimeout, "RequestTimeout", "The head of the request did not arrive in time. Send it again.")
+		return coserr.New(http.StatusRequestTimeout, "RequestTimeout", "The request header did not arrive in time. Send the request again.")
 	}
 	return coserr.New(broken.Status(), "InvalidRequest", "The request is not valid HTTP: %s. Percent-encode the object key (a literal %% is %%25, a blank %%20) and check the headers.", broken.Detail)
 }
 
-// panicText is the value of a panic if it comes from the runtime; others may quote
-// data.
+// panicText returns the text of a runtime panic. Other panic values may quote request
+// data, so it omits them.
 func panicText(value any) string {
 	if err, ok := value.(interface {
 		error
@@ -97,14 +96,14 @@ func panicText(value any) string {
 	}); ok {
 		return err.Error()
 	}
-	return "not shown, since it may quote data"
+	return "omitted because it may contain request data"
 }
 
-// maxPanicFrames bounds the calls that are named where a handler panicked.
+// maxPanicFrames is the maximum number of stack frames in the log of a panic.
 const maxPanicFrames = 8
 
-// panicFrames lists file and line of the innermost calls of a stack trace as
-// runtime/debug.Stack writes it.
+// panicFrames returns file and line of the innermost calls in a stack trace of
+// runtime/debug.Stack.
 func panicFrames(stack []byte) string {
 	text := string(stack)
 	if _, below, ok := strings.Cut(text, "\npanic("); ok {

@@ -13,8 +13,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// What net/http refuses before any handler runs is answered in COS's XML form.
-func TestRequestsThatAreNotHTTP(t *testing.T) {
+// Invalid HTTP gets an error document in COS's XML form.
+func TestServer_InvalidHTTP(t *testing.T) {
 	many := strings.Repeat("X-Filler: 1234567890\r\n", 4000)
 	tests := []struct {
 		name, request string
@@ -65,7 +65,7 @@ func TestRequestsThatAreNotHTTP(t *testing.T) {
 	}
 }
 
-func TestLargeHeadersThatFit(t *testing.T) {
+func TestServer_LargeHeaders(t *testing.T) {
 	r := start(t, setup{})
 	note := strings.Repeat("x", 60<<10)
 	if rep := r.exchange(t, "GET /key HTTP/1.1\r\nX-Cos-Meta-Note: "+note+"\r\n\r\n"); rep.status != http.StatusOK {
@@ -77,7 +77,7 @@ func TestLargeHeadersThatFit(t *testing.T) {
 }
 
 // A page whose name was rebound to 127.0.0.1 must not reach the bucket.
-func TestUnknownHostIsRefused(t *testing.T) {
+func TestServer_UnknownHost(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.AllowedHosts = []string{"cos.Internal", "pod:4360"} }})
 	for _, host := range []string{
 		"evil.example", "localhost.evil.example", "127.0.0.1.evil.example",
@@ -106,8 +106,8 @@ func TestUnknownHostIsRefused(t *testing.T) {
 	}
 }
 
-// HTTP/1.0 needs no Host, and a page in a browser cannot leave it out.
-func TestNoHost(t *testing.T) {
+// HTTP/1.0 needs no Host; a browser always sends it.
+func TestServer_NoHost(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	c.send("GET /key HTTP/1.0\r\n\r\n")
@@ -116,8 +116,8 @@ func TestNoHost(t *testing.T) {
 	}
 }
 
-// No name leads a browser to a Unix socket.
-func TestUnixSocketTakesAnyHost(t *testing.T) {
+// No name resolves to a Unix socket.
+func TestServer_UnixSocketAnyHost(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", name)
 	if err != nil {
@@ -140,7 +140,7 @@ func TestUnixSocketTakesAnyHost(t *testing.T) {
 	}
 }
 
-func TestUnknownMethods(t *testing.T) {
+func TestServer_UnknownMethod(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{"TRACE /key", "PATCH /key", "PROPFIND /", "get /key", "CONNECT localhost:443", "CONNECT " + cosHost + ":443", "CONNECT /key"} {
 		t.Run(line, func(t *testing.T) {
@@ -153,9 +153,8 @@ func TestUnknownMethods(t *testing.T) {
 	}
 }
 
-// HTTP/2 needs no place on a loopback connection: its preface is refused, and
-// so is the upgrade to it.
-func TestNoHTTP2(t *testing.T) {
+// The server does not support HTTP/2: it rejects its preface and the upgrade to it.
+func TestServer_NoHTTP2(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	c.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
@@ -168,8 +167,8 @@ func TestNoHTTP2(t *testing.T) {
 	}
 }
 
-// The handler answers a HEAD that it refuses without a body.
-func TestRefusedHead(t *testing.T) {
+// The error response to a HEAD has no body.
+func TestServer_RejectedHEAD(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	c.send("HEAD /key?a=%zz HTTP/1.1\r\nHost: localhost\r\n\r\n" + noBody)
@@ -181,8 +180,8 @@ func TestRefusedHead(t *testing.T) {
 	}
 }
 
-// A path that cannot be decoded is refused, and the connection stays.
-func TestBrokenEscapeInThePath(t *testing.T) {
+// A path that cannot be decoded is rejected, and the connection stays open.
+func TestServer_InvalidEscape(t *testing.T) {
 	for _, path := range []string{"/%zz", "/a%"} {
 		r := start(t, setup{})
 		c := r.dial(t)

@@ -10,32 +10,32 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// listBuckets takes the first route that may list the buckets of the account.
+// listBuckets returns the candidate of GET Service on the first route that allows it.
 func listBuckets(routes []*route, req *request) (candidate, error) {
 	if req.method != http.MethodGet {
 		return candidate{}, coserr.New(http.StatusMethodNotAllowed, "MethodNotAllowed",
-			"%s lists the buckets of the account with GET / and does nothing else. Ask for an object at the host of its bucket.", req.name)
+			"%s only supports GET /, which lists the buckets of the account. Send other requests to the host of a bucket.", req.name)
 	}
 	i := slices.IndexFunc(routes, (*route).mayListBuckets)
 	if i < 0 {
 		return candidate{}, coserr.New(http.StatusForbidden, "AccessDenied",
-			"%s lists all buckets of the account, which no route of this sidecar allows.", cosreq.GetService).
-			Try("If it should be, add it to", routes[0].setting("AllowActions"))
+			"%s, which lists all buckets of the account, is not allowed on any route of this sidecar.", cosreq.GetService).
+			Try("To allow it, add it to", routes[0].setting("AllowActions"))
 	}
 	rt := routes[i]
 	c := candidate{route: rt, op: cosreq.Service(req.query), path: "/", rawPath: "/", query: req.query}
 	c.removeUnknown(req)
 	if c.endpoint = rt.serviceEndpoint(req.name); c.endpoint == nil {
 		return c, coserr.New(http.StatusNotImplemented, "NotImplemented",
-			"The endpoint does not begin with {bucket}., so it does not say where the service is that lists the buckets.").
-			Try("Check", Setting{Name: "Route.Endpoint"})
+			"cosproxy cannot derive the service host for GET Service from the endpoint, which does not begin with {bucket}.").
+			Try("Correct", Setting{Name: "Route.Endpoint"})
 	}
 	return c, nil
 }
 
-// serviceEndpoint is where the service is that a client called host: there, if
-// the bucket's endpoint is COS's own, and else the rest of the endpoint without the
-// bucket. Nil if there is no such rest.
+// serviceEndpoint returns the endpoint for a request to the service host that the client
+// used: that host if the endpoint of the route is a COS host, else the endpoint without
+// its leading bucket. It returns nil if the endpoint does not begin with the bucket.
 func (rt *route) serviceEndpoint(host string) *url.URL {
 	u := *rt.endpoint
 	name := strings.ToLower(u.Hostname())

@@ -8,8 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// service is a rig with a route that may list the buckets behind one that may
-// not.
+// service is a rig with two routes, of which only the second may list the buckets.
 func service(t *testing.T, endpoint string) *rig {
 	return start(t, setup{options: func(o *proxy.Options) {
 		first := o.Routes[0]
@@ -47,7 +46,7 @@ func TestGetService(t *testing.T) {
 	}
 }
 
-func TestGetServiceIsRefused(t *testing.T) {
+func TestGetService_Rejected(t *testing.T) {
 	const host = "service.cos.myqcloud.com"
 	tests := []struct {
 		name, endpoint, request, host string
@@ -75,8 +74,8 @@ func TestGetServiceIsRefused(t *testing.T) {
 	}
 }
 
-// The old way to name a bucket goes on as a request to the bucket.
-func TestPathStyle(t *testing.T) {
+// A path-style request is forwarded to the host of the bucket.
+func TestGetService_PathStyle(t *testing.T) {
 	host := "cos." + region + ".myqcloud.com"
 	for target, arrives := range map[string]string{
 		"/" + bucket + "/dir//a%2Fb?acl": "/dir//a%2Fb?acl",

@@ -2,6 +2,6 @@ package proxy
 
 import "cosproxy/proxy/internal/coserr"
 
-// Setting names what an operator can change: a field of Options (Limits.BodyBytes,
-// Upstream.ConnectTo) or of the Route that it names.
+// Setting names a setting for error messages: a field of Options, such as
+// Limits.BodyBytes or Upstream.ConnectTo, or a field of the Route named Setting.Route.
 type Setting = coserr.Setting

@@ -11,7 +11,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// slowBodies are requests whose announced body does not come.
+// slowBodies are requests whose announced body is not sent.
 var slowBodies = map[string]string{
 	"10 bytes":         "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n",
 	"half of 10 bytes": "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf.",
@@ -20,9 +20,9 @@ var slowBodies = map[string]string{
 	"a large form":     "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 70000\r\n\r\n--b\r\n",
 }
 
-// Clients that do not send what they announce take no slot, and no place in the
+// Clients that do not send their announced body hold neither a slot nor a place in the
 // queue.
-func TestSlowBodiesKeepNobodyOut(t *testing.T) {
+func TestSlowBody_OthersServed(t *testing.T) {
 	for name, request := range slowBodies {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{options: func(o *proxy.Options) {
@@ -51,8 +51,8 @@ func TestSlowBodiesKeepNobodyOut(t *testing.T) {
 	}
 }
 
-// The bodies that are read have so much memory. Short ones take little of it.
-func TestSlowBodiesHaveABound(t *testing.T) {
+// The memory for buffered bodies is limited. Short bodies need little of it.
+func TestSlowBody_MemoryLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{options: func(o *proxy.Options) {
 			o.Limits.Requests, o.Limits.Queued, o.Limits.StallTimeout = 1, 1, time.Hour
@@ -91,11 +91,12 @@ func TestSlowBodiesHaveABound(t *testing.T) {
 	})
 }
 
-// The time of a client that has sent its body does not run while it waits for a slot.
-func TestSlotIsWaitedForAfterTheBody(t *testing.T) {
+// The stall timer of a client that has sent its body does not run while the request is
+// queued.
+func TestSlowBody_SlotTakenAfterBody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		answer := make(chan struct{})
-		r := crowd(t, answer)
+		response := make(chan struct{})
+		r := crowd(t, response)
 		first := r.ask(t)
 		second := r.dial(t)
 		second.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nte")
@@ -108,7 +109,7 @@ func TestSlotIsWaitedForAfterTheBody(t *testing.T) {
 		if m := r.metrics(t); !strings.Contains(m, "cosproxy_requests_queued 1\n") {
 			t.Errorf("it does not wait for a slot:\n%s", m)
 		}
-		close(answer)
+		close(response)
 		for _, c := range []*client{first, second} {
 			if rep := c.reply("PUT"); rep.status != http.StatusOK {
 				t.Errorf("got\n%s%s", rep.head, rep.body)

@@ -8,8 +8,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// Names that lead a browser, or a client of a proxy, to another server.
-func TestForeignHosts(t *testing.T) {
+// Hosts that belong to another server, for a browser or a client of an HTTP proxy.
+func TestSmuggling_ForeignHosts(t *testing.T) {
 	for _, host := range []string{
 		"evil.example", "evil.example:4360",
 		"169.254.0.23", "metadata.tencentyun.com", "169.254.169.254:80", "100.100.100.200",
@@ -37,7 +37,7 @@ func TestForeignHosts(t *testing.T) {
 }
 
 // A request line or a Host that two servers could read differently.
-func TestHostThatIsNoHost(t *testing.T) {
+func TestSmuggling_InvalidHost(t *testing.T) {
 	for _, headers := range []string{
 		"Host: localhost\r\nHost: localhost",
 		"Host: localhost\r\nHost: evil.example",
@@ -64,16 +64,16 @@ func TestHostThatIsNoHost(t *testing.T) {
 	}
 }
 
-// A header that continues on the next line is refused (RFC 9112, 5.2).
-func TestFoldedHeader(t *testing.T) {
+// A folded header is rejected (RFC 9112, 5.2).
+func TestSmuggling_FoldedHeader(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "PUT /key HTTP/1.1\r\nX-Cos-Meta-A: one\r\n two\r\n\tX-Cos-Acl: public-read\r\nContent-Length: 4\r\n\r\ntest")
 	r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
 }
 
-// Whatever way a path is written, nothing outside the prefixes is touched, be
-// it read as it is, decoded, or with its dots resolved.
-func TestPathsOutOfThePrefix(t *testing.T) {
+// For any spelling of a path, nothing outside the prefixes is reached, whether COS uses
+// it as it is, decodes it, or resolves its dots.
+func TestSmuggling_PathsOutsidePrefix(t *testing.T) {
 	dots := []string{"..", ".%2e", "%2e.", "%2e%2e", "%2E%2E"}
 	slashes := []string{"/", "//", "%2f", "%2F", "%5c", `\`, "/%2f", "%2f/", "/./", `/%5c`}
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
@@ -118,8 +118,8 @@ func TestPathsOutOfThePrefix(t *testing.T) {
 	}
 }
 
-// A second request in the body of the first must not be seen as one.
-func TestBodiesThatLookLikeRequests(t *testing.T) {
+// A request in the body of another one is not executed.
+func TestSmuggling_RequestInBody(t *testing.T) {
 	const inner = "DELETE /victim HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 	r := start(t, setup{})
 	c := r.dial(t)
@@ -132,14 +132,14 @@ func TestBodiesThatLookLikeRequests(t *testing.T) {
 	}
 }
 
-// CONNECT is refused in words that help, whatever it names.
-func TestConnect(t *testing.T) {
+// CONNECT is rejected with helpful advice, for any target.
+func TestSmuggling_CONNECT(t *testing.T) {
 	for _, authority := range []string{cosHost + ":443", "evil.example:443", "localhost:4360"} {
 		r := start(t, setup{})
 		c := r.dial(t)
 		c.send("CONNECT " + authority + " HTTP/1.1\r\nHost: " + authority + "\r\n\r\n")
 		doc := r.refused(t, c.reply("CONNECT"), http.StatusMethodNotAllowed, "MethodNotAllowed")
-		if !strings.Contains(doc.Message, "Send plain http:// requests to it") {
+		if !strings.Contains(doc.Message, "Use http:// URLs") {
 			t.Errorf("%s", doc.Message)
 		}
 	}

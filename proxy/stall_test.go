@@ -17,18 +17,17 @@ import (
 	"cosproxy/signer"
 )
 
-// stall is how long a body may stand still in these tests. Most of them run in
-// a synctest bubble, where a minute of waiting costs nothing.
+// stall is the StallTimeout in these tests. Most run in a synctest bubble, where
+// waiting takes no time.
 const stall = 10 * time.Second
 
-// bubble runs a test whose clock stands still while anybody can go on. Its rig
-// is in memory.
+// bubble runs a test in a synctest bubble. Its rig is in memory.
 func bubble(t *testing.T, name string, f func(*testing.T)) {
 	t.Helper()
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// startInBubble starts a rig that notices stalls.
+// startInBubble starts a rig whose StallTimeout is stall.
 func startInBubble(t *testing.T, s setup) *rig {
 	t.Helper()
 	change := s.options
@@ -42,20 +41,20 @@ func startInBubble(t *testing.T, s setup) *rig {
 	return start(t, s)
 }
 
-// uploads are one body in every way that it can pass: read whole before it is
-// sent on, and as a stream of known or unknown length.
+// uploads are one body with every kind of framing: buffered, and streamed with known or
+// unknown length.
 var uploads = []struct{ name, first, rest string }{
 	{"small", "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf", "half"},
 	{"large", half[0].request, half[0].rest},
 	{"chunked", half[1].request, half[1].rest},
 }
 
-// background sends what an upstream in memory may never read.
+// background sends bytes that an upstream in memory may never read.
 func (c *client) background(raw string) {
 	go func() { _, _ = io.WriteString(c, raw) }()
 }
 
-func TestClientThatStopsSending(t *testing.T) {
+func TestStall_ClientStopsSending(t *testing.T) {
 	cases := slices.Clone(uploads)
 	for _, up := range uploads {
 		head, _, _ := strings.Cut(up.first, "\r\n\r\n")
@@ -75,7 +74,7 @@ func TestClientThatStopsSending(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited != stall {
-				t.Errorf("answered after %s, want %s", waited, stall)
+				t.Errorf("response after %s, want %s", waited, stall)
 			}
 			if log := r.drained(t); !strings.Contains(log, "http.response.status_code=400") || strings.Contains(log, "level=ERROR") {
 				t.Errorf("log: %s", log)
@@ -91,7 +90,7 @@ func TestClientThatStopsSending(t *testing.T) {
 	}
 }
 
-// slowly is each kind of upload in pieces of n bytes of body.
+// slowly is each kind of upload with its body in pieces of n bytes.
 func slowly(n int) map[string][]string {
 	piece := strings.Repeat("x", n)
 	chunk := fmt.Sprintf("%x\r\n%s\r\n", n, piece)
@@ -103,8 +102,8 @@ func slowly(n int) map[string][]string {
 	}
 }
 
-// A body that moves is not too slow.
-func TestSlowClientIsNoStall(t *testing.T) {
+// A slow body that makes progress is not stalled.
+func TestStall_SlowClientContinues(t *testing.T) {
 	for name, pieces := range slowly(1 << 10) {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{})
@@ -121,8 +120,8 @@ func TestSlowClientIsNoStall(t *testing.T) {
 	}
 }
 
-// Who sends a byte now and then, so as to hold a slot, is as good as silent.
-func TestDrippingClientIsAStall(t *testing.T) {
+// A client that sends a byte now and then to hold a slot is treated as stalled.
+func TestStall_DrippingClient(t *testing.T) {
 	for name, pieces := range slowly(200) {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{})
@@ -143,7 +142,7 @@ func TestDrippingClientIsAStall(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited != stall {
-				t.Errorf("answered after %s, want %s", waited, stall)
+				t.Errorf("response after %s, want %s", waited, stall)
 			}
 			c.Close()
 			dripping.Wait()
@@ -151,8 +150,8 @@ func TestDrippingClientIsAStall(t *testing.T) {
 	}
 }
 
-// COS reads the header, and then as much as is said, and then nothing more.
-func TestCOSThatStopsReading(t *testing.T) {
+// COS reads the header and part of the body, and then nothing more.
+func TestStall_COSStopsReading(t *testing.T) {
 	small, _ := sized("PUT /key", 60<<10)
 	tests := []struct {
 		name, request string
@@ -180,15 +179,15 @@ func TestCOSThatStopsReading(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited != stall {
-				t.Errorf("answered after %s, want %s", waited, stall)
+				t.Errorf("response after %s, want %s", waited, stall)
 			}
 			checkCause(t, r, rep.body, "stalled")
 		})
 	}
 }
 
-// The same over sockets, whose buffers take much more than COS reads.
-func TestCOSThatStopsReadingItsSocket(t *testing.T) {
+// The same over sockets, whose buffers accept much more than COS reads.
+func TestStall_COSStopsReadingSocket(t *testing.T) {
 	never := make(chan struct{})
 	r := start(t, setup{
 		options: func(o *proxy.Options) { o.Limits.StallTimeout = 300 * time.Millisecond },
@@ -209,15 +208,15 @@ func TestCOSThatStopsReadingItsSocket(t *testing.T) {
 	<-written
 }
 
-// Once COS has the whole body, only StallTimeout limits how long it works.
-func TestCOSThatWorksLongIsNoStall(t *testing.T) {
+// After COS has received the complete body, only StallTimeout limits its processing.
+func TestStall_SlowCOSContinues(t *testing.T) {
 	const responseTimeout = stall
 	for _, up := range uploads {
 		for _, work := range []time.Duration{responseTimeout - time.Second, responseTimeout + time.Second} {
 			handle := func(a *arrival) {
 				_ = a.readBody()
 				time.Sleep(work)
-				a.answer(ok)
+				a.respond(ok)
 			}
 			s := setup{handle: handle}
 			bubble(t, fmt.Sprint(up.name, " ", work), func(t *testing.T) {
@@ -236,11 +235,11 @@ func TestCOSThatWorksLongIsNoStall(t *testing.T) {
 	}
 }
 
-// Nor is a source of keys that takes long.
-func TestSlowKeyIsNoStall(t *testing.T) {
+// A slow credential source is not a stall.
+func TestStall_SlowCredentialsContinue(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) {
-			o.Routes[0].Credentials = slowKeys{o.Routes[0].Credentials.(*keys)}
+			o.Routes[0].Credentials = slowCredentials{o.Routes[0].Credentials.(*stubCredentials)}
 		}}
 		bubble(t, up.name, func(t *testing.T) {
 			r := startInBubble(t, s)
@@ -253,21 +252,21 @@ func TestSlowKeyIsNoStall(t *testing.T) {
 	}
 }
 
-type slowKeys struct{ *keys }
+type slowCredentials struct{ *stubCredentials }
 
-func (k slowKeys) Credentials(ctx context.Context) (signer.Credentials, error) {
+func (k slowCredentials) Credentials(ctx context.Context) (signer.Credentials, error) {
 	time.Sleep(2 * stall)
-	return k.keys.Credentials(ctx)
+	return k.stubCredentials.Credentials(ctx)
 }
 
-func TestDownloadThatStops(t *testing.T) {
-	for name, answer := range map[string]string{
+func TestStall_DownloadStops(t *testing.T) {
+	for name, response := range map[string]string{
 		"known length": "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
 		"chunked":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
 		"header only":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
 	} {
 		handle := func(a *arrival) {
-			a.answer(answer)
+			a.respond(response)
 			a.waitGone()
 		}
 		bubble(t, name, func(t *testing.T) {
@@ -276,7 +275,7 @@ func TestDownloadThatStops(t *testing.T) {
 			begun := time.Now()
 			c.send(noBody)
 			c.head()
-			if rest := c.end(); strings.Contains(rest, "0\r\n\r\n") || strings.Contains(rest, "half") != strings.Contains(answer, "half") {
+			if rest := c.end(); strings.Contains(rest, "0\r\n\r\n") || strings.Contains(rest, "half") != strings.Contains(response, "half") {
 				t.Errorf("the client got %q", rest)
 			}
 			if waited := time.Since(begun); waited != stall {
@@ -290,13 +289,13 @@ func TestDownloadThatStops(t *testing.T) {
 	}
 }
 
-// COS sends blanks while it completes an upload; each gives it its time anew.
-func TestSlowDownloadIsNoStall(t *testing.T) {
+// COS sends blanks while it completes an upload; each restarts the timeout.
+func TestStall_SlowDownloadContinues(t *testing.T) {
 	handle := func(a *arrival) {
-		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+		a.respond("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
 		for range 5 {
 			time.Sleep(stall - time.Second)
-			a.answer(" ")
+			a.respond(" ")
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -307,10 +306,10 @@ func TestSlowDownloadIsNoStall(t *testing.T) {
 	})
 }
 
-func TestClientThatStopsReading(t *testing.T) {
+func TestStall_ClientStopsReading(t *testing.T) {
 	var blocked error
 	handle := func(a *arrival) {
-		a.answer("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
+		a.respond("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n")
 		_, blocked = io.CopyN(a.conn, zeros{}, 1<<30)
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -328,37 +327,37 @@ func TestClientThatStopsReading(t *testing.T) {
 		}
 		synctest.Wait()
 		if blocked == nil {
-			t.Error("the whole body was taken from COS")
+			t.Error("the complete body was read from COS")
 		}
 	})
 }
 
-// Who asks again and again and reads nothing keeps neither its slot nor its
-// connection, whatever the answers are.
-func TestClientThatOnlyAsks(t *testing.T) {
+// A client that sends requests and never reads loses its slot and its connection, for
+// any responses.
+func TestStall_ClientNeverReads(t *testing.T) {
 	const head = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\n"
-	answers := map[string]string{
+	responses := map[string]string{
 		"chunked, empty": head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 		"chunked":        head + "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
 		"known length":   head + "Content-Length: 1\r\n\r\nx",
 		"empty":          head + "Content-Length: 0\r\n\r\n",
 		"of our own":     "",
 	}
-	for name, answer := range answers {
+	for name, response := range responses {
 		bubble(t, name, func(t *testing.T) {
 			r := startInBubble(t, setup{
 				options: func(o *proxy.Options) { o.Limits.Requests, o.Limits.Queued = 1, -1 },
-				handle:  func(a *arrival) { a.answer(answer) },
+				handle:  func(a *arrival) { a.respond(response) },
 			})
 			request := "GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n"
-			if answer == "" {
+			if response == "" {
 				request = "GET /key HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n"
 			}
 			c := r.dial(t)
 			c.background(strings.Repeat(request, 10_000))
 			time.Sleep(2 * stall)
 			c.end() // which fails if the connection is kept
-			answer = head + "Content-Length: 0\r\n\r\n"
+			response = head + "Content-Length: 0\r\n\r\n"
 			if rep := r.get(t, "/key"); rep.status != http.StatusOK {
 				t.Errorf("another client got\n%s%s", rep.head, rep.body)
 			}

@@ -11,18 +11,19 @@ import (
 	"testing"
 )
 
-// Complete Multipart Upload and Copy answer 200 at once, then blanks while COS
-// works, then the result, which may be an error. All of it arrives as it comes.
-func TestBlanksOfACompleteArriveAtOnce(t *testing.T) {
+// COS responds to Complete Multipart Upload and Copy with 200 at once, then sends
+// blanks while it works, then the result, which may be an error. All of it is forwarded
+// as it arrives.
+func TestStream_BlanksOfComplete(t *testing.T) {
 	step := make(chan string)
 	finish := sync.OnceFunc(func() { close(step) })
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
-		a.answer("HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n")
+		a.respond("HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n")
 		for piece := range step {
-			a.answer(fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece))
+			a.respond(fmt.Sprintf("%x\r\n%s\r\n", len(piece), piece))
 		}
-		a.answer("0\r\n\r\n")
+		a.respond("0\r\n\r\n")
 	}})
 	t.Cleanup(finish)
 	c := r.dial(t)
@@ -45,17 +46,17 @@ func TestBlanksOfACompleteArriveAtOnce(t *testing.T) {
 	}
 }
 
-// A body of known length is flushed piece by piece too, and whatever its
-// bytes: here they look like an error of net/http's own server.
-func TestPiecesOfAKnownLengthArriveAtOnce(t *testing.T) {
+// A body of known length is forwarded piece by piece too. Here its bytes look like an
+// error of net/http's server.
+func TestStream_PiecesOfKnownLength(t *testing.T) {
 	const lookalike = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n400 Bad Request"
 	pieces := []string{"first", lookalike, "HTTP/1.1 500 x", "last"}
 	step := make(chan string)
 	finish := sync.OnceFunc(func() { close(step) })
 	r := start(t, setup{handle: func(a *arrival) {
-		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(strings.Join(pieces, ""))))
+		a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", len(strings.Join(pieces, ""))))
 		for piece := range step {
-			a.answer(piece)
+			a.respond(piece)
 		}
 	}})
 	t.Cleanup(finish)
@@ -78,9 +79,9 @@ func TestPiecesOfAKnownLengthArriveAtOnce(t *testing.T) {
 	}
 }
 
-// A download that COS cuts must not end cleanly at the client.
-func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
-	tests := []struct{ name, answer string }{
+// A download that COS interrupts must not look complete to the client.
+func TestStream_InterruptedDownload(t *testing.T) {
+	tests := []struct{ name, response string }{
 		{"known length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"},
 		{"known length, nothing yet", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"},
 		{"chunked, between chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"},
@@ -93,7 +94,7 @@ func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(tt.answer)
+				a.respond(tt.response)
 				a.conn.Close()
 			}})
 			c := r.dial(t)
@@ -111,11 +112,11 @@ func TestCutDownloadBreaksTheClientsConnection(t *testing.T) {
 	}
 }
 
-// A client that leaves in the middle of a download frees the connection to COS.
-func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
+// If a client leaves a download, the connection to COS is closed.
+func TestStream_ClientLeavesDownload(t *testing.T) {
 	tests := []struct {
-		name, answer string
-		headSeen     bool
+		name, response string
+		headSeen       bool
 	}{
 		{"before the header", "", false},
 		{"in a chunked body", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", true},
@@ -125,7 +126,7 @@ func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			arrived, gone := make(chan struct{}), make(chan struct{})
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(tt.answer)
+				a.respond(tt.response)
 				close(arrived)
 				a.waitGone()
 				close(gone)
@@ -149,12 +150,12 @@ func TestClientThatLeavesADownloadCancelsIt(t *testing.T) {
 	}
 }
 
-// A client that stops reading holds COS back: bodies are not collected.
-func TestSlowReaderHoldsTheDownloadBack(t *testing.T) {
+// A client that stops reading also stops reading from COS: bodies are not buffered.
+func TestStream_SlowReader(t *testing.T) {
 	const size = 256 << 20 // more than all socket buffers together
 	blocked := make(chan error, 1)
 	r := start(t, setup{handle: func(a *arrival) {
-		a.answer(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size))
+		a.respond(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", size))
 		_, err := io.CopyN(a.conn, zeros{}, size)
 		blocked <- err
 	}})
@@ -163,7 +164,7 @@ func TestSlowReaderHoldsTheDownloadBack(t *testing.T) {
 	c.head()
 	c.Close()
 	if err := <-blocked; err == nil {
-		t.Error("the whole body was taken from COS for a client that read none of it")
+		t.Error("the complete body was read from COS for a client that read none of it")
 	}
 }
 
@@ -175,12 +176,12 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// For an HTTP/1.0 client the end of the connection is the end of the body, so
-// that of a cut body must be a reset.
-func TestCutDownloadResetsAnOldClient(t *testing.T) {
+// For an HTTP/1.0 client the end of the connection is the end of the body, so a
+// truncated body must end with a reset.
+func TestStream_InterruptedDownloadHTTP10(t *testing.T) {
 	cut := make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
-		a.answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+		a.respond("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
 		<-cut
 		a.conn.Close()
 	}})
@@ -196,8 +197,8 @@ func TestCutDownloadResetsAnOldClient(t *testing.T) {
 	}
 }
 
-// An HTTP/1.0 client knows no chunks: the body ends with the connection.
-func TestOldClientGetsAPlainBody(t *testing.T) {
+// HTTP/1.0 has no chunked coding: the body ends with the connection.
+func TestStream_HTTP10PlainBody(t *testing.T) {
 	r := start(t, setup{handle: raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n")})
 	rep := r.exchange(t, "GET /key HTTP/1.0\r\n\r\n")
 	if rep.body != "test" || rep.header.Get("Transfer-Encoding") != "" || errors.Is(rep.err, io.ErrUnexpectedEOF) {

@@ -10,18 +10,18 @@ import (
 	"cosproxy/proxy/internal/crc64"
 )
 
-// firstPiece is the memory that a buffered body has at first: a length that is only
-// announced takes none.
+// firstPiece is the initial memory of a buffered body, in bytes. It grows as bytes arrive,
+// so a client cannot allocate memory by announcing a length.
 const firstPiece = 8 << 10
 
-// upload reads the body of a request from the client. It counts and sums what it
-// reads, and marks what the client's side fails with.
+// upload reads a request body from the client. It computes the CRC-64 of the bytes, and
+// wraps errors of the client's connection in a clientError.
 type upload struct {
 	x      *http1.Exchange
-	limit  int64 // in bytes; zero: none
-	hasCRC bool  // crc is kept
+	limit  int64 // in bytes; zero: no limit
+	hasCRC bool  // compute crc
 	crc    uint64
-	unread []byte // was read ahead and is to be read once more
+	unread []byte // bytes read ahead, which Read returns again
 }
 
 // Read implements io.Reader. Its errors are a *clientError or a *coserr.Error.
@@ -29,7 +29,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	if len(u.unread) > 0 { // counted already
 		n := copy(p, u.unread)
 		if u.unread = u.unread[n:]; len(u.unread) == 0 {
-			u.unread = nil // its memory is not needed any more
+			u.unread = nil // release its memory
 		}
 		return n, nil
 	}
@@ -49,7 +49,7 @@ func (u *upload) Read(p []byte) (int, error) {
 // Interrupt implements http1.Source.
 func (u *upload) Interrupt(cause error) { u.x.InterruptBody(cause) }
 
-// readAll reads a body of this length into buf, or into more memory as it comes.
+// readAll reads a body of this length into buf. It allocates more memory as bytes arrive.
 func (u *upload) readAll(buf []byte, length int64) ([]byte, error) {
 	if int64(cap(buf)) < min(length, firstPiece) {
 		buf = make([]byte, min(length, firstPiece))
@@ -69,20 +69,20 @@ func (u *upload) readAll(buf []byte, length int64) ([]byte, error) {
 	}
 }
 
-// complete reports whether all that the client announced has been read.
+// complete reports whether the complete body was read.
 func (u *upload) complete() bool { return len(u.unread) == 0 && u.x.Body.Ended() }
 
-// checkBodySize refuses a body of which so much is announced, or has come.
+// checkBodySize rejects a body if its announced or received length exceeds the limit.
 func checkBodySize(limit, length int64) error {
 	if limit == 0 || length <= limit {
 		return nil
 	}
 	return coserr.New(http.StatusRequestEntityTooLarge, "EntityTooLarge",
-		"The request body is larger than %d bytes; nothing was stored.", limit).
-		Try("Upload it in parts, or raise", Setting{Name: "Limits.BodyBytes"})
+		"The request body exceeds %d bytes; nothing was stored.", limit).
+		Try("Use a multipart upload, or raise", Setting{Name: "Limits.BodyBytes"})
 }
 
-func errNoLength() error {
+func lengthRequiredError() error {
 	return coserr.New(http.StatusLengthRequired, "MissingContentLength",
-		"COS needs the body's length for this request, and the body in chunks is longer than %d KiB. Send it with a Content-Length header.", bufferLimit>>10)
+		"COS requires the length of the body for this request, and the chunked body is longer than %d KiB. Send Content-Length.", bufferLimit>>10)
 }

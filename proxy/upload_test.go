@@ -11,7 +11,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestUploadArrivesAsAnnounced(t *testing.T) {
+func TestUpload_Framing(t *testing.T) {
 	longest := strings.Repeat("a", 64<<10)
 	tests := []struct {
 		name, request string
@@ -57,9 +57,9 @@ func TestUploadArrivesAsAnnounced(t *testing.T) {
 	}
 }
 
-// COS takes a body of unknown length for PUT Object only, and a longer one than is
-// kept has no other.
-func TestUnknownLengthElsewhere(t *testing.T) {
+// COS accepts a body of unknown length for PUT Object only. A chunked body that is too
+// long to buffer has no known length.
+func TestUpload_UnknownLengthRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, line := range []string{
 		"PUT /key?partNumber=1&uploadId=u", "PUT /key?acl", "PUT /?cors", "POST /key?uploads", "POST /key?uploadId=u",
@@ -80,8 +80,9 @@ func TestUnknownLengthElsewhere(t *testing.T) {
 	}
 }
 
-// HTTP/1.1 without a length has no body; HTTP/1.0 demands one of an upload.
-func TestNoLength(t *testing.T) {
+// An HTTP/1.1 request without a length has no body; an HTTP/1.0 upload must have a
+// length.
+func TestUpload_NoLength(t *testing.T) {
 	for _, line := range []string{"PUT /key HTTP/1.0", "POST /key?uploads HTTP/1.0", "POST /?delete HTTP/1.0"} {
 		t.Run(line, func(t *testing.T) {
 			r := start(t, setup{})
@@ -103,8 +104,8 @@ func TestNoLength(t *testing.T) {
 	}
 }
 
-// Only COS says that an upload is stored.
-func TestSuccessThatIsNotFromCOS(t *testing.T) {
+// A success counts only if it is from COS.
+func TestUpload_SuccessNotFromCOS(t *testing.T) {
 	for _, status := range []string{"200 OK\r\nContent-Length: 0", "204 No Content"} {
 		for _, up := range uploads {
 			t.Run(status[:3]+", "+up.name, func(t *testing.T) {
@@ -124,20 +125,20 @@ func TestSuccessThatIsNotFromCOS(t *testing.T) {
 	}
 }
 
-// half is the first half of an upload, in both framings. That of known length
-// is too long to be read whole before the request is sent.
+// half is the first half of an upload, in both framings. The one of known length is too
+// long to be buffered.
 var half = []struct{ name, request, rest string }{
 	{"known length", "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 102400\r\n\r\n" + strings.Repeat("half", 12800), strings.Repeat("half", 12800)},
 	{"chunked", "PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n19000\r\n" + strings.Repeat("half", 25600) + "\r\n", "4\r\nhalf\r\n0\r\n\r\n"},
 }
 
-// An answer of success to half an upload cannot be true.
-func TestSuccessBeforeTheWholeBodyIsNotPassedOn(t *testing.T) {
+// A success after half an upload cannot be valid.
+func TestUpload_EarlySuccess(t *testing.T) {
 	for _, h := range half {
 		t.Run(h.name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
 				_, _ = io.ReadFull(a.Body, make([]byte, 4))
-				a.answer(ok)
+				a.respond(ok)
 				a.waitGone()
 			}})
 			c := r.dial(t)
@@ -150,16 +151,16 @@ func TestSuccessBeforeTheWholeBodyIsNotPassedOn(t *testing.T) {
 	}
 }
 
-// COS refuses an upload as soon as it has seen the header. The client learns
-// it at once, also one that waits in the middle of its body.
-func TestEarlyRefusalReachesTheClient(t *testing.T) {
+// COS rejects an upload after its header. The client receives the response at once,
+// even if it pauses within its body.
+func TestUpload_EarlyError(t *testing.T) {
 	const refusal = "<Error><Code>QuotaExceeded</Code></Error>"
-	answer := fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(refusal), refusal)
+	response := fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Type: application/xml\r\nContent-Length: %d\r\n\r\n%s", len(refusal), refusal)
 	for _, h := range half {
 		t.Run(h.name+", waiting client", func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
 				_, _ = io.ReadFull(a.Body, make([]byte, 1))
-				a.answer(answer)
+				a.respond(response)
 				a.waitGone()
 			}})
 			c := r.dial(t)
@@ -174,7 +175,7 @@ func TestEarlyRefusalReachesTheClient(t *testing.T) {
 	t.Run("writing client", func(t *testing.T) {
 		r := start(t, setup{handle: func(a *arrival) {
 			_, _ = io.ReadFull(a.Body, make([]byte, 1<<20))
-			a.answer(answer)
+			a.respond(response)
 			a.waitGone()
 		}})
 		c := r.dial(t)
@@ -192,8 +193,8 @@ func TestEarlyRefusalReachesTheClient(t *testing.T) {
 	})
 }
 
-// A refusal of the proxy's own does not wait for the body either.
-func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
+// A proxy error does not wait for the body either.
+func TestUpload_ProxyErrorBeforeBody(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for _, h := range half {
 		c := r.dial(t)
@@ -202,8 +203,8 @@ func TestOwnRefusalDoesNotWaitForTheBody(t *testing.T) {
 	}
 }
 
-// The body is asked for only when somebody wants it.
-func TestExpectContinue(t *testing.T) {
+// The proxy sends 100 Continue only when it needs the body.
+func TestUpload_ExpectContinue(t *testing.T) {
 	const request = "PUT /key HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"
 	t.Run("wanted", func(t *testing.T) {
 		r := start(t, setup{})
@@ -236,8 +237,8 @@ func TestExpectContinue(t *testing.T) {
 	})
 }
 
-// A client that leaves while COS works on its upload cancels the request.
-func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
+// If a client leaves while COS processes its upload, the request is canceled.
+func TestUpload_ClientLeaves(t *testing.T) {
 	taken, gone := make(chan struct{}), make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
@@ -255,8 +256,8 @@ func TestClientThatLeavesAfterItsUploadCancelsIt(t *testing.T) {
 	}
 }
 
-// An upload whose connection to COS breaks is not sent again: its body is gone.
-func TestUploadIsNotSentTwice(t *testing.T) {
+// An upload whose connection to COS fails is not retried: its body is gone.
+func TestUpload_NotSentTwice(t *testing.T) {
 	for _, h := range half {
 		t.Run(h.name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
@@ -273,12 +274,12 @@ func TestUploadIsNotSentTwice(t *testing.T) {
 	}
 }
 
-// That holds also for a body in chunks that was read to its end before any of it has
-// left: it is one byte longer than what is kept.
-func TestSuccessBeforeTheBody_ReadAhead(t *testing.T) {
+// The same for a chunked body that was read completely before any of it was sent: it is
+// one byte longer than the buffer limit.
+func TestUpload_EarlySuccessReadAhead(t *testing.T) {
 	for _, n := range []int{64<<10 + 1, 64<<10 + 2, 70_000} {
 		r := start(t, setup{handle: func(a *arrival) {
-			a.answer(ok)
+			a.respond(ok)
 			a.waitGone()
 		}})
 		rep := r.exchange(t, fmt.Sprintf("PUT /key HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", n, strings.Repeat("x", n)))

@@ -13,38 +13,40 @@ import (
 	"cosproxy/proxy/http1"
 )
 
-// Upstream says how COS is reached. The zero value dials the endpoints of the routes.
+// Upstream configures connections to COS. The zero value dials the endpoints of the
+// routes.
 type Upstream struct {
-	// ConnectTo is the host:port to dial for every request, whatever host the
-	// request names; Host, TLS server name and signature keep the real name.
-	// With it Proxy is not asked. Empty dials the endpoint's own host.
+	// ConnectTo is the host:port to dial for every request instead of the endpoint.
+	// Host, TLS server name and signature keep the name of the endpoint. If it is set,
+	// Proxy is not used. Empty dials the endpoint.
 	ConnectTo string
-	// RootCAs verifies the server. Nil means the system's roots.
+	// RootCAs are the roots that verify the server's certificate. Nil means the roots of
+	// the system.
 	RootCAs *x509.CertPool
-	// Proxy names the HTTP proxy for a URL, nil for none: asked with CONNECT for
-	// https, with absolute targets for http. It is asked once for each endpoint. Nil
-	// means no proxy.
+	// Proxy returns the HTTP proxy for a URL, or nil for a direct connection. The HTTP
+	// proxy receives CONNECT for https and absolute targets for http. Proxy is called
+	// once per endpoint. Nil means no HTTP proxy.
 	Proxy func(*url.URL) (*url.URL, error)
 	// Dial connects to one address. Nil means net.Dialer with TCP keep-alive.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
-	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // for tests
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error) // tests replace the resolver
 }
 
-// maxSilence is how long a kept connection may be silent after a request before it
-// is taken for dead. It may have been forgotten by a NAT or a VPN, or a machine may
-// have slept: no FIN or RST tells.
+// maxSilence is how long a pooled connection may be silent after a request before the
+// proxy treats it as dead. A NAT or a VPN may have dropped its state, or the machine may
+// have slept; neither sends a FIN or RST.
 const maxSilence = 5 * time.Second
 
-// upstream is where the requests of the routes with one endpoint go.
+// upstream is the client of one endpoint. Routes with the same endpoint share it.
 type upstream struct {
 	client     *http1.Client
 	host       []byte // the value of Host
-	expect     expectMemory
-	maxSilence time.Duration // of a kept connection, before it is taken for dead
+	expect     expectState
+	maxSilence time.Duration // of a pooled connection, before it is treated as dead
 }
 
-// upstreams has one upstream for each endpoint.
+// upstreams has one upstream per endpoint.
 type upstreams struct {
 	options http1.ClientOptions // without Origin
 
@@ -64,7 +66,7 @@ func newUpstreams(o Upstream, stall time.Duration) *upstreams {
 	return u
 }
 
-// get returns the upstream of an endpoint, which is made when it is first asked for.
+// get returns the upstream of an endpoint. The first call creates it.
 func (u *upstreams) get(endpoint *url.URL) (*upstream, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -82,8 +84,7 @@ func (u *upstreams) get(endpoint *url.URL) (*upstream, error) {
 	return added, nil
 }
 
-// closeIdle closes the connections that are not in use: those to one endpoint cannot
-// serve another.
+// closeIdle closes the idle connections to all endpoints.
 func (u *upstreams) closeIdle() {
 	u.mu.Lock()
 	defer u.mu.Unlock()

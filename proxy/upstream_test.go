@@ -14,7 +14,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestEndpointTemplate(t *testing.T) {
+func TestEndpoint_Template(t *testing.T) {
 	for _, tt := range []struct{ endpoint, host string }{
 		{plainCOS, cosHost},
 		{"http://{bucket}.cos-internal.{region}.tencentcos.cn/", bucket + ".cos-internal." + region + ".tencentcos.cn"},
@@ -34,9 +34,9 @@ func TestEndpointTemplate(t *testing.T) {
 	}
 }
 
-func TestNewChecksItsOptions(t *testing.T) {
+func TestNew_InvalidOptions(t *testing.T) {
 	route := func(change func(*proxy.Route)) proxy.Options {
-		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newKeys(1)}
+		r := proxy.Route{Bucket: bucket, Region: region, Credentials: newCredentials(1)}
 		change(&r)
 		return proxy.Options{Routes: []proxy.Route{r}}
 	}
@@ -63,9 +63,9 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"port too high", endpoint("https://cos.example:65536"), "65535"},
 		{"port zero", endpoint("https://cos.example:0"), "65535"},
 		{"unknown placeholder", endpoint("https://{appid}.example"), "{bucket}"},
-		{"path", endpoint("https://cos.example/{bucket}"), "host and a port"},
-		{"query", endpoint("https://cos.example?a=1"), "host and a port"},
-		{"fragment", endpoint("https://cos.example#a"), "host and a port"},
+		{"path", endpoint("https://cos.example/{bucket}"), "host and port"},
+		{"query", endpoint("https://cos.example?a=1"), "host and port"},
+		{"fragment", endpoint("https://cos.example#a"), "host and port"},
 		{"user", endpoint("https://user:password@cos.example"), "user"},
 		{"user alone", endpoint("https://password@cos.example"), "user"},
 		{"user without scheme", endpoint("user:password@cos.example"), "user"},
@@ -73,8 +73,8 @@ func TestNewChecksItsOptions(t *testing.T) {
 		{"user and a placeholder", endpoint("https://user:password@{appid}.example"), "user"},
 		{"at sign in the path", endpoint("https://cos.example/password@"), "user"},
 		{"not a URL", endpoint("https://cos.example:port"), "URL"},
-		{"not ASCII", endpoint("https://{bucket}.cös.example"), "punycode"},
-		{"ideographs", endpoint("https://存储.example"), "punycode"},
+		{"not ASCII", endpoint("https://{bucket}.cös.example"), "Punycode"},
+		{"ideographs", endpoint("https://存储.example"), "Punycode"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -92,8 +92,8 @@ func TestNewChecksItsOptions(t *testing.T) {
 	}
 }
 
-// tlsServer is an upstream with TLS and a certificate for example.com, of a CA
-// that nobody knows.
+// tlsServer is an upstream with TLS and a certificate for example.com from an unknown
+// CA.
 func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string) {
 	t.Helper()
 	hellos = make(chan string, 10)
@@ -113,7 +113,7 @@ func tlsServer(t *testing.T) (addr string, ca *x509.CertPool, hellos chan string
 	return s.Listener.Addr().String(), ca, hellos
 }
 
-// startTLSUpstream starts a rig whose COS speaks one version of TLS.
+// startTLSUpstream starts a rig whose COS supports one version of TLS.
 func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
@@ -130,7 +130,7 @@ func startTLSUpstream(t *testing.T, version uint16, h http.HandlerFunc) *rig {
 }
 
 // A new connection resumes the TLS session of an earlier one.
-func TestTLSSessionsAreResumed(t *testing.T) {
+func TestUpstream_TLSSessionsResumed(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			resumed := make(chan bool, 2)
@@ -150,9 +150,9 @@ func TestTLSSessionsAreResumed(t *testing.T) {
 	}
 }
 
-// ConnectTo changes what is dialled and nothing else: Host and TLS name are
-// the real ones, also for a private endpoint.
-func TestConnectToKeepsTheRealName(t *testing.T) {
+// ConnectTo only changes the dialed address: Host and TLS server name stay, also for a
+// private endpoint.
+func TestUpstream_ConnectTo(t *testing.T) {
 	addr, ca, hellos := tlsServer(t)
 	r := start(t, setup{
 		options:  func(o *proxy.Options) { o.Routes[0].Endpoint = "https://{bucket}.example.com" },
@@ -168,8 +168,8 @@ func TestConnectToKeepsTheRealName(t *testing.T) {
 	}
 }
 
-// A server that cannot prove its name gets no request, and no signature.
-func TestUnknownCertificateIsRefused(t *testing.T) {
+// A server with an invalid certificate receives no request and no signature.
+func TestUpstream_UnknownCertificate(t *testing.T) {
 	addr, ca, _ := tlsServer(t)
 	for name, tt := range map[string]struct {
 		endpoint string
@@ -192,15 +192,15 @@ func TestUnknownCertificateIsRefused(t *testing.T) {
 	}
 }
 
-// Without ConnectTo the endpoint itself is dialled.
-func TestEndpointIsDialled(t *testing.T) {
-	k := newKeys(1)
+// Without ConnectTo the endpoint is dialed.
+func TestUpstream_EndpointDialed(t *testing.T) {
+	k := newCredentials(1)
 	up := newUpstream(t, listen(t), k, nil)
 	_, port, err := net.SplitHostPort(up.listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+	r := start(t, setup{creds: k, options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint = "http://127.0.0.1:" + port
 		o.Upstream = proxy.Upstream{}
 	}})

@@ -10,18 +10,17 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// pseudonymPrefix begins the names that cosproxies have in Via.
+// pseudonymPrefix begins the name of every cosproxy in Via.
 const pseudonymPrefix = "cosproxy-"
 
-// pseudonymLength is that of the rest, which crypto/rand.Text makes.
+// pseudonymLength is the length of the rest, a crypto/rand.Text.
 const pseudonymLength = 26
 
-// via recognizes requests that come back to the Proxy that sent them (RFC 9110,
-// 7.6.3; RFC 5842, 7.2). Its name is random: it says nothing about the machine, and
-// no other process has it.
+// via detects request loops (RFC 9110, 7.6.3; RFC 5842, 7.2). The name of each Proxy in
+// Via is random, so that it is unique and does not identify the machine.
 type via struct {
 	name []byte
-	own  []byte // the value for a request that has passed through no other
+	own  []byte // the value of Via for a request that came through no other cosproxy
 }
 
 func newVia() *via {
@@ -29,21 +28,21 @@ func newVia() *via {
 	return &via{name: []byte(name), own: []byte("1.1 " + name)}
 }
 
-// check refuses a request that this Proxy has sent.
+// check rejects a request that this Proxy has sent.
 func (v *via) check(req *request) error {
 	for _, f := range req.head.Fields {
 		if http1.EqualFold(f.Name, "Via") && bytes.Contains(f.Value, v.name) {
 			return coserr.New(http.StatusLoopDetected, "LoopDetected",
-				"cosproxy has sent this request itself, and it came back instead of reaching COS: neither HTTP_PROXY nor a server at the endpoint may lead to cosproxy.").
-				Try("Check HTTP_PROXY,", Setting{Name: "Upstream.ConnectTo"}, Setting{Name: "Route.Endpoint"})
+				"cosproxy received a request that it has sent to COS itself: HTTP_PROXY or the endpoint leads back to cosproxy.").
+				Try("Correct HTTP_PROXY,", Setting{Name: "Upstream.ConnectTo"}, Setting{Name: "Route.Endpoint"})
 		}
 	}
 	return nil
 }
 
-// value is Via for COS: v behind the other cosproxies that the request has passed
-// through, so that a loop of several is found too. Proxies of other kinds are left
-// out, since their names may tell about the network.
+// value returns Via for COS: this Proxy after the other cosproxies in the request, so that
+// a loop through several is detected too. It leaves out other proxies, whose names may
+// reveal the client's network.
 func (v *via) value(req *request) []byte {
 	if !req.has("Via") {
 		return v.own
@@ -57,7 +56,7 @@ func (v *via) value(req *request) []byte {
 	return append(value, v.own...)
 }
 
-// isPseudonym reports whether a name is one of newVia.
+// isPseudonym reports whether a name has the form of those that newVia makes.
 func isPseudonym(name string) bool {
 	random, ok := strings.CutPrefix(name, pseudonymPrefix)
 	return ok && len(random) == pseudonymLength && strings.Trim(random, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") == ""

@@ -16,14 +16,14 @@ import (
 	"cosproxy/proxy"
 )
 
-// leadingTo is a proxy on ln whose requests to COS are dialed to an address.
+// leadingTo is a proxy on ln that dials one address for all its requests to COS.
 func leadingTo(t *testing.T, ln net.Listener, to string) *rig {
 	t.Helper()
-	r := &rig{keys: newKeys(1), log: &syncBuffer{}, registry: prometheus.NewRegistry()}
+	r := &rig{creds: newCredentials(1), log: &syncBuffer{}, registry: prometheus.NewRegistry()}
 	var err error
 	r.proxy, err = proxy.New(proxy.Options{
 		Routes: []proxy.Route{{Bucket: bucket, Region: region, Endpoint: plainCOS,
-			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: r.keys}},
+			AllowActions: []string{"*"}, AllowPrefixes: []string{"*"}, Credentials: r.creds}},
 		Upstream: proxy.Upstream{ConnectTo: to}, Logger: slog.New(slog.NewTextHandler(r.log, nil)), Registerer: r.registry,
 	})
 	if err != nil {
@@ -39,9 +39,8 @@ func leadingToItself(t *testing.T) *rig {
 	return leadingTo(t, ln, ln.Addr().String())
 }
 
-// A request that comes back is refused when it does so for the first time, and the
-// client sees why.
-func TestVia_LoopIsRefused(t *testing.T) {
+// A loop is detected when the request first returns, and the client sees the cause.
+func TestVia_LoopRejected(t *testing.T) {
 	large := strings.Repeat("x", 100<<10)
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
 	for _, tt := range []struct{ name, head, body string }{
@@ -75,8 +74,8 @@ func TestVia_LoopIsRefused(t *testing.T) {
 	}
 }
 
-// A loop of two is found by the first of them, since the second passes on what
-// names it.
+// A loop of two proxies is detected by the first, because the second forwards its name
+// in Via.
 func TestVia_LoopOfTwo(t *testing.T) {
 	here, there := listen(t), listen(t)
 	first := leadingTo(t, here, there.Addr().String())
@@ -90,7 +89,8 @@ func TestVia_LoopOfTwo(t *testing.T) {
 	}
 }
 
-// Via names this process and other cosproxies, nothing else. It is not signed.
+// Via has the names of this process and of other cosproxies, and nothing else. It is
+// not signed.
 func TestVia_Header(t *testing.T) {
 	const other = "cosproxy-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	r := start(t, setup{})

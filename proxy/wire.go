@@ -13,8 +13,7 @@ import (
 	"cosproxy/signer"
 )
 
-// wire makes the bytes of one attempt. It owns their memory, which is used again for
-// the next attempt.
+// wire makes the bytes of one attempt. It owns their memory, which later attempts reuse.
 type wire struct {
 	builder http1.Builder
 	auth    []byte
@@ -22,8 +21,8 @@ type wire struct {
 	request http1.Call
 	out     *outgoing
 
-	repeat  func() bool
-	abandon func(http1.Silence) bool
+	repeat  func() bool              // mayRepeat, so that attempts do not allocate it
+	abandon func(http1.Silence) bool // mayAbandon
 }
 
 func newWire() *wire {
@@ -64,7 +63,7 @@ var (
 	fieldAuth     = []byte("Authorization")
 )
 
-// write makes the head.
+// write writes the request header.
 func (w *wire) write(o *outgoing, token string) error {
 	client := o.upstream.client
 	w.builder.Request(o.head.method, o.head.target(client.TargetPrefix()))
@@ -82,13 +81,13 @@ func (w *wire) write(o *outgoing, token string) error {
 	}
 	var err error
 	if w.request.Head, err = w.builder.Bytes(); err != nil {
-		return coserr.New(http.StatusBadRequest, "InvalidRequest", "A header field of the request cannot be forwarded.")
+		return coserr.New(http.StatusBadRequest, "InvalidRequest", "A header field of the request contains bytes that HTTP does not allow. Check the header values.")
 	}
 	return nil
 }
 
-// attachBody sets the body of the attempt, and Expect for one that is streamed. COS
-// judges a form by its fields, which are part of the body.
+// attachBody sets the body of the attempt, and Expect if it is streamed. A form needs no
+// Expect: COS checks it by its fields, which are part of the body.
 func (w *wire) attachBody(o *outgoing, creds signer.Credentials) error {
 	b, c := o.body, &w.request
 	switch {
@@ -101,7 +100,7 @@ func (w *wire) attachBody(o *outgoing, creds signer.Credentials) error {
 		return nil
 	}
 	c.Stream, c.Length = b.upload, b.length
-	if c.Expect = !o.noExpect && o.upstream.expect.wanted(time.Now()); c.Expect && o.upstream.expect.isHeeded() && !o.abandoned && !o.slow {
+	if c.Expect = !o.noExpect && o.upstream.expect.wanted(time.Now()); c.Expect && o.upstream.expect.isSupported() && !o.abandoned && !o.slow {
 		c.KeptContinueTimeout = o.upstream.maxSilence
 	}
 	return nil
@@ -123,21 +122,23 @@ func (w *wire) attachForm(o *outgoing, creds signer.Credentials) error {
 	return nil
 }
 
-// signature is that of the last attempt's header.
+// signature returns the signature in the Authorization header of the last attempt.
 func (w *wire) signature() []byte {
 	_, signature, _ := bytes.Cut(w.auth, []byte("q-signature="))
 	signature, _, _ = bytes.Cut(signature, []byte("&"))
 	return signature
 }
 
-// mayRepeat is asked when a kept connection has failed without a byte of a response.
+// mayRepeat reports whether to send the request again after a pooled connection failed
+// without a byte of a response.
 func (w *wire) mayRepeat() bool { return w.out.canRetry() && !w.request.Taken }
 
-// mayAbandon is asked when a kept connection is silent. That may cost one attempt, and
-// none where COS may work for long before the first byte.
+// mayAbandon reports whether to give up a silent pooled connection and send the request
+// again. It allows this once per request, and not if COS may process the request for long
+// before its first byte.
 func (w *wire) mayAbandon(s http1.Silence) bool {
 	o := w.out
-	if o.abandoned || o.slow || !o.canRetry() || !w.isHarmlessTwice(s) || !o.route.budget.spend() {
+	if o.abandoned || o.slow || !o.canRetry() || !w.isSafeToRepeat(s) || !o.route.budget.spend() {
 		return false
 	}
 	o.abandoned = true
@@ -145,11 +146,11 @@ func (w *wire) mayAbandon(s http1.Silence) bool {
 	return true
 }
 
-// isHarmlessTwice reports whether it does no harm if COS, against all appearance, has
-// the request and carries it out later: a PUT that is repeated now could then undo a
-// newer one. A read changes nothing, a streamed upload lacks its body. Of the others COS
-// cannot have the whole as long as bytes of it are not acknowledged.
-func (w *wire) isHarmlessTwice(s http1.Silence) bool {
+// isSafeToRepeat reports whether repeating the request is safe even if COS has received it
+// and executes it later, when a delayed PUT could overwrite a newer one. Reads are safe,
+// and so are streamed uploads whose body was not sent. COS cannot have received the rest
+// completely while bytes of it are unacknowledged.
+func (w *wire) isSafeToRepeat(s http1.Silence) bool {
 	switch w.out.head.method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions:
 		return true
@@ -158,21 +159,21 @@ func (w *wire) isHarmlessTwice(s http1.Silence) bool {
 }
 
 var (
-	errLateTimeout   = errors.New("COS closed a kept connection with status 408 before the request reached it")
-	errExpectRefused = errors.New("status 417 to the Expect that cosproxy has added")
+	errLateTimeout   = errors.New("COS closed a pooled connection with status 408 before it received the request")
+	errExpectRefused = errors.New("COS rejected the Expect header that cosproxy added with status 417")
 )
 
 func signingError(err error) error {
 	return &coserr.Error{
 		Status:     http.StatusServiceUnavailable,
 		Code:       "ServiceUnavailable",
-		Message:    "cosproxy could not sign the request; its log says why.",
+		Message:    "cosproxy could not sign the request. See its log for the cause, then send the request again.",
 		RetryAfter: time.Second,
 		Err:        err,
 	}
 }
 
-// countExpect notes what came of Expect. A connection that was given up says nothing.
+// countExpect records the result of Expect. An abandoned connection has no result.
 func (o *outgoing) countExpect(call *http1.Call) {
 	var result string
 	switch call.Verdict {
@@ -186,5 +187,5 @@ func (o *outgoing) countExpect(call *http1.Call) {
 		return
 	}
 	o.metrics.expects.WithLabelValues(result).Inc()
-	o.upstream.expect.note(result, time.Now())
+	o.upstream.expect.record(result, time.Now())
 }

@@ -1,5 +1,6 @@
-// Package guard decides which clients may use the proxy and its admin pages: by Host
-// against DNS rebinding, by the site that a browser names, and by a token.
+// Package guard rejects requests that must not use the proxy or its admin pages: those
+// with an unknown Host (DNS rebinding), cross-site requests of browsers, and those without
+// the client token.
 package guard
 
 import (
@@ -17,35 +18,36 @@ type Fields interface {
 	Values(name string) []string
 }
 
-// Request is the part of a request that a Guard looks at.
+// Request is the part of a request that a Guard checks.
 type Request struct {
 	// Method is the method, in upper case.
 	Method string
-	// Host is that of an absolute target, else the Host field, as the client wrote it.
+	// Host is the host of an absolute target, else the Host field, as received.
 	Host string
-	// Scheme is that of an absolute target, as clients of a proxy send it; else empty.
+	// Scheme is the scheme of an absolute target, which clients of an HTTP proxy send.
+	// Empty for other targets.
 	Scheme string
-	// Secure says that the client speaks TLS.
+	// Secure is true if the client uses TLS.
 	Secure bool
-	// Local is the address that the client connected to. Nil: it is not known.
+	// Local is the address that the client connected to. Nil means unknown.
 	Local net.Addr
 	// Fields are the header fields. They must not be nil.
 	Fields Fields
 }
 
-// Guard refuses requests. Create it with New.
+// Guard checks requests. Create it with New.
 type Guard struct {
-	hosts   map[string]bool // lower case, without port
-	origins map[string]bool // as normalOrigin spells them
-	token   Token           // nil: none is required
+	hosts   map[string]bool // normalized by cosreq.Hostname
+	origins map[string]bool // normalized by normalizeOrigin
+	token   Token           // nil: requests need no token
 }
 
-// New returns a guard for these Host names, besides loopback ones, and for pages of
-// these sites. A nil token means that none is required.
+// New returns a Guard that allows these Host names in addition to loopback ones, and
+// browser requests from these origins. A nil token means that requests need no token.
 func New(hosts, origins []string, token Token) *Guard {
 	g := &Guard{hosts: make(map[string]bool, len(hosts)), origins: make(map[string]bool, len(origins)), token: token}
 	for _, o := range origins {
-		if origin := normalOrigin(o); origin != "" {
+		if origin := normalizeOrigin(o); origin != "" {
 			g.origins[origin] = true
 		}
 	}
@@ -55,9 +57,9 @@ func New(hosts, origins []string, token Token) *Guard {
 	return g
 }
 
-// Check returns the refusal of a request, a *coserr.Error, or nil: 421 for a Host that is
-// neither loopback nor known, 403 for a browser on behalf of another site, 401 or 407
-// without the token, and 503 while the token cannot be read.
+// Check returns nil or a *coserr.Error: 421 for an unknown Host, 403 for a cross-site
+// request of a browser, 401 or 407 for a missing or wrong token, 503 if the token cannot
+// be read.
 func (g *Guard) Check(r *Request) error {
 	if err := g.checkHost(r); err != nil {
 		return err
@@ -68,12 +70,12 @@ func (g *Guard) Check(r *Request) error {
 	return g.checkToken(r)
 }
 
-// checkHost prevents DNS rebinding. A browser that was led to localhost by a
-// rebound name still sends that name as Host, so a Host that is neither loopback
-// nor expected is refused with 421 (RFC 9110, 15.5.20).
+// checkHost prevents DNS rebinding: a browser that resolves an attacker's name to loopback
+// still sends that name as Host. It rejects a Host that is neither loopback nor known with
+// 421 (RFC 9110, 15.5.20).
 func (g *Guard) checkHost(r *Request) error {
 	if _, unix := r.Local.(*net.UnixAddr); unix && r.Scheme == "" {
-		return nil // no name leads a browser there, and none was asked of a proxy
+		return nil // no name resolves to a Unix socket; clients of an HTTP proxy name their target
 	}
 	name := cosreq.Hostname(r.Host)
 	if name == "" || g.KnowsHost(r, name) {
@@ -82,13 +84,13 @@ func (g *Guard) checkHost(r *Request) error {
 	return Misdirected(r.Host)
 }
 
-// KnowsHost reports whether name, as cosreq.Hostname spells it, leads to the proxy.
+// KnowsHost reports whether name, normalized by cosreq.Hostname, leads to the proxy.
 func (g *Guard) KnowsHost(r *Request, name string) bool {
 	return cosreq.IsLoopback(name) || g.hosts[name] || isOwnAddress(r, name)
 }
 
-// isOwnAddress reports whether name is the IP address that the client connected
-// to, as probes address a pod. Rebinding needs a name, so an address is safe.
+// isOwnAddress reports whether name is the IP address that the client connected to, as
+// Kubernetes probes use it. DNS rebinding needs a name, so an address is safe.
 func isOwnAddress(r *Request, name string) bool {
 	local, ok := r.Local.(*net.TCPAddr)
 	if !ok {
@@ -98,22 +100,22 @@ func isOwnAddress(r *Request, name string) bool {
 	return err == nil && addr.Unmap() == local.AddrPort().Addr().Unmap()
 }
 
-// Misdirected returns the 421 for a Host that does not lead to a route. A request for
-// a bucket without a route must not reach the bucket of another.
+// Misdirected returns the 421 for a Host that leads to no route. A request for a bucket
+// without a route must not reach another bucket.
 func Misdirected(host string) error {
 	host = coserr.Host(host)
 	name := cosreq.Hostname(host)
 	if !cosreq.IsCOSName(name) {
 		return coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
 			"cosproxy does not serve the Host %q.", host).
-			Try("Ask it as localhost, or add the name to", coserr.Setting{Name: "AllowedHosts"})
+			Try("Use localhost, or add the name to", coserr.Setting{Name: "AllowedHosts"})
 	}
 	if bucket, region, ok := cosreq.SplitBucketHost(name); ok {
 		return coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
 			"No route leads to bucket %s in %s.", bucket, region).
-			Try("Give it one with", coserr.Setting{Name: "Route.Bucket"}, coserr.Setting{Name: "Route.Region"})
+			Try("Add a route with", coserr.Setting{Name: "Route.Bucket"}, coserr.Setting{Name: "Route.Region"})
 	}
 	return coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
-		"The Host %q is one of Tencent Cloud that no route leads to. cosproxy serves its buckets under their own names.", host).
-		Try("They are set in", coserr.Setting{Name: "Route.Bucket"})
+		"No route leads to the Tencent Cloud host %q. Use the host of a bucket that a route leads to.", host).
+		Try("The buckets are set in", coserr.Setting{Name: "Route.Bucket"})
 }

@@ -14,7 +14,7 @@ const token = "client-token"
 
 func given() (string, error) { return token, nil }
 
-// The handler form holds admin pages to the same rules.
+// Handler applies the same checks to admin pages.
 func TestHandler(t *testing.T) {
 	h := New([]string{"admin.internal"}, []string{"https://app.example"}, given).Handler(
 		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), nil)
@@ -60,7 +60,7 @@ func TestHandler_Hosts(t *testing.T) {
 	}
 }
 
-// A refusal can be read by pages of an allowed origin, and names the setting.
+// Pages of an allowed origin can read an error response, and it names the setting.
 func TestHandler_Refusal(t *testing.T) {
 	name := func(s coserr.Setting) string { return "VARIABLE_" + s.Name }
 	h := New(nil, []string{"https://app.example"}, given).Handler(nil, name)
@@ -112,19 +112,19 @@ func TestCheck_NoAllocations(t *testing.T) {
 	}
 }
 
-// A message names the bucket or the Host, and never a password in front of it.
+// The message names the bucket or the Host, and never a password before it.
 func TestMisdirected(t *testing.T) {
 	const bucket = "bucket-1250000000.cos.ap-guangzhou.myqcloud.com"
-	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Give it one with Route.Bucket and Route.Region."
+	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Add a route with Route.Bucket and Route.Region."
 	for host, want := range map[string]string{
-		"evil.example:80":          `cosproxy does not serve the Host "evil.example:80". Ask it as localhost, or add the name to AllowedHosts.`,
-		"user:secret@evil.example": `cosproxy does not serve the Host "evil.example". Ask it as localhost, or add the name to AllowedHosts.`,
+		"evil.example:80":          `cosproxy does not serve the Host "evil.example:80". Use localhost, or add the name to AllowedHosts.`,
+		"user:secret@evil.example": `cosproxy does not serve the Host "evil.example". Use localhost, or add the name to AllowedHosts.`,
 		bucket:                     noBucket,
 		"BUCKET-1250000000" + bucket[17:] + ":80": noBucket,
 		"user:secret@" + bucket:                   noBucket,
 		"user:sec.ret@" + bucket:                  noBucket,
-		"a.cos.secret@b.myqcloud.com":             `The Host "b.myqcloud.com" is one of Tencent Cloud that no route leads to. cosproxy serves its buckets under their own names. They are set in Route.Bucket.`,
-		"ci.ap-guangzhou.myqcloud.com":            `The Host "ci.ap-guangzhou.myqcloud.com" is one of Tencent Cloud that no route leads to. cosproxy serves its buckets under their own names. They are set in Route.Bucket.`,
+		"a.cos.secret@b.myqcloud.com":             `No route leads to the Tencent Cloud host "b.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
+		"ci.ap-guangzhou.myqcloud.com":            `No route leads to the Tencent Cloud host "ci.ap-guangzhou.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
 	} {
 		err := Misdirected(host)
 		var refusal *coserr.Error

@@ -10,18 +10,19 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// Handler wraps a handler of net/http, such as an admin page, and refuses what Check
-// refuses, in COS's XML form. name is how messages call a setting; nil means
-// Setting.String. The cause of a 503 is not logged here; a Token logs its own.
+// Handler wraps a net/http handler, such as an admin page. It responds to requests that
+// Check rejects with an error in COS's XML form, and passes the others to h. name returns
+// the name of a setting for messages; nil means Setting.String. Handler does not log the
+// cause of a 503; the Token must.
 func (g *Guard) Handler(h http.Handler, name func(coserr.Setting) string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := Request{Method: r.Method, Host: r.Host, Secure: r.TLS != nil, Fields: r.Header}
-		asked.Local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+		req := Request{Method: r.Method, Host: r.Host, Secure: r.TLS != nil, Fields: r.Header}
+		req.Local, _ = r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 		if r.URL.IsAbs() {
-			asked.Scheme = r.URL.Scheme
+			req.Scheme = r.URL.Scheme
 		}
 		var refusal *coserr.Error
-		if errors.As(g.Check(&asked), &refusal) {
+		if errors.As(g.Check(&req), &refusal) {
 			g.refuse(w, r, refusal, name)
 			return
 		}
@@ -29,7 +30,7 @@ func (g *Guard) Handler(h http.Handler, name func(coserr.Setting) string) http.H
 	})
 }
 
-// refuse writes a refusal in COS's XML form.
+// refuse writes an error in COS's XML form.
 func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *coserr.Error, name func(coserr.Setting) string) {
 	id := coserr.NewRequestID()
 	header := w.Header()
@@ -56,6 +57,6 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *coserr.Error, 
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
 	if r.Method != http.MethodHead {
-		_, _ = w.Write(body) // the client has left otherwise
+		_, _ = w.Write(body) // fails only if the client has left
 	}
 }

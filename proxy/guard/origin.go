@@ -9,27 +9,27 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// checkOrigin refuses requests that a browser sends on behalf of another site, reads
-// too: any page could otherwise use the sidecar of its visitor. Other clients send none
-// of these headers (Fetch standard, "Origin header"; Fetch Metadata, "Sec-Fetch-Site").
+// checkOrigin rejects cross-site requests of browsers, including reads. Otherwise any page
+// could use the sidecar of its visitor. Only browsers send these headers (Fetch standard,
+// "Origin header"; Fetch Metadata, "Sec-Fetch-Site").
 func (g *Guard) checkOrigin(r *Request) error {
-	if !isForeign(r) || g.origins[originOf(r)] {
+	if !isCrossSite(r) || g.origins[originOf(r)] {
 		return nil
 	}
 	return coserr.New(http.StatusForbidden, "AccessDenied",
-		"A page of another site (Origin %q) asked for this, through a browser.", coserr.Host(first(r.Fields.Values("Origin")))).
-		Try("If it may, add its origin to", coserr.Setting{Name: "AllowedOrigins"})
+		"cosproxy rejects cross-site browser requests (Origin %q).", coserr.Host(first(r.Fields.Values("Origin")))).
+		Try("To allow this origin, add it to", coserr.Setting{Name: "AllowedOrigins"})
 }
 
-// AllowOrigin says how a page of an allowed site can read a response of the proxy's own
-// (Fetch standard, "CORS protocol"): vary asks for Vary: Origin, origin, if it is not
-// empty, is the value of Access-Control-Allow-Origin. COS's responses have what the
-// bucket's CORS rules say.
+// AllowOrigin returns the CORS headers that let a page of an allowed origin read a proxy
+// error (Fetch standard, "CORS protocol"): if vary is true, send Vary: Origin; if origin is
+// not empty, send it as Access-Control-Allow-Origin. In COS's responses the CORS rules of
+// the bucket decide.
 func (g *Guard) AllowOrigin(fields Fields) (vary bool, origin string) {
 	if len(g.origins) == 0 {
 		return false, ""
 	}
-	if origins := fields.Values("Origin"); len(origins) == 1 && g.origins[normalOrigin(origins[0])] {
+	if origins := fields.Values("Origin"); len(origins) == 1 && g.origins[normalizeOrigin(origins[0])] {
 		origin = origins[0]
 	}
 	return true, origin
@@ -42,32 +42,32 @@ func first(values []string) string {
 	return values[0]
 }
 
-// isForeign reports whether a browser says that another site than this one is
-// behind the request: in Sec-Fetch-Site, or, if it is old, in Origin alone.
-func isForeign(r *Request) bool {
+// isCrossSite reports whether the request is a cross-site request of a browser, by
+// Sec-Fetch-Site, or by Origin in old browsers.
+func isCrossSite(r *Request) bool {
 	for _, site := range r.Fields.Values("Sec-Fetch-Site") {
 		if site != "same-origin" && site != "none" {
 			return true
 		}
 	}
 	origins := r.Fields.Values("Origin")
-	return len(origins) > 1 || len(origins) == 1 && normalOrigin(origins[0]) != ownOrigin(r)
+	return len(origins) > 1 || len(origins) == 1 && normalizeOrigin(origins[0]) != ownOrigin(r)
 }
 
-// originOf is the site that a browser names. Where it leaves Origin out, as with
-// pictures, it is taken from Referer.
+// originOf returns the origin of the page that sent the request. For requests without
+// Origin, such as those for pictures, it is the origin of Referer.
 func originOf(r *Request) string {
 	if origins := r.Fields.Values("Origin"); len(origins) > 0 {
 		if len(origins) > 1 {
 			return ""
 		}
-		return normalOrigin(origins[0])
+		return normalizeOrigin(origins[0])
 	}
-	return normalOrigin(first(r.Fields.Values("Referer")))
+	return normalizeOrigin(first(r.Fields.Values("Referer")))
 }
 
-// ownOrigin is the site that pages of the sidecar's own have. Without a Host
-// there is none, and it equals no Origin.
+// ownOrigin returns the origin of pages that the proxy itself serves. Without a Host it
+// returns "none", which no Origin equals.
 func ownOrigin(r *Request) string {
 	scheme := "http"
 	switch {
@@ -76,12 +76,12 @@ func ownOrigin(r *Request) string {
 	case r.Secure:
 		scheme = "https"
 	}
-	return cmp.Or(normalOrigin(scheme+"://"+r.Host), "none")
+	return cmp.Or(normalizeOrigin(scheme+"://"+r.Host), "none")
 }
 
-// normalOrigin is the scheme, host and port of a URL in one spelling, and empty
-// for what has none, such as null.
-func normalOrigin(text string) string {
+// normalizeOrigin returns scheme, host and port of a URL in lower case and without a
+// default port. It returns "" for other text, such as null.
+func normalizeOrigin(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return ""

@@ -12,7 +12,7 @@ import (
 
 const listed = "https://app.example"
 
-// statusOf is the status of a refusal, 0 if there is none.
+// statusOf returns the status of an error, or 0 for nil.
 func statusOf(t *testing.T, err error) int {
 	t.Helper()
 	var refusal *coserr.Error
@@ -75,7 +75,7 @@ func TestCheck_Origin(t *testing.T) {
 	}
 }
 
-// The scheme of the own site is that of an absolute target, else that of the
+// The scheme of the own origin is that of an absolute target, else that of the
 // connection.
 func TestCheck_OwnOrigin(t *testing.T) {
 	const bucket = "bucket-1250000000.cos.ap-guangzhou.myqcloud.com"
@@ -130,7 +130,7 @@ func TestAllowOrigin(t *testing.T) {
 	}
 }
 
-// The handler takes TLS and an absolute target from the request of net/http.
+// Handler takes TLS and an absolute target from the net/http request.
 func TestHandler_OwnOrigin(t *testing.T) {
 	h := New(nil, nil, nil).Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }), nil)
 	for _, tt := range []struct {

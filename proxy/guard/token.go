@@ -11,13 +11,13 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// A Token returns the secret that every request must have, on Unix sockets too.
-// It is called for each request, so that the secret can be replaced. While it
-// fails, or returns an empty secret, all requests are rejected. Its error must not hold the secret.
+// A Token returns the client token that every request must carry, on Unix sockets too. It
+// is called for each request, so that the token can change. While it returns an error or
+// an empty token, all requests are rejected. Its error must not contain the token.
 type Token func() (string, error)
 
-// checkToken requires the token, as Authorization: Bearer, or in Proxy-Authorization
-// from clients that use the proxy as http_proxy. Neither is sent to COS.
+// checkToken requires the client token, in Authorization: Bearer, or in Proxy-Authorization
+// from clients that use cosproxy as an HTTP proxy. Neither field is sent to COS.
 func (g *Guard) checkToken(r *Request) error {
 	if g.token == nil || g.isPreflight(r) {
 		return nil
@@ -25,38 +25,38 @@ func (g *Guard) checkToken(r *Request) error {
 	want, err := g.token()
 	if err != nil || want == "" {
 		e := coserr.New(http.StatusServiceUnavailable, "ServiceUnavailable",
-			"cosproxy cannot read its client token and rejects all requests; its log says why.").
-			Try("Check", coserr.Setting{Name: "ClientToken"})
+			"cosproxy cannot read its client token and rejects all requests. See its log for the cause.").
+			Try("Correct", coserr.Setting{Name: "ClientToken"})
 		e.RetryAfter, e.Err = time.Second, err
 		return e
 	}
 	digest := sha256.Sum256([]byte(want))
 	for _, got := range offeredTokens(r.Fields) {
-		// Digests are of one length, so that the time tells nothing of the token's.
+		// Digests have one length, so the time does not reveal the length of the token.
 		offered := sha256.Sum256([]byte(got))
 		if subtle.ConstantTimeCompare(offered[:], digest[:]) == 1 {
 			return nil
 		}
 	}
 	status := http.StatusUnauthorized
-	if r.Scheme != "" { // many programs show a proxy's password only when asked for it
+	if r.Scheme != "" { // many clients send the password of a proxy only after a 407
 		status = http.StatusProxyAuthRequired
 	}
 	return coserr.New(status, "AccessDenied",
 		"The client token is missing or wrong. Send it as Authorization: Bearer or Proxy-Authorization: Bearer.").
-		Try("It is the content of", coserr.Setting{Name: "ClientToken"})
+		Try("cosproxy reads it from", coserr.Setting{Name: "ClientToken"})
 }
 
-// isPreflight reports whether a request is the CORS preflight of an allowed site.
-// A browser sends no token with one (Fetch standard, "CORS-preflight fetch"), and COS
-// returns nothing but the CORS rules of the bucket.
+// isPreflight reports whether a request is the CORS preflight of an allowed origin. A
+// browser sends no token with it (Fetch standard, "CORS-preflight fetch"), and the response
+// of COS only has the CORS rules of the bucket.
 func (g *Guard) isPreflight(r *Request) bool {
 	return r.Method == http.MethodOptions && first(r.Fields.Values("Access-Control-Request-Method")) != "" &&
 		len(r.Fields.Values("Origin")) == 1 && g.origins[originOf(r)]
 }
 
-// offeredTokens returns the tokens in a request. Most clients of an http_proxy know
-// only Basic, with user and password from its URL; the password is the token then.
+// offeredTokens returns the tokens in a request. Most clients of an HTTP proxy support
+// only Basic, with user and password from the URL of the proxy; the password is the token.
 func offeredTokens(fields Fields) []string {
 	var all []string
 	for _, name := range []string{"Authorization", "Proxy-Authorization"} {

@@ -69,7 +69,7 @@ func TestCheck_Token(t *testing.T) {
 	}
 }
 
-// No request passes while the token cannot be read.
+// All requests are rejected while the token cannot be read.
 func TestCheck_TokenUnreadable(t *testing.T) {
 	gone := errors.New("disk gone")
 	for name, give := range map[string]Token{
@@ -86,7 +86,7 @@ func TestCheck_TokenUnreadable(t *testing.T) {
 			if !errors.As(err, &refusal) || refusal.Status != http.StatusServiceUnavailable || refusal.RetryAfter != time.Second {
 				t.Fatalf("%s, %v: %v", name, fields, err)
 			}
-			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Check ClientToken.") {
+			if text := refusal.Text(nil); strings.Contains(text, "disk gone") || !strings.HasSuffix(text, "Correct ClientToken.") {
 				t.Errorf("%s: message %q", name, text)
 			}
 			if name != "empty" && !errors.Is(err, gone) {
@@ -114,7 +114,7 @@ func TestCheck_TokenReplaced(t *testing.T) {
 	}
 }
 
-// A refusal says how to send the token and when to retry.
+// The error response says how to send the token and when to retry.
 func TestHandler_Challenge(t *testing.T) {
 	unreadable := func() (string, error) { return "", errors.New("disk gone") }
 	for _, tt := range []struct {

@@ -17,28 +17,28 @@ type Document struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// Parse reads an error document. ok is false if body is something else.
+// Parse parses an error document. ok is false if body is not one.
 func Parse(body []byte) (d Document, ok bool) {
 	return d, xml.Unmarshal(body, &d) == nil
 }
 
-// Bytes returns the document as COS writes it. Package xml would escape more than
-// escape does.
+// Bytes returns the document in COS's form. It does not use package xml, which escapes
+// more characters than official SDKs can read.
 func (d Document) Bytes() []byte {
 	return fmt.Appendf(nil, "<?xml version='1.0' encoding='utf-8' ?>\n"+
 		"<Error><Code>%s</Code><Message>%s</Message><Resource>%s</Resource><RequestId>%s</RequestId></Error>\n",
 		escape(d.Code), escape(d.Message), escape(d.Resource), escape(d.RequestID))
 }
 
-// NewRequestID returns the name of a response that has none from COS.
+// NewRequestID returns a request ID for a response of the proxy.
 func NewRequestID() string { return "cosproxy-" + rand.Text() }
 
-// escape returns text as content of an XML element. Only &, < and > are escaped:
-// an official SDK cuts a message at any other reference, such as &#39;. What XML
-// 1.0 cannot carry (section 2.2) becomes U+FFFD.
+// escape returns text as the content of an XML element. It escapes only &, < and >: an
+// official SDK truncates a message at any other reference, such as &#39;. It replaces
+// characters that XML 1.0 does not allow (section 2.2) with U+FFFD.
 func escape(text string) string {
 	var b strings.Builder
-	for _, c := range text { // invalid UTF-8 is U+FFFD here
+	for _, c := range text { // range returns U+FFFD for invalid UTF-8
 		switch {
 		case c == '&':
 			b.WriteString("&amp;")
@@ -55,10 +55,10 @@ func escape(text string) string {
 	return b.String()
 }
 
-// maxText is the longest key of COS (850 bytes), percent-encoded.
+// maxText is the maximum length of an object key in COS (850 bytes), percent-encoded.
 const maxText = 3 * 850
 
-// Truncate returns as much of a client's text as logs and responses repeat.
+// Truncate shortens a client's text for logs and responses, to 2550 bytes and an ellipsis.
 func Truncate(text string) string {
 	if len(text) <= maxText {
 		return text
@@ -66,6 +66,5 @@ func Truncate(text string) string {
 	return text[:maxText] + "…"
 }
 
-// Host is a Host as messages repeat it: without what precedes an @, which may be a
-// password.
+// Host returns a Host for messages: without the part before an @, which may be a password.
 func Host(host string) string { return host[strings.LastIndexByte(host, '@')+1:] }

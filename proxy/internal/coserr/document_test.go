@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// One official SDK cuts a message at any character reference but these three.
+// One official SDK truncates a message at any character reference except these three.
 func TestDocument_EscapesThreeCharacters(t *testing.T) {
 	for text, want := range map[string]string{
 		`it's "a" <b> & c`:       `it's "a" &lt;b&gt; &amp; c`,

@@ -1,5 +1,5 @@
-// Package coserr has errors in the form that COS gives them (COS document "Error
-// codes"), so that SDKs read those of the proxy like any other.
+// Package coserr has errors in the XML form of COS (COS document "Error codes"), so that
+// SDKs parse proxy errors like those of COS.
 package coserr
 
 import (
@@ -8,32 +8,31 @@ import (
 	"time"
 )
 
-// Error is a response that the proxy gives by itself, without one from COS.
+// Error is a proxy error: an error response that is not from COS.
 type Error struct {
 	// Status is the HTTP status, such as 403.
 	Status int
-	// Code is the machine-readable name. COS's own names are used wherever one
-	// fits, such as AccessDenied or MissingContentLength.
+	// Code is the error code. It is one of COS's codes where one fits, such as
+	// AccessDenied or MissingContentLength.
 	Code string
-	// Message says what happened and what to do next. The client sees it; it never
-	// holds a secret.
+	// Message says what happened and what to do next. It is sent to the client and never
+	// contains a secret.
 	Message string
-	// Advice and Settings are the last sentence of the message: what can be done
-	// with which settings, such as "Send a shorter one, or raise".
+	// Advice and Settings make the last sentence of the message, such as "Shorten the
+	// URL, or raise" and the setting to raise. Both may be empty.
 	Advice   string
 	Settings []Setting
-	// RetryAfter, if positive, is sent as the Retry-After header, rounded up
-	// to whole seconds.
+	// RetryAfter is sent as the Retry-After header, rounded up to seconds, if positive.
 	RetryAfter time.Duration
-	// Err is the cause, for the log only; may be nil.
+	// Err is the cause. It is logged but not sent. May be nil.
 	Err error
 }
 
-// Setting names what an operator can change: a field of the proxy's Options or
-// Limits, or of the Route that Route names.
+// Setting names a setting: a field of proxy.Options, or, if Route is not empty, of the
+// route with that name.
 type Setting struct{ Route, Name string }
 
-// String returns the setting as packages call it, such as Limits.BodyBytes.
+// String returns the name of the Go field, such as Limits.BodyBytes.
 func (s Setting) String() string { return s.Name }
 
 // New returns an error with a formatted message.
@@ -41,13 +40,13 @@ func New(status int, code, format string, args ...any) *Error {
 	return &Error{Status: status, Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Try adds the advice and the settings that it concerns.
+// Try sets Advice and Settings, and returns e.
 func (e *Error) Try(advice string, settings ...Setting) *Error {
 	e.Advice, e.Settings = advice, settings
 	return e
 }
 
-// Text is the whole message. name says how a setting is called; nil means
+// Text returns the message with the advice. name returns the name of a setting; nil means
 // Setting.String.
 func (e *Error) Text(name func(Setting) string) string {
 	if len(e.Settings) == 0 {
@@ -68,7 +67,7 @@ func (e *Error) Text(name func(Setting) string) string {
 	return e.Message + " " + e.Advice + " " + list + "."
 }
 
-// Describe is the code, the whole message and the cause, for a log.
+// Describe returns the code, the message with the advice, and the cause, for logs.
 func (e *Error) Describe(name func(Setting) string) string {
 	text := e.Code + ": " + e.Text(name)
 	if e.Err != nil {
@@ -77,7 +76,7 @@ func (e *Error) Describe(name func(Setting) string) string {
 	return text
 }
 
-// Error is Describe with the settings' own names.
+// Error returns Describe with the names of the Go fields.
 func (e *Error) Error() string { return e.Describe(nil) }
 
 // Unwrap returns the cause.

@@ -7,32 +7,32 @@ import (
 	"strings"
 )
 
-// Names of COS: <bucket>.<service>.<region>.<domain> for a bucket, without the bucket
-// for the service (COS documents "Regions and access domain names" and "Global
-// acceleration"). Not each combination is documented, but SDKs make them when they
-// change over to the other domain, and all are Tencent's.
+// Host names of COS: <bucket>.<service>.<region>.<domain> for a bucket, and the same
+// without <bucket>. for the service (COS documents "Regions and access domain names" and
+// "Global acceleration"). Not all combinations are documented, but SDKs use them when they
+// fail over to the other domain, and Tencent owns all of them.
 var (
 	cosDomains  = []string{".myqcloud.com", ".tencentcos.cn"}
 	cosServices = []string{"cos", "cos-internal"}
 )
 
-// accelerate takes the place of the region.
+// accelerate replaces the region in the hosts of global acceleration.
 const accelerate = "accelerate"
 
-// BucketHosts returns the names under which COS has a bucket.
+// BucketHosts returns the host names of a bucket.
 func BucketHosts(bucket, region string) []string {
 	var all []string
 	for _, domain := range cosDomains {
 		for _, service := range cosServices {
-			for _, place := range []string{region, accelerate} {
-				all = append(all, bucket+"."+service+"."+place+domain)
+			for _, location := range []string{region, accelerate} {
+				all = append(all, bucket+"."+service+"."+location+domain)
 			}
 		}
 	}
 	return all
 }
 
-// ServiceHosts returns the names of the service in a region, and of all regions.
+// ServiceHosts returns the host names of the service, for one region and for all regions.
 func ServiceHosts(region string) []string {
 	var all []string
 	for _, domain := range cosDomains {
@@ -44,8 +44,8 @@ func ServiceHosts(region string) []string {
 	return all
 }
 
-// SplitBucketHost returns the bucket and the region, or accelerate, in a name of COS
-// for a bucket, as Hostname spells it. ok is false for any other name.
+// SplitBucketHost returns the bucket and the region, or accelerate, in a host name of a
+// bucket, normalized by Hostname. ok is false for any other name.
 func SplitBucketHost(name string) (bucket, region string, ok bool) {
 	labels := strings.Split(name, ".")
 	if !IsCOSName(name) || len(labels) != 5 || !slices.Contains(cosServices, labels[1]) {
@@ -54,7 +54,7 @@ func SplitBucketHost(name string) (bucket, region string, ok bool) {
 	return labels[0], labels[2], true
 }
 
-// IsCOSName reports whether a name, as Hostname spells it, is one of COS's.
+// IsCOSName reports whether a host name, normalized by Hostname, is in a domain of COS.
 func IsCOSName(name string) bool {
 	for _, domain := range cosDomains {
 		if strings.HasSuffix(name, domain) {
@@ -64,14 +64,14 @@ func IsCOSName(name string) bool {
 	return false
 }
 
-// CopySourceHost returns the host that x-cos-copy-source is documented to have for a
-// bucket (COS document "PUT Object - Copy").
+// CopySourceHost returns the documented host of a bucket in x-cos-copy-source (COS document
+// "PUT Object - Copy").
 func CopySourceHost(bucket, region string) string {
 	return bucket + ".cos." + region + cosDomains[0]
 }
 
-// TrimSourceOrigin removes what clients write in front of <host>/<key> in
-// x-cos-copy-source: an http or https scheme, or one slash.
+// TrimSourceOrigin removes an http or https scheme, or one slash, from the beginning of
+// x-cos-copy-source. Some clients send these before <host>/<key>.
 func TrimSourceOrigin(source string) string {
 	if scheme, rest, found := strings.Cut(source, "://"); found && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https")) {
 		return rest
@@ -79,10 +79,9 @@ func TrimSourceOrigin(source string) string {
 	return strings.TrimPrefix(source, "/")
 }
 
-// Hostname returns the name in a Host in one spelling: lower case, without the port,
-// the brackets of an IPv6 literal and the dot that ends an absolute name. What
-// follows a colon and is not a port stays, so that it equals no name. A name that is
-// in this spelling is not copied.
+// Hostname normalizes a Host: lower case, without port, brackets of an IPv6 literal, and
+// final dot of an absolute name. Text after a colon that is not a port stays, so that the
+// result equals no valid name. Hostname does not allocate if nothing changes case.
 func Hostname(hostport string) string {
 	name := hostport
 	if strings.Contains(name, ":") {
@@ -96,8 +95,8 @@ func Hostname(hostport string) string {
 	return strings.TrimSuffix(strings.ToLower(name), ".")
 }
 
-// IsLoopback reports whether a name, as Hostname spells it, is localhost or a
-// loopback address.
+// IsLoopback reports whether a name, normalized by Hostname, is localhost or a loopback
+// address.
 func IsLoopback(name string) bool {
 	if name == "localhost" {
 		return true

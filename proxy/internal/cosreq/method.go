@@ -5,8 +5,8 @@ import "net/http"
 // AllowedMethods are the methods of COS's XML API, as the Allow field lists them.
 const AllowedMethods = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 
-// KnownMethod returns the constant for a method of COS's XML API, and "" for any
-// other. Methods are case-sensitive (RFC 9110, 9.1). It does not allocate.
+// KnownMethod returns a method of COS's XML API as a string, or "" for any other method.
+// Methods are case-sensitive (RFC 9110, 9.1). It does not allocate.
 func KnownMethod(method []byte) string {
 	switch string(method) {
 	case http.MethodGet:

@@ -8,7 +8,7 @@ const ActionPrefix = "name/cos:"
 // AnyAction is the pattern of all actions of COS.
 const AnyAction = ActionPrefix + "*"
 
-// Actions that callers treat in a way of their own.
+// Actions with special rules.
 const (
 	GetService   = ActionPrefix + "GetService"
 	GetObject    = ActionPrefix + "GetObject"
@@ -22,24 +22,25 @@ const (
 	listBucketInventory     = ActionPrefix + "ListBucketInventory"
 )
 
-// Operation is what one request does in COS's terms.
+// Operation is the operation of a request in COS's terms.
 type Operation struct {
-	Action  string   // as CAM policies name it, name/cos:PutObject; empty if COS documents none
+	Action  string   // as in CAM policies, such as name/cos:PutObject; empty if undocumented
 	Key     string   // object key; empty for the bucket
-	Also    []Need   // what must be allowed in addition
-	Unknown []string // parameters that COS does not document for it
+	Also    []Need   // further actions that must be allowed
+	Unknown []string // query parameters that COS does not document for the operation
 }
 
-// Need is a right that a request needs in addition to that of its operation.
+// Need is a further action that a request requires.
 type Need struct {
-	Action string // empty if COS documents no action, so that all must be allowed
-	By     string // the parameter, header or form field that requires it
+	Action string // empty if COS documents no action, so that all actions must be allowed
+	By     string // the parameter, header field or form field that requires the action
 }
 
-// Classify names the operation of a request with a method of KnownMethod. The action
-// is empty if COS documents none for this method and sub-resource. Of several
-// sub-resources the others must be allowed too. The key of a form upload is in the
-// form and not known here. For OPTIONS, COS ignores the query: pass an empty one.
+// Classify returns the operation of a request with a method of KnownMethod. Its action is
+// empty if COS documents none for the method and sub-resource. Of several sub-resources,
+// the first selects the action and the others are in Also. The object key of a form upload
+// is in the form, so Classify does not return it. COS ignores the query of OPTIONS
+// requests: pass an empty one.
 func Classify(method, key string, q Query) Operation {
 	table := objectSubresources
 	if key == "" {
@@ -70,7 +71,7 @@ func Classify(method, key string, q Query) Operation {
 	return op
 }
 
-// Service names the operation of GET Service, which lists the buckets of the account.
+// Service returns the operation of GET Service, which lists the buckets of the account.
 func Service(q Query) Operation {
 	op := Operation{Action: GetService}
 	for _, p := range q.Params {
@@ -81,7 +82,7 @@ func Service(q Query) Operation {
 	return op
 }
 
-// Needs reports whether op needs an action of which is reports true.
+// Needs reports whether is returns true for an action that op requires.
 func (op Operation) Needs(is func(action string) bool) bool {
 	if is(op.Action) {
 		return true
@@ -94,7 +95,8 @@ func (op Operation) Needs(is func(action string) bool) bool {
 	return false
 }
 
-// Put names the action that sets what noun names, ACL or Tagging, where op writes.
+// Put returns the action that sets the ACL or Tagging (noun) of the object or bucket that op
+// writes.
 func (op Operation) Put(noun string) string {
 	if op.Key == "" && op.Action != PostObject {
 		return ActionPrefix + "PutBucket" + noun
@@ -102,7 +104,7 @@ func (op Operation) Put(noun string) string {
 	return ActionPrefix + "PutObject" + noun
 }
 
-// IsListing reports whether an action lists the keys under a prefix.
+// IsListing reports whether an action lists the object keys under a prefix.
 func IsListing(action string) bool {
 	switch action {
 	case getBucket, getBucketObjectVersions, listMultipartUploads:

@@ -54,7 +54,7 @@ func TestClassify_EveryDocumentedOperation(t *testing.T) {
 	}
 }
 
-// also spells the rights that an operation needs in addition.
+// also formats the further actions that an operation requires.
 func also(op cosreq.Operation) string {
 	var all []string
 	for _, n := range op.Also {
@@ -124,8 +124,7 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestClassify_WithoutAction: a parameter that selects something else never passes
-// as the plain operation.
+// A parameter that selects a sub-resource never counts as the plain operation.
 func TestClassify_WithoutAction(t *testing.T) {
 	for _, name := range strings.Fields(`
 		acl accelerate append cors delete domain encryption inventory lifecycle live location logging notification

@@ -2,9 +2,9 @@ package cosreq
 
 import "strings"
 
-// objectParameters and bucketParameters are the parameters that go with a
-// sub-resource and need no right of their own, by sub-resource; an empty name
-// means none (COS documents of each request; tags of the Go SDK).
+// objectParameters and bucketParameters are the query parameters that a sub-resource
+// supports and that require no further action. The empty name means no sub-resource (COS
+// documents of each request; struct tags of the Go SDK).
 var (
 	objectParameters = map[string]map[string]bool{
 		"":          setOf("versionId VersionId x-cos-traffic-limit"),
@@ -18,7 +18,7 @@ var (
 		"symlink":   setOf("versionId"),
 	}
 	bucketParameters = map[string]map[string]bool{
-		// The last four are those of S3's ListObjectsV2.
+		// The last four belong to S3's ListObjectsV2.
 		"":                    setOf("prefix delimiter marker max-keys encoding-type list-type continuation-token start-after fetch-owner"),
 		"versions":            setOf("prefix delimiter key-marker version-id-marker max-keys encoding-type"),
 		"uploads":             setOf("prefix delimiter key-marker upload-id-marker max-uploads encoding-type"),
@@ -28,15 +28,15 @@ var (
 	}
 )
 
-// serviceParameters are those of GET Service.
+// serviceParameters are the query parameters of GET Service.
 var serviceParameters = setOf("tagkey tagvalue range create-time region marker max-keys x-id")
 
-// harmlessParameter is what current S3 clients add to every request; it repeats
-// the operation's name.
+// harmlessParameter repeats the name of the operation. Current S3 clients add it to every
+// request.
 const harmlessParameter = "x-id"
 
-// classifyParams sorts the parameters of a request into sub-resources, in their
-// order, and those that COS does not document for it. It appends the first to
+// classifyParams finds the sub-resources in the query parameters of a request, in their
+// order, and the parameters that COS does not document for it. It appends the former to
 // subresources.
 func classifyParams(subresources []string, method, key string, q Query) (selected, unknown []string) {
 	reads := key != "" && ReadsOnly(method)

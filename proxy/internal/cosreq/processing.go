@@ -2,16 +2,16 @@ package cosreq
 
 import "strings"
 
-// ciProcess is the parameter that asks for a job of Cloud Infinite on an object.
+// ciProcess is the query parameter that starts a Cloud Infinite job on an object.
 const ciProcess = "ci-process"
 
-// readingRules are the image rules of a download (COS document "Image
-// processing"). style/<name> applies rules that the bucket's owner has stored.
+// readingRules are the image processing rules of a download (COS document "Image
+// processing"). style/<name> applies rules that are stored in the bucket.
 var readingRules = setOf("imageMogr2 imageView2 imageInfo imageAve imageSlim exif watermark style")
 
-// isReadingRule reports whether a parameter is a pipeline of image rules, such as
-// imageMogr2/thumbnail/50x|watermark/2/text/aGk=, each of which only reads. The
-// text of a rule may hold =, so the value is a part of it.
+// isReadingRule reports whether a query parameter is a pipeline of rules that only read,
+// such as imageMogr2/thumbnail/50x|watermark/2/text/aGk=. A rule may contain =, so the
+// value of the parameter is part of the pipeline.
 func isReadingRule(p Param) bool {
 	rules := p.Key
 	if p.Value != "" {
@@ -25,10 +25,10 @@ func isReadingRule(p Param) bool {
 	return true
 }
 
-// readingProcesses are the values of ci-process with which a GET of an object
-// only reads that object (Cloud Infinite documents; the Go SDK). Left out are
-// ImageSearch, which also fills an index, and pm3u8, modifym3u8token and
-// getplaylist, which make signed URLs of other objects.
+// readingProcesses are the values of ci-process with which a GET only reads its object
+// (Cloud Infinite documents; the Go SDK). They do not include ImageSearch, which also
+// writes to an index, or pm3u8, modifym3u8token and getplaylist, which return signed URLs
+// of other objects.
 var readingProcesses = setOf(`
 	AIBodyRecognition AIEnhanceImage AIGameRec AIImageColoring AIImageCrop AILicenseRec
 	AIObjectDetect AIPicMatting AIPortraitMatting AISuperResolution AssessQuality
@@ -37,8 +37,8 @@ var readingProcesses = setOf(`
 	doc-preview face-effect filehash originImage sensitive-content-recognition snapshot
 	videoinfo zippreview`)
 
-// processParameters are the parameters of these jobs. async and callback are left
-// out: they send the result elsewhere.
+// processParameters are the query parameters of these jobs. They do not include async and
+// callback, which send the result elsewhere.
 var processParameters = setOf(`
 	BestFrameNum CardSide CardType Config IdCard ImageParams LivenessType MaskPic
 	MaskPoly Name ValidateData age batch biz-type center-layout comment copyable cover

@@ -2,14 +2,14 @@ package cosreq
 
 import "strings"
 
-// Protected returns what a header field or form field sets that has a right of its
-// own, ACL or Tagging, or "" if it needs none: private and default make nothing
-// public. Any other spelling of these does, and so does a field that comes twice,
-// since COS may read it in another way. name is in lower case.
+// Protected returns the property that a header field or form field sets and that requires
+// a further action: ACL or Tagging. It returns "" for any other field, and for the ACLs
+// private and default, which publish nothing. Other spellings of these, or repeated fields,
+// return ACL, because COS may read them differently. name must be in lower case.
 func Protected(name string, values ...string) string {
 	rest, ok := strings.CutPrefix(name, "x-cos-")
 	if !ok {
-		rest, ok = strings.CutPrefix(name, "x-amz-") // in case COS reads those of S3
+		rest, ok = strings.CutPrefix(name, "x-amz-") // COS may support the fields of S3
 	}
 	switch {
 	case !ok:

@@ -13,20 +13,20 @@ import (
 // Param is one parameter of a query, decoded.
 type Param struct{ Key, Value string }
 
-// Query is a query in two forms with the same meaning: the text that goes to COS and
-// the decoded parameters. Order and repeated parameters are kept, because COS routes
-// on the first one. The zero value is the empty query.
+// Query is a query in two equivalent forms: the text that is sent to COS, and the decoded
+// parameters. It keeps the order and repeated parameters, because COS routes on the first
+// one. The zero value is the empty query.
 type Query struct {
 	Raw    string
 	Params []Param // one for each pair of Raw
 }
 
-// ParseQuery decodes raw and rewrites what has two readings: + becomes %20, a raw ;
-// becomes %3B (net/url drops such pairs), a raw # becomes %23 (a fragment begins
-// there), blanks, control bytes and bytes beyond ASCII are escaped, empty pairs are
-// left out. So are the parameters of a signature, which a client may have made with
-// credentials of its own. A broken escape or an empty name gives 400 InvalidURI: what
-// cannot be decoded cannot be signed. Only what has to change is copied.
+// ParseQuery decodes raw and rewrites bytes that parsers read differently: + becomes %20,
+// a raw ; becomes %3B (net/url drops such pairs), a raw # becomes %23 (a fragment begins
+// there), and blanks, control bytes and non-ASCII bytes are escaped. It removes empty pairs
+// and the parameters of a client's signature. It returns 400 InvalidURI for an invalid
+// escape or an empty name, because such a query cannot be signed. It copies raw only if
+// something changes.
 func ParseQuery(raw string) (Query, error) {
 	var q Query
 	if raw == "" {
@@ -57,46 +57,46 @@ func ParseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-// parsePair decodes a pair. That of an empty one is the zero value.
+// parsePair decodes a pair. The result for an empty pair is the zero value.
 func parsePair(pair string) (Param, error) {
 	key, value, _ := strings.Cut(pair, "=")
 	k, err := url.QueryUnescape(key)
 	if err != nil {
-		return Param{}, brokenEscape(err)
+		return Param{}, escapeError(err)
 	}
 	v, err := url.QueryUnescape(value)
 	if err != nil {
-		return Param{}, brokenEscape(err)
+		return Param{}, escapeError(err)
 	}
 	if key == "" && pair != "" {
 		return Param{}, coserr.New(http.StatusBadRequest, "InvalidURI",
-			"The query has a parameter without a name, which COS and a signature read differently. Write name=value.")
+			"The query has a parameter without a name, which cannot be signed. Send name=value.")
 	}
 	return Param{k, v}, nil
 }
 
-// brokenEscape repeats the escape alone: what surrounds it may be a token.
-func brokenEscape(err error) error {
+// escapeError quotes only the invalid escape: the text around it may be a token.
+func escapeError(err error) error {
 	return coserr.New(http.StatusBadRequest, "InvalidURI",
-		"The query cannot be decoded: %v. Write a literal %% as %%25.", err)
+		"The query has an %v. Send a literal %% as %%25.", err)
 }
 
-// queryWriter writes the pairs of a query that are kept. It copies nothing as long as
-// they are the beginning of raw.
+// queryWriter builds the rewritten query. It copies nothing while the result is a prefix of
+// raw.
 type queryWriter struct {
-	raw  string
-	same int    // raw[:same] is what was written, while out is nil
-	out  []byte // what was written, once it differs from raw
+	raw       string
+	unchanged int    // while out is nil, the result is raw[:unchanged]
+	out       []byte // the result once it differs from raw
 }
 
 func (w *queryWriter) pair(from, end int) {
 	pair := w.raw[from:end]
 	if w.out == nil {
-		if !hasAmbiguous(pair) && (from == 0 || w.same > 0 && from == w.same+1) {
-			w.same = end
+		if !hasAmbiguous(pair) && (from == 0 || w.unchanged > 0 && from == w.unchanged+1) {
+			w.unchanged = end
 			return
 		}
-		w.out = append(make([]byte, 0, len(w.raw)+16), w.raw[:w.same]...)
+		w.out = append(make([]byte, 0, len(w.raw)+16), w.raw[:w.unchanged]...)
 	}
 	if len(w.out) > 0 {
 		w.out = append(w.out, '&')
@@ -106,12 +106,12 @@ func (w *queryWriter) pair(from, end int) {
 
 func (w *queryWriter) query() string {
 	if w.out == nil {
-		return w.raw[:w.same]
+		return w.raw[:w.unchanged]
 	}
 	return string(w.out)
 }
 
-// appendPair appends a pair in the form that has one reading only.
+// appendPair appends a pair with its ambiguous bytes escaped.
 func appendPair(b []byte, pair string) []byte {
 	const hex = "0123456789ABCDEF"
 	for i := range len(pair) {
@@ -136,21 +136,20 @@ func hasAmbiguous(pair string) bool {
 	return false
 }
 
-// isAmbiguous reports whether readers take a raw byte of a query in different ways,
-// or for the end of it.
+// isAmbiguous reports whether parsers read a raw byte of a query differently, or as its
+// end.
 func isAmbiguous(c byte) bool { return c == '+' || c == ';' || c == '#' || c <= ' ' || c >= 0x7f }
 
-// signatureParams are the query parameters that carry a signature (COS document
-// "Request signature") or its token. Those of a client are dropped: the request
-// leaves with the proxy's signature only.
+// signatureParams are the query parameters of a signature (COS document "Request
+// signature") and its token. The client's are removed, because cosproxy signs the request.
 var signatureParams = setOf(`
 	q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature
 	x-cos-security-token x-ci-security-token sign
 	x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-signedheaders
 	x-amz-signature x-amz-security-token x-amz-content-sha256 awsaccesskeyid signature`)
 
-// isSignatureParam reports whether a parameter is one of them, in any spelling. It
-// allocates only for names beyond ASCII.
+// isSignatureParam reports whether a name is in signatureParams, in any case. It allocates
+// only for non-ASCII names.
 func isSignatureParam(name string) bool {
 	var buf [len("x-cos-security-token")]byte // no name is longer
 	lower := buf[:0]
@@ -169,7 +168,7 @@ func isSignatureParam(name string) bool {
 	return len(name) == len(lower) && signatureParams[string(lower)]
 }
 
-// Has reports whether the query names key, with or without a value. Names are
+// Has reports whether the query has the parameter key, with or without a value. Names are
 // case-sensitive.
 func (q Query) Has(key string) bool {
 	for i := range q.Params {
@@ -180,7 +179,7 @@ func (q Query) Has(key string) bool {
 	return false
 }
 
-// Get returns the first value of key, "" if there is none.
+// Get returns the first value of key, or "" if the query does not have it.
 func (q Query) Get(key string) string {
 	for i := range q.Params {
 		if q.Params[i].Key == key {
@@ -190,8 +189,9 @@ func (q Query) Get(key string) string {
 	return ""
 }
 
-// Under returns q with keyPrefix in front of the prefix that it lists.
-func (q Query) Under(keyPrefix string) Query {
+// WithPrefix returns q with keyPrefix prepended to its prefix parameter, which it adds if
+// missing.
+func (q Query) WithPrefix(keyPrefix string) Query {
 	escaped := strings.ReplaceAll(url.QueryEscape(keyPrefix), "+", "%20")
 	moved := Query{Params: make([]Param, 0, len(q.Params)+1)}
 	pairs := q.pairs()
@@ -213,7 +213,7 @@ func (q Query) Under(keyPrefix string) Query {
 	return moved
 }
 
-// Without returns q less the parameters of these names.
+// Without returns q without the parameters of these names.
 func (q Query) Without(names []string) Query {
 	var kept Query
 	var pairs []string
@@ -227,7 +227,7 @@ func (q Query) Without(names []string) Query {
 	return kept
 }
 
-// pairs returns the pairs of Raw, one for each of Params.
+// pairs returns the pairs of Raw, one per element of Params.
 func (q Query) pairs() []string {
 	if q.Raw == "" {
 		return nil
@@ -235,8 +235,8 @@ func (q Query) pairs() []string {
 	return strings.Split(q.Raw, "&")
 }
 
-// Processes reports whether, on a plain object, a parameter may be a rule by which
-// COS or CI makes something else of it.
+// Processes reports whether a parameter may make COS or Cloud Infinite process the object
+// that is read.
 func (q Query) Processes() bool {
 	return slices.ContainsFunc(q.Params, func(p Param) bool {
 		return p.Key != "versionId" && p.Key != "x-cos-traffic-limit" && !strings.HasPrefix(p.Key, "response-")

@@ -10,7 +10,7 @@ import (
 
 type params = []cosreq.Param
 
-// The wire text is what COS gets; if it equals the client's, it is the same bytes.
+// COS receives this query; if it equals the client's, it is the same string.
 var queryTests = []struct {
 	name, raw, wire string
 	params          params
@@ -91,7 +91,7 @@ func TestParseQuery_Allocations(t *testing.T) {
 	}
 }
 
-// parse returns a query that has no errors.
+// parse parses a valid query.
 func parse(t *testing.T, raw string) cosreq.Query {
 	t.Helper()
 	q, err := cosreq.ParseQuery(raw)
@@ -111,7 +111,7 @@ func TestQuery_HasGet(t *testing.T) {
 	}
 }
 
-// wantQuery wants a query of this text, whose parameters are those of the text.
+// wantQuery checks the text of a query, and that its parameters match the text.
 func wantQuery(t *testing.T, got cosreq.Query, wire string) {
 	t.Helper()
 	if want := parse(t, wire); got.Raw != wire || !slices.Equal(got.Params, want.Params) {
@@ -119,7 +119,7 @@ func wantQuery(t *testing.T, got cosreq.Query, wire string) {
 	}
 }
 
-func TestQuery_Under(t *testing.T) {
+func TestQuery_WithPrefix(t *testing.T) {
 	for _, tt := range []struct{ raw, prefix, want string }{
 		{"", "dir/", "prefix=dir%2F"},
 		{"max-keys=2", "old photos/", "max-keys=2&prefix=old%20photos%2F"},
@@ -129,7 +129,7 @@ func TestQuery_Under(t *testing.T) {
 		{"prefix=a&x&prefix=b", "d/", "prefix=d%2Fa&x&prefix=d%2Fb"},
 	} {
 		q := parse(t, tt.raw)
-		wantQuery(t, q.Under(tt.prefix), tt.want)
+		wantQuery(t, q.WithPrefix(tt.prefix), tt.want)
 		wantQuery(t, q, tt.raw) // is not written
 	}
 }
@@ -194,14 +194,13 @@ func FuzzQuery(f *testing.F) {
 		if all := q.Without(nil); all.Raw != q.Raw || !slices.Equal(all.Params, q.Params) {
 			t.Errorf("%q without nothing is %q", q.Raw, all.Raw)
 		}
-		if under := q.Under("d/"); !under.Has("prefix") || len(under.Params) != strings.Count(under.Raw, "&")+1 {
+		if under := q.WithPrefix("d/"); !under.Has("prefix") || len(under.Params) != strings.Count(under.Raw, "&")+1 {
 			t.Errorf("%q under d/ is %q %q", q.Raw, under.Raw, under.Params)
 		}
 	})
 }
 
-// decodeQuery reads a query byte by byte, and leaves out what belongs to a
-// signature.
+// decodeQuery decodes a query byte by byte, without the parameters of a signature.
 func decodeQuery(raw string) (decoded params, valid bool) {
 	const digits = "0123456789abcdef"
 	for _, text := range strings.Split(raw, "&") {

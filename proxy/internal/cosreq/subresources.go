@@ -2,13 +2,13 @@ package cosreq
 
 import "net/http"
 
-// A subresource maps each method to the action that it needs. A method that is not
-// listed has no action whose name is documented.
+// A subresource maps each method to its action. Methods without an entry have no documented
+// action.
 type subresource map[string]string
 
-// objectSubresources and bucketSubresources list the query parameters that select a
-// sub-resource, with its actions (COS document "COS API authorization policy guide").
-// An empty parameter name means none is given.
+// objectSubresources and bucketSubresources map the query parameters that select a
+// sub-resource to its actions (COS document "COS API authorization policy guide"). The empty
+// name means no sub-resource.
 var (
 	objectSubresources = withPrefix(map[string]subresource{
 		"": {
@@ -63,21 +63,20 @@ var (
 	})
 )
 
-// namelessSubresources are parameters of the official SDKs and of S3 that select
-// something other than the object or the list of objects, and for which no action
-// is documented. addtoheader makes ci-process=filehash, a download otherwise, store
-// the digest with the object.
-var namelessSubresources = setOf(`
+// undocumentedSubresources are query parameters of the official SDKs and of S3 that select
+// a sub-resource without a documented action. addtoheader makes ci-process=filehash, which
+// otherwise only reads, store the digest with the object.
+var undocumentedSubresources = setOf(`
 	addtoheader analytics attributes domaincertificate guetzli hdr-image-processing
 	hotlink image-slim image_process intelligent-tiering legal-hold metrics
 	origin-protect ownershipControls policyStatus publicAccessBlock requestPayment
 	session style TDCRefresh torrent unbind`)
 
-// isSubresource reports whether a parameter selects something, on buckets or on
-// objects. One that is known for the other of the two selects as well: what COS
-// makes of it is not documented.
+// isSubresource reports whether a query parameter selects a sub-resource of buckets or of
+// objects. It does not tell these apart, because COS does not document what a sub-resource
+// of buckets means for an object.
 func isSubresource(name string) bool {
-	return name != "" && (objectSubresources[name] != nil || bucketSubresources[name] != nil || namelessSubresources[name])
+	return name != "" && (objectSubresources[name] != nil || bucketSubresources[name] != nil || undocumentedSubresources[name])
 }
 
 func putGet(noun string) subresource {
@@ -90,7 +89,7 @@ func putGetDelete(noun string) subresource {
 	return s
 }
 
-// withPrefix puts ActionPrefix in front of all actions of a table.
+// withPrefix prepends ActionPrefix to all actions of a table.
 func withPrefix(table map[string]subresource) map[string]subresource {
 	for _, s := range table {
 		for method, action := range s {

@@ -7,25 +7,24 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// Target is the target of a request (RFC 9112, 3.2). The zero value is not a target.
+// Target is a request target (RFC 9112, 3.2). The zero value is not valid.
 type Target struct {
-	// Scheme and Host are those of an absolute target, the scheme in lower case, the
-	// host with its port as the client wrote it and without userinfo. They are empty
-	// for a path.
+	// Scheme and Host are the scheme of an absolute target in lower case, and its host
+	// and port as received, without userinfo. They are empty for a path.
 	Scheme, Host string
-	// Path is percent-decoded once and never cleaned: //, . and %2F are part of keys.
-	// It begins with a slash.
+	// Path is percent-decoded once and never cleaned: //, . and %2F are part of object
+	// keys. It begins with a slash.
 	Path string
-	// RawPath is the path as it goes to COS: escaped as the client escaped it, but
-	// for the bytes that EscapeRaw escapes. It decodes to Path.
+	// RawPath is the path that is sent to COS: the client's percent-encoding, plus the
+	// bytes that EscapeRaw escapes. It decodes to Path.
 	RawPath string
-	// RawQuery is what follows the first "?", as the client wrote it.
+	// RawQuery is the text after the first "?", as received.
 	RawQuery string
 }
 
-// ParseTarget reads a path, or an http or https URL with a host. Any other target and
-// a broken percent-escape in the path give 400 InvalidURI. A target that begins with
-// two slashes is a path. Nothing is copied unless a byte has to be decoded or escaped.
+// ParseTarget parses a path, or an http or https URL with a host. It returns 400 InvalidURI
+// for any other target and for an invalid percent-escape in the path. A target that begins
+// with two slashes is a path. It copies target only if it decodes or escapes a byte.
 func ParseTarget(target string) (Target, error) {
 	var t Target
 	rest := target
@@ -36,7 +35,7 @@ func ParseTarget(target string) (Target, error) {
 		}
 	}
 	raw, query, _ := strings.Cut(rest, "?")
-	if raw == "" { // http://host, as clients of an HTTP proxy may write it
+	if raw == "" { // http://host, as clients of an HTTP proxy may send it
 		raw = "/"
 	}
 	t.RawQuery = query
@@ -44,7 +43,7 @@ func ParseTarget(target string) (Target, error) {
 	var ok bool
 	if t.Path, ok = unescape(raw); !ok {
 		return Target{}, coserr.New(http.StatusBadRequest, "InvalidURI",
-			"The path has a broken percent-escape. Percent-encode the object key (a literal %% is %%25, a blank %%20).")
+			"The path has an invalid percent-escape. Percent-encode the object key (a literal %% is %%25, a blank %%20).")
 	}
 	return t, nil
 }
@@ -54,7 +53,7 @@ func cutOrigin(target string) (scheme, host, rest string, err error) {
 	scheme, rest, found := strings.Cut(target, ":")
 	if !found || strings.ContainsAny(scheme, "/?*") {
 		return "", "", "", coserr.New(http.StatusBadRequest, "InvalidURI",
-			"The request target is not a path. Send the object key as /key.")
+			"The request target is not a path. Send /<key>.")
 	}
 	scheme = strings.ToLower(scheme)
 	authority, hierarchical := strings.CutPrefix(rest, "//")
@@ -71,8 +70,8 @@ func cutOrigin(target string) (scheme, host, rest string, err error) {
 	return scheme, host, rest, nil
 }
 
-// isHost reports whether host is a name or an IP literal and an optional port (RFC
-// 3986, 3.2.2), without escapes.
+// isHost reports whether host is a name or an IP literal with an optional port (RFC 3986,
+// 3.2.2), without escapes.
 func isHost(host string) bool {
 	name, port, _ := strings.Cut(host, ":")
 	if inner, ok := strings.CutPrefix(host, "["); ok {
@@ -91,15 +90,15 @@ func isHost(host string) bool {
 	return name != "" && strings.Trim(port, "0123456789") == ""
 }
 
-// EscapePath escapes a key, or the beginning of one, for a path. Slashes stay.
+// EscapePath percent-encodes an object key or a prefix for a path. Slashes stay.
 func EscapePath(path string) string { return escape(path, false) }
 
-// EscapeRaw escapes the bytes of an escaped path that may not be raw on the wire,
-// and changes nothing else. That includes a raw plus: COS reads it as a blank when
-// it verifies the signature.
+// EscapeRaw percent-encodes the bytes of an encoded path that must not be raw on the wire,
+// including a raw plus, which COS reads as a blank when it verifies the signature. It
+// changes nothing else.
 func EscapeRaw(raw string) string { return escape(raw, true) }
 
-// escape keeps percent signs if escaped is true.
+// escape percent-encodes path. It keeps percent signs if escaped is true.
 func escape(path string, escaped bool) string {
 	n := 0
 	for i := range len(path) {
@@ -122,8 +121,8 @@ func escape(path string, escaped bool) string {
 	return string(out)
 }
 
-// isRaw reports whether a byte of a path is not escaped. RFC 3986, 3.3 excludes the
-// brackets; clients send them, and COS takes them.
+// isRaw reports whether a byte of a path stays raw. RFC 3986, 3.3 excludes the brackets, but
+// clients send them and COS accepts them.
 func isRaw(c byte, escaped bool) bool {
 	return isAlphanumeric(c) || strings.IndexByte("/-_.~!$&'()*,;=:@[]", c) >= 0 || c == '%' && escaped
 }
@@ -132,7 +131,7 @@ func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
-// unescape decodes percent-escapes. ok is false if one is broken.
+// unescape decodes percent-escapes. ok is false if one is invalid.
 func unescape(raw string) (path string, ok bool) {
 	n := strings.Count(raw, "%")
 	if n == 0 {

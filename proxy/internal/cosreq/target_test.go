@@ -10,7 +10,8 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// Keys are bytes: nothing is cleaned, and only what may not be raw is escaped.
+// Object keys are bytes: paths are not cleaned, and only bytes that must not be raw are
+// escaped.
 var targetTests = []struct {
 	name, target string
 	want         cosreq.Target
@@ -64,11 +65,11 @@ func TestParseTarget(t *testing.T) {
 }
 
 var badTargets = map[string]string{ // and what the message says
-	"":                       "Send the object key as /key",
-	"*":                      "Send the object key as /key",
-	"key":                    "Send the object key as /key",
-	"?a:b":                   "Send the object key as /key",
-	"dir/a:b":                "Send the object key as /key",
+	"":                       "Send /<key>",
+	"*":                      "Send /<key>",
+	"key":                    "Send /<key>",
+	"?a:b":                   "Send /<key>",
+	"dir/a:b":                "Send /<key>",
 	"evil.example:443":       "http://<host>/<key>",
 	"user:pass@evil.example": "http://<host>/<key>",
 	"ftp://localhost/a":      "http://<host>/<key>",
@@ -108,7 +109,7 @@ func TestParseTarget_Errors(t *testing.T) {
 	}
 }
 
-// wantInvalidURI wants a refusal that says what to do, and does not repeat a password.
+// wantInvalidURI checks that an error says what to do and does not contain a password.
 func wantInvalidURI(t *testing.T, input string, err error, says string) {
 	t.Helper()
 	var e *coserr.Error
@@ -138,8 +139,8 @@ func TestEscapePath(t *testing.T) {
 	}
 }
 
-// FuzzTarget: RawPath means Path, has no byte that may not be raw, and net/url agrees
-// on every target that it accepts as well.
+// FuzzTarget: RawPath decodes to Path and has no byte that must not be raw, and net/url
+// agrees on every target that it accepts.
 func FuzzTarget(f *testing.F) {
 	for _, tt := range targetTests {
 		f.Add(tt.target)

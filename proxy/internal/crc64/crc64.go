@@ -10,12 +10,12 @@ import (
 
 var table = crc64.MakeTable(crc64.ECMA)
 
-// Update adds p to crc, as crc64.Update does with the ECMA table. The carry-less
-// multiplication of amd64 and arm64 makes it faster, on amd64 about seven times
-// (BenchmarkUpdate). It replaces p, a polynomial over GF(2), by 64 bytes that have
-// the same remainder modulo the polynomial of the CRC; the table reduces these. The
-// method is that of Gopal et al., "Fast CRC Computation for Generic Polynomials Using
-// PCLMULQDQ Instruction" (Intel, 2009), without its last steps.
+// Update adds p to crc, as crc64.Update does with the ECMA table. It uses the carry-less
+// multiplication of amd64 and arm64, which on amd64 is about seven times faster
+// (BenchmarkUpdate): it folds p, a polynomial over GF(2), into 64 bytes with the same
+// remainder modulo the polynomial of the CRC, and reduces these with the table. See Gopal
+// et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction"
+// (Intel, 2009); the last steps of that method are not used.
 func Update(crc uint64, p []byte) uint64 {
 	const block = 64
 	if !canFold || len(p) < 4*block {
@@ -23,17 +23,17 @@ func Update(crc uint64, p []byte) uint64 {
 	}
 	var rest [block]byte
 	copy(rest[:], p)
-	// The register of a CRC counts like bytes in front of those to come.
+	// The CRC register acts like bytes before p.
 	binary.LittleEndian.PutUint64(rest[:], binary.LittleEndian.Uint64(rest[:])^^crc)
-	whole := len(p) / block * block
-	fold(&rest, p[block:whole], &folding)
-	return crc64.Update(crc64.Update(^uint64(0), table, rest[:]), table, p[whole:])
+	folded := len(p) / block * block
+	fold(&rest, p[block:folded], &factors)
+	return crc64.Update(crc64.Update(^uint64(0), table, rest[:]), table, p[folded:])
 }
 
-// folding are the factors that move the halves of 16 bytes on by 64 bytes: powers of
-// x modulo the polynomial, less the one bit that a product of reflected numbers is
-// too far on.
-var folding = [2]uint64{powerOfX(8*64 + 64 - 1), powerOfX(8*64 - 1)}
+// factors shift the two halves of 16 bytes by 64 bytes. They are powers of x modulo the
+// polynomial, with an exponent one less than the shift, because the product of two
+// reflected numbers is shifted by one bit.
+var factors = [2]uint64{powerOfX(8*64 + 64 - 1), powerOfX(8*64 - 1)}
 
 // powerOfX returns x^n modulo the polynomial, with the lowest power in the highest
 // bit, as the polynomial is written.

@@ -51,7 +51,7 @@ func TestUpdate_CheckValue(t *testing.T) {
 	}
 }
 
-// Every alignment to a block, every length up to several blocks.
+// Every alignment to a block, and every length up to several blocks.
 func TestUpdate_Alignments(t *testing.T) {
 	body, table := randomBody(64+6*64), standard.MakeTable(standard.ECMA)
 	for start := range 64 {
@@ -64,7 +64,7 @@ func TestUpdate_Alignments(t *testing.T) {
 	}
 }
 
-// The sum does not depend on where the bytes are split.
+// The checksum does not depend on where the bytes are split.
 func TestUpdate_Splits(t *testing.T) {
 	body := randomBody(1100)
 	want := standard.Checksum(body, standard.MakeTable(standard.ECMA))

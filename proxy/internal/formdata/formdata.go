@@ -1,9 +1,9 @@
 // Package formdata reads and writes form uploads (RFC 7578; COS document "POST
 // Object"): fields first, the file last.
 //
-// It is stricter than RFC 2046 requires: where two readers could see the end of a
-// part in different places, it refuses the form, because COS may be the other reader.
-// It is not for forms with several files.
+// It is stricter than RFC 2046: it rejects forms in which another parser, such as that of
+// COS, could find the end of a part elsewhere. It does not support forms with several
+// files.
 package formdata
 
 import (
@@ -16,10 +16,10 @@ func malformed(format string, args ...any) error {
 	return coserr.New(http.StatusBadRequest, "MalformedPOSTRequest", format, args...)
 }
 
-func errNoFile() error {
-	return malformed("The form ends before a part named file. The file must be its last part.")
+func noFileError() error {
+	return malformed("The form ends without a part named file. Send the file as the last part.")
 }
 
-func errNotClosed() error {
+func notClosedError() error {
 	return malformed("The form ends without its closing boundary; nothing was stored. Send it again.")
 }

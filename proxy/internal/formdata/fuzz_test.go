@@ -11,8 +11,8 @@ import (
 	"testing/iotest"
 )
 
-// FuzzReader: pieces make no difference, and mime/multipart reads every form that is
-// accepted in the same way.
+// FuzzReader: the split into pieces has no effect, and mime/multipart reads every
+// accepted form in the same way.
 func FuzzReader(f *testing.F) {
 	whole := field("key", "up/${filename}") + file("a b.txt", "content"+closing)
 	for _, seed := range []string{
@@ -53,7 +53,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// compare reads an accepted form with mime/multipart.
+// compare compares an accepted form with the result of mime/multipart.
 func compare(t *testing.T, body []byte, got read) {
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
 	for i := 0; ; i++ {

@@ -7,14 +7,15 @@ import (
 
 // Part is the header of one part of a form.
 type Part struct {
-	Name        string // never empty in a part that was read
+	Name        string // Next never returns an empty one
 	Filename    string
-	HasFilename bool   // a Filename, which may be empty, was given
-	ContentType string // as written; may be empty
+	HasFilename bool   // the part has a filename, which may be empty
+	ContentType string // as received; may be empty
 }
 
-// Boundary returns the boundary that the values of Content-Type give. It fails with
-// 400 MalformedPOSTRequest unless there is one value, for a form.
+// Boundary returns the boundary in the values of Content-Type. It returns 400
+// MalformedPOSTRequest unless there is exactly one value, multipart/form-data with a valid
+// boundary.
 func Boundary(contentType []string) (string, error) {
 	if len(contentType) == 1 {
 		kind, params, err := mime.ParseMediaType(contentType[0])
@@ -22,10 +23,10 @@ func Boundary(contentType []string) (string, error) {
 			return params["boundary"], nil
 		}
 	}
-	return "", malformed("A POST to the bucket is a form upload, and this one is not multipart/form-data with a boundary. To upload without a form, send PUT /key.")
+	return "", malformed("A POST to the bucket must be a form upload: multipart/form-data with a boundary. To upload without a form, send PUT /<key>.")
 }
 
-// isBoundary reports whether b is a boundary (RFC 2046, 5.1.1), blanks excepted.
+// isBoundary reports whether b is a valid boundary (RFC 2046, 5.1.1) without blanks.
 func isBoundary(b string) bool {
 	for _, c := range []byte(b) {
 		if (c < '0' || '9' < c) && (c|0x20 < 'a' || 'z' < c|0x20) && strings.IndexByte("'()+_,-./:=?", c) < 0 {
@@ -35,14 +36,14 @@ func isBoundary(b string) bool {
 	return 0 < len(b) && len(b) <= 70
 }
 
-// setHeader reads one header line of a part. Those without a meaning in forms are
-// ignored, as RFC 7578, 4.8 asks. name is in lower case.
+// setHeader parses one header field of a part; name is in lower case. It ignores fields
+// without a meaning in forms (RFC 7578, 4.8).
 func (p *Part) setHeader(name, value string) error {
 	switch name {
 	case "content-disposition":
 		kind, params, err := mime.ParseMediaType(value)
 		if err != nil || kind != "form-data" {
-			return malformed("The Content-Disposition of a part of the form cannot be read: %q.", value)
+			return malformed("A part of the form has an invalid Content-Disposition: %q. Send form-data with a name.", value)
 		}
 		p.Name = params["name"]
 		p.Filename, p.HasFilename = params["filename"]
@@ -52,7 +53,7 @@ func (p *Part) setHeader(name, value string) error {
 		switch strings.ToLower(value) {
 		case "7bit", "8bit", "binary":
 		default:
-			return malformed("A part of the form has the Content-Transfer-Encoding %q, which COS does not decode. Send it as it is.", value)
+			return malformed("A part of the form has the Content-Transfer-Encoding %q, which COS does not decode. Send the part without it.", value)
 		}
 	}
 	return nil
@@ -60,8 +61,8 @@ func (p *Part) setHeader(name, value string) error {
 
 func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
 
-// AppendField appends a field. name has no quotes, backslashes or control bytes; value
-// cannot hold the boundary if it was read with it.
+// AppendField appends a field. name must not contain quotes, backslashes or control bytes,
+// and value must not contain the boundary.
 func AppendField(dst []byte, boundary, name, value string) []byte {
 	dst = appendDisposition(dst, boundary, name)
 	dst = append(dst, "\r\n\r\n"...)
@@ -69,13 +70,13 @@ func AppendField(dst []byte, boundary, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// quoteFilename writes names into quotes as browsers do (HTML standard,
-// "multipart/form-data encoding algorithm").
+// quoteFilename escapes a filename as browsers do (HTML standard, "multipart/form-data
+// encoding algorithm").
 var quoteFilename = strings.NewReplacer(`"`, "%22", "\r", "%0D", "\n", "%0A")
 
-// AppendFileHead appends the header of the file, which is named file, whatever part
-// calls it. Backslashes at the end of its Filename are left out: some readers would
-// take one and the quote for an escaped quote.
+// AppendFileHead appends the part header of the file, always with the name file. It removes
+// backslashes at the end of the filename: some parsers would read a backslash and the
+// closing quote as an escaped quote.
 func AppendFileHead(dst []byte, boundary string, part Part) []byte {
 	dst = appendDisposition(dst, boundary, "file")
 	if part.HasFilename {

@@ -11,25 +11,25 @@ import (
 	"cosproxy/proxy/internal/coserr"
 )
 
-// maxHead is the most that may precede the file: it is held in memory.
+// maxHead is the maximum size of the part before the file, in bytes. It is buffered.
 const maxHead = 64 << 10
 
-// Reader reads a form: the fields one by one, then the file and what follows it as a
-// stream. What is wrong with the form is a *coserr.Error; those of the underlying
-// reader are returned as they are, except for io.EOF.
+// Reader reads a form: the fields one by one, then the file and everything after it as a
+// stream. Errors of the form are a *coserr.Error. Errors of the underlying reader are
+// returned unchanged, except for io.EOF.
 type Reader struct {
-	// File, unless nil, gets the bytes of the file while Read returns them, without
-	// those of the delimiter. It must not keep them. It is set before Read is called.
+	// File receives the bytes of the file, without the delimiter, while Read returns
+	// them. It must not retain them. Set it before Read is called. Nil discards them.
 	File func(p []byte)
 
 	r       *bufio.Reader
 	scanner scanner
-	size    int64 // bytes read of what precedes the file
-	left    int64 // bytes from there to the announced end; negative if that is unknown
-	sized   bool
+	size    int64 // bytes read before the file
+	left    int64 // announced bytes from there on, if sized
+	sized   bool  // the length of the body is known
 	state   state
 	tail    tail
-	err     error // of Read
+	err     error // Read returns it from now on
 }
 
 type state int
@@ -39,18 +39,18 @@ const (
 	beforeHeader
 	inValue
 	inFile
-	afterForm // the closing delimiter came before a file
+	afterForm // the form was closed without a file
 )
 
-// NewReader returns a Reader of a body with length bytes; negative means unknown.
-// boundary is one that Boundary returned.
+// NewReader returns a Reader of a body with length bytes; negative means unknown. boundary
+// must be a result of Boundary.
 func NewReader(r io.Reader, boundary string, length int64) *Reader {
 	return &Reader{r: bufio.NewReader(r), scanner: newScanner(boundary), left: length, sized: length >= 0}
 }
 
-// Next returns the header of the next part. If its name is file, in any spelling, it
-// is the last part, and Read returns its content; else Value does. Content that was
-// not asked for is skipped.
+// Next returns the header of the next part. If its name is file, in any case, it is the
+// last part, and Read returns its content; otherwise Value does. Next skips content that
+// was not read.
 func (r *Reader) Next() (Part, error) {
 	switch r.state {
 	case beforeForm:
@@ -63,7 +63,7 @@ func (r *Reader) Next() (Part, error) {
 		}
 	}
 	if r.state != beforeHeader {
-		return Part{}, errNoFile()
+		return Part{}, noFileError()
 	}
 	part, err := r.header()
 	if err != nil {
@@ -73,19 +73,19 @@ func (r *Reader) Next() (Part, error) {
 	r.state = inValue
 	if strings.EqualFold(part.Name, "file") {
 		r.state = inFile
-		if r.left -= r.size; r.sized && r.left <= 0 { // nothing is left for Read to fail on
-			return Part{}, errNotClosed()
+		if r.left -= r.size; r.sized && r.left <= 0 { // Read could not report this: it has no bytes left
+			return Part{}, notClosedError()
 		}
 	}
 	return part, nil
 }
 
-// HeadSize returns how many bytes precede the first byte of the file, once Next has
-// returned that part.
+// HeadSize returns the number of bytes before the file. It is valid after Next returned the
+// file.
 func (r *Reader) HeadSize() int64 { return r.size }
 
-// firstDelimiter reads what precedes the first header. Some clients begin with the
-// line end that belongs to the delimiter.
+// firstDelimiter reads everything before the first part header. Some clients send the line
+// end of the first delimiter, others do not.
 func (r *Reader) firstDelimiter() error {
 	for {
 		line, err := r.line()
@@ -96,12 +96,12 @@ func (r *Reader) firstDelimiter() error {
 			return r.endDelimiter(rest)
 		}
 		if string(line) != "\r\n" {
-			return malformed("The body does not begin with the boundary that Content-Type names.")
+			return malformed("The body does not begin with the boundary in Content-Type. Send the same boundary in both.")
 		}
 	}
 }
 
-// endDelimiter takes what follows the boundary on its line.
+// endDelimiter parses the rest of the line after a boundary.
 func (r *Reader) endDelimiter(rest []byte) error {
 	rest, ok := bytes.CutSuffix(rest, []byte("\r\n"))
 	switch string(bytes.TrimRight(rest, " \t")) {
@@ -113,12 +113,12 @@ func (r *Reader) endDelimiter(rest []byte) error {
 		ok = false
 	}
 	if !ok {
-		return malformed("A line of the form begins with the boundary and continues after it. Choose another boundary.")
+		return malformed("A line of the form begins with the boundary and has more text after it. Choose another boundary.")
 	}
 	return nil
 }
 
-// header reads the header lines of a part.
+// header reads the header of a part.
 func (r *Reader) header() (Part, error) {
 	var part Part
 	seen := map[string]bool{}
@@ -134,7 +134,7 @@ func (r *Reader) header() (Part, error) {
 		name, value, colon := strings.Cut(text, ":")
 		name = strings.ToLower(name)
 		if !ok || !colon || seen[name] || strings.ContainsFunc(text, isControl) || strings.ContainsAny(name, " \t") {
-			return part, malformed("A header of a part of the form cannot be read, or comes twice.")
+			return part, malformed("A part of the form has an invalid or repeated header field. Correct the header of the part.")
 		}
 		seen[name] = true
 		if err := part.setHeader(name, strings.Trim(value, " \t")); err != nil {
@@ -142,12 +142,13 @@ func (r *Reader) header() (Part, error) {
 		}
 	}
 	if part.Name == "" {
-		return part, malformed("A part of the form has no name.")
+		return part, malformed("A part of the form has no name. Send a name in its Content-Disposition.")
 	}
 	return part, nil
 }
 
-// Value returns the content of the field whose header Next has returned, once.
+// Value returns the content of the field that Next returned. It can be called once per
+// field.
 func (r *Reader) Value() (string, error) {
 	if r.state != inValue {
 		return "", errors.New("formdata: no field to read")
@@ -175,12 +176,12 @@ func (r *Reader) Value() (string, error) {
 		return "", err
 	}
 	if !afterLineEnd {
-		return "", malformed("A boundary of the form does not follow a line end of CR and LF.")
+		return "", malformed("A boundary of the form does not follow a CR LF. End lines with CR LF.")
 	}
 	return string(value), nil
 }
 
-// line returns one line, with its end.
+// line returns the next line, including its line end.
 func (r *Reader) line() ([]byte, error) {
 	var line []byte
 	for {
@@ -195,20 +196,20 @@ func (r *Reader) line() ([]byte, error) {
 	}
 }
 
-// count refuses what is too long to be held in memory.
+// count adds n bytes to the part before the file, and rejects it if it is too long.
 func (r *Reader) count(n int) error {
 	if r.size += int64(n); r.size <= maxHead {
 		return nil
 	}
 	return coserr.New(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
-		"The fields in front of the form's file are larger than %d KiB together. Send less in front of the file.", maxHead>>10)
+		"The form fields before the file exceed %d KiB in total. Send fewer or shorter fields.", maxHead>>10)
 }
 
-// noFileAtEnd turns the end of the body, which is not a wrapped one, into an error
-// of the form.
+// noFileAtEnd returns noFileError for an io.EOF that is not wrapped, and any other error
+// unchanged.
 func noFileAtEnd(err error) error {
 	if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure of the connection
-		return errNoFile()
+		return noFileError()
 	}
 	return err
 }

@@ -25,7 +25,7 @@ func file(name, content string) string {
 	return string(formdata.AppendFileHead(nil, boundary, formdata.Part{Filename: name, HasFilename: true, ContentType: "text/x-test"})) + content
 }
 
-// read is what a Reader made of a form.
+// read is the result of reading a form.
 type read struct {
 	fields   [][2]string
 	part     formdata.Part
@@ -36,7 +36,7 @@ type read struct {
 	err      error
 }
 
-// readForm reads a whole form, with reads of size bytes.
+// readForm reads a complete form, with reads of size bytes.
 func readForm(body io.Reader, length int64, size int) (got read) {
 	r := formdata.NewReader(body, boundary, length)
 	var file, rest strings.Builder
@@ -60,7 +60,7 @@ func readForm(body io.Reader, length int64, size int) (got read) {
 	return got
 }
 
-// contents are files that are hard to tell from what surrounds them.
+// contents are files that resemble the delimiters around them.
 var contents = map[string]string{
 	"empty":              "",
 	"text":               "hello",
@@ -72,7 +72,7 @@ var contents = map[string]string{
 	"large":              strings.Repeat("0123456789abcde\n", 1_000),
 }
 
-// TestReader_Pieces: the pieces in which a body comes make no difference.
+// The split of a body into pieces has no effect.
 func TestReader_Pieces(t *testing.T) {
 	for name, content := range contents {
 		head := field("key", "dir/a b.txt") + field("empty", "") + field("lines", content[:min(len(content), 50)]+"\r\n\r\nb\n") + file("f.txt", "")
@@ -102,7 +102,7 @@ func TestReader_Pieces(t *testing.T) {
 	}
 }
 
-// wantCode wants an error of this code that contains text.
+// wantCode checks that an error has this code and contains text.
 func wantCode(t *testing.T, err error, code, text string) {
 	t.Helper()
 	var e *coserr.Error
@@ -116,36 +116,36 @@ func TestReader_Malformed(t *testing.T) {
 	part := func(header string) string { return "--" + boundary + "\r\n" + header + "\r\n\r\nv\r\n" }
 	const malformed, tooLarge = "MalformedPOSTRequest", "MaxPostPreDataLengthExceeded"
 	for name, tt := range map[string]struct{ body, code, text string }{
-		"empty":                                {"", malformed, "before a part named file"},
+		"empty":                                {"", malformed, "without a part named file"},
 		"another boundary":                     {strings.ReplaceAll(whole, boundary, "other"), malformed, "does not begin with the boundary"},
 		"preamble":                             {"preamble\r\n" + whole, malformed, "does not begin with the boundary"},
-		"bare line feeds":                      {strings.ReplaceAll(whole, "\r\n", "\n"), malformed, "continues after it"},
-		"boundary after a bare line feed":      {field("key", "a\n--"+boundary+"\r\nx") + whole, malformed, "CR and LF"},
-		"boundary that goes on":                {field("key", "a\r\n--"+boundary+"x") + whole, malformed, "continues after it"},
-		"boundary that goes on before a part":  {field("key", "a") + strings.Replace(file("f", "x"+closing), boundary, boundary+"x", 1), malformed, "continues after it"},
-		"boundary and a bare line feed":        {field("key", "a") + strings.Replace(whole, "\r\n", "\n", 1), malformed, "continues after it"},
-		"no line end before the boundary":      {"--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + file("f", "x"+closing), malformed, "CR and LF"},
-		"no file":                              {field("key", "a") + closing[2:], malformed, "before a part named file"},
-		"closed at once":                       {closing[2:] + whole, malformed, "before a part named file"},
-		"no file and no end":                   {field("key", "a"), malformed, "before a part named file"},
-		"ends in a boundary":                   {field("key", "a") + "--" + boundary, malformed, "before a part named file"},
-		"ends in a header":                     {whole[:strings.LastIndex(whole, "\r\n\r\nx")+2], malformed, "before a part named file"},
+		"bare line feeds":                      {strings.ReplaceAll(whole, "\r\n", "\n"), malformed, "has more text after it"},
+		"boundary after a bare line feed":      {field("key", "a\n--"+boundary+"\r\nx") + whole, malformed, "does not follow a CR LF"},
+		"boundary that goes on":                {field("key", "a\r\n--"+boundary+"x") + whole, malformed, "has more text after it"},
+		"boundary that goes on before a part":  {field("key", "a") + strings.Replace(file("f", "x"+closing), boundary, boundary+"x", 1), malformed, "has more text after it"},
+		"boundary and a bare line feed":        {field("key", "a") + strings.Replace(whole, "\r\n", "\n", 1), malformed, "has more text after it"},
+		"no line end before the boundary":      {"--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + file("f", "x"+closing), malformed, "does not follow a CR LF"},
+		"no file":                              {field("key", "a") + closing[2:], malformed, "without a part named file"},
+		"closed at once":                       {closing[2:] + whole, malformed, "without a part named file"},
+		"no file and no end":                   {field("key", "a"), malformed, "without a part named file"},
+		"ends in a boundary":                   {field("key", "a") + "--" + boundary, malformed, "without a part named file"},
+		"ends in a header":                     {whole[:strings.LastIndex(whole, "\r\n\r\nx")+2], malformed, "without a part named file"},
 		"no name":                              {part("Content-Disposition: form-data") + whole, malformed, "no name"},
 		"empty name":                           {part(`Content-Disposition: form-data; name=""`) + whole, malformed, "no name"},
 		"no disposition":                       {part("X: y") + whole, malformed, "no name"},
 		"no header":                            {"--" + boundary + "\r\n\r\nv\r\n" + whole, malformed, "no name"},
-		"two dispositions":                     {part("Content-Disposition: form-data; name=a\r\ncontent-disposition: form-data; name=b") + whole, malformed, "comes twice"},
+		"two dispositions":                     {part("Content-Disposition: form-data; name=a\r\ncontent-disposition: form-data; name=b") + whole, malformed, "invalid or repeated header"},
 		"two names":                            {part("Content-Disposition: form-data; name=a; name=b") + whole, malformed, "Content-Disposition"},
 		"another disposition":                  {part("Content-Disposition: attachment; name=a") + whole, malformed, "Content-Disposition"},
-		"folded header":                        {part("Content-Disposition: form-data;\r\n name=a") + whole, malformed, "cannot be read"},
-		"header without a colon":               {part("Content-Disposition: form-data; name=a\r\nX") + whole, malformed, "cannot be read"},
-		"blank before the colon":               {part("Content-Disposition : form-data; name=a") + whole, malformed, "cannot be read"},
-		"bare line feed in a header":           {part("Content-Disposition: form-data; name=a\nX: y") + whole, malformed, "cannot be read"},
-		"control in a header":                  {part("Content-Disposition: form-data; name=a\r\nContent-Type: a\rb") + whole, malformed, "cannot be read"},
+		"folded header":                        {part("Content-Disposition: form-data;\r\n name=a") + whole, malformed, "invalid or repeated header"},
+		"header without a colon":               {part("Content-Disposition: form-data; name=a\r\nX") + whole, malformed, "invalid or repeated header"},
+		"blank before the colon":               {part("Content-Disposition : form-data; name=a") + whole, malformed, "invalid or repeated header"},
+		"bare line feed in a header":           {part("Content-Disposition: form-data; name=a\nX: y") + whole, malformed, "invalid or repeated header"},
+		"control in a header":                  {part("Content-Disposition: form-data; name=a\r\nContent-Type: a\rb") + whole, malformed, "invalid or repeated header"},
 		"encoded":                              {part("Content-Disposition: form-data; name=a\r\nContent-Transfer-Encoding: base64") + whole, malformed, "does not decode"},
 		"a line without end":                   {strings.Repeat("x", 1<<20), tooLarge, "64 KiB"},
 		"a value of lines":                     {field("key", strings.Repeat("x\r\n", 1<<18)) + whole, tooLarge, "64 KiB"},
-		"headers without end":                  {"--" + boundary + "\r\n" + strings.Repeat("X: y\r\n", 1<<18), malformed, "comes twice"},
+		"headers without end":                  {"--" + boundary + "\r\n" + strings.Repeat("X: y\r\n", 1<<18), malformed, "invalid or repeated header"},
 		"a header line without end":            {"--" + boundary + "\r\nX: " + strings.Repeat("y", 1<<20), tooLarge, "64 KiB"},
 		"a boundary line without end":          {"--" + boundary + strings.Repeat(" ", 1<<20), tooLarge, "64 KiB"},
 		"blank lines without end":              {strings.Repeat("\r\n", 1<<18), tooLarge, "64 KiB"},
@@ -168,25 +168,25 @@ func TestReader_HeadSizeLimit(t *testing.T) {
 	wantCode(t, readForm(strings.NewReader(sized(64<<10+1)), -1, 4096).err, "MaxPostPreDataLengthExceeded", "64 KiB")
 }
 
-// badTails are what may not follow a file.
+// badTails are invalid endings of a form after its file.
 var badTails = map[string]struct{ tail, text string }{
-	"another field":           {"\r\n" + field("acl", "public-read") + closing[2:], "Something follows"},
-	"another file":            {"\r\n" + file("g", "y"+closing), "Something follows"},
-	"a field and no end":      {"\r\n" + field("acl", "public-read"), "Something follows"},
-	"behind a bare line feed": {"\n--" + boundary + "\r\n\r\n" + closing, "Something follows"},
-	"behind two line feeds":   {"\n\n--" + boundary + "\r\n\r\n" + closing, "Something follows"},
-	"boundary that goes on":   {"\r\n--" + boundary + "x" + closing, "Something follows"},
-	"one dash":                {"\r\n--" + boundary + "-" + closing, "Something follows"},
-	"closed behind a bare LF": {"\n" + closing[2:], "CR and LF"},
-	"closed behind two LFs":   {"\r\n\n" + closing[2:], "CR and LF"},
-	"closed twice":            {closing + "--" + boundary + "--\r\n", "closed twice"},
-	"goes on when closed":     {closing + field("acl", "public-read") + closing[2:], "Something follows"},
+	"another field":           {"\r\n" + field("acl", "public-read") + closing[2:], "has a part after the file"},
+	"another file":            {"\r\n" + file("g", "y"+closing), "has a part after the file"},
+	"a field and no end":      {"\r\n" + field("acl", "public-read"), "has a part after the file"},
+	"behind a bare line feed": {"\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
+	"behind two line feeds":   {"\n\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
+	"boundary that goes on":   {"\r\n--" + boundary + "x" + closing, "has a part after the file"},
+	"one dash":                {"\r\n--" + boundary + "-" + closing, "has a part after the file"},
+	"closed behind a bare LF": {"\n" + closing[2:], "does not follow a CR LF"},
+	"closed behind two LFs":   {"\r\n\n" + closing[2:], "does not follow a CR LF"},
+	"two closing boundaries":  {closing + "--" + boundary + "--\r\n", "two closing boundaries"},
+	"goes on when closed":     {closing + field("acl", "public-read") + closing[2:], "has a part after the file"},
 	"no closing boundary":     {"", "without its closing boundary"},
 	"half of it":              {closing[:len(closing)-4], "without its closing boundary"},
 	"all but a dash":          {closing[:len(closing)-3], "without its closing boundary"},
 }
 
-// TestReader_BadTail: the last byte of the announced length is never returned.
+// Read never returns the last byte of the announced length.
 func TestReader_BadTail(t *testing.T) {
 	for name, tt := range badTails {
 		for _, content := range []string{"x", strings.Repeat("x", 100), strings.Repeat("x\r\n", 50_000)} {
@@ -205,8 +205,8 @@ func TestReader_BadTail(t *testing.T) {
 	}
 }
 
-// The delimiter of an empty file may share the line end of its header; readers may
-// differ on such a file.
+// The delimiter of an empty file may share the line end of the part header; parsers may
+// disagree on such a file.
 func TestReader_EmptyFileWithoutALineEnd(t *testing.T) {
 	body := field("key", "a") + file("f", closing[2:])
 	got := readForm(strings.NewReader(body), int64(len(body)), 3)
@@ -214,10 +214,10 @@ func TestReader_EmptyFileWithoutALineEnd(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	body = field("key", "a") + file("f", field("acl", "b")+closing[2:])
-	wantCode(t, readForm(strings.NewReader(body), int64(len(body)), 3).err, "MalformedPOSTRequest", "Something follows")
+	wantCode(t, readForm(strings.NewReader(body), int64(len(body)), 3).err, "MalformedPOSTRequest", "has a part after the file")
 }
 
-// TestReader_Unusual: what real clients do besides the plainest form.
+// Valid forms that differ from the usual ones.
 func TestReader_Unusual(t *testing.T) {
 	whole := field("key", "a") + file("f", "x"+closing)
 	for name, body := range map[string]string{
@@ -237,7 +237,7 @@ func TestReader_Unusual(t *testing.T) {
 	}
 }
 
-// TestReader_SkipsValues: Next may follow Next.
+// Next may follow Next.
 func TestReader_SkipsValues(t *testing.T) {
 	r := formdata.NewReader(strings.NewReader(field("a", "1")+field("b", "2")+file("f", "x"+closing)), boundary, -1)
 	var names []string
@@ -253,8 +253,7 @@ func TestReader_SkipsValues(t *testing.T) {
 	}
 }
 
-// TestReader_Failures: an error of the connection is returned as it is, wrapped ends
-// included.
+// An error of the connection is returned unchanged, including a wrapped io.EOF.
 func TestReader_Failures(t *testing.T) {
 	failure := fmt.Errorf("broken: %w", io.EOF)
 	whole := field("key", "a") + file("f", strings.Repeat("x", 10_000)+closing)
@@ -291,7 +290,7 @@ func TestBoundary(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", tt.values, got, tt.want)
 		}
 		if tt.want == "" {
-			wantCode(t, err, "MalformedPOSTRequest", "send PUT /key")
+			wantCode(t, err, "MalformedPOSTRequest", "send PUT /<key>")
 		} else if err != nil {
 			t.Errorf("%q: %v", tt.values, err)
 		}

@@ -2,30 +2,30 @@ package formdata
 
 import "bytes"
 
-// scanner finds the next delimiter in the content of a part, in whatever pieces it
-// comes: a line feed, two dashes and the boundary. What may be the beginning of one
-// is held back until it is known to be content.
+// scanner finds the next delimiter, a line feed, two dashes and the boundary, in the
+// content of a part that arrives in pieces. It holds back bytes that may be the beginning
+// of a delimiter.
 type scanner struct {
-	// delimiter has CR and LF in front of the dashes. A boundary has neither, so that
-	// a mismatch can only begin a new match with its last byte.
+	// delimiter begins with CR LF. A boundary contains neither, so after a mismatch only
+	// the last byte can begin a new match.
 	delimiter []byte
-	matched   int  // bytes of the delimiter after its CR that the input ends with
-	cr        bool // a CR precedes these
-	shared    bool // the line feed that matched ends the header of the part
+	matched   int  // matched bytes of the delimiter after its CR
+	cr        bool // a CR precedes the matched bytes
+	shared    bool // the matched line feed ends the header of the part
 }
 
 func newScanner(boundary string) scanner {
 	return scanner{delimiter: []byte("\r\n--" + boundary)}
 }
 
-// start begins the content of a part. The delimiter of an empty one may share the
+// start begins the content of a part. If the content is empty, its delimiter may share the
 // line end of the header.
 func (s *scanner) start() { s.matched, s.cr, s.shared = 1, true, true }
 
-// resume begins what follows a delimiter that was found.
+// resume begins the bytes after a delimiter.
 func (s *scanner) resume() { s.matched, s.cr, s.shared = 0, false, false }
 
-// held returns the bytes that may belong to a delimiter.
+// held returns the bytes that may be part of a delimiter.
 func (s *scanner) held() []byte {
 	switch {
 	case s.shared:
@@ -37,9 +37,8 @@ func (s *scanner) held() []byte {
 	}
 }
 
-// scan takes the next bytes up to the end of a delimiter. n is how many these are,
-// and found whether there is one. content, unless nil, gets those that belong to the
-// part; it must not keep them.
+// scan consumes n bytes of b, up to the end of a delimiter if found. It passes the bytes
+// that are content to content, which must not retain them and may be nil.
 func (s *scanner) scan(b []byte, content func(p []byte)) (n int, found bool) {
 	before := s.held() // part of the delimiter, so it stays as it is
 	n, found = s.match(b)

@@ -5,32 +5,32 @@ import (
 	"io"
 )
 
-// tail is how far the file and what follows it have come.
+// tail is the state of reading the file and everything after it.
 type tail struct {
-	dashes   int  // of the two behind a boundary that was found
-	found    bool // a boundary was found, and its dashes have not come yet
-	closed   bool
-	shared   bool  // the closing delimiter shares the line end of the header
-	epilogue int64 // bytes behind the closing delimiter
+	dashes   int   // dashes read after a boundary, of two
+	found    bool  // a boundary was found, but not yet its dashes
+	closed   bool  // the closing delimiter was read
+	shared   bool  // the closing delimiter shares the line end of the part header
+	epilogue int64 // bytes after the closing delimiter
 }
 
-// Read returns the rest of the body, from the first byte of the file through the
-// closing delimiter and what follows it. If something is wrong, it fails before it
-// returns the last byte of the announced length: the recipient then never has the
-// whole body, and stores nothing. The error stays.
+// Read returns the rest of the body, from the first byte of the file to the end. If the
+// form is malformed, it fails before it returns the last byte of the announced length, so
+// that the recipient never receives the complete body and stores nothing. All later calls
+// return the same error.
 func (r *Reader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
 	if r.state != inFile {
-		return 0, errors.New("formdata: the file was not reached yet")
+		return 0, errors.New("formdata: Next has not returned the file yet")
 	}
 	n, err := r.r.Read(p)
 	r.left -= int64(n)
 	r.err = r.check(p[:n])
 	atEnd := r.sized && r.left <= 0 || err == io.EOF // a wrapped io.EOF is a failure of the connection
 	if r.err == nil && atEnd && !r.tail.closed {
-		r.err = errNotClosed()
+		r.err = notClosedError()
 	}
 	if r.err != nil {
 		return 0, r.err
@@ -38,15 +38,15 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// FileComplete reports whether File got the whole file. It is false also where readers
-// may differ on what that is: the form continues after its closing boundary with more
-// than a line end, or the boundary of an empty file shares the line end of its header.
+// FileComplete reports whether File received the complete file. It is also false if
+// parsers may disagree on the end of the file: the form has more than a line end after its
+// closing boundary, or the boundary of an empty file shares the line end of its header.
 func (r *Reader) FileComplete() bool {
 	return r.tail.closed && !r.tail.shared && r.tail.epilogue <= int64(len("\r\n"))
 }
 
-// check takes the next bytes. An error concerns one of them: if none of them is
-// passed on, COS does not get what follows the file.
+// check checks the next bytes. After an error, the caller must not forward any of them, so
+// that COS does not receive the bytes after the file.
 func (r *Reader) check(b []byte) error {
 	for len(b) > 0 {
 		if r.tail.found {
@@ -70,21 +70,21 @@ func (r *Reader) check(b []byte) error {
 	return nil
 }
 
-// closingDash takes a byte behind a boundary: only a closing delimiter may follow the
-// file, and only one.
+// closingDash checks a byte after a boundary: exactly one closing delimiter may follow the
+// file.
 func (r *Reader) closingDash(c byte) error {
 	t := &r.tail
 	if c != '-' {
-		return malformed("Something follows the file in the form. The part named file must be the last one; nothing was stored.")
+		return malformed("The form has a part after the file; nothing was stored. Send the file as the last part.")
 	}
 	if t.dashes++; t.dashes < len("--") {
 		return nil
 	}
 	switch {
 	case t.closed:
-		return malformed("The form is closed twice; nothing was stored.")
+		return malformed("The form has two closing boundaries; nothing was stored. Send one.")
 	case !r.scanner.cr:
-		return malformed("The closing boundary of the form does not follow a line end of CR and LF; nothing was stored.")
+		return malformed("The closing boundary of the form does not follow a CR LF; nothing was stored. End lines with CR LF.")
 	}
 	t.found, t.closed, t.shared, t.dashes = false, true, r.scanner.shared, 0
 	r.scanner.resume()

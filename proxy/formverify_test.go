@@ -20,11 +20,11 @@ import (
 	"cosproxy/signer"
 )
 
-// isForm reports whether the request is a form upload, whose signature stands in
-// its body.
+// isForm reports whether the request is a form upload, which has its signature in the
+// body.
 func (a *arrival) isForm() bool { return a.Method == http.MethodPost && a.target() == "/" }
 
-// arrivedForm is a form as net/http's own parser reads it.
+// arrivedForm is a form as parsed by net/http.
 type arrivedForm struct {
 	names            []string // of the fields, in order
 	values           map[string]string
@@ -64,8 +64,7 @@ func (a *arrival) parseForm() (arrivedForm, error) {
 
 var signedFields = []string{"policy", "q-sign-algorithm", "q-ak", "q-key-time", "q-signature", "x-cos-security-token"}
 
-// verifyForm computes the signature anew, and wants every field that comes from
-// the client to be held to its value.
+// verifyForm verifies the signature, and that the policy has every field of the client.
 func (u *upstream) verifyForm(a *arrival) {
 	u.t.Helper()
 	h := a.wire()
@@ -77,7 +76,7 @@ func (u *upstream) verifyForm(a *arrival) {
 		u.t.Errorf("the form cannot be read: %v\n%.2000q", err, a.body)
 		return
 	}
-	if err := f.check(u.keys.row, bucket, time.Now()); err != nil {
+	if err := f.check(u.creds.list, bucket, time.Now()); err != nil {
 		u.t.Errorf("%v\n%.2000q", err, a.body)
 	}
 }
@@ -95,7 +94,7 @@ func (f arrivedForm) check(keys []signer.Credentials, bucket string, now time.Ti
 	}
 	i := slices.IndexFunc(keys, func(c signer.Credentials) bool { return c.SecretID == f.values["q-ak"] })
 	if i < 0 || f.values["x-cos-security-token"] != keys[i].Token {
-		return fmt.Errorf("the form names the key %q, with another token or unknown", f.values["q-ak"])
+		return fmt.Errorf("the form has SecretId %q, which is unknown or has another token", f.values["q-ak"])
 	}
 	policy, err := base64.StdEncoding.DecodeString(f.values["policy"])
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// startTLS is start with the proxy on a TLS listener.
+// startTLS starts a rig whose proxy has a TLS listener.
 func startTLS(t *testing.T, s setup) *rig {
 	t.Helper()
 	r := start(t, s)
@@ -34,7 +34,7 @@ func (r *rig) dialTLS(t *testing.T) *client {
 	return &client{t, c, bufio.NewReader(c)}
 }
 
-func TestOverTLS(t *testing.T) {
+func TestTLS_Request(t *testing.T) {
 	r := startTLS(t, setup{})
 	c := r.dialTLS(t)
 	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntest")
@@ -53,8 +53,8 @@ func TestOverTLS(t *testing.T) {
 	}
 }
 
-// Of a site on TLS, its own pages have https in Origin; http is another site.
-func TestOwnOriginOverTLS(t *testing.T) {
+// Pages of a TLS site have an Origin with https; http is another origin.
+func TestTLS_OwnOrigin(t *testing.T) {
 	for origin, status := range map[string]int{
 		"https://localhost": 200, "https://LOCALHOST:443": 200, "http://localhost": 403, "https://localhost:80": 403, "null": 403,
 	} {
@@ -67,7 +67,7 @@ func TestOwnOriginOverTLS(t *testing.T) {
 	}
 }
 
-func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
+func TestTLS_PlainHTTP(t *testing.T) {
 	r := startTLS(t, setup{})
 	for _, line := range []string{"GET /key", "PUT /key", "POST /key", "DELETE /key", "OPTIONS /key", "GET http://localhost/key"} {
 		rep := r.exchange(t, line+" HTTP/1.1\r\n\r\n")
@@ -83,11 +83,11 @@ func TestPlainHTTPWhereTLSIsSpoken(t *testing.T) {
 	}
 }
 
-// A download that breaks off must not end as if it were whole, which to an
-// HTTP/1.0 client is how TLS says goodbye.
-func TestBrokenDownloadOverTLS(t *testing.T) {
+// An interrupted download must not end with close_notify, which is a complete body to
+// an HTTP/1.0 client.
+func TestTLS_InterruptedDownload(t *testing.T) {
 	r := startTLS(t, setup{handle: func(a *arrival) {
-		a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+		a.respond("HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
 		a.conn.Close()
 	}})
 	c := r.dialTLS(t)

@@ -10,9 +10,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// A client's own signature, what belongs to one connection, and what names the
-// inside of a network stay behind; so does what Connection names.
-func TestHeadersThatStayBehind(t *testing.T) {
+// A client's signature, hop-by-hop fields, fields that reveal the client's network, and
+// fields that Connection lists are not forwarded.
+func TestOutbound_HeadersRemoved(t *testing.T) {
 	left := []string{
 		"Authorization: q-sign-algorithm=sha1&q-ak=client",
 		"x-cos-security-token: client",
@@ -79,7 +79,7 @@ func TestHeadersThatStayBehind(t *testing.T) {
 	}
 }
 
-func TestEndToEndHeadersArriveUnchanged(t *testing.T) {
+func TestOutbound_HeadersForwarded(t *testing.T) {
 	kept := []string{
 		"Accept: */*",
 		"Accept-Encoding: gzip, br;q=0.5",
@@ -137,7 +137,7 @@ func TestEndToEndHeadersArriveUnchanged(t *testing.T) {
 	}
 }
 
-// signedHeaders returns q-header-list of an arrival.
+// signedHeaders returns the q-header-list of an arrival.
 func signedHeaders(a *arrival) []string {
 	for field := range strings.SplitSeq(a.Header.Get("Authorization"), "&") {
 		if list, ok := strings.CutPrefix(field, "q-header-list="); ok {
@@ -147,8 +147,8 @@ func signedHeaders(a *arrival) []string {
 	return nil
 }
 
-// Nothing is invented: net/http would send a name and a compression of its own.
-func TestNothingIsInvented(t *testing.T) {
+// The proxy adds no fields; net/http would add User-Agent and Accept-Encoding.
+func TestOutbound_NoHeadersAdded(t *testing.T) {
 	r := start(t, setup{})
 	r.get(t, "/key")
 	got := fieldNames(r.upstream.only(t).head)
@@ -158,7 +158,7 @@ func TestNothingIsInvented(t *testing.T) {
 	}
 }
 
-func TestHostIsTheBuckets(t *testing.T) {
+func TestOutbound_Host(t *testing.T) {
 	r := start(t, setup{})
 	for i, host := range []string{"localhost", "LOCALHOST:4360", "127.0.0.1:1", "127.9.9.9", "[::1]:4360", "[::1]", cosHost, strings.ToUpper(cosHost) + ":80"} {
 		if rep := r.exchange(t, "GET /key HTTP/1.1\r\nHost: "+host+"\r\n\r\n"); rep.status != http.StatusOK {
@@ -170,10 +170,9 @@ func TestHostIsTheBuckets(t *testing.T) {
 	}
 }
 
-// The Node SDK sends Content-Length: 0 with HEAD and DELETE. net/http drops it
-// on the way out, so it must not be signed either; the upstream of the rig
-// checks the signature against the wire.
-func TestContentLengthZero(t *testing.T) {
+// The Node SDK sends Content-Length: 0 with HEAD and DELETE. It is neither forwarded
+// nor signed; the upstream of the rig verifies the signature.
+func TestOutbound_ContentLengthZero(t *testing.T) {
 	tests := []struct {
 		method string
 		wire   []string
@@ -201,24 +200,23 @@ func TestContentLengthZero(t *testing.T) {
 	}
 }
 
-// A signature is made with the clock of Options, and ends with the key.
-func TestSignatureTime(t *testing.T) {
+// A signature uses the clock of Options, and does not outlive the credentials.
+func TestOutbound_SignatureTime(t *testing.T) {
 	now := time.Unix(1900000000, 0)
-	k := newKeys(1)
-	k.row[0].Expires = now.Add(10 * time.Minute)
-	r := start(t, setup{keys: k, options: func(o *proxy.Options) { o.Now = func() time.Time { return now } }})
+	k := newCredentials(1)
+	k.list[0].Expires = now.Add(10 * time.Minute)
+	r := start(t, setup{creds: k, options: func(o *proxy.Options) { o.Now = func() time.Time { return now } }})
 	r.get(t, "/key")
 	_, rest, _ := strings.Cut(r.upstream.only(t).Header.Get("Authorization"), "q-sign-time=")
 	window, _, _ := strings.Cut(rest, "&")
 	from, to, _ := strings.Cut(window, ";")
-	if unix(from).After(now) || !unix(to).Equal(k.row[0].Expires) {
-		t.Errorf("window %s at %d for a key that expires at %d", window, now.Unix(), k.row[0].Expires.Unix())
+	if unix(from).After(now) || !unix(to).Equal(k.list[0].Expires) {
+		t.Errorf("window %s at %d for credentials that expire at %d", window, now.Unix(), k.list[0].Expires.Unix())
 	}
 }
 
-// What Connection takes away is gone before the request is signed, and what COS
-// needs stays.
-func TestConnectionCannotBreakASignature(t *testing.T) {
+// Fields that Connection lists are removed before signing; fields that COS needs stay.
+func TestOutbound_ConnectionKeepsSignature(t *testing.T) {
 	for _, named := range []string{"Host", "Authorization", "User-Agent", "Accept", "X-Contents", ",,", "@"} {
 		t.Run(named, func(t *testing.T) {
 			r := start(t, setup{})
@@ -233,8 +231,8 @@ func TestConnectionCannotBreakASignature(t *testing.T) {
 	}
 }
 
-// A header that says what COS shall do is not dropped in silence.
-func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
+// A field that determines what COS does is not removed silently.
+func TestOutbound_ConnectionListsField(t *testing.T) {
 	r := start(t, setup{})
 	for _, named := range []string{
 		"x-cos-acl", "X-COS-Copy-Source", "x-cos-security-token", "x-ci-process", "Content-Length", "content-md5", "Content-Type",
@@ -244,7 +242,7 @@ func TestConnectionMayNotNameWhatTheRequestDoes(t *testing.T) {
 		t.Run(named, func(t *testing.T) {
 			rep := r.exchange(t, "PUT /key HTTP/1.1\r\nConnection: "+named+"\r\nContent-Length: 4\r\n\r\ntest")
 			doc := r.refused(t, rep, http.StatusBadRequest, "InvalidRequest")
-			if !strings.Contains(doc.Message, "Connection names ") {
+			if !strings.Contains(doc.Message, "The Connection header lists ") {
 				t.Errorf("the message does not say what is wrong: %s", doc.Message)
 			}
 		})

@@ -18,7 +18,7 @@ const (
 	allowance = 8 << 20
 )
 
-// allocated returns how many bytes f allocates, all goroutines together.
+// allocated returns how many bytes f allocates in all goroutines.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -29,8 +29,8 @@ func allocated(f func()) uint64 {
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
-// block is what a sequence repeats. Its length divides no buffer's, so that a
-// piece that is lost, doubled or moved shows.
+// block repeats in a sequence. Its length divides no buffer size, so that lost,
+// repeated or moved pieces are detected.
 var block = func() []byte {
 	b := make([]byte, 65521)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(b)
@@ -52,9 +52,8 @@ func sum(r io.Reader) (uint64, error) {
 	return h.Sum64(), err
 }
 
-// Bodies pass through buffers of fixed size: what is allocated does not grow
-// with them.
-func TestLargeBodiesPassInFlatMemory(t *testing.T) {
+// Bodies are streamed through buffers of fixed size: allocations do not grow with them.
+func TestLargeBody_FlatMemory(t *testing.T) {
 	want, _ := sum(io.LimitReader(&sequence{}, large))
 
 	t.Run("up", func(t *testing.T) {
@@ -64,7 +63,7 @@ func TestLargeBodiesPassInFlatMemory(t *testing.T) {
 				got, err := sum(a.Body)
 				if err == nil {
 					sums <- got
-					a.answer(ok)
+					a.respond(ok)
 				}
 			}})
 			c := r.dial(t)
@@ -85,7 +84,7 @@ func TestLargeBodiesPassInFlatMemory(t *testing.T) {
 	t.Run("down", func(t *testing.T) {
 		for _, framing := range []string{fmt.Sprintf("Content-Length: %d", large), "Connection: close"} {
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer("HTTP/1.1 200 OK\r\n" + framing + "\r\n\r\n")
+				a.respond("HTTP/1.1 200 OK\r\n" + framing + "\r\n\r\n")
 				_, _ = io.CopyBuffer(struct{ io.Writer }{a.conn}, io.LimitReader(&sequence{}, large), make([]byte, 64<<10))
 				a.conn.Close()
 			}})

@@ -7,8 +7,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// A message with an apostrophe and odd bytes arrives as it was meant.
-func TestErrorXML_OverTheWire(t *testing.T) {
+// A message with an apostrophe and unusual bytes arrives unchanged.
+func TestProxyError_XML(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.get(t, "/it's%00%FF&%3Ca%3E")
 	if strings.Contains(rep.body, "&#") || !strings.Contains(rep.body, "it's") {
@@ -19,8 +19,8 @@ func TestErrorXML_OverTheWire(t *testing.T) {
 	}
 }
 
-// A page of an allowed origin can read why it was refused.
-func TestErrorCORS(t *testing.T) {
+// A page of an allowed origin can read a proxy error.
+func TestProxyError_CORS(t *testing.T) {
 	for _, tt := range []struct{ name, headers, allowed, vary string }{
 		{"allowed", "Origin: https://app.example\r\n", "https://app.example", "Origin"},
 		{"spelled differently", "Origin: HTTPS://App.example:443\r\n", "HTTPS://App.example:443", "Origin"},
@@ -43,7 +43,7 @@ func TestErrorCORS(t *testing.T) {
 	}
 }
 
-func TestErrorCORS_NothingWithoutAllowedOrigins(t *testing.T) {
+func TestProxyError_NoCORSWithoutOrigins(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "GET /secret HTTP/1.1\r\nOrigin: http://localhost\r\n\r\n")
 	if rep.status != 403 || rep.header["Access-Control-Allow-Origin"] != nil || rep.header["Vary"] != nil {

@@ -12,9 +12,9 @@ import (
 
 const neverShown = "SECRET-NEVER-SHOWN"
 
-// TestHeaderLinesOfCOSAreNotLogged: net/http quotes what it cannot read.
-func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
-	for name, answer := range map[string]string{
+// Errors of an HTTP parser may quote the header of COS.
+func TestRedaction_COSHeaders(t *testing.T) {
+	for name, response := range map[string]string{
 		"no header line":   "HTTP/1.1 200 OK\r\nx-cos-security-token " + neverShown + "\r\n\r\n",
 		"continued line":   "HTTP/1.1 200 OK\r\n " + neverShown + "\r\n\r\n",
 		"no status line":   neverShown + "\r\n\r\n",
@@ -28,35 +28,35 @@ func TestHeaderLinesOfCOSAreNotLogged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(answer)
+				a.respond(response)
 				a.conn.Close()
 			}})
 			c := r.dial(t)
 			c.send("GET /key HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 			text := c.end()
 			if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error.message=") {
-				t.Errorf("log:\n%s\nanswer:\n%s", log, text)
+				t.Errorf("log:\n%s\nresponse:\n%s", log, text)
 			}
 		})
 	}
 }
 
-// TestTrailersOfClientsAreNotLogged: the same for what a client sends.
-func TestTrailersOfClientsAreNotLogged(t *testing.T) {
+// The same for the trailers of a client.
+func TestRedaction_ClientTrailers(t *testing.T) {
 	r := start(t, setup{})
 	c := r.dial(t)
 	c.send("PUT /key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + neverShown + "\r\n\r\n")
 	text := c.end()
 	if log := r.drained(t); strings.Contains(log+text, neverShown) || !strings.Contains(log, "error.message=") {
-		t.Errorf("log:\n%s\nanswer:\n%s", log, text)
+		t.Errorf("log:\n%s\nresponse:\n%s", log, text)
 	}
 }
 
-// TestHTTPProxyThatRefuses: its reason is not shown, but what to look at is.
-func TestHTTPProxyThatRefuses(t *testing.T) {
-	k := newKeys(1)
+// The message omits the reason of the HTTP proxy and names the setting to check.
+func TestRedaction_HTTPProxyRejects(t *testing.T) {
+	k := newCredentials(1)
 	proxyAddress := newUpstreamProxy(t, "HTTP/1.1 407 "+neverShown+"\r\nContent-Length: 0\r\n\r\n")
-	r := start(t, setup{keys: k, options: func(o *proxy.Options) {
+	r := start(t, setup{creds: k, options: func(o *proxy.Options) {
 		o.Routes[0].Endpoint = "https://{bucket}.cos.{region}.myqcloud.com"
 		o.Upstream = proxy.Upstream{Proxy: func(*url.URL) (*url.URL, error) { return &url.URL{Scheme: "http", Host: proxyAddress}, nil }}
 	}})
@@ -66,8 +66,8 @@ func TestHTTPProxyThatRefuses(t *testing.T) {
 	}
 }
 
-// newUpstreamProxy answers every connection with the same bytes.
-func newUpstreamProxy(t *testing.T, answer string) (address string) {
+// newUpstreamProxy sends the same bytes on every connection.
+func newUpstreamProxy(t *testing.T, response string) (address string) {
 	t.Helper()
 	ln := listen(t)
 	done := make(chan struct{})
@@ -79,7 +79,7 @@ func newUpstreamProxy(t *testing.T, answer string) (address string) {
 				return
 			}
 			_, _ = c.Read(make([]byte, 4096))
-			_, _ = io.WriteString(c, answer)
+			_, _ = io.WriteString(c, response)
 			_ = c.Close()
 		}
 	}()
@@ -87,8 +87,8 @@ func newUpstreamProxy(t *testing.T, answer string) (address string) {
 	return ln.Addr().String()
 }
 
-// TestPasswordsInRequestsAreNotRepeated: neither in the answer nor in the log.
-func TestPasswordsInRequestsAreNotRepeated(t *testing.T) {
+// Passwords appear neither in responses nor in the log.
+func TestRedaction_Passwords(t *testing.T) {
 	r := start(t, setup{})
 	const user = "user:" + neverShown + "@"
 	for _, head := range []string{
@@ -107,7 +107,7 @@ func TestPasswordsInRequestsAreNotRepeated(t *testing.T) {
 		c := r.dial(t)
 		c.send(head + "\r\nConnection: close\r\n\r\n")
 		if text := c.end(); strings.Contains(text, neverShown) || !strings.HasPrefix(text, "HTTP/1.1 4") {
-			t.Errorf("%s\n is answered with %s", head, text)
+			t.Errorf("%s\n gets %s", head, text)
 		}
 	}
 	if log := r.drained(t); strings.Contains(log, neverShown) {

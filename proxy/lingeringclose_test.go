@@ -11,9 +11,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// Many clients send all of a body before they look for an answer. A refusal
-// reaches them too: it is not lost with a reset of the connection.
-func TestRefusalReachesWhoSendsOn(t *testing.T) {
+// Many clients send a complete body before they read the response. They receive an
+// error response too, because the connection is not reset.
+func TestLingeringClose_ClientKeepsSending(t *testing.T) {
 	const size = 32 << 20
 	prefix := func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }
 	form := "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nelsewhere\r\n--b\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n"
@@ -46,14 +46,15 @@ func TestRefusalReachesWhoSendsOn(t *testing.T) {
 	}
 }
 
-// A refusal that takes its time is not cut off because the client has not sent all.
-func TestSlowRefusalIsWhole(t *testing.T) {
+// A slow error response is sent completely even if the client has not sent its complete
+// body.
+func TestLingeringClose_SlowErrorComplete(t *testing.T) {
 	t.Parallel()
 	r := start(t, setup{handle: func(a *arrival) {
 		_, _ = io.CopyN(io.Discard, a.Body, 1)
-		a.answer("HTTP/1.1 409 Conflict\r\nx-cos-request-id: id\r\nContent-Length: 8\r\n\r\nhalf")
+		a.respond("HTTP/1.1 409 Conflict\r\nx-cos-request-id: id\r\nContent-Length: 8\r\n\r\nhalf")
 		time.Sleep(2 * time.Second)
-		a.answer("rest")
+		a.respond("rest")
 	}})
 	c := r.dial(t)
 	c.send(half[0].request)
@@ -63,8 +64,8 @@ func TestSlowRefusalIsWhole(t *testing.T) {
 	}
 }
 
-// Who sends on for ever is not listened to for ever.
-func TestLingeringEnds(t *testing.T) {
+// A client that never stops sending is disconnected.
+func TestLingeringClose_Ends(t *testing.T) {
 	t.Parallel()
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	c := r.dial(t)

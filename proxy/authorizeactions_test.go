@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-func TestAuthorization(t *testing.T) {
+func TestAuthorize_ActionsAndPrefixes(t *testing.T) {
 	readOnly := []string{"name/cos:GetObject", "name/cos:HeadObject"}
 	everything, dir := []string{"*"}, []string{"dir/*", "a.txt"}
 	tests := []struct {
@@ -36,7 +36,7 @@ func TestAuthorization(t *testing.T) {
 		{"exact key", everything, dir, "GET /a.txt", ""},
 		{"longer than the exact key", everything, dir, "GET /a.txt2", "default/AllowPrefixes"},
 		{"below the exact key", everything, dir, "GET /a.txt/b", "default/AllowPrefixes"},
-		{"key beside", everything, dir, "GET /dirk", "default/AllowPrefixes"},
+		{"similar key", everything, dir, "GET /dirk", "default/AllowPrefixes"},
 		{"key outside", everything, dir, "DELETE /other", "default/AllowPrefixes"},
 		{"inside by encoding", everything, dir, "GET /dir%2Fk", ""},
 		{"dots that stay inside", everything, dir, "GET /dir/sub/../k", ""},
@@ -78,8 +78,9 @@ func TestAuthorization(t *testing.T) {
 	}
 }
 
-// A copy also reads: from the route's own bucket, and what the route may read.
-func TestCopySource(t *testing.T) {
+// A copy also reads: only from the bucket of the route, and only what the route allows
+// to read.
+func TestAuthorize_CopySource(t *testing.T) {
 	upload := []string{"name/cos:PutObject", "name/cos:UploadPart"}
 	tests := []struct {
 		name    string

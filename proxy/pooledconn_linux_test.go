@@ -13,9 +13,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// A small upload of which the peer has not acknowledged all moves to another
-// connection; one that the peer has whole does not (TestKeptConnection_NotRepeated).
-func TestKeptConnection_Unacknowledged(t *testing.T) {
+// A small upload that the peer has not acknowledged completely is sent again on another
+// connection; an acknowledged one is not (TestPooledConnection_NotRepeated).
+func TestPooledConnection_Unacknowledged(t *testing.T) {
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		var err error
 		if controlErr := c.Control(func(fd uintptr) { err = sys.SetsockoptInt(int(fd), sys.SOL_SOCKET, sys.SO_RCVBUF, 4096) }); controlErr != nil {
@@ -27,7 +27,7 @@ func TestKeptConnection_Unacknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := newKeys(1)
+	k := newCredentials(1)
 	var served atomic.Int64
 	ended := make(chan struct{})
 	up := newUpstream(t, ln, k, func(a *arrival) {
@@ -38,10 +38,10 @@ func TestKeptConnection_Unacknowledged(t *testing.T) {
 		if a.readBody() != nil {
 			return
 		}
-		a.answer(ok)
+		a.respond(ok)
 	})
 	t.Cleanup(func() { close(ended) })
-	r := start(t, setup{keys: k, upstream: proxy.Upstream{ConnectTo: ln.Addr().String()},
+	r := start(t, setup{creds: k, upstream: proxy.Upstream{ConnectTo: ln.Addr().String()},
 		options: func(o *proxy.Options) { o.Limits.StallTimeout = 4 * time.Second }})
 	r.get(t, "/first")
 	request, body := sized("PUT /key", 64<<10)

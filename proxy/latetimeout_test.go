@@ -12,12 +12,12 @@ import (
 
 const requestTimeout = "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// impatient closes kept connections with 408 just when the next request comes.
+// impatient closes pooled connections with 408 when the next request arrives.
 func impatient() func(*arrival) {
 	var served sync.Map
 	return func(a *arrival) {
 		if _, kept := served.LoadOrStore(a.conn, true); kept {
-			a.answer(requestTimeout)
+			a.respond(requestTimeout)
 			a.conn.Close()
 			return
 		}
@@ -25,9 +25,9 @@ func impatient() func(*arrival) {
 	}
 }
 
-// A 408 that crosses a request on a kept connection is not about that request. COS
-// has not begun with it, so that any may be sent again.
-func TestLate408_SentAgain(t *testing.T) {
+// A 408 that crosses a request on a pooled connection does not concern that request.
+// COS has not processed it, so any request may be retried.
+func TestLateTimeout_Retried(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for _, request := range []string{
 		noBody,
@@ -50,8 +50,8 @@ func TestLate408_SentAgain(t *testing.T) {
 	}
 }
 
-// All idle connections may end so at the same time.
-func TestLate408_ManyConnections(t *testing.T) {
+// All idle connections may end like this at the same time.
+func TestLateTimeout_ManyConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startKeeping(t, 8, impatient())
 		if rep := r.get(t, "/key"); rep.status != http.StatusOK {
@@ -60,8 +60,8 @@ func TestLate408_ManyConnections(t *testing.T) {
 	})
 }
 
-// Not even without a retry left is it the client's fault.
-func TestLate408_NoBudget(t *testing.T) {
+// If the retry budget is exhausted, the error still does not blame the client.
+func TestLateTimeout_NoBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		statuses := make(map[int]int)
 		r := startInBubble(t, setup{handle: impatient()})
@@ -75,8 +75,9 @@ func TestLate408_NoBudget(t *testing.T) {
 	})
 }
 
-// On a new connection, or about a body that COS has begun to read, it is COS's answer.
-func TestLate408_OfThisRequest(t *testing.T) {
+// On a new connection, or about a body that COS has begun to read, the 408 is
+// forwarded.
+func TestLateTimeout_OfThisRequest(t *testing.T) {
 	r := start(t, setup{handle: raw(requestTimeout)})
 	if rep := r.get(t, "/key"); rep.status != http.StatusRequestTimeout {
 		t.Errorf("got\n%s%s", rep.head, rep.body)
@@ -87,7 +88,7 @@ func TestLate408_OfThisRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: inTurn(take, func(a *arrival) {
 			_, _ = io.ReadFull(a.Body, make([]byte, 4))
-			a.answer(requestTimeout)
+			a.respond(requestTimeout)
 			a.conn.Close()
 		})})
 		r.get(t, "/first")
@@ -125,7 +126,7 @@ func TestRetryAfter(t *testing.T) {
 			begun := time.Now()
 			rep := r.get(t, "/key")
 			if waited := time.Since(begun); waited < tt.least || waited > tt.least+time.Second {
-				t.Errorf("answered after %s, want %s", waited, tt.least)
+				t.Errorf("response after %s, want %s", waited, tt.least)
 			}
 			n := len(r.upstream.seen())
 			if tt.attempts == 2 && n == 3 { // the date has passed by then

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// A key's bytes are the same on both sides, whichever way the client wrote it.
-func TestObjectKeyArrivesByteForByte(t *testing.T) {
+// The bytes of an object key are the same on both sides, for any encoding by the
+// client.
+func TestObjectKey_Unchanged(t *testing.T) {
 	tests := []struct{ name, target, key string }{
 		{"plain", "/dir/file.txt", "dir/file.txt"},
 		{"double slash", "/dir//file", "dir//file"},
@@ -71,8 +72,8 @@ func TestObjectKeyArrivesByteForByte(t *testing.T) {
 	}
 }
 
-// Escapes that are legal stay as the client wrote them.
-func TestPathEncodingIsKept(t *testing.T) {
+// Valid escapes are not changed.
+func TestObjectKey_PathEncodingUnchanged(t *testing.T) {
 	r := start(t, setup{})
 	for i, target := range []string{"/a%2Fb", "/a%2fb", "/%7Euser", "/~user", "/a//b", "//a", "/%41"} {
 		r.get(t, target)
@@ -82,9 +83,9 @@ func TestPathEncodingIsKept(t *testing.T) {
 	}
 }
 
-// COS would read these as the bucket: a download would become a listing, and a
-// DELETE of an object one of the bucket.
-func TestKeysThatCleanToTheBucketAreRefused(t *testing.T) {
+// COS would read these keys as the bucket: a download would become a listing, and the
+// DELETE of an object a DELETE of the bucket.
+func TestObjectKey_ReadsAsBucketRejected(t *testing.T) {
 	r := start(t, setup{})
 	for _, target := range []string{
 		"//", "///", "/.", "/./", "/..", "/../", "/a/..", "/a/../", "/a/b/../..", "/%2F", "/%2f%2F", "/%2E", "/%2e%2e", "/x/%2E%2E/", "//..//.",
@@ -102,8 +103,8 @@ func TestKeysThatCleanToTheBucketAreRefused(t *testing.T) {
 	}
 }
 
-// The bucket itself is asked for with / alone, also through an absolute target.
-func TestBucketTarget(t *testing.T) {
+// Only / means the bucket, also in an absolute target.
+func TestTarget_Bucket(t *testing.T) {
 	r := start(t, setup{})
 	for i, target := range []string{"/", "/?prefix=a", "http://localhost/", "http://" + cosHost + "/"} {
 		if rep := r.get(t, target); rep.status != http.StatusOK {
@@ -115,9 +116,9 @@ func TestBucketTarget(t *testing.T) {
 	}
 }
 
-// An absolute target is what a client sends that has the sidecar as its HTTP
-// proxy. Its path is a key like any other.
-func TestAbsoluteTarget(t *testing.T) {
+// Clients that use the sidecar as HTTP proxy send absolute targets. Their path is an
+// object key as usual.
+func TestTarget_Absolute(t *testing.T) {
 	r := start(t, setup{})
 	rep := r.exchange(t, "GET http://"+cosHost+"/a//b HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n")
 	if rep.status != http.StatusOK {
@@ -128,7 +129,7 @@ func TestAbsoluteTarget(t *testing.T) {
 	}
 }
 
-func TestTargetsThatAreNoPaths(t *testing.T) {
+func TestTarget_Invalid(t *testing.T) {
 	r := start(t, setup{})
 	r.refused(t, r.exchange(t, "OPTIONS * HTTP/1.1\r\n\r\n"), http.StatusBadRequest, "InvalidURI")
 }

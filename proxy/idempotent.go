@@ -6,14 +6,13 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// isIdempotent reports whether COS ends up in the same state if it gets the
-// request twice.
+// isIdempotent reports whether the request has the same effect if COS receives it twice.
 func isIdempotent(req *request, c *candidate, b *body) bool {
 	switch req.method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
 		return true
 	case http.MethodPut:
-		// The second of two would find the first one's object.
+		// The second request would find the object that the first one stored.
 		return !req.has("x-cos-forbid-overwrite") && !req.has("If-None-Match") && !req.has("If-Match")
 	}
 	if b.form != nil {
@@ -22,12 +21,12 @@ func isIdempotent(req *request, c *candidate, b *body) bool {
 	return c.op.Key == "" && c.op.Action == cosreq.DeleteObject
 }
 
-// respondsSlowly reports whether COS may work for long before its response begins:
-// on a copy, and where a rule makes another picture, document or video of an object.
-// The silence of a connection says nothing then.
+// respondsSlowly reports whether COS may process the request for long before its response
+// begins: copies, and requests that process pictures, documents or videos. A silent
+// connection does not indicate a failure then.
 func respondsSlowly(req *request, c *candidate, b *body) bool {
 	switch {
-	case c.source != nil, req.has(pictureField), c.op.Action == "":
+	case c.source != nil, req.has(picOperationsField), c.op.Action == "":
 		return true
 	case b.form != nil:
 		return b.form.isProcessed()

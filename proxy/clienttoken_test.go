@@ -13,7 +13,7 @@ import (
 
 const token = "token-of-clients-NEVER-SHOWN"
 
-// withToken is a rig that wants the token and lists https://app.example.
+// withToken is a rig that requires the token and allows https://app.example.
 func withToken(t *testing.T, give guard.Token) *rig {
 	t.Helper()
 	return start(t, setup{options: func(o *proxy.Options) {
@@ -27,7 +27,7 @@ func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)) + "\r\n"
 }
 
-func TestToken(t *testing.T) {
+func TestClientToken(t *testing.T) {
 	const listed = "Origin: https://app.example\r\n"
 	tests := []struct {
 		name, method, headers string
@@ -37,7 +37,7 @@ func TestToken(t *testing.T) {
 		{"bearer", "GET", "Authorization: Bearer " + token + "\r\n", true},
 		{"scheme in lower case", "GET", "Authorization: bearer  " + token + "\r\n", true},
 		{"as a proxy", "GET", "Proxy-Authorization: Bearer " + token + "\r\n", true},
-		{"as a proxy, beside a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\nProxy-Authorization: Bearer " + token + "\r\n", true},
+		{"as a proxy, with a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\nProxy-Authorization: Bearer " + token + "\r\n", true},
 		{"as the password of a proxy", "GET", "Proxy-Authorization: " + basic("any", token), true},
 		{"wrong", "GET", "Authorization: Bearer x" + token[1:] + "\r\n", false},
 		{"cut", "GET", "Authorization: Bearer " + token[:len(token)-1] + "\r\n", false},
@@ -89,8 +89,8 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// A token that cannot be read locks everyone out, whatever they bring.
-func TestTokenUnreadable(t *testing.T) {
+// An unreadable token rejects all requests, with any token.
+func TestClientToken_Unreadable(t *testing.T) {
 	for name, give := range map[string]guard.Token{
 		"fails":                 func() (string, error) { return "", errors.New("disk gone") },
 		"fails with a value":    func() (string, error) { return token, errors.New("disk gone") },
@@ -111,7 +111,7 @@ func TestTokenUnreadable(t *testing.T) {
 	}
 }
 
-func TestTokenIsReplaced(t *testing.T) {
+func TestClientToken_Replaced(t *testing.T) {
 	now := "first"
 	r := withToken(t, func() (string, error) { return now, nil })
 	ask := func(token string) int {

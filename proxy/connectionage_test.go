@@ -16,7 +16,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// addresses is a resolver and a network with a server at some of the addresses.
+// addresses is a resolver and a network with a server at some of its addresses.
 type addresses struct {
 	mu      sync.Mutex
 	ips     []netip.Addr // what the name resolves to
@@ -51,18 +51,18 @@ func (a *addresses) resolveTo(ips ...netip.Addr) {
 	a.ips = ips
 }
 
-// startNamed starts a rig in memory whose COS is at the addresses of a name, each
-// with an upstream of its own.
+// startNamed starts a rig in memory whose COS has a name with these addresses, each
+// with its own upstream.
 func startNamed(t *testing.T, a *addresses, ips ...netip.Addr) (*rig, []*upstream) {
 	t.Helper()
-	k := newKeys(1)
+	k := newCredentials(1)
 	var ups []*upstream
 	a.servers = make(map[netip.Addr]*pipes)
 	for _, ip := range ips {
 		a.servers[ip] = newPipes()
 		ups = append(ups, newUpstream(t, a.servers[ip], k, nil))
 	}
-	r := start(t, setup{keys: k, inMemory: true, options: func(o *proxy.Options) {
+	r := start(t, setup{creds: k, inMemory: true, options: func(o *proxy.Options) {
 		o.Upstream = proxy.Upstream{Dial: a.dial}.LookupWith(a.lookup)
 	}})
 	return r, ups
@@ -75,9 +75,9 @@ var (
 	ip4 = netip.MustParseAddr("2001:db8::4")
 )
 
-// A name that moves is noticed, however busy the connections are, and no request
-// fails for it.
-func TestConnectionAge_NameMoves(t *testing.T) {
+// A change of the DNS record takes effect even if the connections are busy, and fails
+// no request.
+func TestConnectionAge_AddressChanges(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for name, request := range map[string]string{
 		"read":         noBody,
@@ -113,7 +113,7 @@ func TestConnectionAge_NameMoves(t *testing.T) {
 	}
 }
 
-// Not all connections end at once.
+// Connections do not reach their maximum age at the same time.
 func TestConnectionAge_Jitter(t *testing.T) {
 	const conns = 20
 	synctest.Test(t, func(t *testing.T) {
@@ -146,9 +146,9 @@ func TestConnectionAge_Jitter(t *testing.T) {
 	})
 }
 
-// New connections go to all addresses of a name. One that refuses or is silent
-// costs no request, and little time.
-func TestDial_AllAddressesAreUsed(t *testing.T) {
+// New connections use all addresses of a name. An address that refuses or is silent
+// fails no request and costs little time.
+func TestDial_AllAddressesUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refuses, silent := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
 		a := &addresses{silent: map[netip.Addr]bool{silent: true}}

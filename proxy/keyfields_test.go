@@ -8,7 +8,7 @@ import (
 	"cosproxy/proxy"
 )
 
-// otherKeys are requests for a key inside dir/ that touch one outside.
+// otherKeys are requests for an object key inside dir/ that also name one outside.
 var otherKeys = map[string]string{
 	"rename":           "PUT /dir/a?rename HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
 	"rename, hidden":   "PUT /dir/a HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
@@ -20,7 +20,7 @@ var otherKeys = map[string]string{
 		file("f", "x"+closing)),
 }
 
-func TestOtherKeysThanThatOfThePath(t *testing.T) {
+func TestKeyFields_RequireAllKeys(t *testing.T) {
 	for name, request := range otherKeys {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
@@ -36,8 +36,9 @@ func TestOtherKeysThanThatOfThePath(t *testing.T) {
 	}
 }
 
-// Processed pictures stay in the bucket of the route, also where all keys are allowed.
-func TestPicturesInAnotherBucket(t *testing.T) {
+// Processed pictures are stored in the bucket of the route, even if all keys are
+// allowed.
+func TestKeyFields_PicturesInAnotherBucket(t *testing.T) {
 	for _, rules := range []string{
 		`{"rules":[{"fileid":"a"},{"fileid":"b","bucket":"otherbucket-1250000000"}]}`,
 		`{"rules":[{"Bucket":"otherbucket-1250000000"}]}`,
@@ -49,15 +50,15 @@ func TestPicturesInAnotherBucket(t *testing.T) {
 		} {
 			r := start(t, setup{})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
-			if !strings.Contains(doc.Message, "names a bucket") {
+			if !strings.Contains(doc.Message, "has a bucket field") {
 				t.Errorf("%s", doc.Message)
 			}
 		}
 	}
 }
 
-// A rename is no PutObject, and has no action whose name is documented.
-func TestRenameIsNoUpload(t *testing.T) {
+// A rename is not PutObject and has no documented action.
+func TestKeyFields_RenameIsNotUpload(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = []string{"name/cos:PutObject"} }})
 	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")
 }

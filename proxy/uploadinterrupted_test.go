@@ -8,13 +8,12 @@ import (
 	"testing"
 )
 
-// An upload that the client breaks off never completes at COS, whichever way
-// the client goes.
-func TestBrokenUploadNeverCompletes(t *testing.T) {
+// An upload that the client interrupts, in any way, never completes at COS.
+func TestUpload_InterruptedNeverCompletes(t *testing.T) {
 	ways := []struct {
-		name    string
-		leave   func(*client)
-		answers bool // the client still reads
+		name        string
+		leave       func(*client)
+		clientReads bool // the client still reads
 	}{
 		{"end of stream", func(c *client) { _ = c.Conn.(*net.TCPConn).CloseWrite() }, true},
 		{"close", func(c *client) { c.Conn.Close() }, false},
@@ -36,7 +35,7 @@ func TestBrokenUploadNeverCompletes(t *testing.T) {
 				if err := <-result; err == nil {
 					t.Errorf("COS saw the upload end with %v", err)
 				}
-				if way.answers {
+				if way.clientReads {
 					if rep := c.reply("PUT"); rep.status != http.StatusBadRequest || rep.cosError(t).Code != "IncompleteBody" {
 						t.Errorf("got\n%s%s", rep.head, rep.body)
 					}
@@ -50,8 +49,8 @@ func TestBrokenUploadNeverCompletes(t *testing.T) {
 	}
 }
 
-// Of a small body that breaks off, COS does not even see the header.
-func TestBrokenSmallUploadStaysHere(t *testing.T) {
+// If a buffered body is interrupted, COS does not even receive the header.
+func TestUpload_InterruptedBufferedNotSent(t *testing.T) {
 	for _, request := range []string{
 		"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nhalf",
 		"PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 65536\r\n\r\n",
@@ -68,7 +67,7 @@ func TestBrokenSmallUploadStaysHere(t *testing.T) {
 	}
 }
 
-func TestBrokenChunksNeverComplete(t *testing.T) {
+func TestUpload_InterruptedChunksNeverComplete(t *testing.T) {
 	for _, broken := range []string{"zz\r\n", "4\r\nlonger\r\n", "ffffffffffffffffff\r\n", "-1\r\n", "0x4\r\n", "0\r\nbad trailer\r\n\r\n"} {
 		t.Run(broken, func(t *testing.T) {
 			result := make(chan error, 1)
@@ -78,7 +77,7 @@ func TestBrokenChunksNeverComplete(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if rep.header.Get("Connection") != "close" {
-				t.Error("the connection stays open, though nobody knows where the next request begins")
+				t.Error("the connection stays open, although the start of the next request is unknown")
 			}
 			// COS may not even have seen the header, but if so, never the end.
 			for range r.upstream.seen() {

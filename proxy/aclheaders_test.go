@@ -8,13 +8,13 @@ import (
 	"cosproxy/proxy"
 )
 
-// writeActions are those of the preset write, less tagging.
+// writeActions are the actions of the preset write, without tagging.
 var writeActions = []string{
 	"name/cos:PutObject", "name/cos:PostObject", "name/cos:AppendObject", "name/cos:InitiateMultipartUpload",
 	"name/cos:UploadPart", "name/cos:CompleteMultipartUpload", "name/cos:GetObject", "name/cos:PutBucket",
 }
 
-// writes are requests that store something, each with a place for headers.
+// writes are requests that store something. header goes into their header.
 var writes = map[string]string{
 	"put":       "PUT /dir/a HTTP/1.1\r\nHEADERSContent-Length: 1\r\n\r\nx",
 	"append":    "POST /dir/a?append&position=0 HTTP/1.1\r\nHEADERSContent-Length: 1\r\n\r\nx",
@@ -23,8 +23,8 @@ var writes = map[string]string{
 	"complete":  "POST /dir/a?uploadId=u HTTP/1.1\r\nHEADERSContent-Length: 1\r\n\r\nx",
 }
 
-// wantRight wants a write to need action in addition to its own, or nothing if it
-// is empty.
+// wantRight checks that a write requires action in addition to its own, or none if
+// action is empty.
 func wantRight(t *testing.T, request, action string) {
 	t.Helper()
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = writeActions }})
@@ -47,9 +47,9 @@ func wantRight(t *testing.T, request, action string) {
 	}
 }
 
-// TestACLHeaders_NeedTheirRight: COS judges these headers under the write's own
-// action, so the route has to.
-func TestACLHeaders_NeedTheirRight(t *testing.T) {
+// COS checks these header fields under the action of the write, so the route must check
+// them.
+func TestACLHeaders_RequireAction(t *testing.T) {
 	tests := []struct{ name, headers, action string }{
 		{"public-read", "x-cos-acl: public-read", "PutObjectACL"},
 		{"public-read-write", "X-COS-ACL: public-read-write", "PutObjectACL"},
@@ -87,7 +87,7 @@ func TestACLHeaders_NeedTheirRight(t *testing.T) {
 	}
 }
 
-// A bucket has an ACL and tags of its own, and its own rights for them.
+// The ACL and tags of a bucket have actions of their own.
 func TestACLHeaders_OfBuckets(t *testing.T) {
 	for header, action := range map[string]string{
 		"x-cos-acl: public-read": "PutBucketACL", "x-cos-grant-write: id=\"1\"": "PutBucketACL", "x-cos-tagging: a=b": "PutBucketTagging",
@@ -102,9 +102,9 @@ func TestACLHeaders_OfBuckets(t *testing.T) {
 	}
 }
 
-// TestACLFields_NeedTheirRight does the same for forms, whose fields say what
-// headers say elsewhere, in any letter case.
-func TestACLFields_NeedTheirRight(t *testing.T) {
+// The fields of a form have the same meaning as these header fields, in any letter
+// case.
+func TestACLFields_RequireAction(t *testing.T) {
 	tests := []struct{ name, value, action string }{
 		{"acl", "public-read", "PutObjectACL"},
 		{"ACL", "public-read-write", "PutObjectACL"},
@@ -132,9 +132,9 @@ func TestACLFields_NeedTheirRight(t *testing.T) {
 	}
 }
 
-// Of several routes to a bucket's own host, the one that allows the ACL takes the
-// request, whether a header or a field asks for it.
-func TestACLHeaders_AnotherRouteAllowsThem(t *testing.T) {
+// Of several routes to one bucket, the one that allows the ACL serves the request, for
+// header fields and form fields.
+func TestACLHeaders_AnotherRouteAllows(t *testing.T) {
 	for name, request := range map[string]string{
 		"header": "PUT /dir/a HTTP/1.1\r\nHost: " + cosHost + "\r\nx-cos-acl: public-read\r\nContent-Length: 1\r\n\r\nx",
 		"field": strings.Replace(post("/", "", field("key", "dir/a")+field("acl", "public-read")+file("f", "x"+closing)),

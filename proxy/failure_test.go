@@ -15,14 +15,14 @@ import (
 	"cosproxy/signer"
 )
 
-// outage is an error that knows when a new attempt makes sense.
+// outage is an error with a RetryAfter method.
 type outage struct{ after time.Duration }
 
 func (outage) Error() string               { return "sts says no" }
 func (o outage) RetryAfter() time.Duration { return o.after }
 
-// Without a key nothing is sent, above all nothing unsigned.
-func TestNoKey(t *testing.T) {
+// Without credentials nothing is sent, in particular nothing unsigned.
+func TestFailure_NoCredentials(t *testing.T) {
 	tests := []struct {
 		name  string
 		err   error
@@ -38,9 +38,9 @@ func TestNoKey(t *testing.T) {
 	for _, tt := range tests {
 		for _, request := range []string{"GET /key HTTP/1.1\r\n\r\n", "PUT /key HTTP/1.1\r\nContent-Length: 4\r\n\r\ntest"} {
 			t.Run(tt.name+" "+request[:3], func(t *testing.T) {
-				k := newKeys(1)
+				k := newCredentials(1)
 				k.err = tt.err
-				r := start(t, setup{keys: k})
+				r := start(t, setup{creds: k})
 				rep := r.exchange(t, request)
 				doc := r.refused(t, rep, http.StatusServiceUnavailable, "ServiceUnavailable")
 				if got := rep.header.Get("Retry-After"); got != tt.after {
@@ -52,27 +52,27 @@ func TestNoKey(t *testing.T) {
 	}
 }
 
-// checkCause wants the cause in the log, as an error, and not in the answer.
+// checkCause checks that the cause is logged as an error and is not in the response.
 func checkCause(t *testing.T, r *rig, message, cause string) {
 	t.Helper()
 	if log := r.drained(t); !strings.Contains(log, cause) || !strings.Contains(log, "level=ERROR") {
 		t.Errorf("the log does not tell the cause %q: %s", cause, log)
 	}
 	if strings.Contains(message, cause) {
-		t.Errorf("the answer tells the cause: %s", message)
+		t.Errorf("the response tells the cause: %s", message)
 	}
 }
 
-// A key that cannot sign is no key.
-func TestUnusableKey(t *testing.T) {
+// Credentials that cannot sign count as none.
+func TestFailure_UnusableCredentials(t *testing.T) {
 	for name, unusable := range map[string]signer.Credentials{
 		"empty":   {},
 		"expired": {SecretID: "AKID", SecretKey: "secret", Expires: time.Unix(1, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := newKeys(1)
-			k.row[0] = unusable
-			r := start(t, setup{keys: k})
+			k := newCredentials(1)
+			k.list[0] = unusable
+			r := start(t, setup{creds: k})
 			rep := r.get(t, "/key")
 			doc := r.refused(t, rep, http.StatusServiceUnavailable, "ServiceUnavailable")
 			checkCause(t, r, doc.Message, "signer: ")
@@ -80,8 +80,8 @@ func TestUnusableKey(t *testing.T) {
 	}
 }
 
-// A client that leaves while the key is being fetched is no failure.
-func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
+// A client that leaves during a fetch of credentials is not an error.
+func TestFailure_ClientLeavesBeforeCredentials(t *testing.T) {
 	asked := make(chan struct{})
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = waiting{asked: asked} }})
 	c := r.dial(t)
@@ -96,9 +96,9 @@ func TestClientThatLeavesBeforeTheKeyIsThere(t *testing.T) {
 	}
 }
 
-// waiting is a source of keys that never answers.
+// waiting is a credential source that never returns.
 type waiting struct {
-	*keys
+	*stubCredentials
 	asked chan struct{}
 }
 
@@ -108,7 +108,7 @@ func (w waiting) Credentials(ctx context.Context) (signer.Credentials, error) {
 	return signer.Credentials{}, fmt.Errorf("fetch: %w", ctx.Err())
 }
 
-func TestCOSIsNotThere(t *testing.T) {
+func TestFailure_COSUnreachable(t *testing.T) {
 	closed := listen(t)
 	closed.Close()
 	for _, h := range []string{noBody, half[0].request, half[0].request + half[0].rest} {
@@ -121,11 +121,11 @@ func TestCOSIsNotThere(t *testing.T) {
 	}
 }
 
-func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
-	for _, answer := range []string{"", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"} {
-		t.Run(answer, func(t *testing.T) {
+func TestFailure_InvalidResponse(t *testing.T) {
+	for _, response := range []string{"", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"} {
+		t.Run(response, func(t *testing.T) {
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(answer)
+				a.respond(response)
 				a.conn.Close()
 			}})
 			rep := r.get(t, "/key")
@@ -139,7 +139,7 @@ func TestCOSHangsUpOrTalksNonsense(t *testing.T) {
 	}
 }
 
-func TestCOSDoesNotAnswerInTime(t *testing.T) {
+func TestFailure_COSDoesNotRespond(t *testing.T) {
 	for _, request := range []string{noBody, knownLength} {
 		r := start(t, setup{
 			options: func(o *proxy.Options) { o.Limits.StallTimeout = 100 * time.Millisecond },
@@ -156,16 +156,16 @@ func TestCOSDoesNotAnswerInTime(t *testing.T) {
 	}
 }
 
-// The time for an answer begins when the request has been sent, however long
-// that takes.
-func TestSlowUploadIsNoTimeout(t *testing.T) {
+// The timeout for a response begins after the request was sent, however long that
+// takes.
+func TestFailure_SlowUploadNoTimeout(t *testing.T) {
 	begun := make(chan struct{})
 	r := start(t, setup{
 		handle: func(a *arrival) {
 			_, _ = io.ReadFull(a.Body, make([]byte, 4))
 			close(begun)
 			_ = a.readBody()
-			a.answer(ok)
+			a.respond(ok)
 		},
 	})
 	c := r.dial(t)
@@ -177,8 +177,8 @@ func TestSlowUploadIsNoTimeout(t *testing.T) {
 	}
 }
 
-// The document is well-formed whatever is asked for.
-func TestErrorDocument(t *testing.T) {
+// The error document is well-formed for any request.
+func TestFailure_ErrorDocument(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	for target, resource := range map[string]string{
 		"/plain":                 "localhost/plain",
@@ -192,12 +192,12 @@ func TestErrorDocument(t *testing.T) {
 			t.Errorf("%s: Resource %q, want %q", target, doc.Resource, resource)
 		}
 		if rep.header.Get("Server") != "cosproxy" || !strings.HasPrefix(rep.header.Get("x-cos-request-id"), "cosproxy-") {
-			t.Errorf("the answer looks like one of COS:\n%s", rep.head)
+			t.Errorf("the response looks like one of COS:\n%s", rep.head)
 		}
 	}
 }
 
-func TestErrorText(t *testing.T) {
+func TestFailure_ErrorText(t *testing.T) {
 	cause := errors.New("cause")
 	err := &coserr.Error{Code: "BadGateway", Message: "No.", Err: cause}
 	if got := err.Error(); got != "BadGateway: No. (cause)" || !errors.Is(err, cause) {
@@ -209,8 +209,8 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
-// A status that no final answer can have is COS's mistake, not a crash.
-func TestImpossibleStatus(t *testing.T) {
+// An invalid final status from COS is a 502, not a crash.
+func TestFailure_ImpossibleStatus(t *testing.T) {
 	for _, status := range []string{"000", "099", "101"} {
 		t.Run(status, func(t *testing.T) {
 			r := start(t, setup{handle: raw("HTTP/1.1 " + status + " Odd\r\nContent-Length: 0\r\n\r\n")})

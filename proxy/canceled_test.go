@@ -13,9 +13,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// COS dies in the middle of an upload whose client makes a pause: net/http
-// notices only when it reads on from the client.
-func TestCOSThatDiesWhileTheClientPauses(t *testing.T) {
+// COS closes the connection while the client pauses in the middle of its upload. The
+// proxy must notice this before the client sends more.
+func TestUpload_COSClosesWhileClientPauses(t *testing.T) {
 	form := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100_000)+closing))
 	tests := map[string]struct {
 		request  string
@@ -46,9 +46,9 @@ func TestCOSThatDiesWhileTheClientPauses(t *testing.T) {
 	}
 }
 
-// The same over sockets: with a FIN, with a RST, and with TLS's own end, behind
-// which the FIN is not seen.
-func TestCOSThatDiesWhileTheClientPauses_Sockets(t *testing.T) {
+// The same over sockets: with a FIN, with a RST, and with a TLS close, which hides the
+// FIN.
+func TestUpload_COSClosesWhileClientPausesSockets(t *testing.T) {
 	for name, die := range map[string]func(net.Conn){
 		"FIN": func(c net.Conn) { c.Close() },
 		"RST": func(c net.Conn) { _ = c.(*net.TCPConn).SetLinger(0); c.Close() },
@@ -81,7 +81,7 @@ func TestCOSThatDiesWhileTheClientPauses_Sockets(t *testing.T) {
 	}
 }
 
-// checkDeadUpload wants the failure of COS to be told as one, at once.
+// checkDeadUpload checks that the failure of COS is reported at once.
 func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit time.Duration) {
 	t.Helper()
 	rep := c.reply("PUT")
@@ -89,7 +89,7 @@ func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit tim
 		t.Errorf("got\n%s%s", rep.head, rep.body)
 	}
 	if waited := time.Since(begun); waited > limit {
-		t.Errorf("answered after %s, want %s at most", waited, limit)
+		t.Errorf("response after %s, want %s at most", waited, limit)
 	}
 	c.Close()
 	if log := r.drained(t); strings.Count(log, "msg=request") != 1 || !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "http.response.status_code=502") {
@@ -97,8 +97,8 @@ func checkDeadUpload(t *testing.T, r *rig, c *client, begun time.Time, limit tim
 	}
 }
 
-// A server that is cut off says so, wherever its requests are.
-func TestServerThatIsCutOff(t *testing.T) {
+// A closed server reports that it canceled the request, at every stage of the request.
+func TestServerClose_CancelsRequests(t *testing.T) {
 	requests := map[string]string{"no body": noBody}
 	for _, up := range uploads {
 		requests[up.name] = up.first
@@ -119,17 +119,17 @@ func TestServerThatIsCutOff(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited != 0 {
-				t.Errorf("answered after %s", waited)
+				t.Errorf("response after %s", waited)
 			}
 			checkCause(t, r, rep.body, "the server was closed")
 		})
 	}
 }
 
-func TestDownloadThatIsCutOff(t *testing.T) {
+func TestServerClose_CancelsDownload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
-			a.answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+			a.respond("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 			a.waitGone()
 		}})
 		c := r.dial(t)
@@ -143,8 +143,8 @@ func TestDownloadThatIsCutOff(t *testing.T) {
 	})
 }
 
-// A refusal in the middle of a body does not keep the server from going.
-func TestPausedClientDoesNotHoldTheServer(t *testing.T) {
+// A rejected request whose body is incomplete does not delay a shutdown.
+func TestServerClose_ClientPauses(t *testing.T) {
 	for _, up := range uploads {
 		s := setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }}
 		bubble(t, up.name, func(t *testing.T) {

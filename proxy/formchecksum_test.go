@@ -9,12 +9,12 @@ import (
 	"cosproxy/proxy"
 )
 
-// The checksum of a form's file is compared with COS's, wherever the file ends.
-func TestChecksumOfAForm(t *testing.T) {
+// The checksum of a form's file is compared with that of COS, wherever the file ends.
+func TestForm_Checksum(t *testing.T) {
 	storedAs := func(sum uint64) func(*arrival) {
 		return func(a *arrival) {
 			if a.readBody() == nil {
-				a.answer(fmt.Sprintf("HTTP/1.1 204 No Content\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\n\r\n", sum))
+				a.respond(fmt.Sprintf("HTTP/1.1 204 No Content\r\nx-cos-request-id: id\r\nx-cos-hash-crc64ecma: %d\r\n\r\n", sum))
 			}
 		}
 	}

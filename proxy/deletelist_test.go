@@ -17,9 +17,9 @@ func deleteRequest(body string) string {
 	return fmt.Sprintf("POST /?delete HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 }
 
-// The keys of a delete-multiple request are held to the prefixes too, before any
-// of them is deleted.
-func TestMultiDeleteKeys(t *testing.T) {
+// The object keys in a delete list are checked against the prefixes before any is
+// deleted.
+func TestDeleteList_Keys(t *testing.T) {
 	object := func(keys ...string) string {
 		return "<Delete><Quiet>true</Quiet><Object><Key>" + strings.Join(keys, "</Key></Object><Object><Key>") + "</Key></Object></Delete>"
 	}
@@ -66,8 +66,9 @@ func TestMultiDeleteKeys(t *testing.T) {
 	}
 }
 
-// A key in hundreds of thousands of pieces takes no longer to read than another.
-func TestMultiDeleteKeyInPieces(t *testing.T) {
+// A key that the decoder returns in hundreds of thousands of pieces takes no longer to
+// parse.
+func TestDeleteList_KeyInPieces(t *testing.T) {
 	const piece = "<![CDATA[0123456789]]>"
 	body := "<Delete><Object><Key>" + strings.Repeat(piece, 4_000_000/len(piece)) + "</Key></Object></Delete>"
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
@@ -78,8 +79,8 @@ func TestMultiDeleteKeyInPieces(t *testing.T) {
 	}
 }
 
-// At the bucket's own host the first route that allows all of the keys serves.
-func TestMultiDeleteRoutes(t *testing.T) {
+// At the host of the bucket, the first route that allows all keys serves the request.
+func TestDeleteList_Routes(t *testing.T) {
 	for key, route := range map[string]string{"one/a": "first", "two/a": "second", "three/a": ""} {
 		t.Run(key, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) {
@@ -99,8 +100,8 @@ func TestMultiDeleteRoutes(t *testing.T) {
 	}
 }
 
-// Lists that are held in memory have so much of it, however many slots there are.
-func TestMultiDeleteMemory(t *testing.T) {
+// The memory for delete lists is limited, for any number of slots.
+func TestDeleteList_Memory(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	var slow []*client
 	for range 16 {
@@ -129,8 +130,8 @@ func TestMultiDeleteMemory(t *testing.T) {
 	}
 }
 
-// Too long a body is not read.
-func TestMultiDeleteLimits(t *testing.T) {
+// A body that is too long is not read.
+func TestDeleteList_Limits(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 	rep := r.exchange(t, "POST /?delete HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n")
 	r.refused(t, rep, http.StatusBadRequest, "MalformedXML")
@@ -146,9 +147,9 @@ func TestMultiDeleteLimits(t *testing.T) {
 	}
 }
 
-// COS demands a Content-MD5 of lists of keys to delete. It gets the client's, or else
-// one that cosproxy computes, signed like the rest.
-func TestMultiDelete_ContentMD5(t *testing.T) {
+// COS requires Content-MD5 for delete lists. It receives the client's, or one that
+// cosproxy computes and signs.
+func TestDeleteList_ContentMD5(t *testing.T) {
 	list := func(rest string) string {
 		return "<Delete><Object><Key>dir/a</Key></Object>" + rest + "</Delete>"
 	}
@@ -181,8 +182,8 @@ func TestMultiDelete_ContentMD5(t *testing.T) {
 	}
 }
 
-// A delete of one object, or without a body, gets none.
-func TestMultiDelete_NoContentMD5ForOthers(t *testing.T) {
+// A delete of one object, or one without a body, gets no Content-MD5.
+func TestDeleteList_NoContentMD5ForOthers(t *testing.T) {
 	for _, request := range []string{
 		"DELETE /key HTTP/1.1\r\n\r\n", "POST /?delete HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
 		"POST /key?uploadId=1 HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",

@@ -14,8 +14,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// nat is a middlebox that can forget its connections: no packet comes through those
-// any more, and no FIN.
+// nat is a middlebox that can drop the state of its connections: they carry no more
+// packets, not even a FIN.
 type nat struct {
 	age   atomic.Int64
 	conns sync.Map // to their age
@@ -31,7 +31,7 @@ func (n *nat) handle(a *arrival) {
 	take(a)
 }
 
-// startForgotten starts a rig that keeps a dead connection.
+// startForgotten starts a rig with a dead pooled connection.
 func startForgotten(t *testing.T, options func(*proxy.Options)) *rig {
 	t.Helper()
 	var n nat
@@ -41,7 +41,7 @@ func startForgotten(t *testing.T, options func(*proxy.Options)) *rig {
 	return r
 }
 
-// startKeeping starts a rig that keeps as many connections.
+// startKeeping starts a rig with conns pooled connections.
 func startKeeping(t *testing.T, conns int, handle func(*arrival)) *rig {
 	t.Helper()
 	together := make(chan struct{})
@@ -61,7 +61,7 @@ func startKeeping(t *testing.T, conns int, handle func(*arrival)) *rig {
 	return r
 }
 
-func TestKeptConnection_SilentIsReplaced(t *testing.T) {
+func TestPooledConnection_SilentReplaced(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for request, wait := range map[string]time.Duration{
 		"GET /key HTTP/1.1\r\n\r\n":                    5 * time.Second,
@@ -79,7 +79,7 @@ func TestKeptConnection_SilentIsReplaced(t *testing.T) {
 				t.Errorf("got\n%s%s", rep.head, rep.body)
 			}
 			if waited := time.Since(begun); waited != wait {
-				t.Errorf("answered after %s, want %s", waited, wait)
+				t.Errorf("response after %s, want %s", waited, wait)
 			}
 			if n := len(r.upstream.seen()); n != 3 {
 				t.Errorf("%d requests reached the upstream, want 3", n)
@@ -91,9 +91,9 @@ func TestKeptConnection_SilentIsReplaced(t *testing.T) {
 	}
 }
 
-// A server that is known to heed Expect has as long as for other requests. Dropping
-// the pool each time that it takes a second would make it slower.
-func TestKeptConnection_ExpectIsHeeded(t *testing.T) {
+// A server that supports Expect gets the same time as for other requests. If its pool
+// were dropped whenever it takes a second, it would get slower.
+func TestPooledConnection_ExpectSupported(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
@@ -118,26 +118,26 @@ func TestKeptConnection_ExpectIsHeeded(t *testing.T) {
 			t.Errorf("got\n%s%s", rep.head, rep.body)
 		}
 		if waited := time.Since(begun); waited != 5*time.Second {
-			t.Errorf("answered after %s, want 5 s", waited)
+			t.Errorf("response after %s, want 5 s", waited)
 		}
 	})
 }
 
-// The wait follows the stall timeout, if that is short.
-func TestKeptConnection_ShortStallTimeout(t *testing.T) {
+// The wait depends on a short StallTimeout.
+func TestPooledConnection_ShortStallTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startForgotten(t, func(o *proxy.Options) { o.Limits.StallTimeout = 3 * time.Second })
 		begun := time.Now()
 		r.get(t, "/key")
 		if waited := time.Since(begun); waited != 1500*time.Millisecond {
-			t.Errorf("answered after %s", waited)
+			t.Errorf("response after %s", waited)
 		}
 	})
 }
 
-// What COS may not get twice, or works on for long, has the whole time on the one
-// connection.
-func TestKeptConnection_NotRepeated(t *testing.T) {
+// Requests that are not idempotent, or that COS processes for long, get the full time
+// on their connection.
+func TestPooledConnection_NotRepeated(t *testing.T) {
 	medium, _ := sized("PUT /key", 60_000)
 	for _, request := range []string{
 		// COS may be slow and not gone; carried out later, these undo what comes after.
@@ -174,8 +174,8 @@ func TestKeptConnection_NotRepeated(t *testing.T) {
 	}
 }
 
-// One request finds out for all others.
-func TestKeptConnection_PoolIsDropped(t *testing.T) {
+// One request detects the dead connections for all others.
+func TestPooledConnection_PoolDropped(t *testing.T) {
 	const conns = 8
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
@@ -196,8 +196,8 @@ func TestKeptConnection_PoolIsDropped(t *testing.T) {
 	})
 }
 
-// A new connection gets the whole time: what is silent there is not the connection.
-func TestNewConnection_SilentIsNotReplaced(t *testing.T) {
+// A new connection gets the full time: it is not dead if it is silent.
+func TestNewConnection_SilentNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) { a.waitGone() }})
 		begun := time.Now()
@@ -211,8 +211,8 @@ func TestNewConnection_SilentIsNotReplaced(t *testing.T) {
 	})
 }
 
-// The second attempt is the last, dead or not.
-func TestKeptConnection_RepeatedOnce(t *testing.T) {
+// The second attempt is the last, even on a dead connection.
+func TestPooledConnection_RepeatedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: func(a *arrival) {
 			if a.URL.Path == "/first" {
@@ -231,12 +231,12 @@ func TestKeptConnection_RepeatedOnce(t *testing.T) {
 	})
 }
 
-// That holds also if the second attempt gets a connection that has just become idle.
-func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
+// The same if the second attempt gets a connection that has just become idle.
+func TestPooledConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 	large, _ := sized("PUT /key", 100_000)
 	for request, slow := range map[string]time.Duration{noBody: 7 * time.Second, large: 3 * time.Second} {
 		bubble(t, request[:3], func(t *testing.T) {
-			k, inMemory := newKeys(1), newPipes()
+			k, inMemory := newCredentials(1), newPipes()
 			up := newUpstream(t, inMemory, k, func(a *arrival) {
 				switch a.URL.Path {
 				case "/none", "/key":
@@ -251,7 +251,7 @@ func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				return inMemory.dial(ctx, network, addr)
 			}
-			r := start(t, setup{keys: k, inMemory: true, options: func(o *proxy.Options) {
+			r := start(t, setup{creds: k, inMemory: true, options: func(o *proxy.Options) {
 				o.Limits.StallTimeout = stall
 				o.Upstream = proxy.Upstream{ConnectTo: inMemory.Addr().String(), Dial: slowly}
 			}})
@@ -270,16 +270,16 @@ func TestKeptConnection_RepeatedOnceOnAnyConnection(t *testing.T) {
 	}
 }
 
-// A kept connection that is slow is not given up: one byte tells that it lives.
-func TestKeptConnection_SlowIsKept(t *testing.T) {
+// A slow pooled connection is not abandoned: its first byte shows that it is alive.
+func TestPooledConnection_SlowNotReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := startInBubble(t, setup{handle: inTurn(take, func(a *arrival) {
 			time.Sleep(5*time.Second - 1)
-			a.answer("HTTP/1.1 200 OK\r\n")
+			a.respond("HTTP/1.1 200 OK\r\n")
 			time.Sleep(4 * time.Second)
-			a.answer("Content-Length: 1\r\n\r\n")
+			a.respond("Content-Length: 1\r\n\r\n")
 			time.Sleep(9 * time.Second)
-			a.answer("x")
+			a.respond("x")
 		})})
 		r.get(t, "/first")
 		if rep := r.get(t, "/key"); rep.body != "x" {
@@ -291,8 +291,8 @@ func TestKeptConnection_SlowIsKept(t *testing.T) {
 	})
 }
 
-// Dead connections do not multiply requests beyond the retry budget.
-func TestKeptConnection_RetryBudget(t *testing.T) {
+// Dead connections do not cause more retries than the budget allows.
+func TestPooledConnection_RetryBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
 		r := startInBubble(t, setup{handle: n.handle})
@@ -312,8 +312,8 @@ func TestKeptConnection_RetryBudget(t *testing.T) {
 	})
 }
 
-// The question whether a key is good goes out again as well.
-func TestKeptConnection_Probe(t *testing.T) {
+// The request that checks credentials is sent again too.
+func TestPooledConnection_Probe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n nat
 		r := startInBubble(t, setup{handle: n.handle})
@@ -326,7 +326,7 @@ func TestKeptConnection_Probe(t *testing.T) {
 			t.Errorf("got\n%s%s", rep.head, rep.body)
 		}
 		if waited := time.Since(begun); waited != 5*time.Second {
-			t.Errorf("answered after %s", waited)
+			t.Errorf("response after %s", waited)
 		}
 	})
 }

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// metrics returns the exposition as Prometheus would scrape it.
+// metrics returns the exposition as Prometheus scrapes it.
 func (r *rig) metrics(t testing.TB) string {
 	t.Helper()
 	w := &recorder{header: http.Header{}}
@@ -29,7 +29,7 @@ func (r *rig) metrics(t testing.TB) string {
 	return w.text.String()
 }
 
-// recorder is the least http.ResponseWriter.
+// recorder is a minimal http.ResponseWriter.
 type recorder struct {
 	header http.Header
 	text   strings.Builder
@@ -39,7 +39,7 @@ func (w *recorder) Header() http.Header         { return w.header }
 func (w *recorder) Write(p []byte) (int, error) { return w.text.Write(p) }
 func (w *recorder) WriteHeader(int)             {}
 
-// story is a few requests of every kind, one after the other.
+// story sends requests of every kind, one after the other.
 func story(t *testing.T, options func(*proxy.Options)) *rig {
 	t.Helper()
 	r := start(t, setup{options: options, handle: func(a *arrival) {
@@ -48,14 +48,14 @@ func story(t *testing.T, options func(*proxy.Options)) *rig {
 		}
 		switch {
 		case a.Method == http.MethodHead:
-			a.answer("HTTP/1.1 404 Not Found\r\nx-cos-request-id: cos-4\r\nContent-Length: 0\r\n\r\n")
+			a.respond("HTTP/1.1 404 Not Found\r\nx-cos-request-id: cos-4\r\nContent-Length: 0\r\n\r\n")
 		case a.Method == http.MethodPut:
-			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: cos-1\r\nContent-Length: 0\r\n\r\n")
+			a.respond("HTTP/1.1 200 OK\r\nx-cos-request-id: cos-1\r\nContent-Length: 0\r\n\r\n")
 		case a.URL.Path == "/cut":
-			a.answer("HTTP/1.1 200 OK\r\nx-cos-request-id: cos-5\r\nContent-Length: 10\r\n\r\nhalf")
+			a.respond("HTTP/1.1 200 OK\r\nx-cos-request-id: cos-5\r\nContent-Length: 10\r\n\r\nhalf")
 			a.conn.Close()
 		default:
-			a.answer("HTTP/1.1 206 Partial Content\r\nx-cos-request-id: cos-2\r\nContent-Length: 4\r\n\r\ntest")
+			a.respond("HTTP/1.1 206 Partial Content\r\nx-cos-request-id: cos-2\r\nContent-Length: 4\r\n\r\ntest")
 		}
 	}})
 	for _, request := range []string{
@@ -105,7 +105,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// One line for each request, with the fields that operators ask for.
+// Every request has one log record with its attributes.
 func TestAccessLog(t *testing.T) {
 	log := story(t, nil).drained(t)
 	log = varyingTime.ReplaceAllString(log, "$1=…")
@@ -113,8 +113,8 @@ func TestAccessLog(t *testing.T) {
 	golden(t, "access.log", log)
 }
 
-// A level above the lines costs nothing and writes nothing.
-func TestAccessLogLevel(t *testing.T) {
+// A log level above that of the records writes nothing and costs nothing.
+func TestAccessLog_Level(t *testing.T) {
 	var quiet syncBuffer
 	r := story(t, func(o *proxy.Options) {
 		o.Logger = slog.New(slog.NewTextHandler(&quiet, &slog.HandlerOptions{Level: slog.LevelError}))
@@ -137,12 +137,12 @@ func TestMetrics(t *testing.T) {
 	golden(t, "metrics.txt", strings.Join(kept, ""))
 }
 
-func TestRequestsInFlight(t *testing.T) {
+func TestMetrics_RequestsInFlight(t *testing.T) {
 	arrived, release := make(chan struct{}), make(chan struct{})
 	r := start(t, setup{handle: func(a *arrival) {
 		close(arrived)
 		<-release
-		a.answer(ok)
+		a.respond(ok)
 	}})
 	c := r.dial(t)
 	c.send(noBody)
@@ -157,9 +157,9 @@ func TestRequestsInFlight(t *testing.T) {
 	}
 }
 
-func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
+func TestMetrics_RegisteredTwice(t *testing.T) {
 	registry := prometheus.NewRegistry()
-	o := proxy.Options{Routes: []proxy.Route{{Bucket: bucket, Region: region, Credentials: newKeys(1)}}, Registerer: registry}
+	o := proxy.Options{Routes: []proxy.Route{{Bucket: bucket, Region: region, Credentials: newCredentials(1)}}, Registerer: registry}
 	if _, err := proxy.New(o); err != nil {
 		t.Fatal(err)
 	}
@@ -168,40 +168,40 @@ func TestMetricsCannotBeRegisteredTwice(t *testing.T) {
 	}
 }
 
-// Neither keys nor what clients send as theirs appears anywhere.
-func TestSecretsAreNeverShown(t *testing.T) {
+// Neither credentials nor secrets of clients appear in responses, log or metrics.
+func TestAccessLog_NoSecrets(t *testing.T) {
 	sentinels := []string{"secret-sentinel", "token-sentinel", "client-sentinel"}
-	refusal := rejections[0].answer
+	refusal := rejections[0].response
 	r := start(t, setup{handle: func(a *arrival) {
 		_ = a.readBody()
 		switch a.URL.Path {
 		case "/broken":
-			a.answer("HTTP/1.1 nonsense\r\n\r\n")
+			a.respond("HTTP/1.1 nonsense\r\n\r\n")
 			a.conn.Close()
 		case "/rejected":
-			a.answer(refusal)
+			a.respond(refusal)
 		case "/cut":
 			a.conn.Close()
 		default:
-			a.answer(ok)
+			a.respond(ok)
 		}
 	}})
-	var answers strings.Builder
+	var responses strings.Builder
 	for _, target := range []string{"/key", "/rejected", "/broken", "/cut", "//", "*", "http://client-sentinel@localhost", "http://user:client-sentinel@localhost/key", "/%zz"} {
 		for _, query := range []string{"", "?x-cos-security-token=client-sentinel", "?x-cos-security-token=client-sentinel%zz", "?q-signature=client-sentinel&acl"} {
 			for _, method := range []string{"GET", "PUT", "TRACE"} {
 				rep := r.exchange(t, fmt.Sprintf("%s %s%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: client-sentinel\r\n"+
 					"Proxy-Authorization: client-sentinel\r\nCookie: client-sentinel\r\nx-cos-security-token: client-sentinel\r\nContent-Length: 0\r\n\r\n",
 					method, target, query))
-				answers.WriteString(rep.head + rep.body)
+				responses.WriteString(rep.head + rep.body)
 			}
 		}
 	}
-	everywhere := map[string]string{"answer": answers.String(), "log": r.drained(t), "metrics": r.metrics(t)}
-	for place, text := range everywhere {
+	everywhere := map[string]string{"response": responses.String(), "log": r.drained(t), "metrics": r.metrics(t)}
+	for location, text := range everywhere {
 		for _, sentinel := range sentinels {
 			if i := strings.Index(text, sentinel); i >= 0 {
-				t.Errorf("%s shows a secret: …%s…", place, text[max(0, i-200):min(len(text), i+100)])
+				t.Errorf("%s shows a secret: …%s…", location, text[max(0, i-200):min(len(text), i+100)])
 			}
 		}
 	}
@@ -210,18 +210,18 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 }
 
-// What the server itself logs is a line of the same log.
-func TestServerErrorsAreLogged(t *testing.T) {
+// Events of the server itself are in the same log.
+func TestAccessLog_ServerErrors(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Credentials = panicking{} }})
 	c := r.dial(t)
 	c.send(noBody)
 	_, _ = c.Read(make([]byte, 1))
-	if log := r.drained(t); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "observe_test.go:") || strings.Contains(log, "sentinel") {
+	if log := r.drained(t); !strings.Contains(log, "level=ERROR") || !strings.Contains(log, "observability_test.go:") || strings.Contains(log, "sentinel") {
 		t.Errorf("log: %s", log)
 	}
 }
 
-// panicking are credentials with a fault.
-type panicking struct{ *keys }
+// panicking are credentials that panic.
+type panicking struct{ *stubCredentials }
 
 func (panicking) Credentials(context.Context) (signer.Credentials, error) { panic("sentinel") }

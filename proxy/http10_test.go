@@ -12,9 +12,9 @@ import (
 	"cosproxy/proxy"
 )
 
-// HTTP/1.0 ends a body of unknown length with the connection, and a Unix socket cannot
-// be reset: such a client gets a length, or an error, and never a shorter body.
-func TestOldClient_OnUnixSocket(t *testing.T) {
+// HTTP/1.0 ends a body of unknown length with the connection, and a Unix socket has no
+// reset. So such a client gets a length or an error, never a truncated body.
+func TestHTTP10_UnixSocket(t *testing.T) {
 	long := strings.Repeat("x", 1<<20+1)
 	const chunks = "HTTP/1.1 200 OK\r\nx-cos-request-id: id\r\nTransfer-Encoding: chunked\r\n\r\n"
 	for _, tt := range []struct {
@@ -36,7 +36,7 @@ func TestOldClient_OnUnixSocket(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := start(t, setup{handle: func(a *arrival) {
-				a.answer(tt.response)
+				a.respond(tt.response)
 				a.conn.Close()
 			}})
 			r.serveOn(t, ln, proxy.ServerOptions{})

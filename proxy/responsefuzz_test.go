@@ -22,14 +22,14 @@ import (
 	"cosproxy/proxy"
 )
 
-// scripted is a proxy in a synctest bubble whose COS gives made-up responses.
+// scripted is a proxy in a synctest bubble whose COS sends scripted responses.
 type scripted struct {
 	*rig
 	asked int          // requests so far
 	open  atomic.Int64 // connections to COS
 }
 
-// startScripted starts a proxy. script returns the response to the n-th request, from
+// startScripted starts a proxy. script returns the response to request n, counted from
 // 0, and whether the connection ends with it.
 func startScripted(t *testing.T, script func(n int, a *arrival) (response string, end bool)) *scripted {
 	t.Helper()
@@ -37,7 +37,7 @@ func startScripted(t *testing.T, script func(n int, a *arrival) (response string
 	var mu sync.Mutex
 	s.rig = start(t, setup{
 		inMemory: true,
-		keys:     newKeys(2),
+		creds:    newCredentials(2),
 		handle: func(a *arrival) {
 			if a.readBody() != nil {
 				return
@@ -47,7 +47,7 @@ func startScripted(t *testing.T, script func(n int, a *arrival) (response string
 			s.asked++
 			response, end := script(n, a)
 			mu.Unlock()
-			a.answer(response)
+			a.respond(response)
 			if end {
 				a.conn.Close()
 			}
@@ -68,7 +68,7 @@ func startScripted(t *testing.T, script func(n int, a *arrival) (response string
 	return s
 }
 
-// openConn is a connection that counts until it is closed.
+// openConn is a connection that is counted while it is open.
 type openConn struct {
 	net.Conn
 	open *atomic.Int64
@@ -81,7 +81,7 @@ func (c *openConn) Close() error {
 	return c.Conn.Close()
 }
 
-// ask sends a request, and wants no connection to COS to be left when all is over.
+// ask sends a request, and checks that no connection to COS is left open at the end.
 func (s *scripted) ask(t *testing.T, method, body string) reply {
 	t.Helper()
 	c := s.dial(t)
@@ -102,7 +102,7 @@ func (s *scripted) ask(t *testing.T, method, body string) reply {
 	return rep
 }
 
-// isOwn reports whether a response is an error of the proxy's own.
+// isOwn reports whether a response is a proxy error.
 func (rep reply) isOwn() bool { return rep.header.Get("Server") == "cosproxy" }
 
 var (
@@ -110,8 +110,8 @@ var (
 	askedRange   = regexp.MustCompile(`^bytes=([0-9]+)-([0-9]+)$`)
 )
 
-// download is a made-up download that breaks off, and the responses to the requests for
-// the rest.
+// download is a scripted download that is interrupted, and the responses to the
+// requests for its rest.
 type download struct {
 	t        *testing.T
 	object   string
@@ -163,11 +163,11 @@ func (d *download) respond(n int, a *arrival) (response string, end bool) {
 	return rawHead(d.status, fields+"Transfer-Encoding: chunked\r\n") + chunk(text), d.status != http.StatusPartialContent
 }
 
-// length is the field for a body.
+// length is the field that frames a body.
 func length(body string) string { return fmt.Sprintf("Content-Length: %d\r\n", len(body)) }
 
-// checkContinuation wants a request for the rest of the same object, whose signature
-// the rig checks, and returns which bytes it is for.
+// checkContinuation checks that a request is for the rest of the same object, and
+// returns its range. The rig verifies its signature.
 func (d *download) checkContinuation(a *arrival) (first, last int, ok bool) {
 	end := d.first + len(d.want) - 1
 	h := a.wire()
@@ -198,13 +198,13 @@ func isRange(text string, first, last, size int) bool {
 	return true
 }
 
-// FuzzResume breaks off a download, and responds with anything to the requests for the
-// rest. The client gets the bytes of the object that it has asked for, at their places,
-// or its connection is broken, or, if no byte has come, an error of the proxy's own;
-// nothing of another response, and no end that looks like one.
+// FuzzResume interrupts a download, and responds arbitrarily to the requests for its
+// rest. The client must receive the requested bytes of the object in order, or a broken
+// connection, or, if no byte has arrived, a proxy error; never bytes of another
+// response or a truncated body that looks complete.
 //
-// What cannot be on the wire is as near to it as can be: a line end in a field is a
-// full stop, and a status is written as it is, with three digits at least.
+// Values that cannot be on the wire are replaced by similar ones: a line end in a field
+// by a full stop, and a status has at least three digits.
 func FuzzResume(f *testing.F) {
 	const etag = `"e1"`
 	honest := "bytes 10-63/64"
@@ -276,8 +276,8 @@ func (d *download) checkReply(t *testing.T, rep reply) {
 	}
 }
 
-// refusals are made-up responses that may blame the credentials: the first and all
-// others.
+// refusals are scripted responses that may reject the credentials: the first one and
+// all others.
 type refusals struct {
 	method string // of the client
 	status [2]int
@@ -314,10 +314,10 @@ func (r *refusals) respond(n int, a *arrival) (response string, end bool) {
 	return rawHead(status, fields) + coded, end || status < 200 || status > 999
 }
 
-// FuzzRefusal responds with anything, XML or not. The client gets COS's last response
-// as it is or an error of the proxy's own, after a bounded number of attempts; no key
-// is given up but for a response that blames it. What cannot be on the wire is as in
-// FuzzResume.
+// FuzzRefusal responds arbitrarily, with XML or not. The client must receive COS's last
+// response unchanged or a proxy error, after a limited number of attempts. Credentials
+// are reported only after a response that rejects them. Values that cannot be on the
+// wire are replaced as in FuzzResume.
 func FuzzRefusal(f *testing.F) {
 	doc := func(code, message string) string {
 		return "<?xml version='1.0' encoding='utf-8' ?>\n<Error>\n<Code>" + code + "</Code><Message>" + message + "</Message></Error>"
@@ -357,14 +357,15 @@ func FuzzRefusal(f *testing.F) {
 			if s.asked > 10 {
 				t.Errorf("asked %d times", s.asked)
 			}
-			if rejected := s.keys.rejected(); len(rejected) > 2 || len(rejected) > 0 && !blamesKey(body1) && !blamesKey(body2) {
+			if rejected := s.creds.rejected(); len(rejected) > 2 || len(rejected) > 0 && !blamesKey(body1) && !blamesKey(body2) {
 				t.Errorf("%v given up for %q and %q", rejected, body1, body2)
 			}
 		})
 	})
 }
 
-// blamesKey reads an error document as the SDK does.
+// blamesKey reports whether an error document, parsed as by the SDK, rejects the
+// credentials.
 func blamesKey(body string) bool {
 	var doc cos.ErrorResponse
 	if xml.NewDecoder(bytes.NewReader([]byte(body))).Decode(&doc) != nil {
