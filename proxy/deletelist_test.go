@@ -30,8 +30,8 @@ func TestDeleteList_Keys(t *testing.T) {
 	}{
 		{"inside", object("dir/a", "dir/b&amp;c"), http.StatusOK, "", ""},
 		{"one outside", object("dir/a", "secret/b"), http.StatusForbidden, "AccessDenied", `"secret/b"`},
-		{"outside behind an entity", object("&#x73;ecret"), http.StatusForbidden, "AccessDenied", `"secret"`},
-		{"outside behind CDATA", object("<![CDATA[secret]]>"), http.StatusForbidden, "AccessDenied", `"secret"`},
+		{"outside after an entity", object("&#x73;ecret"), http.StatusForbidden, "AccessDenied", `"secret"`},
+		{"outside after CDATA", object("<![CDATA[secret]]>"), http.StatusForbidden, "AccessDenied", `"secret"`},
 		{"two keys in one object", "<Delete><Object><Key>dir/a</Key><Key>secret</Key></Object></Delete>", http.StatusForbidden, "AccessDenied", `"secret"`},
 		{"dots that lead out", object("dir/../secret"), http.StatusForbidden, "AccessDenied", `"dir/../secret"`},
 		{"not XML", "secret", http.StatusBadRequest, "MalformedXML", "default/AllowPrefixes"},

@@ -47,11 +47,11 @@ func TestForm_Upload(t *testing.T) {
 	for name, content := range contents {
 		for _, epilogue := range []string{"", "\r\n", "\r\nepilogue\r\n--x"} {
 			t.Run(fmt.Sprintf("%s, %q", name, epilogue), func(t *testing.T) {
-				behind := content + "\r\n--" + boundary + "--" + epilogue
+				after := content + "\r\n--" + boundary + "--" + epilogue
 				r := start(t, setup{})
 				rep := r.exchange(t, post("/", "Cookie: c=1\r\nUser-Agent: ua\r\nX-Other: 1\r\nOrigin: http://localhost\r\n",
 					field("key", "dir/a b.txt")+field("success_action_status", "201")+field("x-cos-meta-Colour", "blau — blue")+
-						field("Content-Type", "text/plain")+field("empty", "")+field("lines", "a\r\n\r\nb\n")+file("f.txt", behind)))
+						field("Content-Type", "text/plain")+field("empty", "")+field("lines", "a\r\n\r\nb\n")+file("f.txt", after)))
 				if rep.status != http.StatusOK {
 					t.Fatalf("got\n%s%s", rep.head, rep.body)
 				}
@@ -66,7 +66,7 @@ func TestForm_Upload(t *testing.T) {
 						t.Errorf("%s is %q, want %q", name, f.values[name], value)
 					}
 				}
-				if f.rawFileAndBehind != behind || f.content != content || f.filename != "f.txt" || f.fileType != "text/x-test" {
+				if f.rawFileAndTail != after || f.content != content || f.filename != "f.txt" || f.fileType != "text/x-test" {
 					t.Errorf("the file arrived as %.100q (%q, %q)", f.content, f.filename, f.fileType)
 				}
 				if a.ContentLength != int64(len(a.body)) || a.wire().Get("Transfer-Encoding") != "" {
@@ -154,7 +154,7 @@ func TestForm_NotAllowed(t *testing.T) {
 		{"no PostObject", []string{"name/cos:PutObject"}, "", "up/a", "f", "AccessDenied", "default/AllowActions"},
 		{"another prefix", upload, "", "down/a", "f", "AccessDenied", "default/AllowPrefixes"},
 		{"the prefix without its slash", upload, "", "up", "f", "AccessDenied", "default/AllowPrefixes"},
-		{"behind a slash", upload, "", "/up/a", "f", "AccessDenied", "default/AllowPrefixes"},
+		{"after a slash", upload, "", "/up/a", "f", "AccessDenied", "default/AllowPrefixes"},
 		{"out with dots", upload, "", "up/../a", "f", "AccessDenied", "default/AllowPrefixes"},
 		{"out with dots behind the key prefix", upload, "up/", "../a", "f", "AccessDenied", "default/AllowPrefixes"},
 		{"key prefix elsewhere", upload, "other/", "up/a", "f", "AccessDenied", "default/AllowPrefixes"},
@@ -261,16 +261,16 @@ func TestForm_Malformed(t *testing.T) {
 		{"another boundary", body(strings.ReplaceAll(whole, boundary, "other")), 400, "MalformedPOSTRequest"},
 		{"preamble", body("preamble\r\n" + whole), 400, "MalformedPOSTRequest"},
 		{"bare line feeds", body(strings.ReplaceAll(whole, "\r\n", "\n")), 400, "MalformedPOSTRequest"},
-		{"boundary behind a bare line feed", body(field("key", "a\n--"+boundary+"\r\nx") + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
+		{"boundary after a bare line feed", body(field("key", "a\n--"+boundary+"\r\nx") + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
 		{"boundary that goes on", body(field("key", "a\r\n--"+boundary+"x") + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
-		{"boundary that goes on in front of a part", body(field("key", "a") + strings.Replace(file("f", "x"+closing), boundary, boundary+"x", 1)), 400, "MalformedPOSTRequest"},
+		{"boundary that goes on before a part", body(field("key", "a") + strings.Replace(file("f", "x"+closing), boundary, boundary+"x", 1)), 400, "MalformedPOSTRequest"},
 		{"no line end before the boundary", body("--" + boundary + "\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n" + file("f", "x"+closing)), 400, "MalformedPOSTRequest"},
 		{"no file", body(field("key", "a") + closing[2:]), 400, "MalformedPOSTRequest"},
 		{"no file and no end", body(field("key", "a")), 400, "MalformedPOSTRequest"},
 		{"ends in a header", body(whole[:strings.LastIndex(whole, "\r\n\r\nx")+2]), 400, "MalformedPOSTRequest"},
 		{"file under another name", body(field("key", "a") + strings.Replace(file("f", "x"+closing), `"file"`, `"upload"`, 1)), 400, "MalformedPOSTRequest"},
 		{"no key", body(field("other", "a") + file("f", "x"+closing)), 400, "InvalidArgument"},
-		{"key behind the file", body(file("f", "x\r\n"+field("key", "a")+closing[2:])), 400, "InvalidArgument"},
+		{"key after the file", body(file("f", "x\r\n"+field("key", "a")+closing[2:])), 400, "InvalidArgument"},
 		{"two keys", body(field("key", "a") + whole), 400, "InvalidArgument"},
 		{"two keys, spelled otherwise", body(field("Key", "a") + whole), 400, "InvalidArgument"},
 		{"a field twice", body(field("acl", "a") + field("ACL", "b") + whole), 400, "InvalidArgument"},
@@ -328,7 +328,7 @@ func TestForm_Limits(t *testing.T) {
 		}
 		return b.String()
 	}
-	// sized makes everything in front of the file n bytes long, and the body
+	// sized makes everything before the file n bytes long, and the body
 	// longer than what is read ahead of sending.
 	sized := func(n int) string {
 		rest := field("key", "a") + field("x", "") + file("f", "")
@@ -370,20 +370,20 @@ func neverWhole(t *testing.T) func(*arrival) {
 }
 
 var badTails = map[string]string{
-	"another field":           "\r\n" + field("acl", "public-read") + closing[2:],
-	"another file":            "\r\n" + file("g", "y"+closing),
-	"a field and no end":      "\r\n" + field("acl", "public-read"),
-	"behind a bare line feed": "\n--" + boundary + "\r\n\r\n" + closing,
-	"behind two line feeds":   "\n\n--" + boundary + "\r\n\r\n" + closing,
-	"boundary that goes on":   "\r\n--" + boundary + "x" + closing,
-	"one dash":                "\r\n--" + boundary + "-" + closing,
-	"closed behind a bare LF": "\n" + closing[2:],
-	"closed behind two LFs":   "\r\n\n" + closing[2:],
-	"closed twice":            closing + "--" + boundary + "--\r\n",
-	"goes on when closed":     closing + field("acl", "public-read") + closing[2:],
-	"no closing boundary":     "",
-	"half of it":              closing[:len(closing)-4],
-	"all but a dash":          closing[:len(closing)-3],
+	"another field":          "\r\n" + field("acl", "public-read") + closing[2:],
+	"another file":           "\r\n" + file("g", "y"+closing),
+	"a field and no end":     "\r\n" + field("acl", "public-read"),
+	"after a bare line feed": "\n--" + boundary + "\r\n\r\n" + closing,
+	"after two line feeds":   "\n\n--" + boundary + "\r\n\r\n" + closing,
+	"boundary that goes on":  "\r\n--" + boundary + "x" + closing,
+	"one dash":               "\r\n--" + boundary + "-" + closing,
+	"closed after a bare LF": "\n" + closing[2:],
+	"closed after two LFs":   "\r\n\n" + closing[2:],
+	"closed twice":           closing + "--" + boundary + "--\r\n",
+	"goes on when closed":    closing + field("acl", "public-read") + closing[2:],
+	"no closing boundary":    "",
+	"half of it":             closing[:len(closing)-4],
+	"all but a dash":         closing[:len(closing)-3],
 }
 
 // A form must end after its file, with a closing boundary. Otherwise COS never receives
@@ -455,7 +455,7 @@ func TestForm_Pieces(t *testing.T) {
 
 // A line end may arrive in two pieces.
 func TestForm_ByteByByte(t *testing.T) {
-	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed behind a bare LF"]} {
+	for name, tail := range map[string]string{"good": closing, "bare": badTails["closed after a bare LF"]} {
 		request := post("/", "", field("key", "a")+file("f", strings.Repeat("x", 100<<10)+tail))
 		r := start(t, setup{})
 		c := r.dial(t)

@@ -36,7 +36,7 @@ func TestForm_Checksum(t *testing.T) {
 		}
 	}
 	unknown := map[string]string{
-		"something behind the end":     post("/", "", field("key", "a")+file("f", "x"+closing+"epilogue that is long enough")),
+		"something after the end":      post("/", "", field("key", "a")+file("f", "x"+closing+"epilogue that is long enough")),
 		"processed on arrival":         post("/", "", field("key", "a")+field("pic-operations", "{}")+file("f", "x"+closing)),
 		"no file in an unusual way":    post("/", "", field("key", "a")+file("f", strings.TrimPrefix(closing, "\r\n"))),
 		"checksums are not wanted":     post("/", "", field("key", "a")+file("f", "x"+closing)),

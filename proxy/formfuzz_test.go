@@ -56,8 +56,8 @@ func FuzzForm(f *testing.F) {
 		if !strings.HasPrefix(key, "up/") || !strings.HasPrefix(path.Clean(key)+"/", "up/") || strings.Contains(key, "${") {
 			t.Errorf("%q arrived for the key %q", body, key)
 		}
-		if !bytes.HasSuffix(body, []byte("\r\n\r\n"+form.rawFileAndBehind)) {
-			t.Errorf("%q arrived with the file %q", body, form.rawFileAndBehind)
+		if !bytes.HasSuffix(body, []byte("\r\n\r\n"+form.rawFileAndTail)) {
+			t.Errorf("%q arrived with the file %q", body, form.rawFileAndTail)
 		}
 		if got.ContentLength != int64(len(got.body)) || got.wire()["Authorization"] != nil || !got.isForm() {
 			t.Errorf("%d bytes with the head\n%s", len(got.body), got.head)

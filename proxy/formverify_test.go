@@ -26,12 +26,12 @@ func (a *arrival) isForm() bool { return a.Method == http.MethodPost && a.target
 
 // arrivedForm is a form as parsed by net/http.
 type arrivedForm struct {
-	names            []string // of the fields, in order
-	values           map[string]string
-	filename         string
-	fileType         string
-	content          string
-	rawFileAndBehind string
+	names          []string // of the fields, in order
+	values         map[string]string
+	filename       string
+	fileType       string
+	content        string
+	rawFileAndTail string
 }
 
 func (a *arrival) parseForm() (arrivedForm, error) {
@@ -54,7 +54,7 @@ func (a *arrival) parseForm() (arrivedForm, error) {
 			_, disposition, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 			f.filename, f.fileType, f.content = disposition["filename"], part.Header.Get("Content-Type"), string(content)
 			i := bytes.Index(a.body, []byte(`name="file"`))
-			_, f.rawFileAndBehind, _ = strings.Cut(string(a.body[i:]), "\r\n\r\n")
+			_, f.rawFileAndTail, _ = strings.Cut(string(a.body[i:]), "\r\n\r\n")
 			return f, err
 		}
 		f.names = append(f.names, part.FormName())

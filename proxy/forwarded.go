@@ -10,7 +10,7 @@ import (
 // and x-ci-*: those that the signature covers, and those that COS documents ("Common
 // request headers", "GET Object", "PUT Object", "Hotlink protection") or that change the
 // meaning of others, such as If-Range for Range, or Accept for the format of a picture.
-// No signature covers any other field, but a server behind COS's name might act on it.
+// No signature covers any other field, but a server at COS's host might act on it.
 var forwarded = newFieldSet(
 	"Access-Control-Request-Headers",
 	"Access-Control-Request-Method",

@@ -11,7 +11,7 @@ const (
 	knownLength  = "PUT /known HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntest"
 	chunkedBody  = "PUT /chunked HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ntest\r\n0\r\n\r\n"
 	noBody       = "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n"
-	blankLines   = "\r\n\r\n" // which are skipped in front of a request
+	blankLines   = "\r\n\r\n" // which are skipped before a request
 	postWithBody = "POST /post?append HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\ntest"
 	optionsStar  = "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	refusedGet   = "GET // HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -371,7 +371,7 @@ func (b *syncBuffer) String() string {
 	return b.buf.String()
 }
 
-// rig is a proxy on a socket with a recording upstream behind it.
+// rig is a proxy on a socket with a recording upstream.
 type rig struct {
 	addr     string
 	memory   *pipes // in place of addr, in a synctest bubble

@@ -76,7 +76,7 @@ func TestSubresource_SecondWithinPrefixes(t *testing.T) {
 	for name, request := range map[string]string{
 		"listing":                  "GET /?cors&uploads HTTP/1.1\r\n\r\n",
 		"listing of another place": "GET /?cors&versions&prefix=secret/ HTTP/1.1\r\n\r\n",
-		"behind a bad process":     "GET /?ci-process=x&uploads HTTP/1.1\r\n\r\n",
+		"after a bad process":      "GET /?ci-process=x&uploads HTTP/1.1\r\n\r\n",
 		"keys to delete": "POST /?cors&delete HTTP/1.1\r\nContent-Length: 58\r\n\r\n" +
 			"<Delete><Object><Key>secret/a</Key></Object></Delete>     ",
 	} {

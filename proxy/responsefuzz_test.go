@@ -155,7 +155,7 @@ func (d *download) respond(n int, a *arrival) (response string, end bool) {
 		text = (rest + text)[:d.give] // a response that says it is the rest is the rest
 	}
 	switch {
-	case !d.cleanly: // behind a longer one are bytes of no response
+	case !d.cleanly: // after a longer one are bytes of no response
 		return rawHead(d.status, fields+length(rest)) + text, len(text) < len(rest) || d.status != http.StatusPartialContent
 	case d.give%2 == 0:
 		return rawHead(d.status, fields) + text, true

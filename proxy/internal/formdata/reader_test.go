@@ -170,20 +170,20 @@ func TestReader_HeadSizeLimit(t *testing.T) {
 
 // badTails are invalid endings of a form after its file.
 var badTails = map[string]struct{ tail, text string }{
-	"another field":           {"\r\n" + field("acl", "public-read") + closing[2:], "has a part after the file"},
-	"another file":            {"\r\n" + file("g", "y"+closing), "has a part after the file"},
-	"a field and no end":      {"\r\n" + field("acl", "public-read"), "has a part after the file"},
-	"behind a bare line feed": {"\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
-	"behind two line feeds":   {"\n\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
-	"boundary that goes on":   {"\r\n--" + boundary + "x" + closing, "has a part after the file"},
-	"one dash":                {"\r\n--" + boundary + "-" + closing, "has a part after the file"},
-	"closed behind a bare LF": {"\n" + closing[2:], "does not follow a CR LF"},
-	"closed behind two LFs":   {"\r\n\n" + closing[2:], "does not follow a CR LF"},
-	"two closing boundaries":  {closing + "--" + boundary + "--\r\n", "two closing boundaries"},
-	"goes on when closed":     {closing + field("acl", "public-read") + closing[2:], "has a part after the file"},
-	"no closing boundary":     {"", "without its closing boundary"},
-	"half of it":              {closing[:len(closing)-4], "without its closing boundary"},
-	"all but a dash":          {closing[:len(closing)-3], "without its closing boundary"},
+	"another field":          {"\r\n" + field("acl", "public-read") + closing[2:], "has a part after the file"},
+	"another file":           {"\r\n" + file("g", "y"+closing), "has a part after the file"},
+	"a field and no end":     {"\r\n" + field("acl", "public-read"), "has a part after the file"},
+	"after a bare line feed": {"\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
+	"after two line feeds":   {"\n\n--" + boundary + "\r\n\r\n" + closing, "has a part after the file"},
+	"boundary that goes on":  {"\r\n--" + boundary + "x" + closing, "has a part after the file"},
+	"one dash":               {"\r\n--" + boundary + "-" + closing, "has a part after the file"},
+	"closed after a bare LF": {"\n" + closing[2:], "does not follow a CR LF"},
+	"closed after two LFs":   {"\r\n\n" + closing[2:], "does not follow a CR LF"},
+	"two closing boundaries": {closing + "--" + boundary + "--\r\n", "two closing boundaries"},
+	"goes on when closed":    {closing + field("acl", "public-read") + closing[2:], "has a part after the file"},
+	"no closing boundary":    {"", "without its closing boundary"},
+	"half of it":             {closing[:len(closing)-4], "without its closing boundary"},
+	"all but a dash":         {closing[:len(closing)-3], "without its closing boundary"},
 }
 
 // Read never returns the last byte of the announced length.
