@@ -1,6 +1,10 @@
 package main
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // basicFields are the fields of the settings that most installations use. --help and
 // the manual show them first, and all others as advanced.
@@ -9,6 +13,10 @@ var basicFields = []string{
 	"SecretID", "SecretIDFile", "SecretKey", "SecretKeyFile", "RoleARN",
 	"Listen", "AdminListen", "ClientTokenFile", "LogFormat", "LogLevel",
 }
+
+const usageAdvanced = `
+Advanced settings, whose defaults suit most installations:
+`
 
 // splitSettings returns the basic and the advanced settings, each in the order of config.
 func splitSettings() (basic, advanced []setting) {
@@ -20,4 +28,19 @@ func splitSettings() (basic, advanced []setting) {
 		}
 	}
 	return basic, advanced
+}
+
+// writeUsage writes settings in the form of --help.
+func writeUsage(b *strings.Builder, some []setting) {
+	for _, s := range some {
+		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
+	}
+}
+
+// writeTable writes settings as a Markdown table.
+func writeTable(b *strings.Builder, some []setting) {
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, s := range some {
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
+	}
 }

@@ -36,10 +36,6 @@ HTTP_PROXY, HTTPS_PROXY and NO_PROXY apply to requests to COS and STS.
 Settings (environment variables):
 `
 
-const usageAdvanced = `
-Advanced settings, whose defaults suit most installations:
-`
-
 const usageRoutes = `
 Several routes are numbered <n>, from 0 without gaps. Their settings have the
 same meaning as above:
@@ -58,12 +54,6 @@ func usage() string {
 		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)"))
 	}
 	return b.String() + "\n"
-}
-
-func writeUsage(b *strings.Builder, some []setting) {
-	for _, s := range some {
-		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)") + "\n" + wrap(s.desc, "      ", 78))
-	}
 }
 
 // numberedSettings returns the settings of one of several routes.
@@ -105,7 +95,7 @@ func wrap(text, indent string, width int) string {
 	return b.String() + line + "\n"
 }
 
-// settingsMarkdown returns the tables of the manual.
+// settingsMarkdown returns the tables for README.md.
 func settingsMarkdown() string {
 	var b strings.Builder
 	basic, advanced := splitSettings()
@@ -118,13 +108,6 @@ func settingsMarkdown() string {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", s.variable, s.initial("%s", "`%s`"))
 	}
 	return b.String()
-}
-
-func writeTable(b *strings.Builder, some []setting) {
-	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, s := range some {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", s.variable, s.initial("%s", "`%s`"), strings.ReplaceAll(s.desc, "'", "`"))
-	}
 }
 
 // newFlags returns a flag set that prints nothing. Package flag accepts one dash and two

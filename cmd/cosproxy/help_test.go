@@ -11,26 +11,26 @@ func TestHelp_Golden(t *testing.T) {
 	golden(t, "testdata/help.golden", usage())
 }
 
-func TestHelp_ManualTable(t *testing.T) {
-	const readme, begin, end = "README.md", "<!-- settings:begin -->\n", "<!-- settings:end -->"
-	text, err := os.ReadFile(readme)
+func TestHelp_ManualTables(t *testing.T) {
+	const begin, end = "<!-- settings:begin -->\n", "<!-- settings:end -->"
+	text, err := os.ReadFile(manual)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head, rest, ok := strings.Cut(string(text), begin)
 	table, tail, ok2 := strings.Cut(rest, end)
 	if !ok || !ok2 {
-		t.Fatalf("%s lacks the markers %q and %q", readme, begin, end)
+		t.Fatalf("%s lacks the markers %q and %q", manual, begin, end)
 	}
 	want := settingsMarkdown()
 	if *update {
-		if err := os.WriteFile(readme, []byte(head+begin+want+end+tail), 0o644); err != nil {
+		if err := os.WriteFile(manual, []byte(head+begin+want+end+tail), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
 	if table != want {
-		t.Errorf("the table in %s is out of date; run go test ./cmd/cosproxy -update\ngot:\n%s\nwant:\n%s", readme, table, want)
+		t.Errorf("the settings in %s are out of date; run go test ./cmd/cosproxy -update\ngot:\n%s\nwant:\n%s", manual, table, want)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files and the tables in README.md")
+var update = flag.Bool("update", false, "rewrite the golden files and the settings in README.md")
 
 // TestMain makes the test binary available to tests and scripts as the command cosproxy.
 func TestMain(m *testing.M) {
