@@ -82,7 +82,7 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (*net.TCPConn
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
-		return nil, fmt.Errorf("%s is no TCP address", addr)
+		return nil, fmt.Errorf("%s is not a TCP address", addr)
 	}
 	return tcp, tcp.SetDeadline(time.Now().Add(timeout))
 }

@@ -24,10 +24,10 @@ type settings struct {
 	duration    time.Duration // of one small measurement
 	peers       []string      // names; nil is all
 	cosproxy    string        // path of the binary
-	baseline    string        // path of another cosproxy; "" is none
+	baseline    string        // path of another cosproxy; "" means none
 	nginx       string        // name or path of the binary
 	markdown    bool
-	pgo         string // file to write the profile to; "" is none
+	pgo         string // file to write the profile to; "" means none
 }
 
 // transport is how a peer reaches the upstream.
