@@ -92,8 +92,8 @@ func run(ctx context.Context, args, environ []string, stdin io.Reader, stdout, s
 	return 0
 }
 
-func closeAndReport(stderr io.Writer, close func() error) {
-	if err := close(); err != nil {
+func closeAndReport(stderr io.Writer, closer func() error) {
+	if err := closer(); err != nil {
 		fmt.Fprintf(stderr, "cosemu: closing: %v\n", err)
 	}
 }

@@ -1,12 +1,12 @@
 -- Signs requests for COS with one set of temporary credentials (COS document
--- "Request Signature"), as a careful user of nginx would: the SignKey is kept
--- for a minute, and values are encoded only if they have to be.
+-- "Request Signature"), as a careful user of nginx would: it caches the SignKey
+-- for a minute and encodes values only if necessary.
 local M = {}
 
 local find, gsub, sub, lower = string.find, string.gsub, string.sub, string.lower
 local concat, sort = table.concat, table.sort
 
--- Header fields that are signed besides Host and those of COS.
+-- Signed header fields, in addition to Host and those of COS.
 local signed = {}
 for name in ([[cache-control content-disposition content-encoding
     content-length content-md5 content-type expect expires if-match

@@ -1,15 +1,14 @@
 // Command bench compares a built cosproxy with its peers, side by side on one
 // machine: nginx that signs in Lua, nginx that does not sign, and
-// httputil.ReverseProxy as the standard library ships it. A peer that is not
-// installed is named and left out.
+// httputil.ReverseProxy with its defaults. It reports peers that are not installed
+// and continues without them.
 //
-// An upstream shaped like COS serves over plain HTTP and TLS. Each peer runs as
-// processes of its own in front of it, so that its CPU time and memory are its
-// own. Rounds are interleaved over the peers, and every figure is the median
-// over the rounds; a ratio is the median of the ratios within each round, since
-// the speed of a machine drifts.
+// An upstream responds like COS, over plain HTTP and TLS. Each peer runs in separate
+// processes in front of it, to measure its CPU time and memory alone. Each round
+// measures all peers, and every figure is the median over the rounds. A ratio is the
+// median of the ratios within each round, since the speed of a machine drifts.
 //
-// What is measured, as -only names it:
+// The measurements, by their names for -only:
 //
 //   - small: 1 KiB GET and PUT in a closed loop of 1 to 256 connections: CPU
 //     time of the peer per request, and requests per second.
@@ -23,11 +22,10 @@
 // cosproxy runs with its checksums and guards on and logs from warnings up;
 // nginx writes no access log either. The peers share the machine with the
 // upstream and the load generator, so requests per second say little about a
-// machine of its own: compare CPU time. Do not compare figures of different
-// runs.
+// dedicated machine: compare CPU time. Do not compare figures of different runs.
 //
-// With -pgo the program measures nothing: it loads a cosproxy that was built
+// With -pgo the program does not compare: it loads a cosproxy that was built
 // with the tag pgo and writes its CPU profile.
 //
-// It runs on Linux only, where it can read the CPU time of other processes.
+// It runs on Linux only, since it reads the CPU time of other processes.
 package main

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// largeLoad moves n bodies of size bytes at once, each on a connection of its
-// own: uploads with PUT, downloads with GET.
+// largeLoad transfers n bodies of size bytes concurrently, each on a new connection:
+// uploads with PUT, downloads with GET.
 func largeLoad(ctx context.Context, b *testbed, addr, method string, n int, size int64) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for range n {
@@ -53,8 +53,7 @@ func moveLarge(ctx context.Context, b *testbed, addr, method string, size int64)
 	return discard(c, length-int64(len(start)))
 }
 
-// getOnce sends a GET on a connection of its own and returns the response's
-// body.
+// getOnce sends a GET on a new connection and returns the body of the response.
 func getOnce(ctx context.Context, addr, path string) ([]byte, error) {
 	c, err := dial(ctx, addr, responseTimeout)
 	if err != nil {
@@ -74,7 +73,7 @@ func getOnce(ctx context.Context, addr, path string) ([]byte, error) {
 	return body, err
 }
 
-// dial connects; the connection fails when timeout is over.
+// dial connects. The connection fails after timeout.
 func dial(ctx context.Context, addr string, timeout time.Duration) (*net.TCPConn, error) {
 	d := net.Dialer{Timeout: timeout}
 	c, err := d.DialContext(ctx, "tcp", addr)
@@ -83,13 +82,13 @@ func dial(ctx context.Context, addr string, timeout time.Duration) (*net.TCPConn
 	}
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
-		return nil, fmt.Errorf("%s is no TCP address", addr)
+		return nil, fmt.Errorf("%s is not a TCP address", addr)
 	}
 	return tcp, tcp.SetDeadline(time.Now().Add(timeout))
 }
 
-// readHead reads the head of a response. It returns what came of the body with
-// it, and the length of the body.
+// readHead reads the head of a response. It returns the bytes of the body that came
+// with it, and the length of the body.
 func readHead(c *net.TCPConn) (start []byte, length int64, err error) {
 	buf := make([]byte, 8<<10)
 	for used := 0; used < len(buf); {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// writeMachine says when, where and what was measured.
+// writeMachine prints the date, the machine and the commit.
 func writeMachine(w io.Writer, s *settings, load string) {
 	text, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -26,8 +26,8 @@ func writeMachine(w io.Writer, s *settings, load string) {
 	}
 }
 
-// loadAverage is that of the last minute, as /proc/loadavg writes it. Figures
-// from a machine with more than a few tenths are not worth much.
+// loadAverage returns the load average of the last minute from /proc/loadavg. Above a
+// few tenths, figures are unreliable.
 func loadAverage() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
@@ -37,7 +37,7 @@ func loadAverage() string {
 	return load
 }
 
-// cpuModel is the name of the first CPU in /proc/cpuinfo.
+// cpuModel returns the name of the first CPU in /proc/cpuinfo.
 func cpuModel(cpuinfo string) string {
 	for l := range strings.Lines(cpuinfo) {
 		name, value, _ := strings.Cut(l, ":")
@@ -48,9 +48,9 @@ func cpuModel(cpuinfo string) string {
 	return runtime.GOARCH
 }
 
-// revision is the commit that the binary was built from, and the Go version. A
-// build in a linked worktree of git does not know its commit; then it is that of
-// the current directory.
+// revision returns the commit of the binary and the Go version. A build in a linked
+// worktree of git does not contain its commit; then it is the commit of the current
+// directory.
 func revision(binary string) string {
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {

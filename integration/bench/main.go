@@ -23,14 +23,14 @@ func main() {
 	os.Exit(code)
 }
 
-// roles are the parts that this program plays as its own child process, by the
+// roles are the functions that this program runs as its own child process, by the
 // first argument.
 var roles = map[string]func(args []string, out io.Writer) error{
 	"upstream":     runUpstream,
 	"reverseproxy": runReverseProxy,
 }
 
-// runRole plays the role that the arguments name, if any. A signal ends it.
+// runRole runs the role that the arguments name, if any. A signal ends it.
 func runRole(args []string, out, errs io.Writer) (code int, ok bool) {
 	if len(args) == 0 || roles[args[0]] == nil {
 		return 0, false
@@ -42,8 +42,8 @@ func runRole(args []string, out, errs io.Writer) (code int, ok bool) {
 	return 0, true
 }
 
-// run is the program itself. It returns the exit code: 1 if something failed, 2
-// for wrong arguments.
+// run is the program. It returns the exit code: 1 after a failure, 2 for invalid
+// arguments.
 func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	s, err := parseSettings(args, progress)
 	if errors.Is(err, flag.ErrHelp) {
@@ -60,8 +60,8 @@ func run(ctx context.Context, args []string, out, progress io.Writer) int {
 	return 0
 }
 
-// compare starts the upstream, measures the peers and prints the report, or
-// takes the profile.
+// compare starts the upstream, then measures the peers and prints the report, or
+// writes the profile.
 func compare(ctx context.Context, s *settings, out, progress io.Writer) error {
 	bed, err := newTestbed(ctx, s)
 	if err != nil {

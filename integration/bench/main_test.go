@@ -13,7 +13,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain lets the test binary play the roles of the program.
+// TestMain lets the test binary run the roles of the program.
 func TestMain(m *testing.M) {
 	if code, ok := runRole(os.Args[1:], os.Stdout, os.Stderr); ok {
 		os.Exit(code)
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// build returns a cosproxy built with tags.
+// build returns the path of a cosproxy built with tags.
 func build(t *testing.T, tags string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "cosproxy")
@@ -31,8 +31,8 @@ func build(t *testing.T, tags string) string {
 	return file
 }
 
-// TestRun_Whole measures everything, very briefly.
-func TestRun_Whole(t *testing.T) {
+// TestRun_AllParts measures everything for a very short time.
+func TestRun_AllParts(t *testing.T) {
 	var out, progress bytes.Buffer
 	code := run(t.Context(), []string{
 		"-cosproxy", build(t, ""), "-rounds", "1", "-duration", "5ms", "-size", "1M", "-connections", "1,4", "-markdown",

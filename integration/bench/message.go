@@ -32,14 +32,14 @@ func field(head []byte, name string) string {
 	}
 }
 
-// contentLength returns the length that the head states, and 0 without one.
+// contentLength returns Content-Length of the head, or 0.
 func contentLength(head []byte) int64 {
 	n, _ := strconv.ParseInt(field(head, "Content-Length"), 10, 64)
 	return n
 }
 
-// parseResponse reads the head at the start of b. It returns the length of the
-// head, or 0 if it is incomplete, and that of the body. Anything but 200 with a
+// parseResponse parses the head at the start of b. It returns the length of the head,
+// or 0 if it is incomplete, and the length of the body. Anything but 200 with a
 // Content-Length is an error.
 func parseResponse(b []byte) (head int, body int64, err error) {
 	head = headEnd(b)

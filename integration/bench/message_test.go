@@ -40,7 +40,7 @@ func TestParseRequest(t *testing.T) {
 }
 
 func TestPatternCRC(t *testing.T) {
-	p := pattern()
+	p := newPattern()
 	repeated := append(append([]byte{}, p...), p[:100]...)
 	if got, want := patternCRC(p, int64(len(repeated))), crc64.Checksum(repeated, crcTable); got != want {
 		t.Errorf("%d, want %d", got, want)

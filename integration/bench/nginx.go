@@ -24,7 +24,7 @@ var luaSigner []byte
 
 var nginxTemplate = template.Must(template.New("nginx.conf").Parse(nginxConfig))
 
-// nginxData is what the template of the configuration needs.
+// nginxData is the data of the configuration template.
 type nginxData struct {
 	Dir, Listen, Upstream, Scheme, Host, CA string
 	Root                                    bool     // the master runs as root
@@ -41,8 +41,8 @@ func newNginx(ctx context.Context, b *testbed, s *settings) (peer, error) {
 	return nginxPeer(ctx, b, nameNginx, binary, nginxData{})
 }
 
-// newNginxLua has nginx sign in Lua, which needs lua-nginx-module, built in or
-// as a module file.
+// newNginxLua returns an nginx that signs in Lua. It needs lua-nginx-module, built in
+// or as a module file.
 func newNginxLua(ctx context.Context, b *testbed, s *settings) (peer, error) {
 	binary, err := findNginx(s.nginx)
 	if err != nil {
@@ -55,8 +55,7 @@ func newNginxLua(ctx context.Context, b *testbed, s *settings) (peer, error) {
 	return nginxPeer(ctx, b, nameLua, binary, nginxData{Lua: true, Modules: modules, SecretID: secretID, SecretKey: secretKey, Token: sessionToken})
 }
 
-// nginxPeer has nginx test its configuration, so that a module that does not
-// load is found now.
+// nginxPeer tests the configuration, to detect modules that do not load.
 func nginxPeer(ctx context.Context, b *testbed, name, binary string, d nginxData) (peer, error) {
 	p := peer{name: name, signs: d.Lua, binary: binary}
 	p.command = func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error) {
@@ -93,8 +92,7 @@ func (d nginxData) write(b *testbed, name string, t transport, addr string) (str
 	)
 }
 
-// findNginx looks in PATH and where distributions install it, which is often
-// not in the PATH of users.
+// findNginx searches PATH and /usr/sbin, which is often not in the PATH of users.
 func findNginx(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err == nil || strings.Contains(name, "/") {
@@ -119,8 +117,8 @@ func installedLuaModules(ctx context.Context, nginx string) ([]string, error) {
 
 var modulesPath = regexp.MustCompile(`--modules-path=(\S+)`)
 
-// luaModules returns the module files to load for Lua, from what nginx -V
-// prints: none if it is built in, as in OpenResty.
+// luaModules returns the module files for Lua, from the output of nginx -V: none if
+// Lua is built in, as in OpenResty.
 func luaModules(version string, exists func(file string) bool) ([]string, error) {
 	if regexp.MustCompile(`--add-module=\S*(ngx_lua|lua-nginx-module)`).MatchString(version) {
 		return nil, nil
@@ -133,7 +131,7 @@ func luaModules(version string, exists func(file string) bool) ([]string, error)
 	if !exists(lua) {
 		return nil, errors.New("the Lua module of nginx is not installed (Debian: libnginx-mod-http-lua)")
 	}
-	if kit := filepath.Join(dir, "ndk_http_module.so"); exists(kit) { // which Lua needs, unless built in
+	if kit := filepath.Join(dir, "ndk_http_module.so"); exists(kit) { // required by Lua unless built in
 		return []string{kit, lua}, nil
 	}
 	return []string{lua}, nil

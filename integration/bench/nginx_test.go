@@ -35,9 +35,9 @@ func TestLuaModules(t *testing.T) {
 	}
 }
 
-// TestLuaSigner has the emulator check what nginx signs, or the comparison
-// would be with something that COS refuses. nginx and its Lua module are needed for
-// the comparison alone, and make test installs nothing.
+// TestLuaSigner checks the signatures of nginx with the emulator: COS would reject a
+// peer that signs wrongly. It needs nginx and its Lua module, which make test does not
+// install.
 func TestLuaSigner(t *testing.T) {
 	binary, err := findNginx("nginx")
 	if err != nil {
@@ -83,7 +83,7 @@ func TestLuaSigner(t *testing.T) {
 	}
 }
 
-// credentials asks the emulator's key server for a temporary triple.
+// credentials gets temporary credentials from the emulator.
 func credentials(t *testing.T, emu *cosemu.Server) nginxData {
 	t.Helper()
 	query := url.Values{"bucket": {bucket}, "region": {region}, "prefix": {"bench/*"}, "action": {"name/cos:PutObject", "name/cos:GetObject"}}
@@ -93,13 +93,13 @@ func credentials(t *testing.T, emu *cosemu.Server) nginxData {
 	}
 	defer resp.Body.Close()
 	defer http.DefaultClient.CloseIdleConnections()
-	var key struct {
+	var response struct {
 		Credentials struct{ TmpSecretID, TmpSecretKey, SessionToken string }
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&key); err != nil {
+	if err := json.NewDecoder(resp.Body).Decode(&response); err != nil {
 		t.Fatal(err)
 	}
-	return nginxData{SecretID: key.Credentials.TmpSecretID, SecretKey: key.Credentials.TmpSecretKey, Token: key.Credentials.SessionToken}
+	return nginxData{SecretID: response.Credentials.TmpSecretID, SecretKey: response.Credentials.TmpSecretKey, Token: response.Credentials.SessionToken}
 }
 
 func exchange(t *testing.T, client *http.Client, method, addr, target, body string) (status int, text string) {

@@ -15,9 +15,9 @@ const (
 	sourceSize  = 64 << 20  // of the file that sendfile reads; larger than the caches
 )
 
-// pattern is what all bodies consist of, in both directions, so that the
-// upstream knows the CRC-64 of an upload without reading it.
-func pattern() []byte {
+// newPattern returns the pattern that all bodies repeat, in both directions, so that
+// the upstream knows the CRC-64 of an upload without reading it.
+func newPattern() []byte {
 	p := make([]byte, patternSize)
 	state := uint32(1)
 	for i := range p {
@@ -29,7 +29,7 @@ func pattern() []byte {
 
 var crcTable = crc64.MakeTable(crc64.ECMA)
 
-// patternCRC is the CRC-64 of the first n bytes of the repeated pattern.
+// patternCRC returns the CRC-64 of the first n bytes of the repeated pattern.
 func patternCRC(p []byte, n int64) uint64 {
 	var sum uint64
 	for n > 0 {

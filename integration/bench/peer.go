@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The names of the peers.
+// Names of the peers.
 const (
 	nameCosproxy     = "cosproxy"
 	nameBaseline     = "baseline"
@@ -28,13 +28,13 @@ var peerNames = []string{nameCosproxy, nameBaseline, nameLua, nameNginx, nameRev
 type peer struct {
 	name   string
 	signs  bool
-	binary string // to state its size; "" for none of its own
-	// command is the program, which is to listen on addr and ask the upstream.
+	binary string // for its size; "" without a separate binary
+	// command returns the program, which must listen on addr and forward to the upstream.
 	command func(ctx context.Context, b *testbed, t transport, addr string) (*exec.Cmd, error)
 }
 
-// findPeers returns the peers that run here, and why others do not. A cosproxy
-// that is not there is an error.
+// findPeers returns the available peers, and why others are missing. A missing
+// cosproxy is an error.
 func findPeers(ctx context.Context, b *testbed, s *settings) (found []peer, missing []string, err error) {
 	for _, name := range peerNames {
 		if len(s.peers) > 0 && !slices.Contains(s.peers, name) || name == nameBaseline && s.baseline == "" {
@@ -78,8 +78,8 @@ func newReverseProxy() peer {
 	}
 }
 
-// newCosproxy has cosproxy sign with a static key, with checksums and guards as
-// they are by default.
+// newCosproxy returns a cosproxy with static credentials and otherwise default
+// settings.
 func newCosproxy(name, binary string) (peer, error) {
 	if _, err := os.Stat(binary); err != nil {
 		return peer{}, fmt.Errorf("%w; run make build, or set -%s", err, name)
@@ -109,7 +109,7 @@ func cosproxyEnv(b *testbed, t transport, addr string) []string {
 	}
 }
 
-// start runs the peer and waits until it serves; it must sign if it claims to.
+// start runs the peer and waits until it serves. A peer with signs must sign.
 func (p peer) start(ctx context.Context, b *testbed, t transport, env ...string) (*process, error) {
 	proc, err := p.launch(ctx, b, t, env...)
 	if err != nil {
@@ -130,7 +130,7 @@ func (p peer) start(ctx context.Context, b *testbed, t transport, env ...string)
 	return proc, nil
 }
 
-// launch starts the process and does not wait for it.
+// launch starts the process and does not wait until it serves.
 func (p peer) launch(ctx context.Context, b *testbed, t transport, env ...string) (*process, error) {
 	addr, err := freeAddress()
 	if err != nil {
@@ -146,5 +146,5 @@ func (p peer) launch(ctx context.Context, b *testbed, t transport, env ...string
 	return startProcess(b, p.name, addr, cmd)
 }
 
-// timeoutFor is how long a transfer of n bytes may take.
+// timeoutFor returns the maximum time for a transfer of n bytes.
 func timeoutFor(n int64) time.Duration { return 10*time.Second + time.Duration(n/(10<<20))*time.Second }

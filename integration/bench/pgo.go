@@ -14,12 +14,12 @@ import (
 	"time"
 )
 
-// profileVariable tells a cosproxy that was built with the tag pgo where to
-// write its CPU profile, at the first SIGUSR1.
+// profileVariable is the environment variable with the file for the CPU profile. A
+// cosproxy that was built with the tag pgo writes it at the first SIGUSR1.
 const profileVariable = "CPUPROFILE"
 
-// writeProfile loads cosproxy with the cells of the settings, over each
-// transport, and merges the profiles into the file s.pgo.
+// writeProfile loads cosproxy with the cells of the settings over each transport, and
+// merges the profiles into the file s.pgo.
 func writeProfile(ctx context.Context, b *testbed, s *settings, progress io.Writer) error {
 	p, err := newCosproxy(nameCosproxy, s.cosproxy)
 	if err != nil {
@@ -29,7 +29,7 @@ func writeProfile(ctx context.Context, b *testbed, s *settings, progress io.Writ
 	for _, t := range s.transports {
 		file := filepath.Join(b.dir, fmt.Sprintf("%s.pprof", t))
 		fmt.Fprintf(progress, "profile, %s\n", t)
-		if err := profile(ctx, b, s, p, t, file); err != nil {
+		if err := takeProfile(ctx, b, s, p, t, file); err != nil {
 			return fmt.Errorf("profile, %s: %w", t, err)
 		}
 		merge = append(merge, file)
@@ -40,7 +40,7 @@ func writeProfile(ctx context.Context, b *testbed, s *settings, progress io.Writ
 	return nil
 }
 
-func profile(ctx context.Context, b *testbed, s *settings, p peer, t transport, file string) error {
+func takeProfile(ctx context.Context, b *testbed, s *settings, p peer, t transport, file string) error {
 	proc, err := p.start(ctx, b, t, profileVariable+"="+file)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func profile(ctx context.Context, b *testbed, s *settings, p peer, t transport, 
 	return awaitFile(ctx, proc, file)
 }
 
-// awaitFile returns when the file exists.
+// awaitFile waits until the file exists.
 func awaitFile(ctx context.Context, p *process, file string) error {
 	for range 500 {
 		_, err := os.Stat(file)
@@ -74,5 +74,5 @@ func awaitFile(ctx context.Context, p *process, file string) error {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
-	return errors.New("no profile came; build cosproxy with -tags pgo")
+	return errors.New("timeout waiting for the profile; build cosproxy with -tags pgo")
 }

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// procStat is what /proc/PID/stat says of a process (proc_pid_stat(5)).
+// procStat is the content of /proc/PID/stat (proc_pid_stat(5)).
 type procStat struct {
 	parent int
 	cpu    time.Duration // user and system time of all threads, in steps of 10 ms
 }
 
 func parseStat(text string) (procStat, error) {
-	// The name of the program stands in parentheses and may hold anything.
+	// The name of the program is in parentheses and may contain any characters.
 	_, rest, _ := strings.Cut(text[strings.LastIndexByte(text, ')')+1:], " ")
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
@@ -41,8 +41,8 @@ func parseStat(text string) (procStat, error) {
 	return procStat{parent: parent, cpu: time.Duration(ticks) * (time.Second / 100)}, nil
 }
 
-// parseStatus returns the value of a line of /proc/PID/status that is in kB, in
-// bytes, or 0 if there is no such line.
+// parseStatus returns a value of /proc/PID/status that is in kB, in bytes, or 0 if it
+// is missing.
 func parseStatus(text, key string) int64 {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, key+":"); ok {
@@ -83,14 +83,13 @@ func descendants(pid int, parents map[int]int) []int {
 	return found
 }
 
-// cpuTime is the CPU time that the processes have used. A process that has
-// exited counts as 0.
+// cpuTime returns the CPU time of the processes. Exited processes count as 0.
 func cpuTime(pids []int) time.Duration {
 	var sum time.Duration
 	for _, pid := range pids {
 		var ts unix.Timespec
-		// The CPU clock of another process, as clock_getcpuclockid(3) makes it:
-		// exact, where stat counts steps of 10 ms.
+		// The CPU clock of another process (clock_getcpuclockid(3)) is exact; stat
+		// counts steps of 10 ms.
 		const sched = 2
 		if unix.ClockGettime(int32(^pid<<3|sched), &ts) == nil {
 			sum += time.Duration(ts.Nano())
@@ -104,8 +103,8 @@ func cpuTime(pids []int) time.Duration {
 	return sum
 }
 
-// memory sums a line of status, VmRSS or VmHWM, over the processes, in bytes.
-// Pages that they share are counted once for each.
+// memory sums VmRSS or VmHWM of the processes in bytes. It counts shared pages once
+// for each process.
 func memory(pids []int, key string) int64 {
 	var sum int64
 	for _, pid := range pids {
@@ -116,8 +115,8 @@ func memory(pids []int, key string) int64 {
 	return sum
 }
 
-// resetPeak sets VmHWM back to VmRSS (proc_pid_clear_refs(5)). Where that is
-// not permitted, the peak is that of the whole life.
+// resetPeak resets VmHWM to VmRSS (proc_pid_clear_refs(5)). Without the permission,
+// the peak is that of the whole lifetime.
 func resetPeak(pids []int) {
 	for _, pid := range pids {
 		_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0)

@@ -19,7 +19,7 @@ const (
 	stopTimeout  = 5 * time.Second
 )
 
-// process is a running peer, with the children it may have.
+// process is a running peer with its children.
 type process struct {
 	cmd     *exec.Cmd
 	addr    string
@@ -28,7 +28,7 @@ type process struct {
 	exited  chan struct{}
 }
 
-// startProcess starts cmd, which is expected to listen on addr.
+// startProcess starts cmd, which must listen on addr.
 func startProcess(b *testbed, name, addr string, cmd *exec.Cmd) (*process, error) {
 	log, err := os.Create(filepath.Join(b.dir, name+".log"))
 	if err != nil {
@@ -50,7 +50,7 @@ func startProcess(b *testbed, name, addr string, cmd *exec.Cmd) (*process, error
 	return p, nil
 }
 
-// awaitListener returns as soon as the process accepts connections.
+// awaitListener waits until the process accepts connections.
 func (p *process) awaitListener(ctx context.Context) error {
 	for time.Since(p.started) < startTimeout && ctx.Err() == nil {
 		c, err := net.Dial("tcp", p.addr)
@@ -60,14 +60,14 @@ func (p *process) awaitListener(ctx context.Context) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("it exited at the start: %s", p.lastLog())
+			return fmt.Errorf("exited at the start: %s", p.lastLog())
 		case <-time.After(500 * time.Microsecond):
 		}
 	}
-	return errors.Join(ctx.Err(), fmt.Errorf("it does not listen: %s", p.lastLog()))
+	return errors.Join(ctx.Err(), fmt.Errorf("timeout waiting for the listener: %s", p.lastLog()))
 }
 
-// lastLog is the end of its standard error.
+// lastLog returns the end of its standard error.
 func (p *process) lastLog() string {
 	text, err := os.ReadFile(p.log)
 	if err != nil {
@@ -89,10 +89,10 @@ func (p *process) stop() {
 	}
 }
 
-// pids are those of the process and of all its descendants.
+// pids returns the process and all its descendants.
 func (p *process) pids() []int { return descendants(p.cmd.Process.Pid, readParents()) }
 
-// freeAddress returns an address of 127.0.0.1 on which nothing listens.
+// freeAddress returns an unused address of 127.0.0.1.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

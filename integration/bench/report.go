@@ -9,20 +9,19 @@ import (
 	"strings"
 )
 
-// line is one row of the report: a metric over some cells, for each peer.
-type line struct {
+// reportRow is one row of the report: a metric of some cells, for each peer.
+type reportRow struct {
 	name      string
 	cells     []cell
 	metric    metric
 	precision int
-	reference string // peer that the ratio is taken to; "" for none
+	reference string // peer that ratios refer to; "" for none
 }
 
-// writeReport prints the ratios, then the figures themselves, and what is
-// missing.
+// writeReport prints the ratios, the figures and the measurements that failed.
 func writeReport(w io.Writer, s *settings, peers []peer, r *recorder) {
 	writeMachine(w, s, r.load)
-	lines := reportLines(s)
+	lines := reportRows(s)
 	ratios := table{title: fmt.Sprintf("Ratios, medians of %d rounds", s.rounds), header: header(peers)}
 	figures := table{title: fmt.Sprintf("Figures, medians of %d rounds", s.rounds), header: header(peers)}
 	for _, l := range lines {
@@ -56,37 +55,37 @@ func header(peers []peer) []string {
 	return h
 }
 
-func (l line) row(name string, peers []peer, value func(c cell, peer string) (float64, bool), precision int) []string {
+func (l reportRow) row(name string, peers []peer, value func(c cell, peer string) (float64, bool), precision int) []string {
 	row := []string{name}
 	for _, p := range peers {
-		row = append(row, joined(len(l.cells), precision, func(i int) (float64, bool) { return value(l.cells[i], p.name) }))
+		row = append(row, joinValues(len(l.cells), precision, func(i int) (float64, bool) { return value(l.cells[i], p.name) }))
 	}
 	return row
 }
 
-// reportLines are the rows for what the settings have measured.
-func reportLines(s *settings) []line {
-	var lines []line
+// reportRows returns the rows of the measured parts.
+func reportRows(s *settings) []reportRow {
+	var lines []reportRow
 	for _, t := range s.transports {
 		for _, m := range methods {
-			lines = append(lines, smallLines(s, t, m)...)
+			lines = append(lines, smallRows(s, t, m)...)
 		}
 	}
 	for _, t := range s.transports {
 		for _, m := range methods {
-			lines = append(lines, largeLines(s, t, m)...)
+			lines = append(lines, largeRows(s, t, m)...)
 		}
 	}
 	for _, t := range s.transports {
-		lines = append(lines, memoryLines(s, t)...)
+		lines = append(lines, memoryRows(s, t)...)
 	}
 	for _, t := range s.transports {
-		lines = append(lines, startLines(s, t)...)
+		lines = append(lines, startRows(s, t)...)
 	}
 	return lines
 }
 
-func smallLines(s *settings, t transport, method string) []line {
+func smallRows(s *settings, t transport, method string) []reportRow {
 	if !s.measures("small") {
 		return nil
 	}
@@ -97,13 +96,13 @@ func smallLines(s *settings, t transport, method string) []line {
 		conns = append(conns, fmt.Sprint(n))
 	}
 	name := fmt.Sprintf("1 KiB %s, %s, %s connections, ", method, t, strings.Join(conns, " / "))
-	return []line{
+	return []reportRow{
 		{name + "CPU µs per request", cs, cpuPerRequest, 1, nameLua},
 		{name + "requests/s", cs, requestsPerSec, 0, ""},
 	}
 }
 
-func largeLines(s *settings, t transport, method string) []line {
+func largeRows(s *settings, t transport, method string) []reportRow {
 	if !s.measures("large") {
 		return nil
 	}
@@ -112,13 +111,13 @@ func largeLines(s *settings, t transport, method string) []line {
 		cs = append(cs, cell{"large", t, method, n})
 	}
 	name := fmt.Sprintf("%s %s, %s, one / eight at once, ", formatSize(s.size), method, t)
-	return []line{
+	return []reportRow{
 		{name + "GB/s", cs, gigabytes, 2, nameNginx},
 		{name + "CPU s per GiB", cs, cpuPerGiB, 2, nameNginx},
 	}
 }
 
-func memoryLines(s *settings, t transport) []line {
+func memoryRows(s *settings, t transport) []reportRow {
 	if !s.measures("large") && s.only != "rss" {
 		return nil
 	}
@@ -126,25 +125,25 @@ func memoryLines(s *settings, t transport) []line {
 	for _, m := range methods {
 		cs = append(cs, cell{"large", t, m, largeParallel[1]})
 	}
-	return []line{{fmt.Sprintf("peak RSS MiB, %d × %s, %s, GET / PUT", largeParallel[1], formatSize(s.size), t), cs, peakMiB, 1, ""}}
+	return []reportRow{{fmt.Sprintf("peak RSS MiB, %d × %s, %s, GET / PUT", largeParallel[1], formatSize(s.size), t), cs, peakMiB, 1, ""}}
 }
 
-func startLines(s *settings, t transport) []line {
+func startRows(s *settings, t transport) []reportRow {
 	if !s.measures("start") {
 		return nil
 	}
 	cs := []cell{{kind: "start", transport: t}}
-	lines := []line{
+	lines := []reportRow{
 		{fmt.Sprintf("start to first response, %s, ms", t), cs, coldStartMs, 1, ""},
 		{fmt.Sprintf("idle RSS, %s, MiB", t), cs, idleMiB, 1, ""},
 	}
 	if t == overTLS {
-		lines = append(lines, line{"TLS reconnections resumed, %", cs, resumedPercent, 0, ""})
+		lines = append(lines, reportRow{"TLS reconnections resumed, %", cs, resumedPercent, 0, ""})
 	}
 	return lines
 }
 
-// sizeRow states the size of each binary.
+// sizeRow returns the row with the size of each binary.
 func sizeRow(peers []peer) []string {
 	row := []string{"binary, MiB"}
 	for _, p := range peers {

@@ -20,7 +20,8 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// TestRecorder_Ratio: the ratio is that of each round, not that of the medians.
+// TestRecorder_Ratio checks that the ratio is the median of the rounds' ratios, not
+// the ratio of the medians.
 func TestRecorder_Ratio(t *testing.T) {
 	c := cell{"small", plain, "GET", 1}
 	r := new(recorder)

@@ -13,9 +13,8 @@ import (
 	"os"
 )
 
-// runReverseProxy is the peer reverseproxy: httputil.ReverseProxy as the
-// standard library ships it, with http.DefaultTransport. It does not sign. It
-// serves until standard input ends.
+// runReverseProxy is the peer reverseproxy: httputil.ReverseProxy with
+// http.DefaultTransport. It does not sign. It serves until standard input ends.
 func runReverseProxy(args []string, _ io.Writer) error {
 	if len(args) != 2 {
 		return errors.New("want ADDRESS URL")

@@ -11,13 +11,13 @@ import (
 	"time"
 )
 
-// largeParallel are the numbers of large bodies at once.
+// largeParallel are the numbers of concurrent transfers of large bodies.
 var largeParallel = []int{1, 8}
 
 var methods = []string{"GET", "PUT"}
 
-// measureRounds measures every peer once in each round, in an order that
-// changes. A peer that fails is recorded; only the end of ctx is an error.
+// measureRounds measures every peer once in each round, in random order. It records
+// peers that fail and returns only the error of ctx.
 func measureRounds(ctx context.Context, b *testbed, s *settings, peers []peer, r *recorder, progress io.Writer) error {
 	order := slices.Clone(peers)
 	for round := range s.rounds {
@@ -35,8 +35,8 @@ func measureRounds(ctx context.Context, b *testbed, s *settings, peers []peer, r
 	return nil
 }
 
-// measurePeer measures all cells of one peer over one transport. Each kind has a
-// process of its own, so that memory is not that of an earlier load.
+// measurePeer measures all cells of one peer over one transport. Each kind has its own
+// process, so that memory does not include an earlier load.
 func measurePeer(ctx context.Context, b *testbed, s *settings, p peer, t transport, r *recorder) {
 	if s.measures("start") {
 		record(r, cell{kind: "start", transport: t}, p, func() (sample, error) { return measureStart(ctx, b, s, p, t) })
@@ -76,7 +76,7 @@ func record(r *recorder, c cell, p peer, measure func() (sample, error)) {
 	r.add(c, p.name, v)
 }
 
-// smallCells are those of a transport that are to be measured.
+// smallCells returns the small cells of a transport that the settings include.
 func smallCells(s *settings, t transport) []cell {
 	var found []cell
 	for _, m := range methods {
@@ -89,7 +89,7 @@ func smallCells(s *settings, t transport) []cell {
 	return found
 }
 
-// largeCells are those of a transport that are to be measured.
+// largeCells returns the large cells of a transport that the settings include.
 func largeCells(s *settings, t transport) []cell {
 	var found []cell
 	for _, m := range methods {
@@ -102,8 +102,8 @@ func largeCells(s *settings, t transport) []cell {
 	return found
 }
 
-// measureSmall drives the connections until they are warm, and then for the
-// duration of the settings.
+// measureSmall loads the connections to warm them up, and then for the duration of the
+// settings.
 func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
 	load, err := newSmallLoad(p.addr, c.parallel, smallRequest(c.method, p.addr, b.pattern[:smallSize]))
 	if err != nil {
@@ -113,22 +113,22 @@ func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
 	if _, err := load.drive(s.duration / 5); err != nil {
 		return sample{}, err
 	}
-	return measured(p, func() (n, bytes int64, err error) {
+	return measureLoad(p, func() (n, bytes int64, err error) {
 		n, err = load.drive(s.duration)
 		return n, n * smallSize, err
 	})
 }
 
 func measureLarge(ctx context.Context, b *testbed, s *settings, p *process, c cell) (sample, error) {
-	return measured(p, func() (n, bytes int64, err error) {
+	return measureLoad(p, func() (n, bytes int64, err error) {
 		n = int64(c.parallel)
 		return n, n * s.size, largeLoad(ctx, b, p.addr, c.method, c.parallel, s.size)
 	})
 }
 
-// measured reads the clocks of the process around load, which returns how many
-// requests and bytes of bodies it moved.
-func measured(p *process, load func() (n, bytes int64, err error)) (sample, error) {
+// measureLoad reads the CPU time and memory of the process around load, which returns
+// the number of requests and of body bytes.
+func measureLoad(p *process, load func() (n, bytes int64, err error)) (sample, error) {
 	pids := p.pids()
 	resetPeak(pids)
 	cpu, start := cpuTime(pids), time.Now()

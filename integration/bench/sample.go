@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// cell is one measurement: what is done to each peer in each round.
+// cell is one measurement of each peer in each round.
 type cell struct {
 	kind      string // small, large or start
 	transport transport
@@ -24,8 +24,8 @@ func (c cell) String() string {
 	return fmt.Sprintf("%s %s, %s, %d at once", c.kind, c.method, c.transport, c.parallel)
 }
 
-// sample is the result of a cell for one peer in one round. What the cell does
-// not measure is 0.
+// sample is the result of a cell for one peer in one round. Fields that the cell does
+// not measure are 0.
 type sample struct {
 	requests, bytes int64
 	elapsed, cpu    time.Duration
@@ -36,7 +36,7 @@ type sample struct {
 	resumed   float64 // share of the TLS reconnections, 0 to 1
 }
 
-// recorder keeps the samples.
+// recorder stores the samples.
 type recorder struct {
 	samples  map[cell]map[string][]sample // by peer; one for each round
 	failures []string                     // for the report
@@ -54,8 +54,8 @@ func (r *recorder) add(c cell, name string, s sample) {
 	r.samples[c][name] = append(r.samples[c][name], s)
 }
 
-// fail notes that a cell could not be measured in a round. Its figures of the
-// other rounds are not reported.
+// fail records that a cell failed in a round. The report then omits the cell of this
+// peer.
 func (r *recorder) fail(c cell, name string, err error) {
 	err = fmt.Errorf("%s: %v: %w", name, c, err)
 	r.failures = append(r.failures, err.Error())
@@ -64,7 +64,7 @@ func (r *recorder) fail(c cell, name string, err error) {
 	}
 }
 
-// A metric is a figure of a sample, such as CPU time per request.
+// metric is a figure of a sample, such as CPU time per request.
 type metric func(s sample) float64
 
 func cpuPerRequest(s sample) float64  { return micros(s.cpu) / float64(s.requests) }
@@ -77,8 +77,8 @@ func idleMiB(s sample) float64        { return float64(s.idle) / (1 << 20) }
 func resumedPercent(s sample) float64 { return 100 * s.resumed }
 func micros(d time.Duration) float64  { return float64(d) / 1e3 }
 
-// median returns the metric's median over the rounds; ok is false if one of
-// them is missing.
+// median returns the median of the metric over the rounds; ok is false if a round is
+// missing.
 func (r *recorder) median(rounds int, c cell, name string, m metric) (v float64, ok bool) {
 	samples := r.samples[c][name]
 	if len(samples) < rounds {
@@ -91,7 +91,7 @@ func (r *recorder) median(rounds int, c cell, name string, m metric) (v float64,
 	return median(values), true
 }
 
-// ratio is the median over the rounds of the metric divided by that of the peer
+// ratio returns the median over the rounds of the ratio between a peer and the
 // reference in the same round.
 func (r *recorder) ratio(rounds int, c cell, name, reference string, m metric) (v float64, ok bool) {
 	samples, base := r.samples[c][name], r.samples[c][reference]

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// settings are the flags. Those of the smallest run take two seconds; the
-// defaults take about three minutes on two cores.
+// settings are the flags. The smallest run takes two seconds, the defaults take about
+// three minutes on two cores.
 type settings struct {
 	rounds      int
 	transports  []transport
@@ -24,10 +24,10 @@ type settings struct {
 	duration    time.Duration // of one small measurement
 	peers       []string      // names; nil is all
 	cosproxy    string        // path of the binary
-	baseline    string        // path of another cosproxy; "" is none
+	baseline    string        // path of another cosproxy; "" means none
 	nginx       string        // name or path of the binary
 	markdown    bool
-	pgo         string // file to write the profile to; "" is none
+	pgo         string // file to write the profile to; "" means none
 }
 
 // transport is how a peer reaches the upstream.
@@ -42,8 +42,8 @@ func parseSettings(args []string, usage io.Writer) (*settings, error) {
 	s := new(settings)
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.IntVar(&s.rounds, "rounds", 3, "rounds to take the medians of")
-	tls := f.String("tls", "both", "how the upstream is reached: both, only (TLS), off (plain)")
+	f.IntVar(&s.rounds, "rounds", 3, "number of rounds; figures are their medians")
+	tls := f.String("tls", "both", "transports to the upstream: both, only (TLS), off (plain)")
 	f.StringVar(&s.only, "only", "", "measure only this: small, large, rss or start")
 	conns := f.String("connections", "1,16,64,256", "connections of the small requests")
 	size := f.String("size", "128M", "length of a large body, such as 1G")
@@ -53,7 +53,7 @@ func parseSettings(args []string, usage io.Writer) (*settings, error) {
 	f.StringVar(&s.baseline, "baseline", "", "another cosproxy binary, measured as peer \"baseline\"")
 	f.StringVar(&s.nginx, "nginx", "nginx", "nginx binary")
 	f.BoolVar(&s.markdown, "markdown", false, "print Markdown, with date, CPU and commit")
-	f.StringVar(&s.pgo, "pgo", "", "load cosproxy, which was built with -tags pgo, and write its CPU profile to this file")
+	f.StringVar(&s.pgo, "pgo", "", "write the CPU profile of a cosproxy that was built with -tags pgo to this file, and do not compare")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (s *settings) check() error {
 	return nil
 }
 
-// measures reports whether the part is to be measured.
+// measures reports whether the settings include the part.
 func (s *settings) measures(part string) bool {
 	return s.only == part || s.only == "" && part != "rss"
 }
@@ -129,7 +129,7 @@ func parseSize(v string) (int64, error) {
 	return n << shift, nil
 }
 
-// formatSize is the inverse of parseSize, for people.
+// formatSize formats a size for the report.
 func formatSize(n int64) string {
 	for _, unit := range []struct {
 		name  string

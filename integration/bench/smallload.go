@@ -13,11 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// responseTimeout is how long the load waits if no connection makes progress.
+// responseTimeout is the maximum time without progress on any connection.
 const responseTimeout = 10 * time.Second
 
-// smallLoad sends one request after the other on each of its connections, from
-// a single thread with epoll(7), to cost little CPU itself.
+// smallLoad sends sequential requests on each of its connections, from a single thread
+// with epoll(7) to save CPU time.
 type smallLoad struct {
 	request []byte
 	epoll   int
@@ -25,7 +25,7 @@ type smallLoad struct {
 	done    int64 // responses so far
 }
 
-// smallRequest is a GET or PUT of smallSize bytes as a COS SDK sends it.
+// smallRequest returns a GET or PUT of smallSize bytes in the form of a COS SDK.
 func smallRequest(method, addr string, body []byte) []byte {
 	head := fmt.Sprintf("%s %s%d HTTP/1.1\r\nHost: %s\r\nUser-Agent: cos-go-sdk-v5/0.7.75\r\nAccept: */*\r\n", method, objectPath, smallSize, addr)
 	if method == "GET" {
@@ -70,8 +70,8 @@ func (l *smallLoad) close() {
 	_ = unix.Close(l.epoll)
 }
 
-// drive sends requests for the time d and waits for the last responses. It
-// returns how many came.
+// drive sends requests for the time d and waits for the last responses. It returns the
+// number of responses.
 func (l *smallLoad) drive(d time.Duration) (int64, error) {
 	first := l.done
 	end := time.Now().Add(d)
@@ -117,7 +117,7 @@ type loadConn struct {
 	fd   int
 	buf  [8 << 10]byte
 	used int   // bytes of the head in buf
-	left int64 // bytes of the body to come; -1 within the head
+	left int64 // remaining bytes of the body; -1 within the head
 }
 
 func dialLoad(addr *net.TCPAddr) (*loadConn, error) {
@@ -139,12 +139,12 @@ func (c *loadConn) send(request []byte) error {
 	c.used, c.left = 0, -1
 	n, err := unix.Write(c.fd, request)
 	if err == nil && n < len(request) {
-		err = errors.New("the socket took a part of the request")
+		err = errors.New("short write of a request")
 	}
 	return err
 }
 
-// receive reads what there is. It reports whether the response is complete.
+// receive reads the available bytes. It reports whether the response is complete.
 func (c *loadConn) receive() (complete bool, err error) {
 	n, err := unix.Read(c.fd, c.buf[c.used:])
 	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {

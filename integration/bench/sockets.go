@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendPattern writes n bytes of the pattern from src without copying them.
+// sendPattern sends n bytes of the pattern from src without copying them.
 func sendPattern(c *net.TCPConn, src *os.File, n int64) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -38,7 +38,7 @@ func sendPattern(c *net.TCPConn, src *os.File, n int64) error {
 	return err
 }
 
-// discard takes n bytes from the socket without copying them.
+// discard reads n bytes from the socket without copying them.
 func discard(c *net.TCPConn, n int64) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -63,8 +63,7 @@ func discard(c *net.TCPConn, n int64) error {
 	return errors.Join(err, failed)
 }
 
-// truncated drops up to n bytes of what the socket has received: MSG_TRUNC of
-// tcp(7).
+// truncated drops up to n received bytes: MSG_TRUNC of tcp(7).
 func truncated(fd uintptr, n int64) (int, error) {
 	k, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, 0, uintptr(n), unix.MSG_TRUNC|unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
@@ -73,8 +72,8 @@ func truncated(fd uintptr, n int64) (int, error) {
 	return int(k), nil
 }
 
-// retry sorts the errors of a system call on a socket that does not block: wait
-// for it, call again (false, nil), or fail.
+// retry classifies the error of a system call on a non-blocking socket: wait, call
+// again (false, nil), or fail.
 func retry(err error) (wait bool, failed error) {
 	switch {
 	case err == nil, errors.Is(err, unix.EINTR):

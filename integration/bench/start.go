@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	maxIdle     = 300 * time.Millisecond // before memory is read
+	maxIdle     = 300 * time.Millisecond // before the memory is measured
 	reconnects  = 40                     // connections that the upstream closes
 	startPause  = 200 * time.Microsecond
 	warmRequest = objectPath + "1024"
 )
 
-// measureStart measures the time from the start of the process to its first
-// response from the upstream, the memory when it is idle after a few requests,
-// and over TLS how many reconnections resume a session.
+// measureStart measures the time from the start of the process to its first response,
+// the memory when it is idle after a few requests, and over TLS the share of
+// reconnections that resume a session.
 func measureStart(ctx context.Context, b *testbed, set *settings, p peer, t transport) (sample, error) {
 	proc, err := p.launch(ctx, b, t)
 	if err != nil {
@@ -42,7 +42,7 @@ func measureStart(ctx context.Context, b *testbed, set *settings, p peer, t tran
 	return s, err
 }
 
-// firstResponse tries until the process serves.
+// firstResponse sends requests until the process responds.
 func firstResponse(ctx context.Context, p *process) (time.Duration, error) {
 	for {
 		_, err := getOnce(ctx, p.addr, warmRequest)
@@ -52,7 +52,7 @@ func firstResponse(ctx context.Context, p *process) (time.Duration, error) {
 		}
 		select {
 		case <-p.exited:
-			return 0, fmt.Errorf("it exited at the start: %s", p.lastLog())
+			return 0, fmt.Errorf("exited at the start: %s", p.lastLog())
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		case <-time.After(startPause):
@@ -63,8 +63,8 @@ func firstResponse(ctx context.Context, p *process) (time.Duration, error) {
 	}
 }
 
-// measureResumption has the upstream close each connection after one response.
-// It returns the share of handshakes that resumed a session.
+// measureResumption makes the upstream close each connection after one response. It
+// returns the share of handshakes that resumed a session.
 func measureResumption(ctx context.Context, b *testbed, p *process) (float64, error) {
 	handshakes, resumed, err := handshakeStats(ctx, b)
 	if err != nil {

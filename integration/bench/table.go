@@ -9,20 +9,20 @@ import (
 	"unicode/utf8"
 )
 
-// table is a heading and rows of cells. The first cell of a row names it.
+// table has a title and rows of cells. The first cell of a row is its name.
 type table struct {
 	title  string
 	header []string
 	rows   [][]string
 }
 
-// missing stands for a figure that was not measured.
+// missing replaces a figure that was not measured.
 const missing = "–"
 
 func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
 
-// write prints the table, aligned; in Markdown it can be pasted as it is.
-// A table without rows is left out.
+// write prints the table with aligned columns, or as Markdown. It prints nothing if
+// there are no rows.
 func (t *table) write(w io.Writer, markdown bool) {
 	if len(t.rows) == 0 {
 		return
@@ -59,8 +59,8 @@ func (t *table) write(w io.Writer, markdown bool) {
 	}
 }
 
-// joined writes values as "1.2 / 3.4", with missing for those that are not ok.
-func joined(n int, precision int, value func(i int) (float64, bool)) string {
+// joinValues formats values as "1.2 / 3.4", with missing for those that are not ok.
+func joinValues(n int, precision int, value func(i int) (float64, bool)) string {
 	parts := make([]string, n)
 	for i := range parts {
 		parts[i] = missing

@@ -12,7 +12,7 @@ import (
 	"strconv"
 )
 
-// The bucket that the peers sign for, with credentials of the usual lengths.
+// The bucket of the peers, with credentials of the usual lengths.
 const (
 	bucket       = "examplebucket-1250000000"
 	region       = "ap-guangzhou"
@@ -25,7 +25,8 @@ const (
 	sessionToken256 = sessionToken64 + sessionToken64 + sessionToken64 + sessionToken64
 )
 
-// testbed is what the peers share: the upstream, a certificate and a directory.
+// testbed holds the shared resources of the peers: the upstream, a certificate and a
+// directory.
 type testbed struct {
 	dir      string
 	self     string // this program
@@ -40,7 +41,7 @@ type testbed struct {
 
 // newTestbed starts the upstream. The caller must close the testbed.
 func newTestbed(ctx context.Context, s *settings) (_ *testbed, err error) {
-	b := &testbed{pattern: pattern()}
+	b := &testbed{pattern: newPattern()}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -86,7 +87,7 @@ func (b *testbed) startUpstream(ctx context.Context, key string, size int64) err
 	return nil
 }
 
-// url is that of the upstream by its address.
+// url returns the URL of the upstream.
 func (b *testbed) url(t transport) string {
 	if t == overTLS {
 		return "https://" + b.upstream[t]

@@ -17,17 +17,16 @@ import (
 	"sync/atomic"
 )
 
-// Paths that the upstream knows. Under objectPath a number is the length of the
-// object.
+// Paths of the upstream. A number after objectPath is the length of the object.
 const (
 	objectPath = "/bench/"
 	signedPath = "/bench/signed" // 403 without a signature
 	closePath  = "/bench/close"  // closes the connection after the response
-	statsPath  = "/stats"        // TLS handshakes, and how many resumed a session
+	statsPath  = "/stats"        // number of TLS handshakes and of resumed sessions
 )
 
-// upstream is shaped like COS: its fields, its CRC-64. It speaks just enough
-// HTTP to cost little CPU itself: no chunked bodies, no pipelining.
+// upstream responds like COS, with its fields and its CRC-64. It supports a minimum of
+// HTTP to save CPU time: no chunked bodies, no pipelining.
 type upstream struct {
 	pattern       []byte
 	source        *os.File
@@ -36,11 +35,11 @@ type upstream struct {
 	handshakes, resumed atomic.Int64
 
 	mu   sync.Mutex
-	sums map[int64]string // CRC-64 by length
+	crcs map[int64]string // CRC-64 by length
 }
 
-// runUpstream serves until standard input ends. It prints the addresses of
-// the plain and the TLS listener, separated by a blank.
+// runUpstream serves until standard input ends. It prints the addresses of the plain
+// and the TLS listener.
 func runUpstream(args []string, out io.Writer) error {
 	if len(args) != 3 {
 		return errors.New("want CERT KEY SIZE")
@@ -50,7 +49,7 @@ func runUpstream(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	u := &upstream{pattern: pattern(), sums: make(map[int64]string)}
+	u := &upstream{pattern: newPattern(), crcs: make(map[int64]string)}
 	if u.source, err = newSource(u.pattern); err != nil {
 		return err
 	}
@@ -60,7 +59,7 @@ func runUpstream(args []string, out io.Writer) error {
 	}
 	u.small = append(u.head(smallSize, smallSize, "keep-alive"), u.pattern[:smallSize]...)
 	u.stored = u.head(0, smallSize, "keep-alive")
-	u.sum(size) // takes a while, so not within a measurement
+	u.crc(size) // slow, so do it before the measurements
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -130,7 +129,7 @@ func (u *upstream) serve(c *upstreamConn) {
 	}
 }
 
-// peekHead waits for a complete head and returns it, still unread.
+// peekHead waits for a complete head and returns it without consuming it.
 func peekHead(r *bufio.Reader) ([]byte, error) {
 	for n := 1; ; n = r.Buffered() + 1 {
 		if _, err := r.Peek(n); err != nil {
@@ -146,7 +145,7 @@ func peekHead(r *bufio.Reader) ([]byte, error) {
 	}
 }
 
-// request is what the upstream has to know of one.
+// request holds the parts of a request that the upstream needs.
 type request struct {
 	method, path   string
 	length         int64

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// cosFields are the fields of COS's response (COS document "Common Response
-// Headers"), with Content-Length and CRC-64 to fill in.
+// cosFields are the fields of COS's response (COS document "Common Response Headers"),
+// with placeholders for Content-Length and CRC-64.
 const cosFields = "Content-Type: application/octet-stream\r\nContent-Length: %d\r\nConnection: %s\r\n" +
 	"Accept-Ranges: bytes\r\nDate: Mon, 23 Nov 2026 12:00:00 GMT\r\nETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\n" +
 	"Last-Modified: Sun, 22 Nov 2026 12:00:00 GMT\r\nServer: tencent-cos\r\nx-cos-hash-crc64ecma: %s\r\n" +
@@ -50,20 +50,20 @@ func (u *upstream) respond(c *upstreamConn, req request) error {
 	return u.sendObject(c, n, "keep-alive")
 }
 
-// head is that of a response with a body of length bytes, for an object of size
-// bytes.
+// head returns the head of a response with a body of length bytes, for an object of
+// size bytes.
 func (u *upstream) head(length, size int64, connection string) []byte {
-	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n"+cosFields, length, connection, u.sum(size))
+	return fmt.Appendf(nil, "HTTP/1.1 200 OK\r\n"+cosFields, length, connection, u.crc(size))
 }
 
-// sum is the CRC-64 of an object, as COS writes it.
-func (u *upstream) sum(size int64) string {
+// crc returns the CRC-64 of an object as COS writes it.
+func (u *upstream) crc(size int64) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	s, ok := u.sums[size]
+	s, ok := u.crcs[size]
 	if !ok {
 		s = strconv.FormatUint(patternCRC(u.pattern, size), 10)
-		u.sums[size] = s
+		u.crcs[size] = s
 	}
 	return s
 }
@@ -94,7 +94,7 @@ func (u *upstream) sendObject(c *upstreamConn, n int64, connection string) error
 	return nil
 }
 
-// discardBody reads n bytes: what was read with the head, then the rest.
+// discardBody discards n bytes: those read with the head, then the rest.
 func (c *upstreamConn) discardBody(n int64) error {
 	k, err := c.r.Discard(int(min(n, int64(c.r.Buffered()))))
 	n -= int64(k)
