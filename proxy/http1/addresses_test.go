@@ -26,20 +26,20 @@ var (
 func TestSpread(t *testing.T) {
 	mapped := netip.MustParseAddr("::ffff:192.0.2.1")
 	for range 20 {
-		got := spread([]netip.Addr{ip4, ip2, mapped, ip3})
+		got := interleaveFamilies([]netip.Addr{ip4, ip2, mapped, ip3})
 		if len(got) != 4 || got[0].Is4() || !got[1].Is4() || got[2].Is4() || !got[3].Is4() || !slices.Contains(got, ip1) {
 			t.Errorf("order %v", got)
 		}
-		got = spread([]netip.Addr{ip2, ip3, ip4, ip1})
+		got = interleaveFamilies([]netip.Addr{ip2, ip3, ip4, ip1})
 		if len(got) != 4 || !got[0].Is4() || got[1].Is4() || !got[2].Is4() || got[3].Is4() {
 			t.Errorf("order %v", got)
 		}
-		got = spread([]netip.Addr{ip2, ip3, ip4})
+		got = interleaveFamilies([]netip.Addr{ip2, ip3, ip4})
 		if len(got) != 3 || got[0] != ip2 || got[1].Is4() || got[2].Is4() {
 			t.Errorf("order %v", got)
 		}
 	}
-	if got := spread(nil); len(got) != 0 {
+	if got := interleaveFamilies(nil); len(got) != 0 {
 		t.Errorf("order of nothing: %v", got)
 	}
 }
@@ -48,7 +48,7 @@ func TestSpread(t *testing.T) {
 func TestSpread_StartsWithEach(t *testing.T) {
 	first := make(map[netip.Addr]int)
 	for range 200 {
-		first[spread([]netip.Addr{ip1, ip2, ip3})[0]]++
+		first[interleaveFamilies([]netip.Addr{ip1, ip2, ip3})[0]]++
 	}
 	if first[ip1] < 50 || first[ip2] < 50 || first[ip3] != 0 {
 		t.Errorf("the first addresses are %v", first)
@@ -142,7 +142,7 @@ func TestDialName(t *testing.T) {
 					tt.host = "origin.test:80"
 				}
 				began := time.Now()
-				c, err := newNameDialer(tt.net.options()).dialName(t.Context(), "tcp", tt.host)
+				c, err := newNameDialer(tt.net.options()).dialHostPort(t.Context(), "tcp", tt.host)
 				if took := time.Since(began); !errors.Is(err, tt.err) || took != tt.took {
 					t.Errorf("error %v after %v, want %v after %v", err, took, tt.err, tt.took)
 				}
@@ -163,7 +163,7 @@ func TestDialName(t *testing.T) {
 }
 
 func TestDialName_NoAddresses(t *testing.T) {
-	_, err := newNameDialer((&network{}).options()).dialName(t.Context(), "tcp", "origin.test:80")
+	_, err := newNameDialer((&network{}).options()).dialHostPort(t.Context(), "tcp", "origin.test:80")
 	var notFound *net.DNSError
 	if !errors.As(err, &notFound) || !notFound.IsNotFound {
 		t.Errorf("error %v", err)

@@ -109,7 +109,7 @@ func newTestClient(t testing.TB, o ClientOptions) *testClient {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
-	canceler, release := NewCanceler(ctx)
+	canceler, release := newTestCanceler(ctx)
 	t.Cleanup(func() {
 		c.Close()
 		release()
@@ -420,7 +420,7 @@ func TestClient_DeadPool(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			canceler, release := NewCanceler(context.Background())
+			canceler, release := newTestCanceler(context.Background())
 			defer release()
 			resp, err := c.Do(canceler, c.call("GET", "/", ""))
 			if err != nil {
@@ -680,7 +680,7 @@ func TestClient_LargeBodiesOverTLS(t *testing.T) {
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
-	if n := len(largeLent); n != 0 {
+	if n := len(largeSlots); n != 0 {
 		t.Errorf("%d large buffers are still lent", n)
 	}
 }

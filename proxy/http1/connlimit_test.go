@@ -210,7 +210,7 @@ func TestConnLimit_SeveralListeners(t *testing.T) {
 		release := make(chan struct{})
 		serveInMemory(t, ServerOptions{MaxConns: 1, Handler: func(x *Exchange) {
 			<-release
-			x.Response.closeAfter()
+			x.Response.close = true
 			noContent(x)
 		}}, listeners...)
 		var clients sync.WaitGroup
@@ -247,7 +247,7 @@ func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
 		}
 		runtime.Gosched()
 		open.Add(-1)
-		x.Response.closeAfter()
+		x.Response.close = true
 		noContent(x)
 	}}, listeners...)
 	var clients sync.WaitGroup
@@ -508,22 +508,34 @@ func TestClient_OutOfDescriptorsClosesIdle(t *testing.T) {
 	})
 }
 
-// Without OutOfDescriptors a client closes its own idle connections.
+// Without OutOfDescriptors, a client closes its own idle connections. Here, one becomes
+// idle while another is dialed.
 func TestClient_OutOfDescriptorsDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		serveInMemory(t, ServerOptions{Handler: noContent}, l)
 		var open atomic.Int64
-		c := newOriginClient(t, "192.0.2.1", ClientOptions{Dial: dialLimited(l, &open)})
-		for range 3 {
-			call := c.call("GET", "/key", "")
-			call.Fresh = true
-			resp, err := c.Do(c.canceler, call)
-			if err != nil {
-				t.Fatal(err)
+		var first *Response
+		dial := dialLimited(l, &open)
+		c := newOriginClient(t, "192.0.2.1", ClientOptions{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if first != nil {
+				first.Close()
 			}
-			resp.Close()
+			return dial(ctx, network, address)
+		}})
+		var err error
+		first, err = c.Do(c.canceler, c.call("GET", "/key", ""))
+		if err != nil {
+			t.Fatal(err)
 		}
+		second, err := c.Do(c.canceler, c.call("GET", "/key", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second.Reused {
+			t.Error("the second request did not dial")
+		}
+		second.Close()
 	})
 }
 

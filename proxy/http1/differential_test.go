@@ -41,7 +41,7 @@ func FuzzRequest(f *testing.F) {
 		var h RequestHead
 		for {
 			rest := unread(t, ours, stream)
-			raw, err := ours.head(h.raw[:0], testLimits, emptyLines)
+			raw, err := ours.readHead(h.raw[:0], testLimits, maxEmptyLines)
 			h.raw = raw
 			if err != nil || h.parse(testLimits) != nil {
 				return
@@ -141,7 +141,7 @@ func FuzzResponse(f *testing.F) {
 			method = "HEAD"
 		}
 		ours := &reader{src: bytes.NewReader(stream)}
-		raw, err := ours.head(nil, testLimits, 0)
+		raw, err := ours.readHead(nil, testLimits, 0)
 		h := ResponseHead{Head: Head{raw: raw}}
 		if err != nil || h.parse(testLimits, method) != nil || h.Status < 200 {
 			return

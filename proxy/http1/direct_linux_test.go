@@ -55,7 +55,7 @@ func TestDirectConn_MovesAllBytes(t *testing.T) {
 			sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than socket buffers hold
 			done := make(chan error, 1)
 			go func() {
-				_, err := io.CopyBuffer(struct{ io.Writer }{near}, struct{ io.Reader }{bytes.NewReader(sent)}, make([]byte, smallPiece))
+				_, err := io.CopyBuffer(struct{ io.Writer }{near}, struct{ io.Reader }{bytes.NewReader(sent)}, make([]byte, smallPieceSize))
 				done <- err
 				near.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			}()
@@ -150,7 +150,7 @@ func readOne(c net.Conn) error {
 }
 
 func writeMuch(c net.Conn) error {
-	b := make([]byte, smallPiece)
+	b := make([]byte, smallPieceSize)
 	for {
 		if _, err := c.Write(b); err != nil {
 			return err

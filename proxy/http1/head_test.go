@@ -19,7 +19,7 @@ func readRequest(text string, limits Limits, bytewise bool) (*RequestHead, *read
 		src = iotest.OneByteReader(src)
 	}
 	r := &reader{src: src}
-	raw, err := r.head(nil, limits, emptyLines)
+	raw, err := r.readHead(nil, limits, maxEmptyLines)
 	if err != nil {
 		return nil, r, err
 	}
@@ -252,7 +252,7 @@ func TestResponseHead(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &reader{src: strings.NewReader(tt.text)}
-			raw, err := r.head(nil, testLimits, 0)
+			raw, err := r.readHead(nil, testLimits, 0)
 			h := &ResponseHead{Head: Head{raw: raw}}
 			if err == nil {
 				err = h.parse(testLimits, tt.method)
@@ -308,7 +308,7 @@ func TestRequestHead_AllocatesNothing(t *testing.T) {
 	var h RequestHead
 	allocations := testing.AllocsPerRun(100, func() {
 		src.Reset(text)
-		raw, err := r.head(h.raw[:0], testLimits, emptyLines)
+		raw, err := r.readHead(h.raw[:0], testLimits, maxEmptyLines)
 		h.raw = raw
 		if err != nil || h.parse(testLimits) != nil || h.Get("range") == nil {
 			t.Fatal("not read")

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testTimeout bounds every wait of a test.
-const testTimeout = 10 * time.Second
+const testTimeout = 30 * time.Second
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()
@@ -138,6 +139,16 @@ func echo(x *Exchange) {
 	x.Response.Start(200, "OK")
 	text := string(x.Request.Method) + " " + string(x.Request.Target) + " " + string(body)
 	_ = x.Response.Send(int64(len(text)), []byte(text))
+}
+
+// newTestCanceler returns a Canceler that ctx cancels. release stops its goroutine.
+func newTestCanceler(ctx context.Context) (c *Canceler, release func()) {
+	c = newCanceler(ctx)
+	stop := context.AfterFunc(ctx, func() { c.Cancel(context.Cause(ctx)) })
+	return c, func() {
+		stop()
+		c.cancel(context.Canceled)
+	}
 }
 
 // certificate returns a server's configuration and the pool that trusts it.

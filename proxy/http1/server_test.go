@@ -512,7 +512,7 @@ func TestServer_HandshakeFailed(t *testing.T) {
 // A chunk takes one write, and the first leaves with the head.
 func TestServer_ChunkIsOneWrite(t *testing.T) {
 	l := &countingListener{Listener: listen(t)}
-	large := strings.Repeat("x", 2*smallPiece)
+	large := strings.Repeat("x", 2*smallPieceSize)
 	serveInMemory(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(200, "OK")
 		_ = x.Response.Send(-1, []byte("first"))

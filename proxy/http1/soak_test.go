@@ -101,7 +101,7 @@ func (c *cutter) Read(p []byte) (int, error)  { return c.spend(c.Conn.Read(p)) }
 func (c *cutter) Write(p []byte) (int, error) { return c.spend(c.Conn.Write(p)) }
 
 // cut breaks one of two connections, somewhere.
-func cut(c net.Conn) *cutter {
+func breakSometimes(c net.Conn) *cutter {
 	k := &cutter{Conn: c}
 	k.left.Store(1 << 40)
 	if rand.IntN(2) == 0 {
@@ -117,7 +117,7 @@ func sum(b []byte) string { return strconv.FormatUint(uint64(crc32.ChecksumIEEE(
 func TestSoak_RandomCuts(t *testing.T) {
 	var uploads, downloads atomic.Int64
 	origin, _ := startOrigin(t, nil, func(o *originConn) {
-		c := cut(o.Conn)
+		c := breakSometimes(o.Conn)
 		o = &originConn{Conn: c, r: bufio.NewReader(c)}
 		for soakOrigin(t, o, &uploads) {
 		}
@@ -141,7 +141,7 @@ func TestSoak_RandomCuts(t *testing.T) {
 	if uploads.Load() < 20 || downloads.Load() < 20 {
 		t.Errorf("only %d uploads and %d downloads were complete", uploads.Load(), downloads.Load())
 	}
-	eventually(t, "all large buffers are returned", func() bool { return len(largeLent) == 0 })
+	eventually(t, "all large buffers are returned", func() bool { return len(largeSlots) == 0 })
 }
 
 func soakOrigin(t *testing.T, o *originConn, complete *atomic.Int64) bool {
@@ -187,7 +187,7 @@ func soakClient(t *testing.T, address string, complete *atomic.Int64) {
 		t.Error(err)
 		return
 	}
-	c := cut(raw)
+	c := breakSometimes(raw)
 	defer raw.Close()
 	_ = raw.SetDeadline(time.Now().Add(testTimeout))
 	r := bufio.NewReader(c)
