@@ -7,12 +7,12 @@ import (
 	"time"
 )
 
-// Bytes that no request asked for are never taken for a response, whether they come
-// with the response before or a little later.
-func TestClient_StrayBytes(t *testing.T) {
+// Unsolicited bytes are not mistaken for a response, whether they arrive together with the
+// previous response or later.
+func TestClient_UnsolicitedResponse(t *testing.T) {
 	const first = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst"
-	const stray = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nSTRAY"
-	config, pool := certificate()
+	const unsolicited = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra"
+	config, pool := testCertificate()
 	for name, pause := range map[string]time.Duration{"together": 0, "later": 20 * time.Millisecond} {
 		for scheme, server := range map[string]*tls.Config{"plain": nil, "TLS": config} {
 			t.Run(name+", "+scheme, func(t *testing.T) {
@@ -21,11 +21,11 @@ func TestClient_StrayBytes(t *testing.T) {
 						return
 					}
 					if pause == 0 {
-						o.send(first + stray)
+						o.send(first + unsolicited)
 					} else {
 						o.send(first)
 						time.Sleep(pause)
-						o.send(stray)
+						o.send(unsolicited)
 					}
 					_, _ = io.Copy(io.Discard, o.Conn)
 				})
@@ -33,7 +33,7 @@ func TestClient_StrayBytes(t *testing.T) {
 				for range 4 {
 					call := c.call("GET", "/", "")
 					call.Repeat = func() bool { return true }
-					c.want(call, 200, "first")
+					c.wantResponse(call, 200, "first")
 					time.Sleep(pause + 20*time.Millisecond)
 				}
 				if n := conns.Load(); n != 4 {
