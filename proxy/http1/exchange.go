@@ -23,8 +23,8 @@ type Exchange struct {
 	conn *serverConn
 }
 
-// Context is canceled when the server is closed, and when a disconnect of the client is
-// noticed, which takes Watch or a slow response of a Client. It ends with the connection.
+// Context is canceled when Server.Close is called, when the client resets the connection
+// during Watch or during a slow response in Client.Do, and when the connection has ended.
 func (x *Exchange) Context() context.Context { return x.conn.canceler.ctx }
 
 // Canceler returns the canceler of Context, for Client.Do.

@@ -13,8 +13,8 @@ import (
 // prevents a client from occupying a connection by sending a byte now and then.
 const MinProgress = 1 << 10
 
-// deadlineSlack saves calls that set a deadline: a deadline that is less than
-// 1/deadlineSlack of its timeout old is not extended, so it may pass that much earlier.
+// deadlineSlack saves calls that set deadlines. A deadline is extended only after
+// 1/deadlineSlack of its timeout has passed, so it may pass that much too early.
 const deadlineSlack = 8
 
 // waitReason is the event for which a read waits. It selects the timeout.
