@@ -57,7 +57,7 @@ func TestDirectConn_LargeTransfer(t *testing.T) {
 			go func() {
 				_, err := io.CopyBuffer(struct{ io.Writer }{near}, struct{ io.Reader }{bytes.NewReader(sent)}, make([]byte, smallPieceSize))
 				done <- err
-				near.Conn.(interface{ CloseWrite() error }).CloseWrite()
+				_ = near.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			}()
 			time.Sleep(50 * time.Millisecond) // the writer fills the socket buffer
 			got, err := io.ReadAll(far)
@@ -95,12 +95,12 @@ func TestDirectConn_Errors(t *testing.T) {
 			return readOne(near)
 		}, io.EOF},
 		{"read after a reset", func(near, far net.Conn) error {
-			far.(*net.TCPConn).SetLinger(0)
+			_ = far.(*net.TCPConn).SetLinger(0)
 			far.Close()
 			return readOne(near)
 		}, syscall.ECONNRESET},
 		{"read after the deadline", func(near, _ net.Conn) error {
-			near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+			_ = near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 			return readOne(near)
 		}, os.ErrDeadlineExceeded},
 		{"read from a closed connection", func(near, _ net.Conn) error {
@@ -108,11 +108,11 @@ func TestDirectConn_Errors(t *testing.T) {
 			return readOne(near)
 		}, net.ErrClosed},
 		{"write after the deadline", func(near, _ net.Conn) error {
-			near.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+			_ = near.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
 			return writeUntilError(near)
 		}, os.ErrDeadlineExceeded},
 		{"write after a reset", func(near, far net.Conn) error {
-			far.(*net.TCPConn).SetLinger(0)
+			_ = far.(*net.TCPConn).SetLinger(0)
 			far.Close()
 			if err := readOne(near); !errors.Is(err, syscall.ECONNRESET) {
 				return err
