@@ -1,8 +1,11 @@
 package http1
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
+	"net"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -42,4 +45,47 @@ func TestClient_UnsolicitedResponse(t *testing.T) {
 			})
 		}
 	}
+}
+
+// lateConn is a connection whose read deadlines pass at once if late is set, as on a
+// machine that is too busy to run the reader in time.
+type lateConn struct {
+	*net.TCPConn
+	late *atomic.Bool
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *lateConn) SetReadDeadline(t time.Time) error {
+	if c.late.Load() {
+		t = pastDeadline
+	}
+	return c.TCPConn.SetReadDeadline(t)
+}
+
+func TestStream_HasInputAfterDeadline(t *testing.T) {
+	config, pool := testCertificate()
+	sent := make(chan struct{})
+	u, _ := startOrigin(t, config, func(o *originConn) {
+		o.request()
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfirst")
+		<-sent
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nextra")
+		_, _ = io.Copy(io.Discard, o.Conn)
+	})
+	var late atomic.Bool
+	c := newTestClient(t, ClientOptions{Origin: u, TLS: &tls.Config{RootCAs: pool}, Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &lateConn{conn.(*net.TCPConn), &late}, nil
+	}})
+	c.wantResponse(c.call("GET", "/", ""), 200, "first")
+	s := c.idle[0].stream
+	if s.hasInput() {
+		t.Fatal("the connection has input before the origin sent any")
+	}
+	close(sent)
+	late.Store(true)
+	eventually(t, "input on the connection", s.hasInput)
 }
