@@ -10,16 +10,17 @@ import (
 	"time"
 )
 
-// dialStagger is the delay before the next address of a name is tried while the
-// one before has not responded yet (RFC 8305, 5).
+// dialStagger is the delay before the next address of a name is dialed while the
+// previous attempt is pending (Connection Attempt Delay, RFC 8305, 5).
 const dialStagger = 250 * time.Millisecond
 
-// keepAlive is both the idle time before TCP keep-alive probes and the time between
-// two of them.
+// keepAlive is both the idle time before the first TCP keep-alive probe and the
+// interval between probes.
 const keepAlive = 15 * time.Second
 
-// nameDialer connects to a name over all of its addresses: each connection starts
-// with a random one, and a failing or silent address costs little time.
+// nameDialer connects to a host name by trying all of its addresses. Each connection
+// starts with a random address, so that the load is spread. A failing or silent
+// address delays a connection by dialStagger at most.
 type nameDialer struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
@@ -39,13 +40,13 @@ func newNameDialer(o ClientOptions) nameDialer {
 	return d
 }
 
-// dialName connects to addr, which is host:port.
-func (d nameDialer) dialName(ctx context.Context, network, addr string) (net.Conn, error) {
+// dialHostPort connects to addr, host:port. The host is a name or an IP address.
+func (d nameDialer) dialHostPort(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := netip.ParseAddr(host); err == nil || host == "" { // which means this machine
+	if _, err := netip.ParseAddr(host); err == nil || host == "" { // net.Dial takes "" for the local system
 		return d.dial(ctx, network, addr)
 	}
 	ips, err := d.lookup(ctx, "ip", host)
@@ -56,21 +57,21 @@ func (d nameDialer) dialName(ctx context.Context, network, addr string) (net.Con
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	addrs := make([]string, len(ips))
-	for i, ip := range spread(ips) {
+	for i, ip := range interleaveFamilies(ips) {
 		addrs[i] = net.JoinHostPort(ip.String(), port)
 	}
 	return d.dialFirst(ctx, network, addrs)
 }
 
-// isOutOfDescriptors reports whether err says that the process (EMFILE) or the system
-// (ENFILE) has no file descriptor left.
+// isOutOfDescriptors reports whether err means that the process (EMFILE) or the system
+// (ENFILE) has run out of file descriptors.
 func isOutOfDescriptors(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
-// spread returns ips in random order, the two families in turn, beginning with
-// the family that the resolver prefers (RFC 8305, 4).
-func spread(ips []netip.Addr) []netip.Addr {
+// interleaveFamilies returns ips in random order with alternating address families.
+// The first family is that of ips[0], which the resolver prefers (RFC 8305, 4).
+func interleaveFamilies(ips []netip.Addr) []netip.Addr {
 	families := make([][]netip.Addr, 2)
 	for _, i := range rand.Perm(len(ips)) {
 		ip, other := ips[i].Unmap(), 0
@@ -90,9 +91,9 @@ func spread(ips []netip.Addr) []netip.Addr {
 	return mixed
 }
 
-// dialFirst returns the first connection that any of addrs gives. The next address
-// is dialed when one has failed, or after dialStagger. If all fail, it returns the
-// first error.
+// dialFirst returns the first connection that succeeds. It dials the next address
+// when an attempt fails, or after dialStagger. If all attempts fail, it returns the
+// first error. Connections that succeed too late are closed.
 func (d nameDialer) dialFirst(ctx context.Context, network string, addrs []string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -103,7 +104,7 @@ func (d nameDialer) dialFirst(ctx context.Context, network string, addrs []strin
 	results := make(chan result)
 	var firstErr error
 	for next, pending := 0, 0; next < len(addrs) || pending > 0; {
-		var later <-chan time.Time
+		var stagger <-chan time.Time
 		if next < len(addrs) {
 			addr := addrs[next]
 			go func() {
@@ -111,13 +112,13 @@ func (d nameDialer) dialFirst(ctx context.Context, network string, addrs []strin
 				results <- result{c, err}
 			}()
 			next, pending = next+1, pending+1
-			later = time.After(dialStagger)
+			stagger = time.After(dialStagger)
 		}
 		if next == len(addrs) {
-			later = nil
+			stagger = nil
 		}
 		select {
-		case <-later:
+		case <-stagger:
 			continue
 		case r := <-results:
 			pending--

@@ -22,46 +22,46 @@ var (
 	ip4 = netip.MustParseAddr("2001:db8::4")
 )
 
-// The families alternate, and the one that the resolver prefers is first.
-func TestSpread(t *testing.T) {
+// The families alternate, beginning with the first one of the resolver.
+func TestInterleaveFamilies(t *testing.T) {
 	mapped := netip.MustParseAddr("::ffff:192.0.2.1")
 	for range 20 {
-		got := spread([]netip.Addr{ip4, ip2, mapped, ip3})
+		got := interleaveFamilies([]netip.Addr{ip4, ip2, mapped, ip3})
 		if len(got) != 4 || got[0].Is4() || !got[1].Is4() || got[2].Is4() || !got[3].Is4() || !slices.Contains(got, ip1) {
 			t.Errorf("order %v", got)
 		}
-		got = spread([]netip.Addr{ip2, ip3, ip4, ip1})
+		got = interleaveFamilies([]netip.Addr{ip2, ip3, ip4, ip1})
 		if len(got) != 4 || !got[0].Is4() || got[1].Is4() || !got[2].Is4() || got[3].Is4() {
 			t.Errorf("order %v", got)
 		}
-		got = spread([]netip.Addr{ip2, ip3, ip4})
+		got = interleaveFamilies([]netip.Addr{ip2, ip3, ip4})
 		if len(got) != 3 || got[0] != ip2 || got[1].Is4() || got[2].Is4() {
 			t.Errorf("order %v", got)
 		}
 	}
-	if got := spread(nil); len(got) != 0 {
-		t.Errorf("order of nothing: %v", got)
+	if got := interleaveFamilies(nil); len(got) != 0 {
+		t.Errorf("order of no addresses: %v", got)
 	}
 }
 
-// Connections go to all addresses of a name.
-func TestSpread_StartsWithEach(t *testing.T) {
+// Each address of the first family is equally likely to be first.
+func TestInterleaveFamilies_FirstAddress(t *testing.T) {
 	first := make(map[netip.Addr]int)
 	for range 200 {
-		first[spread([]netip.Addr{ip1, ip2, ip3})[0]]++
+		first[interleaveFamilies([]netip.Addr{ip1, ip2, ip3})[0]]++
 	}
 	if first[ip1] < 50 || first[ip2] < 50 || first[ip3] != 0 {
 		t.Errorf("the first addresses are %v", first)
 	}
 }
 
-// network is a network in memory, in which each address behaves as it is told.
+// network is a network in memory with a configured behavior per address.
 type network struct {
-	addrs []netip.Addr // of any name
-	err   error        // of a lookup
+	addrs []netip.Addr // result of every lookup
+	err   error        // result of every lookup
 
 	connectsIn map[netip.Addr]time.Duration
-	failsIn    map[netip.Addr]time.Duration // an address in neither is silent
+	failsIn    map[netip.Addr]time.Duration // an address in neither map does not respond
 
 	mu     sync.Mutex
 	dialed []netip.Addr
@@ -76,14 +76,14 @@ func (n *network) options() ClientOptions {
 	}
 }
 
-// errRefused is the error of an address that fails.
+// errRefused is the error of an address in failsIn.
 type errRefused struct{ addr netip.Addr }
 
 // Error implements error.
-func (e errRefused) Error() string { return e.addr.String() + " refuses the connection" }
+func (e errRefused) Error() string { return e.addr.String() + ": connection refused" }
 
-// seen is what was dialed so far, in order.
-func (n *network) seen() []netip.Addr {
+// dialedAddrs returns the addresses dialed so far, in order.
+func (n *network) dialedAddrs() []netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.dialed)
@@ -95,7 +95,7 @@ func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error)
 	n.dialed = append(n.dialed, addr)
 	n.mu.Unlock()
 	if delay, ok := n.connectsIn[addr]; ok {
-		time.Sleep(delay) // also beyond ctx, as a connection may come just before that ends
+		time.Sleep(delay) // even if ctx ends: a connection may succeed at the same moment
 		here, there := net.Pipe()
 		go func() { _, _ = there.Read(make([]byte, 1)); there.Close() }()
 		return countOpen(here, &n.open), nil
@@ -108,16 +108,16 @@ func (n *network) dial(ctx context.Context, _, address string) (net.Conn, error)
 	return nil, ctx.Err()
 }
 
-func TestDialName(t *testing.T) {
+func TestDialHostPort(t *testing.T) {
 	const soon, late = 10 * time.Millisecond, time.Second
 	errLookup := errors.New("no such host")
 	for _, tt := range []struct {
 		name   string
 		net    *network
-		host   string // default: a name
+		host   string // "": origin.test:80
 		err    error
 		took   time.Duration
-		dialed []netip.Addr // nil: in random order, or none
+		dialed []netip.Addr // nil: not checked
 	}{
 		{"first connects", &network{addrs: []netip.Addr{ip1, ip3}, connectsIn: map[netip.Addr]time.Duration{ip1: soon}}, "", nil, soon, []netip.Addr{ip1}},
 		{"first fails", &network{addrs: []netip.Addr{ip1, ip3}, failsIn: map[netip.Addr]time.Duration{ip1: soon}, connectsIn: map[netip.Addr]time.Duration{ip3: soon}},
@@ -132,7 +132,7 @@ func TestDialName(t *testing.T) {
 			"", nil, late, nil},
 		{"all fail", &network{addrs: []netip.Addr{ip3, ip1}, failsIn: map[netip.Addr]time.Duration{ip1: soon, ip3: soon}}, "", errRefused{ip3}, 2 * soon, []netip.Addr{ip3, ip1}},
 		{"all fail late", &network{addrs: []netip.Addr{ip3, ip1}, failsIn: map[netip.Addr]time.Duration{ip1: soon, ip3: late}}, "", errRefused{ip1}, late, []netip.Addr{ip3, ip1}},
-		{"the only one fails", &network{addrs: []netip.Addr{ip3}, failsIn: map[netip.Addr]time.Duration{ip3: soon}}, "", errRefused{ip3}, soon, []netip.Addr{ip3}},
+		{"the only address fails", &network{addrs: []netip.Addr{ip3}, failsIn: map[netip.Addr]time.Duration{ip3: soon}}, "", errRefused{ip3}, soon, []netip.Addr{ip3}},
 		{"lookup fails", &network{err: errLookup}, "", errLookup, 0, nil},
 		{"address", &network{err: errLookup, connectsIn: map[netip.Addr]time.Duration{ip3: soon}}, "[2001:db8::3]:80", nil, soon, []netip.Addr{ip3}},
 	} {
@@ -142,11 +142,11 @@ func TestDialName(t *testing.T) {
 					tt.host = "origin.test:80"
 				}
 				began := time.Now()
-				c, err := newNameDialer(tt.net.options()).dialName(t.Context(), "tcp", tt.host)
+				c, err := newNameDialer(tt.net.options()).dialHostPort(t.Context(), "tcp", tt.host)
 				if took := time.Since(began); !errors.Is(err, tt.err) || took != tt.took {
 					t.Errorf("error %v after %v, want %v after %v", err, took, tt.err, tt.took)
 				}
-				if got := tt.net.seen(); tt.dialed != nil && !slices.Equal(got, tt.dialed) {
+				if got := tt.net.dialedAddrs(); tt.dialed != nil && !slices.Equal(got, tt.dialed) {
 					t.Errorf("dialed %v, want %v", got, tt.dialed)
 				}
 				if c == nil {
@@ -162,8 +162,8 @@ func TestDialName(t *testing.T) {
 	}
 }
 
-func TestDialName_NoAddresses(t *testing.T) {
-	_, err := newNameDialer((&network{}).options()).dialName(t.Context(), "tcp", "origin.test:80")
+func TestDialHostPort_NoAddresses(t *testing.T) {
+	_, err := newNameDialer((&network{}).options()).dialHostPort(t.Context(), "tcp", "origin.test:80")
 	var notFound *net.DNSError
 	if !errors.As(err, &notFound) || !notFound.IsNotFound {
 		t.Errorf("error %v", err)
@@ -182,13 +182,13 @@ func TestClient_AllAddressesSilent(t *testing.T) {
 		if took := time.Since(began); !errors.Is(err, context.DeadlineExceeded) || took != o.DialTimeout {
 			t.Errorf("error %v after %v", err, took)
 		}
-		if got := n.seen(); len(got) != 4 {
+		if got := n.dialedAddrs(); len(got) != 4 {
 			t.Errorf("dialed %v", got)
 		}
 	})
 }
 
-// A client that leaves ends the attempts.
+// Cancel ends all attempts to connect.
 func TestClient_CanceledWhileDialing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{addrs: []netip.Addr{ip1, ip2}}
@@ -202,7 +202,7 @@ func TestClient_CanceledWhileDialing(t *testing.T) {
 	})
 }
 
-// The first error is the one that tells, so a missing descriptor must be among the first.
+// dialFirst returns the first error, so EMFILE must not be hidden by a later one.
 func TestClient_OutOfDescriptorsForEachAddress(t *testing.T) {
 	o := (&network{addrs: []netip.Addr{ip1, ip3}}).options()
 	dialed := 0

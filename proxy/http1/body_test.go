@@ -16,36 +16,36 @@ func TestBody(t *testing.T) {
 		text   string
 		want   string
 		rest   string
-		err    error // nil: a proper end
+		err    error // nil: io.EOF
 	}{
 		{"none", 0, "next", "", "next", nil},
 		{"a length", 5, "hellonext", "hello", "next", nil},
 		{"a long body", int64(len(long)), long + "next", long, "next", nil},
-		{"cut", 5, "hell", "hell", "", io.ErrUnexpectedEOF},
-		{"cut before the first byte", 5, "", "", "", io.ErrUnexpectedEOF},
+		{"incomplete", 5, "hell", "hell", "", io.ErrUnexpectedEOF},
+		{"incomplete, no byte", 5, "", "", "", io.ErrUnexpectedEOF},
 		{"to the close", LengthToClose, long, long, "", nil},
 		{"chunks", LengthChunked, "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\nnext", "hello world", "next", nil},
 		{"a long chunk", LengthChunked, "3e80\r\n" + long + "\r\n0\r\n\r\nnext", long, "next", nil},
 		{"no chunk", LengthChunked, "0\r\n\r\nnext", "", "next", nil},
 		{"leading zeros", LengthChunked, "0005\r\nhello\r\n000\r\n\r\nnext", "hello", "next", nil},
 		{"an extension", LengthChunked, "5;a=b;c=\"d\"\r\nhello\r\n0;x\r\n\r\nnext", "hello", "next", nil},
-		{"blanks before an extension", LengthChunked, "5 \t;a\r\nhello\r\n0\r\n\r\nnext", "hello", "next", nil},
+		{"whitespace before an extension", LengthChunked, "5 \t;a\r\nhello\r\n0\r\n\r\nnext", "hello", "next", nil},
 		{"trailers", LengthChunked, "5\r\nhello\r\n0\r\nX: y\r\nContent-Length: 3\r\n\r\nnext", "hello", "next", nil},
-		{"a cut chunk", LengthChunked, "5\r\nhel", "hel", "", io.ErrUnexpectedEOF},
+		{"an incomplete chunk", LengthChunked, "5\r\nhel", "hel", "", io.ErrUnexpectedEOF},
 		{"no last chunk", LengthChunked, "5\r\nhello\r\n", "hello", "", io.ErrUnexpectedEOF},
 		{"no end of trailers", LengthChunked, "5\r\nhello\r\n0\r\n", "hello", "", io.ErrUnexpectedEOF},
-		{"a cut size", LengthChunked, "5", "", "", io.ErrUnexpectedEOF},
+		{"an incomplete size", LengthChunked, "5", "", "", io.ErrUnexpectedEOF},
 		{"a size without digits", LengthChunked, "\r\nhello", "", "", errChunk},
 		{"a sign", LengthChunked, "+5\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
 		{"a prefix", LengthChunked, "0x5\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
 		{"an underscore", LengthChunked, "0_5\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
-		{"a blank in front", LengthChunked, " 5\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
-		{"a size beyond 60 bits", LengthChunked, "1000000000000005\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
-		{"a bare LF behind a size", LengthChunked, "5\nhello\r\n0\r\n\r\n", "", "", errChunk},
+		{"a leading space", LengthChunked, " 5\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
+		{"a size of more than 60 bits", LengthChunked, "1000000000000005\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
+		{"a bare LF after a size", LengthChunked, "5\nhello\r\n0\r\n\r\n", "", "", errChunk},
 		{"a bare CR in an extension", LengthChunked, "5;\rx\r\nhello\r\n0\r\n\r\n", "", "", errChunk},
-		{"a longer chunk than its size", LengthChunked, "5\r\nhelloX\r\n0\r\n\r\n", "hello", "", errChunk},
-		{"a bare LF behind a chunk", LengthChunked, "5\r\nhello\n0\r\n\r\n", "hello", "", errChunk},
-		{"no line end behind a chunk", LengthChunked, "5\r\nhello0\r\n\r\n", "hello", "", errChunk},
+		{"a chunk longer than its size", LengthChunked, "5\r\nhelloX\r\n0\r\n\r\n", "hello", "", errChunk},
+		{"a bare LF after a chunk", LengthChunked, "5\r\nhello\n0\r\n\r\n", "hello", "", errChunk},
+		{"no line end after a chunk", LengthChunked, "5\r\nhello0\r\n\r\n", "hello", "", errChunk},
 		{"a bare LF at the end", LengthChunked, "5\r\nhello\r\n0\r\n\n", "hello", "", errChunk},
 		{"a folded trailer", LengthChunked, "0\r\nX: a\r\n b\r\n\r\n", "", "", Error{RuleFolding, "a field continues on the next line"}},
 		{"an extension without end", LengthChunked, "5;" + strings.Repeat("a", 5000), "", "", errChunk},
@@ -69,7 +69,7 @@ func TestBody(t *testing.T) {
 					t.Errorf("Ended is %v", b.Ended())
 				}
 				if _, again := b.Read(make([]byte, 1)); tt.err == nil && !isEOF(again) || tt.err != nil && !errors.Is(again, tt.err) {
-					t.Errorf("the next Read gives %v", again)
+					t.Errorf("the next Read returned %v", again)
 				}
 				if rest, _ := io.ReadAll(r); tt.err == nil && string(rest) != tt.rest {
 					t.Errorf("%q follows, want %q", rest, tt.rest)
@@ -79,7 +79,7 @@ func TestBody(t *testing.T) {
 	}
 }
 
-func TestBody_EndedWithTheLastByte(t *testing.T) {
+func TestBody_EndedAfterLastByte(t *testing.T) {
 	var b Body
 	b.reset(&reader{src: strings.NewReader("hello")}, 5, testLimits)
 	if n, err := b.Read(make([]byte, 9)); n != 5 || err != nil || !b.Ended() || b.Count() != 5 {

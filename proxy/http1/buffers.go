@@ -2,62 +2,64 @@ package http1
 
 import "sync"
 
-// Bodies move through pieces of one of two sizes: large ones save system calls, most
-// of all over TLS, where they are coalesced records. No more than maxLarge are lent at a
-// time, 16 MiB in all: stalled transfers can hold those, and the others continue with
-// small ones.
+// Bodies move through buffers of two sizes. Large ones save system calls, most of all
+// over TLS, where they hold several records. At most maxLargePieces are in use at a
+// time, 16 MiB in total. Stalled transfers may hold all of them; other transfers then
+// use small ones.
 const (
-	smallPiece = 32 << 10
-	largePiece = 512 << 10
-	maxLarge   = 32
+	smallPieceSize = 32 << 10
+	largePieceSize = 512 << 10
+	maxLargePieces = 32
 )
 
 var (
-	smallPieces = sync.Pool{New: func() any { return new([smallPiece]byte) }}
-	largePieces = sync.Pool{New: func() any { return new([largePiece]byte) }}
-	largeLent   = make(chan struct{}, maxLarge)
+	smallPool  = sync.Pool{New: func() any { return new([smallPieceSize]byte) }}
+	largePool  = sync.Pool{New: func() any { return new([largePieceSize]byte) }}
+	largeSlots = make(chan struct{}, maxLargePieces)
 )
 
-// Piece is a lent buffer for a part of a body.
+// Piece is a borrowed buffer for a part of a body. The zero value holds no buffer.
 type Piece struct {
 	// Bytes is the buffer.
 	Bytes []byte
 
-	small *[smallPiece]byte
-	large *[largePiece]byte
+	small *[smallPieceSize]byte
+	large *[largePieceSize]byte
 }
 
-// BorrowPiece lends a buffer for a body of length bytes; a negative length is not
-// known yet. Return gives it back.
+// BorrowPiece returns a buffer for a body of length bytes: 32 KiB, or 512 KiB for a
+// longer body if one is free. A negative length means unknown. The caller must call
+// Return.
 func BorrowPiece(length int64) Piece {
-	if length > smallPiece {
+	if length > smallPieceSize {
 		if p, ok := borrowLarge(); ok {
 			return p
 		}
 	}
-	b := smallPieces.Get().(*[smallPiece]byte)
+	b := smallPool.Get().(*[smallPieceSize]byte)
 	return Piece{Bytes: b[:], small: b}
 }
 
-// borrowLarge lends a large buffer, unless too many are lent.
+// borrowLarge returns a large buffer unless maxLargePieces are in use.
 func borrowLarge() (Piece, bool) {
 	select {
-	case largeLent <- struct{}{}:
-		b := largePieces.Get().(*[largePiece]byte)
+	case largeSlots <- struct{}{}:
+		b := largePool.Get().(*[largePieceSize]byte)
 		return Piece{Bytes: b[:], large: b}, true
 	default:
 		return Piece{}, false
 	}
 }
 
-// Return gives the buffer back. The bytes must not be used afterwards.
+// Return releases the buffer. Bytes must not be used afterwards. A second call does
+// nothing.
 func (p *Piece) Return() {
 	switch {
 	case p.large != nil:
-		largePieces.Put(p.large)
-		<-largeLent
+		largePool.Put(p.large)
+		<-largeSlots
 	case p.small != nil:
-		smallPieces.Put(p.small)
+		smallPool.Put(p.small)
 	}
 	*p = Piece{}
 }

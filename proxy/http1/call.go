@@ -8,60 +8,58 @@ import (
 	"time"
 )
 
-// Call is one request to be sent.
+// Call is one request to send.
 type Call struct {
-	// Method is that of Head; it decides whether the response has a body.
+	// Method is the method in Head. It determines whether the response has a body.
 	Method string
-	// Head is the request line and the fields, as Builder.Bytes returns them. It
-	// says Content-Length, or Transfer-Encoding: chunked.
+	// Head is the request line and the fields, as Builder.Bytes returns them. The caller
+	// adds Content-Length or Transfer-Encoding: chunked.
 	Head []byte
-	// Body is a body in memory, or the beginning of one that Stream continues. Nil:
+	// Body is a body in memory, or the first part of a body that Stream continues. Nil:
 	// none.
 	Body []byte
 	// Stream is a body that is read while it is sent. Nil: none.
 	Stream Source
 	// Length is the length of Stream in bytes, or LengthChunked.
 	Length int64
-	// Expect says that Head has Expect: 100-continue. Stream is then not read before
-	// the origin agrees, or has been silent for ContinueTimeout.
+	// Expect must be set if Head contains Expect: 100-continue. Do then reads Stream only
+	// after 100 Continue, or if the origin sends nothing within ContinueTimeout.
 	Expect bool
-	// KeptContinueTimeout is how long a connection that was used before may be silent
-	// about Expect. Zero: ContinueTimeout.
+	// KeptContinueTimeout replaces ContinueTimeout on a reused connection. Zero:
+	// ContinueTimeout.
 	KeptContinueTimeout time.Duration
-	// Repeat is asked whether the request may be sent once more, on another
-	// connection, because a connection that was used before has failed without a byte
-	// of a response. It is not known then whether the origin has carried the request
-	// out. Nil: never.
+	// Repeat reports whether Do may send the request again, on another connection. Do
+	// calls it when a reused connection failed without a byte of a response and Stream
+	// was not read. The origin may have processed the request. Nil: never.
 	Repeat func() bool
-	// Abandon is asked whether to give up a connection that was used before, since no
-	// byte has come for FirstByteTimeout, or none about Expect in its time. The request
-	// is then sent on a new connection. Nil: never.
+	// Abandon reports whether Do may give up a reused connection and send the request on
+	// a new one. Do calls it when nothing came within FirstByteTimeout, or within the
+	// timeout of Expect. Nil: never.
 	Abandon func(Silence) bool
-	// Fresh asks for a new connection.
-	Fresh bool
 
-	// Taken is set by Do as soon as Stream has been read from.
+	// Taken is set by Do when it starts to read Stream.
 	Taken bool
-	// Verdict is set by Do to what came of Expect, also if there is an error.
+	// Verdict is set by Do to the result of Expect, also if Do fails.
 	Verdict Verdict
 }
 
-// Silence is what is known of a request without a response.
+// Silence describes a request to which no response came yet.
 type Silence struct {
-	// Unacknowledged says that the peer has not acknowledged all of the request, so
-	// that it cannot have it. It is never set where the system does not tell.
+	// Unacknowledged reports that the peer has not acknowledged all bytes of the request,
+	// so it cannot have received the whole request. It is always false on systems other
+	// than Linux.
 	Unacknowledged bool
 }
 
 // Source is a body that is read while it is sent.
 type Source interface {
 	io.Reader
-	// Interrupt makes a Read that is blocked, or comes later, return cause. Another
-	// goroutine calls it.
+	// Interrupt makes blocked and later calls of Read return cause. Do calls it from
+	// another goroutine.
 	Interrupt(cause error)
 }
 
-// Verdict is what the origin did with Expect: 100-continue.
+// Verdict is the reaction of the origin to Expect: 100-continue.
 type Verdict int
 
 // The verdicts.
@@ -74,21 +72,21 @@ const (
 
 // Errors of Do, besides those of package net and crypto/tls.
 var (
-	// ErrNoResponse is a response that did not begin in StallTimeout.
+	// ErrNoResponse means that no response began within StallTimeout.
 	ErrNoResponse = errors.New("http1: no response came in time")
-	// ErrOriginClosed is the end of the connection before the end of the request body.
+	// ErrOriginClosed means that the connection ended before the end of the request body.
 	ErrOriginClosed = errors.New("http1: the origin closed the connection in the middle of the request body")
-	// ErrTooManyInterim is a response behind too many with status 1xx.
+	// ErrTooManyInterim means that more than 15 responses with a status of 1xx came.
 	ErrTooManyInterim = errors.New("http1: too many interim responses")
-	// ErrUpgraded is the status 101, which was not asked for.
-	ErrUpgraded = errors.New("http1: the origin switched protocols unasked")
+	// ErrUpgraded means a status of 101, although the request had no Upgrade.
+	ErrUpgraded = errors.New("http1: the origin switched protocols without a request to do so")
 
-	errResponded = errors.New("http1: the response came before the end of the body")
-	errAbandoned = errors.New("http1: a kept connection is silent")
+	errEarlyResponse = errors.New("http1: the response came before the end of the body")
+	errAbandoned     = errors.New("http1: no response on a reused connection")
 )
 
-// SourceError is a Stream that could not be read to its end. Nothing complete has
-// reached the origin.
+// SourceError means that reading Stream failed or ended too early. The origin has not
+// received a complete body.
 type SourceError struct{ Err error }
 
 // Error returns the text of the cause.
@@ -97,21 +95,17 @@ func (e *SourceError) Error() string { return "http1: request body: " + e.Err.Er
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
-// Do sends a request and returns when the head of the response has come. canceler
-// ends it, and the reading of the response's body.
+// Do sends a request and returns the response as soon as its head was read. canceler
+// cancels Do, and later reads of the response body.
 func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 	call.Taken, call.Verdict = false, NotAsked
-	for fresh := call.Fresh; !fresh; {
-		cc := c.get()
-		if cc == nil {
+	for cc := c.get(); cc != nil; cc = c.get() {
+		resp, err := cc.do(canceler, call)
+		if errors.Is(err, errAbandoned) {
+			c.CloseIdle() // the other idle connections are probably dead, too
 			break
 		}
-		resp, err := cc.do(canceler, call)
-		switch {
-		case errors.Is(err, errAbandoned):
-			c.CloseIdle() // what ended this connection has ended those
-			fresh = true
-		case err == nil || call.Taken || call.Repeat == nil || !cc.failedUnheard(err) || !call.Repeat():
+		if err == nil || call.Taken || call.Repeat == nil || !cc.failedBeforeResponse(err) || !call.Repeat() {
 			return resp, err
 		}
 	}
@@ -130,27 +124,27 @@ func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 	return newClientConn(c, s).do(canceler, call)
 }
 
-// failedUnheard reports whether a used connection failed before a byte of the
-// response came, for a reason of its own.
-func (cc *clientConn) failedUnheard(err error) bool {
-	if !cc.used || cc.heard || cc.reader.buffered() > 0 || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
+// failedBeforeResponse reports whether a reused connection failed before a byte of the
+// response came. A timeout or cancellation is not a failure of the connection.
+func (cc *clientConn) failedBeforeResponse(err error) bool {
+	if !cc.used || cc.gotHead || cc.reader.buffered() > 0 || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
 		return false
 	}
 	var broken Error
 	return !errors.As(err, &broken)
 }
 
-// do carries out the call on cc. After an error cc is closed.
+// do sends the call on cc and reads the head of the response. It closes cc after an error.
 func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
 	cc.resp = Response{
 		ResponseHead: ResponseHead{Head: Head{Fields: cc.resp.Fields[:0], raw: cc.resp.raw}},
 		Reused:       cc.used, conn: cc, canceler: canceler,
 	}
-	cc.heard = false
+	cc.gotHead = false
 	err := canceler.attach(cc.stream)
 	if err == nil {
-		if err = cc.exchange(call); err == nil {
-			cc.beginBody()
+		if err = cc.roundTrip(call); err == nil {
+			cc.startBody()
 			return &cc.resp, nil
 		}
 		if cause := canceler.detach(); cause != nil {
@@ -158,24 +152,25 @@ func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
 		}
 	}
 	if errors.Is(err, errAbandoned) {
-		cc.stream.reset() // or the kernel would go on sending what is not acknowledged
+		cc.stream.reset() // after a close, the kernel would retransmit unacknowledged bytes
 	} else {
 		cc.stream.close()
 	}
 	return nil, err
 }
 
-func (cc *clientConn) exchange(call *Call) error {
-	first, source, length := call.Body, call.Stream, call.Length
-	if source == nil && len(first) > firstWrite {
-		source, length = &memorySource{rest: first[firstWrite:]}, int64(len(first)-firstWrite)
-		first = first[:firstWrite]
+// roundTrip sends the call and reads the head of the response.
+func (cc *clientConn) roundTrip(call *Call) error {
+	body, source, length := call.Body, call.Stream, call.Length
+	if source == nil && len(body) > firstWriteSize {
+		source, length = &memorySource{rest: body[firstWriteSize:]}, int64(len(body)-firstWriteSize)
+		body = body[:firstWriteSize]
 	}
-	if err := cc.stream.writeParts(call.Head, first); err != nil {
-		return cc.earlyResponse(call, err)
+	if err := cc.stream.writeParts(call.Head, body); err != nil {
+		return cc.readEarlyResponse(call, err)
 	}
 	if source == nil {
-		cc.resp.sent = true
+		cc.resp.requestSent = true
 		return cc.awaitResponse(call)
 	}
 	if call.Expect {
@@ -187,38 +182,41 @@ func (cc *clientConn) exchange(call *Call) error {
 	return cc.sendStream(call, source, length)
 }
 
-// firstWrite is how much of a body in memory is sent without a look at the response.
-// Socket buffers hold as much, so that the write does not block.
-const firstWrite = 64 << 10
+// firstWriteSize is the number of bytes of a body in memory that are sent before anything
+// waits for the response. They fit into the socket buffers, so the write does not block.
+const firstWriteSize = 64 << 10
 
-// beginBody makes the body of the response ready.
-func (cc *clientConn) beginBody() {
+// startBody prepares the body of the response. If all of it is buffered, no deadline is
+// needed.
+func (cc *clientConn) startBody() {
 	r := &cc.resp
 	r.Body.reset(&cc.reader, r.length, cc.client.o.Limits)
 	if r.Body.ended || r.length > 0 && int64(r.Body.Buffered()) == r.length {
 		return
 	}
-	cc.reader.src = &cc.slow
-	cc.stream.await(forBody, cc.stream.stall)
+	cc.reader.src = &cc.slowSource
+	cc.stream.extendReadDeadline(waitBody, cc.stream.stallTimeout)
 }
 
-// maxInterim is how many responses with status 1xx are skipped.
+// maxInterim is the maximum number of heads per response, including interim ones (status
+// 1xx).
 const maxInterim = 16
 
-// head reads the head of the next final response; 100 Continue is noted. The
-// deadline is the caller's.
-func (cc *clientConn) head(call *Call) error {
+// readFinalHead reads the head of the next final response. It skips interim responses
+// (RFC 9110, 15.2). The caller sets the read deadline.
+func (cc *clientConn) readFinalHead(call *Call) error {
 	for range maxInterim {
-		if err := cc.anyHead(call); err != nil || cc.resp.Status >= 200 {
+		if err := cc.readAnyHead(call); err != nil || cc.resp.Status >= 200 {
 			return err
 		}
 	}
 	return ErrTooManyInterim
 }
 
-func (cc *clientConn) anyHead(call *Call) error {
+// readAnyHead reads the head of the next response, interim or final.
+func (cc *clientConn) readAnyHead(call *Call) error {
 	r := &cc.resp
-	raw, err := cc.reader.head(r.raw[:0], cc.client.o.Limits, 0)
+	raw, err := cc.reader.readHead(r.raw[:0], cc.client.o.Limits, 0)
 	r.raw = raw
 	if err != nil {
 		if isEOF(err) {
@@ -226,7 +224,7 @@ func (cc *clientConn) anyHead(call *Call) error {
 		}
 		return err
 	}
-	cc.heard = true
+	cc.gotHead = true
 	if err := r.parse(cc.client.o.Limits, call.Method); err != nil {
 		return err
 	}
@@ -236,58 +234,59 @@ func (cc *clientConn) anyHead(call *Call) error {
 	return nil
 }
 
-// isDeadline reports whether a read deadline passed that nobody interrupted.
+// isDeadline reports whether err is a passed deadline of a stream that was not
+// interrupted. ETIMEDOUT, a timeout of the kernel, is not one: it means a dead connection.
 func isDeadline(err error) bool {
-	return errors.Is(err, os.ErrDeadlineExceeded) // ETIMEDOUT, of the kernel, is another timeout
+	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// slowAfter is when a response is so slow that it is worth seeing whether its
-// client is still there.
+// slowAfter is the time after which a response counts as slow. From then on the client
+// is watched, so that a disconnect cancels the request.
 const slowAfter = time.Second
 
-// awaitResponse reads the response to a request that was sent whole.
+// awaitResponse reads the head of the response to a request that was sent completely.
 func (cc *clientConn) awaitResponse(call *Call) error {
 	o := &cc.client.o
 	waited := min(slowAfter, o.FirstByteTimeout)
-	cc.stream.await(forEarly, waited)
-	err := cc.head(call)
+	cc.stream.extendReadDeadline(waitUntilSlow, waited)
+	err := cc.readFinalHead(call)
 	if !isDeadline(err) {
 		return err
 	}
-	if slow := cc.resp.canceler.slow; slow != nil {
+	if slow := cc.resp.canceler.onSlow; slow != nil {
 		defer slow()()
 	}
 	if cc.used && call.Abandon != nil && cc.reader.buffered() == 0 {
-		cc.stream.setRead(forResponse, max(o.FirstByteTimeout-waited, time.Millisecond), time.Now())
-		err = cc.head(call)
+		cc.stream.setReadDeadline(waitResponse, max(o.FirstByteTimeout-waited, time.Millisecond), time.Now())
+		err = cc.readFinalHead(call)
 		if !isDeadline(err) {
 			return err
 		}
-		if cc.isAbandoned(call) {
+		if cc.shouldAbandon(call) {
 			return errAbandoned
 		}
 		waited = o.FirstByteTimeout
 	}
-	cc.stream.setRead(forResponse, max(o.StallTimeout-waited, time.Millisecond), time.Now())
-	if err = cc.head(call); isDeadline(err) {
+	cc.stream.setReadDeadline(waitResponse, max(o.StallTimeout-waited, time.Millisecond), time.Now())
+	if err = cc.readFinalHead(call); isDeadline(err) {
 		return ErrNoResponse
 	}
 	return err
 }
 
-// awaitContinue waits for the verdict on Expect. final says that a final response
-// has come.
+// awaitContinue waits for 100 Continue and sets call.Verdict. final reports that a final
+// response came.
 func (cc *clientConn) awaitContinue(call *Call) (final bool, err error) {
 	r := &cc.resp
 	timeout := cc.client.o.ContinueTimeout
 	if cc.used && call.KeptContinueTimeout > 0 {
 		timeout = call.KeptContinueTimeout
 	}
-	cc.stream.setRead(forResponse, timeout, time.Now())
+	cc.stream.setReadDeadline(waitResponse, timeout, time.Now())
 	for range maxInterim {
-		err := cc.anyHead(call)
+		err := cc.readAnyHead(call)
 		switch {
-		case isDeadline(err) && cc.isAbandoned(call):
+		case isDeadline(err) && cc.shouldAbandon(call):
 			return false, errAbandoned
 		case isDeadline(err):
 			call.Verdict = Silent
@@ -305,24 +304,24 @@ func (cc *clientConn) awaitContinue(call *Call) (final bool, err error) {
 	return false, ErrTooManyInterim
 }
 
-// isAbandoned asks whether a silent connection that was used before is given up.
-func (cc *clientConn) isAbandoned(call *Call) bool {
+// shouldAbandon reports whether to give up a reused connection without a response.
+func (cc *clientConn) shouldAbandon(call *Call) bool {
 	return cc.used && cc.reader.buffered() == 0 && call.Abandon != nil && call.Abandon(Silence{cc.stream.unacknowledged()})
 }
 
-// earlyResponse returns nil if the origin has responded before it broke the
-// connection on which err occurred.
-func (cc *clientConn) earlyResponse(call *Call, err error) error {
+// readEarlyResponse runs after a write failed with err. It returns nil if the origin sent
+// a response before it closed the connection, otherwise err.
+func (cc *clientConn) readEarlyResponse(call *Call, err error) error {
 	if errors.Is(err, ErrStalled) || cc.resp.canceler.ctx.Err() != nil {
 		return err
 	}
-	cc.stream.setRead(forResponse, earlyGrace, time.Now())
-	if cc.head(call) != nil {
+	cc.stream.setReadDeadline(waitResponse, earlyResponseTimeout, time.Now())
+	if cc.readFinalHead(call) != nil {
 		return err
 	}
 	return nil
 }
 
-// earlyGrace is how long a response may take to arrive that was sent before the
-// connection broke.
-const earlyGrace = time.Second
+// earlyResponseTimeout is the time to wait for a response that the origin may have sent
+// before the connection failed.
+const earlyResponseTimeout = time.Second

@@ -5,29 +5,19 @@ import (
 	"sync"
 )
 
-// Canceler ends what one goroutine does for an exchange, from another goroutine:
-// its context, and the connection to the origin on which it may be blocked. It
-// belongs to one connection of a Server, or to one caller of a Client.
+// Canceler cancels an exchange from another goroutine. It cancels the context of the
+// exchange and interrupts reads and writes on the connection to the origin. Each
+// connection of a Server has one; Exchange.Canceler returns it.
 type Canceler struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu   sync.Mutex
-	busy *stream // to the origin; nil: none
+	mu     sync.Mutex
+	stream *stream // the connection to the origin in use; nil: none
 
-	// slow is called while a response is slow to come, and returns what ends its
-	// effect. Nil: nothing.
-	slow func() (stop func())
-}
-
-// NewCanceler returns a Canceler that ends with ctx. Release frees it.
-func NewCanceler(ctx context.Context) (c *Canceler, release func()) {
-	c = newCanceler(ctx)
-	stop := context.AfterFunc(ctx, func() { c.Cancel(context.Cause(ctx)) })
-	return c, func() {
-		stop()
-		c.cancel(context.Canceled)
-	}
+	// onSlow is called when a response takes longer than slowAfter. The caller calls
+	// stop when the response continues. Nil: not called.
+	onSlow func() (stop func())
 }
 
 func newCanceler(parent context.Context) *Canceler {
@@ -36,35 +26,35 @@ func newCanceler(parent context.Context) *Canceler {
 	return c
 }
 
-// Context ends with the Canceler. Its cause is what Cancel was called with.
+// Context returns the context that Cancel cancels with its cause.
 func (c *Canceler) Context() context.Context { return c.ctx }
 
-// Cancel ends the exchange. Only the first cause counts.
+// Cancel cancels the exchange. Later calls do not change the cause.
 func (c *Canceler) Cancel(cause error) {
 	c.cancel(cause)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.busy != nil {
-		c.busy.interrupt(context.Cause(c.ctx), true)
+	if c.stream != nil {
+		c.stream.interrupt(context.Cause(c.ctx), true)
 	}
 }
 
-// attach has Cancel interrupt s. It fails if Cancel was called before.
+// attach makes Cancel interrupt s. It returns the cause if Cancel was called before.
 func (c *Canceler) attach(s *stream) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}
-	c.busy = s
+	c.stream = s
 	return nil
 }
 
-// detach ends attach. It returns the cause if s was interrupted.
+// detach undoes attach. It returns the cause if Cancel was called.
 func (c *Canceler) detach() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.busy = nil
+	c.stream = nil
 	if c.ctx.Err() != nil {
 		return context.Cause(c.ctx)
 	}

@@ -6,66 +6,66 @@ import (
 	"strconv"
 )
 
-// chunkState is where in the chunked coding (RFC 9112, 7.1) a body is.
+// chunkState is the position of a reader in the chunked coding (RFC 9112, 7.1).
 type chunkState int
 
 const (
-	beforeSize chunkState = iota
-	inChunk
-	afterChunk
+	beforeChunkSize chunkState = iota
+	inChunkData
+	afterChunkData
 )
 
-// maxChunkLine bounds a size with its extensions, and so what a sender can have
-// read without sending a byte of the body.
+// maxChunkLine is the maximum length of a chunk-size line with its extensions. It
+// bounds the bytes that a sender can make us read per byte of the body (RFC 9112,
+// 7.1.1).
 const maxChunkLine = 256
 
 var errChunk = Error{RuleChunk, "the chunked coding of the body is not valid"}
 
-func (b *Body) nextChunk(p []byte) (int, error) {
-	if b.chunks == afterChunk {
-		if err := b.chunkEnd(); err != nil {
+func (b *Body) readChunked(p []byte) (int, error) {
+	if b.chunkState == afterChunkData {
+		if err := b.readChunkEnd(); err != nil {
 			return 0, err
 		}
 	}
-	if b.chunks == beforeSize {
-		size, err := b.chunkSize()
+	if b.chunkState == beforeChunkSize {
+		size, err := b.readChunkSize()
 		if err != nil {
 			return 0, err
 		}
 		if size == 0 {
-			if err := b.trailers(); err != nil {
+			if err := b.skipTrailers(); err != nil {
 				return 0, err
 			}
 			b.ended = true
 			return 0, io.EOF
 		}
-		b.left, b.chunks = size, inChunk
+		b.remaining, b.chunkState = size, inChunkData
 	}
-	n, err := b.part(p)
-	if b.left == 0 && err == nil {
-		b.chunks = afterChunk
+	n, err := b.readCounted(p)
+	if b.remaining == 0 && err == nil {
+		b.chunkState = afterChunkData
 	}
 	return n, err
 }
 
-func (b *Body) chunkEnd() error {
-	line, err := b.line(len("\r\n"))
+func (b *Body) readChunkEnd() error {
+	line, err := b.readLine(len("\r\n"))
 	if err == nil && len(line) > 0 {
 		err = errChunk
 	}
-	b.chunks = beforeSize
+	b.chunkState = beforeChunkSize
 	return err
 }
 
-// chunkSize reads a size. Extensions are dropped (RFC 9112, 7.1.1): nobody on this
-// side of the connection knows any.
-func (b *Body) chunkSize() (int64, error) {
-	line, err := b.line(maxChunkLine)
+// readChunkSize reads a chunk-size line. It ignores extensions (RFC 9112, 7.1.1).
+func (b *Body) readChunkSize() (int64, error) {
+	line, err := b.readLine(maxChunkLine)
 	if err != nil {
 		return 0, err
 	}
 	digits, extensions, _ := bytes.Cut(line, []byte(";"))
-	if !all(&valueByte, extensions) {
+	if !allIn(&valueByte, extensions) {
 		return 0, errChunk
 	}
 	digits = bytes.TrimRight(digits, " \t") // RFC 9112, 7.1.1: BWS before an extension
@@ -86,11 +86,11 @@ func (b *Body) chunkSize() (int64, error) {
 	return size, nil
 }
 
-// trailers reads and drops the trailer section (RFC 9112, 7.1.2).
-func (b *Body) trailers() error {
+// skipTrailers reads and discards the trailer section (RFC 9112, 7.1.2).
+func (b *Body) skipTrailers() error {
 	size := 0
 	for range b.limits.Fields + 1 {
-		line, err := b.line(b.limits.HeadBytes - size)
+		line, err := b.readLine(b.limits.HeadBytes - size)
 		switch {
 		case err != nil:
 			return err
@@ -105,19 +105,20 @@ func (b *Body) trailers() error {
 	return Error{RuleHeadTooLarge, "the body has too many trailer fields"}
 }
 
-// line returns the next line without its CR LF. It is valid until the next read.
-func (b *Body) line(most int) ([]byte, error) {
+// readLine returns the next line without its CR LF. The line is valid until the next
+// read.
+func (b *Body) readLine(limit int) ([]byte, error) {
 	for seen := 0; ; {
 		text := b.src.buf[b.src.r:b.src.w]
 		if i := bytes.IndexByte(text[seen:], '\n'); i >= 0 {
 			end := seen + i
-			if end == 0 || text[end-1] != '\r' || end-1 > most {
+			if end == 0 || text[end-1] != '\r' || end-1 > limit {
 				return nil, errChunk
 			}
 			b.src.r += end + 1
 			return text[:end-1], nil
 		}
-		if seen = len(text); seen > most+len("\r\n") {
+		if seen = len(text); seen > limit+len("\r\n") {
 			return nil, errChunk
 		}
 		if err := b.src.fill(); isEOF(err) {
@@ -128,7 +129,7 @@ func (b *Body) line(most int) ([]byte, error) {
 	}
 }
 
-// appendChunkSize begins a chunk of n bytes.
+// appendChunkSize appends the chunk-size line of a chunk of n bytes.
 func appendChunkSize(dst []byte, n int) []byte {
 	return append(strconv.AppendInt(dst, int64(n), 16), "\r\n"...)
 }

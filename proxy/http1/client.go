@@ -12,46 +12,50 @@ import (
 
 // ClientOptions configure NewClient.
 type ClientOptions struct {
-	// Origin is where requests go: scheme, host and perhaps a port. Required.
+	// Origin is the origin of all requests: scheme, host and optional port. Required.
 	Origin *url.URL
-	// ConnectTo is host:port to dial in place of that of Origin. Empty: Origin's.
+	// ConnectTo is the host:port to dial instead of that of Origin. Empty: Origin's.
 	ConnectTo string
-	// TLS is used for an https origin; its ServerName, if empty, is the host of
-	// Origin. Nil: the defaults of crypto/tls. It is cloned, and gets a session cache
-	// if it has none.
+	// TLS configures connections to an https origin. NewClient clones it. An empty
+	// ServerName becomes the host of Origin; a missing session cache is added. Nil: the
+	// defaults of crypto/tls, TLS 1.2 or later.
 	TLS *tls.Config
-	// Proxy names the proxy for a URL, nil for none. It is asked once. Nil: no proxy.
-	// It is not asked if ConnectTo is set.
+	// Proxy returns the HTTP proxy for a URL, nil for none. NewClient calls it once,
+	// with Origin, unless ConnectTo is set. Nil: no proxy.
 	Proxy func(*url.URL) (*url.URL, error)
 	// Limits bound the heads of responses.
 	Limits Limits
 	// Dial connects to one address, host:port with an IP address. Nil: a net.Dialer
-	// that finds dead connections by TCP keep-alive, and by StallTimeout as TCP user
-	// timeout where the system has one.
+	// with TCP keep-alive and, on Linux, StallTimeout as TCP_USER_TIMEOUT, so that
+	// dead connections are detected.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// Lookup returns the addresses of a name. Nil: the system's resolver.
+	// Lookup returns the addresses of a host name. Nil: the system's resolver.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
-	// OutOfDescriptors is called when there is no file descriptor for a new connection,
-	// which is then tried once more. Nil: CloseIdle.
+	// OutOfDescriptors is called when a dial fails for lack of file descriptors. The
+	// dial is then retried once. Nil: CloseIdle.
 	OutOfDescriptors func()
-	// DialTimeout is for one connection, TLS and proxy included. Zero: 10 s.
+	// DialTimeout is the timeout of one connection setup, including the handshakes with
+	// a proxy and of TLS. Zero: 10 s.
 	DialTimeout time.Duration
-	// ContinueTimeout is how long a body waits for 100 Continue. Zero: 1 s.
+	// ContinueTimeout is the time to wait for 100 Continue before the body is sent
+	// anyway (RFC 9110, 10.1.1). Zero: 1 s.
 	ContinueTimeout time.Duration
-	// StallTimeout is how long a body may make no progress, and how long a response
-	// may take to begin. It may be an eighth shorter. Zero: 1 min.
+	// StallTimeout is the maximum time until a response begins, for each read of its body,
+	// and for each 256 KiB of a request body. It may fire an eighth earlier. Zero: 1 min.
 	StallTimeout time.Duration
-	// FirstByteTimeout is how long a connection that was used before may keep silent,
-	// if the request may be repeated: it is then taken for dead. Zero: 5 s, but no
-	// more than half of StallTimeout.
+	// FirstByteTimeout is the time after which a reused connection without a response
+	// is considered dead, if Call.Abandon agrees. Zero: 5 s, but at most half of
+	// StallTimeout.
 	FirstByteTimeout time.Duration
-	// IdleTimeout is how long an unused connection is kept. Zero: 30 s, less than the
-	// 60 s and more of common servers, so that they rarely close one just as it is used.
+	// IdleTimeout is the time after which an idle connection is closed. Zero: 30 s. That
+	// is less than the 60 s or more of common servers, so the server rarely closes a
+	// connection just when it is reused.
 	IdleTimeout time.Duration
-	// MaxAge is how long a connection is used at most, and four fifths of it at least, so
-	// that a name that moves is noticed and not all end at once. Zero: 5 min.
+	// MaxAge is the maximum age at which a connection is reused. Each connection gets a
+	// random limit between 80 % and 100 % of it. A limit makes the client follow DNS
+	// changes; the random part spreads the new connections. Zero: 5 min.
 	MaxAge time.Duration
-	// MaxIdle is how many unused connections are kept. Zero: 512.
+	// MaxIdle is the maximum number of idle connections. Zero: 512.
 	MaxIdle int
 }
 
@@ -60,14 +64,14 @@ type Client struct {
 	o      ClientOptions
 	dialer dialer
 
-	mu     sync.Mutex
-	idle   []*clientConn // the last used last
-	closed bool
-	sweep  *time.Timer // closes what has been idle for too long; nil: none is idle
+	mu         sync.Mutex
+	idle       []*clientConn // in order of last use, the most recent last
+	closed     bool
+	sweepTimer *time.Timer // runs sweepIdle; nil: no connection is idle
 }
 
-// NewClient returns a client that has dialled nothing yet. It fails if Proxy does,
-// or names a proxy that is not http or https.
+// NewClient returns a client. It opens no connection. It fails if o.Proxy fails or
+// returns a proxy whose scheme is neither http nor https.
 func NewClient(o ClientOptions) (*Client, error) {
 	if o.DialTimeout == 0 {
 		o.DialTimeout = 10 * time.Second
@@ -102,10 +106,10 @@ func NewClient(o ClientOptions) (*Client, error) {
 	return c, nil
 }
 
-// TargetPrefix is what a request target has to begin with: empty, or scheme and
-// host where an HTTP proxy is asked (RFC 9112, 3.2.2).
+// TargetPrefix is the prefix of every request target: scheme and host for requests to
+// an HTTP proxy (absolute-form, RFC 9112, 3.2.2), otherwise empty.
 func (c *Client) TargetPrefix() string { return c.dialer.targetPrefix }
 
-// ProxyAuthorization is the value of Proxy-Authorization that requests have to
-// carry, empty for none.
+// ProxyAuthorization is the value of the Proxy-Authorization field that every request
+// needs. Empty: no such field.
 func (c *Client) ProxyAuthorization() string { return c.dialer.requestAuth }

@@ -23,10 +23,10 @@ import (
 type originConn struct {
 	net.Conn
 	r *bufio.Reader
-	n int // of the connection, from 1
+	n int // number of the connection, from 1
 }
 
-// request reads a request with net/http; nil is the end of the connection.
+// request reads a request with net/http. It returns nil if the connection ended.
 func (o *originConn) request() *http.Request {
 	r, err := http.ReadRequest(o.r)
 	if err != nil {
@@ -37,8 +37,8 @@ func (o *originConn) request() *http.Request {
 
 func (o *originConn) send(text string) { _, _ = io.WriteString(o.Conn, text) }
 
-// ok answers 200 to every request, with what it got.
-func (o *originConn) ok() {
+// echoAll responds to every request with method, target and body.
+func (o *originConn) echoAll() {
 	for {
 		r := o.request()
 		if r == nil {
@@ -56,7 +56,8 @@ func (o *originConn) ok() {
 	}
 }
 
-// startOrigin runs handle for each connection.
+// startOrigin starts an origin that runs handle for each connection. It returns the
+// number of connections, too.
 func startOrigin(t testing.TB, config *tls.Config, handle func(*originConn)) (*url.URL, *atomic.Int64) {
 	t.Helper()
 	l := listen(t)
@@ -109,7 +110,7 @@ func newTestClient(t testing.TB, o ClientOptions) *testClient {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
-	canceler, release := NewCanceler(ctx)
+	canceler, release := newTestCanceler(ctx)
 	t.Cleanup(func() {
 		c.Close()
 		release()
@@ -118,7 +119,7 @@ func newTestClient(t testing.TB, o ClientOptions) *testClient {
 	return &testClient{c, t, canceler}
 }
 
-// call makes a Call; a body is announced with its length.
+// call returns a Call with a body in memory.
 func (c *testClient) call(method, target, body string) *Call {
 	call := &Call{Method: method, Body: []byte(body)}
 	if body == "" {
@@ -128,7 +129,7 @@ func (c *testClient) call(method, target, body string) *Call {
 	return call
 }
 
-// stream makes a Call with a streamed body.
+// stream returns a Call with a streamed body.
 func (c *testClient) stream(body Source, length int64, expect bool) *Call {
 	return &Call{Method: "PUT", Head: c.head("PUT", "/s", length, expect), Stream: body, Length: length, Expect: expect}
 }
@@ -153,7 +154,7 @@ func (c *testClient) head(method, target string, length int64, expect bool) []by
 	return head
 }
 
-// do wants a response, reads its body and closes it.
+// do sends call and returns the response.
 func (c *testClient) do(call *Call) (status int, body string) {
 	c.t.Helper()
 	resp, err := c.Do(c.canceler, call)
@@ -168,15 +169,15 @@ func (c *testClient) do(call *Call) (status int, body string) {
 	return resp.Status, string(all)
 }
 
-func (c *testClient) want(call *Call, status int, body string) {
+func (c *testClient) wantResponse(call *Call, status int, body string) {
 	c.t.Helper()
 	if gotStatus, got := c.do(call); gotStatus != status || got != body {
 		c.t.Fatalf("got %d %.60q, want %d %.60q", gotStatus, got, status, body)
 	}
 }
 
-// fails wants no response.
-func (c *testClient) fails(call *Call) error {
+// wantError returns the error of Do. It fails the test if there is a response.
+func (c *testClient) wantError(call *Call) error {
 	c.t.Helper()
 	resp, err := c.Do(c.canceler, call)
 	if err == nil {
@@ -186,10 +187,10 @@ func (c *testClient) fails(call *Call) error {
 	return err
 }
 
-// textSource is a body that can be interrupted while it waits for release.
+// textSource is a Source. After its text, it blocks until release or Interrupt.
 type textSource struct {
 	io.Reader
-	release     chan struct{} // nil: it never waits
+	release     chan struct{} // nil: it does not block
 	interrupted chan error
 }
 
@@ -197,8 +198,8 @@ func newSource(text string) *textSource {
 	return &textSource{Reader: strings.NewReader(text), interrupted: make(chan error, 1)}
 }
 
-// pausing gives text and then waits.
-func pausing(text string) *textSource {
+// newPausingSource returns a source that blocks after text.
+func newPausingSource(text string) *textSource {
 	s := newSource(text)
 	s.release = make(chan struct{})
 	return s
@@ -215,21 +216,21 @@ func (s *textSource) Read(p []byte) (int, error) {
 	case err := <-s.interrupted:
 		return 0, err
 	case <-time.After(testTimeout):
-		return 0, errors.New("nobody interrupted the body")
+		return 0, errors.New("the body was not interrupted")
 	}
 }
 
 func (s *textSource) Interrupt(cause error) { s.interrupted <- cause }
 
 func TestClient_ReusesConnection(t *testing.T) {
-	u, conns := startOrigin(t, nil, (*originConn).ok)
+	u, conns := startOrigin(t, nil, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u})
-	c.want(c.call("GET", "/a", ""), 200, "GET /a ")
-	c.want(c.call("PUT", "/b", "hello"), 200, "PUT /b hello")
-	c.want(c.call("HEAD", "/c", ""), 200, "")
-	c.want(c.stream(newSource("streamed"), 8, false), 200, "PUT /s streamed")
-	c.want(c.stream(newSource("chunked"), LengthChunked, false), 200, "PUT /s chunked")
-	c.want(c.call("GET", "/d", ""), 200, "GET /d ")
+	c.wantResponse(c.call("GET", "/a", ""), 200, "GET /a ")
+	c.wantResponse(c.call("PUT", "/b", "hello"), 200, "PUT /b hello")
+	c.wantResponse(c.call("HEAD", "/c", ""), 200, "")
+	c.wantResponse(c.stream(newSource("streamed"), 8, false), 200, "PUT /s streamed")
+	c.wantResponse(c.stream(newSource("chunked"), LengthChunked, false), 200, "PUT /s chunked")
+	c.wantResponse(c.call("GET", "/d", ""), 200, "GET /d ")
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
@@ -238,33 +239,33 @@ func TestClient_ReusesConnection(t *testing.T) {
 func TestClient_ResponseFraming(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, raw, body string
-		err                     bool // in the body
-		kept                    bool // the connection
+		err                     bool // reading the body fails
+		kept                    bool // the connection is reused
 	}{
 		{"a length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "hello", false, true},
 		{"chunked", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello", false, true},
-		{"to the close", "GET", "HTTP/1.1 200 OK\r\n\r\nhello", "hello", false, false},
+		{"until close", "GET", "HTTP/1.1 200 OK\r\n\r\nhello", "hello", false, false},
 		{"HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n\r\nhello", "hello", false, false},
 		{"close", "GET", "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello", "hello", false, false},
 		{"shorter than announced", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", "hello", true, false},
-		{"a cut chunk", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello", "hello", true, false},
+		{"an incomplete chunk", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello", "hello", true, false},
 		{"no last chunk", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "hello", true, false},
 		{"a bad chunk", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhelloX\r\n0\r\n\r\n", "hello", true, false},
 		{"longer than announced", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\n", "hello", false, false},
-		{"a body behind HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "", false, false},
-		{"a body behind 204", "DELETE", "HTTP/1.1 204 No Content\r\n\r\nhello", "", false, false},
+		{"a body after HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "", false, false},
+		{"a body after 204", "DELETE", "HTTP/1.1 204 No Content\r\n\r\nhello", "", false, false},
 		{"interim responses", "GET", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			u, conns := startOrigin(t, nil, func(o *originConn) {
 				if o.n > 1 {
-					o.ok()
+					o.echoAll()
 					return
 				}
 				o.request()
 				o.send(tt.raw)
 				if tt.kept {
-					o.ok()
+					o.echoAll()
 				}
 			})
 			c := newTestClient(t, ClientOptions{Origin: u})
@@ -277,7 +278,7 @@ func TestClient_ResponseFraming(t *testing.T) {
 			if string(body) != tt.body || (err != nil) != tt.err || resp.Body.Ended() == tt.err {
 				t.Fatalf("read %q and %v, ended %v", body, err, resp.Body.Ended())
 			}
-			c.want(c.call("GET", "/next", ""), 200, "GET /next ")
+			c.wantResponse(c.call("GET", "/next", ""), 200, "GET /next ")
 			if n := conns.Load(); (n == 1) != tt.kept {
 				t.Errorf("%d connections, kept should be %v", n, tt.kept)
 			}
@@ -285,21 +286,21 @@ func TestClient_ResponseFraming(t *testing.T) {
 	}
 }
 
-func TestClient_BadResponses(t *testing.T) {
+func TestClient_InvalidResponse(t *testing.T) {
 	for name, raw := range map[string]string{
-		"nothing":           "",
-		"not HTTP":          "SSH-2.0-OpenSSH\r\n\r\n",
-		"both lengths":      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"two lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
-		"a cut head":        "HTTP/1.1 200 OK\r\nContent-Le",
-		"switched":          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
-		"interim for ever":  strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100),
-		"a head for ever":   "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 20000),
-		"a folded field":    "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
-		"a line for ever":   "HTTP/1.1 200 " + strings.Repeat("x", 20000),
-		"a NUL in a field":  "HTTP/1.1 200 OK\r\nA: \x00\r\nContent-Length: 0\r\n\r\n",
-		"chunked HTTP/1.0":  "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"an error response": "HTTP/1.1 4x0 Bad\r\n\r\n",
+		"empty":              "",
+		"not HTTP":           "SSH-2.0-OpenSSH\r\n\r\n",
+		"both lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+		"an incomplete head": "HTTP/1.1 200 OK\r\nContent-Le",
+		"switched":           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+		"endless interim":    strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100),
+		"an endless head":    "HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 20000),
+		"a folded field":     "HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n",
+		"an endless line":    "HTTP/1.1 200 " + strings.Repeat("x", 20000),
+		"NUL in a field":     "HTTP/1.1 200 OK\r\nA: \x00\r\nContent-Length: 0\r\n\r\n",
+		"chunked HTTP/1.0":   "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"an error response":  "HTTP/1.1 4x0 Bad\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			u, _ := startOrigin(t, nil, func(o *originConn) {
@@ -307,17 +308,18 @@ func TestClient_BadResponses(t *testing.T) {
 				o.send(raw)
 			})
 			c := newTestClient(t, ClientOptions{Origin: u})
-			_ = c.fails(c.call("GET", "/", "")) // in whatever way
+			_ = c.wantError(c.call("GET", "/", "")) // any error
 		})
 	}
 }
 
-// An origin that has closed an idle connection costs no request.
-func TestClient_StaleConnection(t *testing.T) {
+// If the origin has closed the idle connection, the client dials a new one, even for
+// POST.
+func TestClient_ClosedIdleConnection(t *testing.T) {
 	ended := make(chan bool)
 	u, conns := startOrigin(t, nil, func(o *originConn) {
 		if o.n > 1 {
-			o.ok()
+			o.echoAll()
 			return
 		}
 		o.request()
@@ -326,19 +328,20 @@ func TestClient_StaleConnection(t *testing.T) {
 		close(ended)
 	})
 	c := newTestClient(t, ClientOptions{Origin: u})
-	c.want(c.call("POST", "/", ""), 200, "")
+	c.wantResponse(c.call("POST", "/", ""), 200, "")
 	within(t, "the close", ended)
-	time.Sleep(20 * time.Millisecond) // until the FIN is here: loopback
-	c.want(c.call("POST", "/", ""), 200, "POST / ")
+	time.Sleep(20 * time.Millisecond) // until the FIN has arrived
+	c.wantResponse(c.call("POST", "/", ""), 200, "POST / ")
 	if n := conns.Load(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}
 }
 
-// dying answers one request and breaks the connection on the next.
-func dying(o *originConn) {
+// failSecondRequest responds to the first request of the first connection and closes that
+// connection after the second.
+func failSecondRequest(o *originConn) {
 	if o.n > 1 {
-		o.ok()
+		o.echoAll()
 		return
 	}
 	o.request()
@@ -346,7 +349,7 @@ func dying(o *originConn) {
 	o.request()
 }
 
-func TestClient_RepeatsOnlyIfAllowed(t *testing.T) {
+func TestClient_Repeat(t *testing.T) {
 	asked := 0
 	allow := func() bool { asked++; return true }
 	refuse := func() bool { asked++; return false }
@@ -357,19 +360,19 @@ func TestClient_RepeatsOnlyIfAllowed(t *testing.T) {
 	}{
 		"allowed": {allow, 1, true},
 		"refused": {refuse, 1, false},
-		"never":   {nil, 0, false},
+		"nil":     {nil, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u, _ := startOrigin(t, nil, dying)
+			u, _ := startOrigin(t, nil, failSecondRequest)
 			c := newTestClient(t, ClientOptions{Origin: u})
-			c.want(c.call("GET", "/", ""), 200, "")
+			c.wantResponse(c.call("GET", "/", ""), 200, "")
 			asked = 0
 			call := c.call("POST", "/again", "body")
 			call.Repeat = tt.repeat
 			if tt.works {
-				c.want(call, 200, "POST /again body")
+				c.wantResponse(call, 200, "POST /again body")
 			} else {
-				_ = c.fails(call) // with what the connection failed
+				_ = c.wantError(call) // the error of the connection
 			}
 			if asked != tt.asked {
 				t.Errorf("asked %d times, want %d", asked, tt.asked)
@@ -378,38 +381,39 @@ func TestClient_RepeatsOnlyIfAllowed(t *testing.T) {
 	}
 }
 
-// A connection that is new does not fail because it is old.
-func TestClient_NewConnectionIsNotRepeated(t *testing.T) {
+// A failure of a new connection is not retried.
+func TestClient_NewConnectionFails(t *testing.T) {
 	u, conns := startOrigin(t, nil, func(o *originConn) { o.request() })
 	c := newTestClient(t, ClientOptions{Origin: u})
 	call := c.call("GET", "/", "")
-	call.Repeat = func() bool { t.Error("asked for a repetition"); return true }
-	_ = c.fails(call) // with what the connection failed
+	call.Repeat = func() bool { t.Error("Repeat was called"); return true }
+	_ = c.wantError(call) // the error of the connection
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
 }
 
-// A streamed body of which a byte was taken cannot be repeated.
-func TestClient_TakenBodyIsNotRepeated(t *testing.T) {
-	u, _ := startOrigin(t, nil, dying)
+// Do does not send a request again after it has read from Stream.
+func TestClient_FailureAfterStreamRead(t *testing.T) {
+	u, _ := startOrigin(t, nil, failSecondRequest)
 	c := newTestClient(t, ClientOptions{Origin: u})
-	c.want(c.call("GET", "/", ""), 200, "")
+	c.wantResponse(c.call("GET", "/", ""), 200, "")
 	call := c.stream(newSource("hello"), 5, false)
 	call.Repeat = func() bool { return true }
-	_ = c.fails(call) // with what the connection failed
+	_ = c.wantError(call) // the error of the connection
 	if !call.Taken {
 		t.Error("Taken is not set")
 	}
 }
 
-// Connections that are dead without a word cost one short wait, all together.
-func TestClient_DeadPool(t *testing.T) {
-	var forgotten atomic.Bool
+// Idle connections that died without FIN or reset delay one request by FirstByteTimeout,
+// not each of them.
+func TestClient_DeadIdleConnections(t *testing.T) {
+	var dead atomic.Bool
 	u, conns := startOrigin(t, nil, func(o *originConn) {
-		before := !forgotten.Load()
+		before := !dead.Load()
 		for o.request() != nil {
-			if before && forgotten.Load() {
+			if before && dead.Load() {
 				continue
 			}
 			time.Sleep(20 * time.Millisecond)
@@ -420,7 +424,7 @@ func TestClient_DeadPool(t *testing.T) {
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
-			canceler, release := NewCanceler(context.Background())
+			canceler, release := newTestCanceler(context.Background())
 			defer release()
 			resp, err := c.Do(canceler, c.call("GET", "/", ""))
 			if err != nil {
@@ -431,12 +435,12 @@ func TestClient_DeadPool(t *testing.T) {
 		})
 	}
 	all.Wait()
-	forgotten.Store(true)
+	dead.Store(true)
 	before, begin := conns.Load(), time.Now()
 	for range 4 {
 		call := c.call("GET", "/", "")
 		call.Repeat, call.Abandon = func() bool { return true }, func(Silence) bool { return true }
-		c.want(call, 200, "")
+		c.wantResponse(call, 200, "")
 	}
 	if n := conns.Load() - before; n != 1 || time.Since(begin) > 2*time.Second {
 		t.Errorf("%d new connections in %v, want 1", n, time.Since(begin))
@@ -446,9 +450,9 @@ func TestClient_DeadPool(t *testing.T) {
 func TestClient_Expect(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
-		before  string // sent when the head has come
+		before  string // sent after the head of the request
 		verdict Verdict
-		body    bool // is then read
+		body    bool // the origin reads the body
 	}{
 		{"continued", "HTTP/1.1 100 Continue\r\n\r\n", Continued, true},
 		{"hints first", "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Continued, true},
@@ -489,12 +493,12 @@ func TestClient_EarlyResponse(t *testing.T) {
 		_, _ = io.Copy(io.Discard, o.r)
 	})
 	c := newTestClient(t, ClientOptions{Origin: u})
-	c.want(c.stream(pausing(strings.Repeat("x", 200)), 1000, false), 403, "no")
-	c.want(c.stream(pausing(strings.Repeat("x", 200)), LengthChunked, false), 403, "no")
+	c.wantResponse(c.stream(newPausingSource(strings.Repeat("x", 200)), 1000, false), 403, "no")
+	c.wantResponse(c.stream(newPausingSource(strings.Repeat("x", 200)), LengthChunked, false), 403, "no")
 }
 
-// An origin that breaks the connection while the client pauses shows at once.
-func TestClient_OriginDiesWhileSourcePauses(t *testing.T) {
+// The client notices at once if the origin closes the connection while the source blocks.
+func TestClient_OriginClosesWhileSourcePauses(t *testing.T) {
 	for name, linger := range map[string]int{"reset": 0, "closed": -1} {
 		t.Run(name, func(t *testing.T) {
 			u, _ := startOrigin(t, nil, func(o *originConn) {
@@ -503,10 +507,10 @@ func TestClient_OriginDiesWhileSourcePauses(t *testing.T) {
 				_ = o.Conn.(*net.TCPConn).SetLinger(linger)
 			})
 			c := newTestClient(t, ClientOptions{Origin: u})
-			err := c.fails(c.stream(pausing(strings.Repeat("x", 200)), 1000, false))
+			err := c.wantError(c.stream(newPausingSource(strings.Repeat("x", 200)), 1000, false))
 			var source *SourceError
 			if errors.As(err, &source) {
-				t.Errorf("the source is blamed: %v", err)
+				t.Errorf("got a SourceError: %v", err)
 			}
 		})
 	}
@@ -523,44 +527,44 @@ func TestClient_SourceFails(t *testing.T) {
 			c := newTestClient(t, ClientOptions{Origin: u})
 			broken := errors.New("broken")
 			source := newSource("")
-			source.Reader = io.MultiReader(strings.NewReader(strings.Repeat("x", 200)), failing{broken})
-			err := c.fails(c.stream(source, length, false))
-			var blamed *SourceError
-			if !errors.As(err, &blamed) || !errors.Is(err, broken) {
+			source.Reader = io.MultiReader(strings.NewReader(strings.Repeat("x", 200)), failingReader{broken})
+			err := c.wantError(c.stream(source, length, false))
+			var failed *SourceError
+			if !errors.As(err, &failed) || !errors.Is(err, broken) {
 				t.Errorf("got %v", err)
 			}
 			if err := within(t, "the origin", got); err == nil {
-				t.Error("the origin has got a complete body")
+				t.Error("the origin received a complete body")
 			}
 		})
 	}
 	t.Run("too short", func(t *testing.T) {
 		u, _ := startOrigin(t, nil, func(o *originConn) { _, _ = io.Copy(io.Discard, o.r) })
 		c := newTestClient(t, ClientOptions{Origin: u})
-		if err := c.fails(c.stream(newSource("hello"), 6, false)); !errors.Is(err, ErrBodyLength) {
+		if err := c.wantError(c.stream(newSource("hello"), 6, false)); !errors.Is(err, ErrBodyLength) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("longer than announced", func(t *testing.T) {
-		u, _ := startOrigin(t, nil, (*originConn).ok)
+		u, _ := startOrigin(t, nil, (*originConn).echoAll)
 		c := newTestClient(t, ClientOptions{Origin: u})
-		c.want(c.stream(newSource("hello, and more"), 5, false), 200, "PUT /s hello")
+		c.wantResponse(c.stream(newSource("hello, and more"), 5, false), 200, "PUT /s hello")
 	})
 }
 
-type failing struct{ err error }
+type failingReader struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
 func TestClient_Timeouts(t *testing.T) {
 	t.Run("no response", func(t *testing.T) {
 		u, _ := startOrigin(t, nil, func(o *originConn) { _, _ = io.Copy(io.Discard, o.r) })
 		c := newTestClient(t, ClientOptions{Origin: u, StallTimeout: 50 * time.Millisecond})
-		if err := c.fails(c.call("GET", "/", "")); !errors.Is(err, ErrNoResponse) {
+		if err := c.wantError(c.call("GET", "/", "")); !errors.Is(err, ErrNoResponse) {
 			t.Errorf("a request without a body: %v", err)
 		}
-		if err := c.fails(c.stream(newSource("hello"), 5, false)); !errors.Is(err, ErrNoResponse) {
-			t.Errorf("a streamed one: %v", err)
+		if err := c.wantError(c.stream(newSource("hello"), 5, false)); !errors.Is(err, ErrNoResponse) {
+			t.Errorf("a request with a stream: %v", err)
 		}
 	})
 	t.Run("stalled response", func(t *testing.T) {
@@ -579,17 +583,17 @@ func TestClient_Timeouts(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("origin that does not read", func(t *testing.T) {
+	t.Run("origin does not read", func(t *testing.T) {
 		u, _ := startOrigin(t, nil, func(o *originConn) {
 			o.request()
 			time.Sleep(500 * time.Millisecond)
 		})
 		c := newTestClient(t, ClientOptions{Origin: u, StallTimeout: 50 * time.Millisecond})
-		if err := c.fails(c.stream(newSource(strings.Repeat("x", 64<<20)), 64<<20, false)); !errors.Is(err, ErrStalled) {
+		if err := c.wantError(c.stream(newSource(strings.Repeat("x", 64<<20)), 64<<20, false)); !errors.Is(err, ErrStalled) {
 			t.Errorf("got %v", err)
 		}
 	})
-	t.Run("a response slower than the first wait", func(t *testing.T) {
+	t.Run("response after FirstByteTimeout", func(t *testing.T) {
 		u, _ := startOrigin(t, nil, func(o *originConn) {
 			for o.request() != nil {
 				time.Sleep(300 * time.Millisecond)
@@ -598,7 +602,7 @@ func TestClient_Timeouts(t *testing.T) {
 		})
 		c := newTestClient(t, ClientOptions{Origin: u, FirstByteTimeout: 100 * time.Millisecond, StallTimeout: 5 * time.Second})
 		for range 2 {
-			c.want(c.call("GET", "/", ""), 200, "") // no repetition is allowed, so it waits
+			c.wantResponse(c.call("GET", "/", ""), 200, "") // Abandon is nil, so Do waits
 		}
 	})
 }
@@ -621,10 +625,10 @@ func TestClient_Cancel(t *testing.T) {
 				<-arrived
 				c.canceler.Cancel(cause)
 			}()
-			if err := c.fails(call(c)); !errors.Is(err, cause) {
+			if err := c.wantError(call(c)); !errors.Is(err, cause) {
 				t.Errorf("got %v", err)
 			}
-			if err := c.fails(call(c)); !errors.Is(err, cause) {
+			if err := c.wantError(call(c)); !errors.Is(err, cause) {
 				t.Errorf("the next request: %v", err)
 			}
 		})
@@ -648,8 +652,8 @@ func TestClient_Cancel(t *testing.T) {
 	})
 }
 
-func TestClient_TLSResumes(t *testing.T) {
-	config, pool := certificate()
+func TestClient_TLSSessionResumption(t *testing.T) {
+	config, pool := testCertificate()
 	resumed := make(chan bool, 3)
 	u, _ := startOrigin(t, config, func(o *originConn) {
 		if r := o.request(); r == nil {
@@ -660,7 +664,7 @@ func TestClient_TLSResumes(t *testing.T) {
 	})
 	c := newTestClient(t, ClientOptions{Origin: u, TLS: &tls.Config{RootCAs: pool}})
 	for i := range 3 {
-		c.want(c.call("GET", "/", ""), 200, "")
+		c.wantResponse(c.call("GET", "/", ""), 200, "")
 		if got := within(t, "the request", resumed); got != (i > 0) {
 			t.Errorf("connection %d: resumed %v", i, got)
 		}
@@ -668,39 +672,39 @@ func TestClient_TLSResumes(t *testing.T) {
 }
 
 func TestClient_LargeBodiesOverTLS(t *testing.T) {
-	config, pool := certificate()
-	u, conns := startOrigin(t, config, (*originConn).ok)
+	config, pool := testCertificate()
+	u, conns := startOrigin(t, config, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u, TLS: &tls.Config{RootCAs: pool}})
 	long := strings.Repeat("0123456789abcdef", 256<<10)
 	for range 2 {
-		c.want(c.stream(newSource(long), int64(len(long)), false), 200, "PUT /s "+long)
-		c.want(c.stream(newSource(long), LengthChunked, false), 200, "PUT /s "+long)
-		c.want(c.call("GET", "/", ""), 200, "GET / ")
+		c.wantResponse(c.stream(newSource(long), int64(len(long)), false), 200, "PUT /s "+long)
+		c.wantResponse(c.stream(newSource(long), LengthChunked, false), 200, "PUT /s "+long)
+		c.wantResponse(c.call("GET", "/", ""), 200, "GET / ")
 	}
 	if n := conns.Load(); n != 1 {
 		t.Errorf("%d connections, want 1", n)
 	}
-	if n := len(largeLent); n != 0 {
-		t.Errorf("%d large buffers are still lent", n)
+	if n := len(largeSlots); n != 0 {
+		t.Errorf("%d large buffers are still in use", n)
 	}
 }
 
 func TestClient_UntrustedCertificate(t *testing.T) {
-	config, _ := certificate()
-	u, _ := startOrigin(t, config, (*originConn).ok)
+	config, _ := testCertificate()
+	u, _ := startOrigin(t, config, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u})
 	var unknown *tls.CertificateVerificationError
-	if err := c.fails(c.call("GET", "/", "")); !errors.As(err, &unknown) {
+	if err := c.wantError(c.call("GET", "/", "")); !errors.As(err, &unknown) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestClient_MaxAge(t *testing.T) {
-	u, conns := startOrigin(t, nil, (*originConn).ok)
+	u, conns := startOrigin(t, nil, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u, MaxAge: 50 * time.Millisecond})
-	c.want(c.call("GET", "/", ""), 200, "GET / ")
+	c.wantResponse(c.call("GET", "/", ""), 200, "GET / ")
 	time.Sleep(60 * time.Millisecond)
-	c.want(c.call("GET", "/", ""), 200, "GET / ")
+	c.wantResponse(c.call("GET", "/", ""), 200, "GET / ")
 	if n := conns.Load(); n != 2 {
 		t.Errorf("%d connections, want 2", n)
 	}
@@ -709,12 +713,12 @@ func TestClient_MaxAge(t *testing.T) {
 func TestClient_IdleTimeout(t *testing.T) {
 	ended := make(chan bool)
 	u, _ := startOrigin(t, nil, func(o *originConn) {
-		o.ok()
+		o.echoAll()
 		close(ended)
 	})
 	c := newTestClient(t, ClientOptions{Origin: u, IdleTimeout: 50 * time.Millisecond})
-	c.want(c.call("GET", "/", ""), 200, "GET / ")
-	within(t, "the end of the idle connection", ended)
+	c.wantResponse(c.call("GET", "/", ""), 200, "GET / ")
+	within(t, "end of the idle connection", ended)
 }
 
 func TestClient_HTTPProxy(t *testing.T) {
@@ -724,7 +728,7 @@ func TestClient_HTTPProxy(t *testing.T) {
 			t.Errorf("the proxy got %s %v", r.URL, r.Header)
 		}
 		o.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-		o.ok()
+		o.echoAll()
 	})
 	proxy.User = url.UserPassword("user", "pass")
 	c := newTestClient(t, ClientOptions{
@@ -734,15 +738,15 @@ func TestClient_HTTPProxy(t *testing.T) {
 	if c.ProxyAuthorization() != "Basic dXNlcjpwYXNz" {
 		t.Errorf("Proxy-Authorization is %q", c.ProxyAuthorization())
 	}
-	c.want(c.call("GET", "/a", ""), 200, "ok")
+	c.wantResponse(c.call("GET", "/a", ""), 200, "ok")
 }
 
 func TestClient_CONNECT(t *testing.T) {
-	config, pool := certificate()
-	for name, answer := range map[string]string{
-		"200":                                   "HTTP/1.1 200 Connection established\r\n\r\n",
-		"200 with a length that does not count": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-		"407":                                   "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+	config, pool := testCertificate()
+	for name, response := range map[string]string{
+		"200":                        "HTTP/1.1 200 Connection established\r\n\r\n",
+		"200 with an ignored length": "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+		"407":                        "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy, _ := startOrigin(t, nil, func(o *originConn) {
@@ -750,9 +754,9 @@ func TestClient_CONNECT(t *testing.T) {
 				if r.Method != http.MethodConnect || r.RequestURI != "origin.test:443" || r.Host != "origin.test:443" || r.Header.Get("Proxy-Authorization") != "Basic dXNlcjpwYXNz" {
 					t.Errorf("the proxy got %s %s %v", r.Method, r.RequestURI, r.Header)
 				}
-				o.send(answer)
-				secure := tls.Server(o.Conn, config)
-				(&originConn{Conn: secure, r: bufio.NewReader(secure)}).ok()
+				o.send(response)
+				conn := tls.Server(o.Conn, config)
+				(&originConn{Conn: conn, r: bufio.NewReader(conn)}).echoAll()
 			})
 			proxy.User = url.UserPassword("user", "pass")
 			c := newTestClient(t, ClientOptions{
@@ -761,10 +765,10 @@ func TestClient_CONNECT(t *testing.T) {
 				Proxy:  func(*url.URL) (*url.URL, error) { return proxy, nil },
 			})
 			if strings.HasPrefix(name, "200") {
-				c.want(c.call("GET", "/a", ""), 200, "GET /a ")
+				c.wantResponse(c.call("GET", "/a", ""), 200, "GET /a ")
 				return
 			}
-			if err := c.fails(c.call("GET", "/a", "")); !strings.Contains(err.Error(), "407") {
+			if err := c.wantError(c.call("GET", "/a", "")); !strings.Contains(err.Error(), "407") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -776,12 +780,12 @@ func TestClient_DialFails(t *testing.T) {
 	l.Close()
 	c := newTestClient(t, ClientOptions{Origin: &url.URL{Scheme: "http", Host: l.Addr().String()}})
 	var op *net.OpError
-	if err := c.fails(c.call("GET", "/", "")); !errors.As(err, &op) || op.Op != "dial" {
+	if err := c.wantError(c.call("GET", "/", "")); !errors.As(err, &op) || op.Op != "dial" {
 		t.Errorf("got %v", err)
 	}
 }
 
-// Only a deadline of ours is one: what the kernel gives up is a broken connection.
+// ETIMEDOUT of the kernel is not a deadline.
 func TestIsDeadline(t *testing.T) {
 	for _, tt := range []struct {
 		err  error

@@ -2,57 +2,58 @@ package http1
 
 import "time"
 
-// Response is the response of an origin. Close must be called.
+// Response is the response of an origin. The caller must call Close or Discard.
 type Response struct {
 	ResponseHead
-	// Body is the body. Its errors are those of Body, ErrStalled, and the cause of
+	// Body is the body of the response. Read also returns ErrStalled and the cause of
 	// Canceler.Cancel.
 	Body Body
 	// Reused reports whether the connection had carried a request before.
 	Reused bool
 
-	conn     *clientConn
-	canceler *Canceler
-	sent     bool // the whole request has left
+	conn        *clientConn
+	canceler    *Canceler
+	requestSent bool // the whole request was written
 }
 
-// slowSource reads the body of a response. While that is slow, its client is watched.
-type slowSource struct{ conn *clientConn }
+// slowBodySource reads the body of a response. When the body is slow, it calls onSlow
+// of the canceler, so that a disconnect of the client is noticed.
+type slowBodySource struct{ conn *clientConn }
 
 // Read implements io.Reader.
-func (b *slowSource) Read(p []byte) (int, error) {
+func (b *slowBodySource) Read(p []byte) (int, error) {
 	cc, s := b.conn, b.conn.stream
-	slow := cc.resp.canceler.slow
-	if slow == nil || s.reading == forWhole || s.stall <= slowAfter {
+	slow := cc.resp.canceler.onSlow
+	if slow == nil || s.waiting == waitBodyEnd || s.stallTimeout <= slowAfter {
 		return s.Read(p)
 	}
-	s.await(forEarly, slowAfter)
+	s.extendReadDeadline(waitUntilSlow, slowAfter)
 	n, err := s.Read(p)
 	if n > 0 || !isDeadline(err) {
 		return n, err
 	}
 	defer slow()()
-	s.setRead(forBody, s.stall-slowAfter, time.Now())
+	s.setReadDeadline(waitBody, s.stallTimeout-slowAfter, time.Now())
 	return s.Read(p)
 }
 
-// Sent reports whether the whole request had left when the response came.
-func (r *Response) Sent() bool { return r.sent }
+// Sent reports whether the whole request was written before the response arrived.
+func (r *Response) Sent() bool { return r.requestSent }
 
-// BodyTimeout bounds the time of the rest of the body, from now on. Zero: only the
-// stall timeout counts again.
+// BodyTimeout sets the time for the whole rest of the body, from now. Zero: restores
+// the stall timeout.
 func (r *Response) BodyTimeout(d time.Duration) {
 	switch {
 	case r.conn == nil || r.Body.Ended():
 	case d == 0:
-		r.conn.stream.await(forBody, r.conn.stream.stall)
+		r.conn.stream.extendReadDeadline(waitBody, r.conn.stream.stallTimeout)
 	default:
-		r.conn.stream.setRead(forWhole, d, time.Now())
+		r.conn.stream.setReadDeadline(waitBodyEnd, d, time.Now())
 	}
 }
 
-// Discard reads the rest of the body within both bounds, so that the connection can be
-// kept, and closes the response.
+// Discard reads the rest of the body, up to limit bytes within timeout, so that the
+// connection can be reused, and closes the response.
 func (r *Response) Discard(limit int64, timeout time.Duration) {
 	r.BodyTimeout(timeout)
 	if !r.Body.Ended() {
@@ -68,8 +69,9 @@ func (r *Response) Discard(limit int64, timeout time.Duration) {
 	r.Close()
 }
 
-// Close ends the exchange. The connection is kept if the response was read to its
-// end and both sides agree.
+// Close ends the exchange. It keeps the connection if the request was sent and the
+// response read completely, and the origin did not send Connection: close. A second
+// call does nothing.
 func (r *Response) Close() {
 	cc := r.conn
 	if cc == nil {
@@ -77,7 +79,7 @@ func (r *Response) Close() {
 	}
 	r.conn = nil
 	cc.reader.src = cc.stream
-	if r.canceler.detach() != nil || !r.Body.Ended() || !r.sent || r.close || cc.reader.buffered() > 0 {
+	if r.canceler.detach() != nil || !r.Body.Ended() || !r.requestSent || r.close || cc.reader.buffered() > 0 {
 		cc.stream.close()
 		return
 	}

@@ -7,37 +7,38 @@ import (
 	"sync"
 )
 
-// maxRecord is more than any TLS record has on the wire (RFC 8446, 5.2; RFC 5246,
-// 6.2.3).
+// maxRecord is an upper bound of the size of a TLS record on the wire (RFC 8446, 5.2;
+// RFC 5246, 6.2.3).
 const maxRecord = 5 + 16<<10 + 2<<10
 
-// bulk is how large a read or write is for which records are coalesced.
-const bulk = 32 << 10
+// bulkSize is the minimum size of a read or write for which records are coalesced.
+const bulkSize = 32 << 10
 
-// records is the connection under a tls.Conn. crypto/tls reads and writes one
-// record of 16 KiB at a time; records moves many with one system call.
+// records is the connection under a tls.Conn. crypto/tls makes one system call per
+// record of at most 16 KiB; records reads and writes many records with one system
+// call.
 type records struct {
 	net.Conn
 
-	heard    bool // the peer has sent something
-	dry      bool // reads fail instead of waiting: only what crypto/tls has read already is wanted
-	bulkRead bool
-	in       Piece // holds in.Bytes[r:w]; empty between large reads
-	r, w     int
+	received         bool  // at least one byte came from the peer
+	readBufferedOnly bool  // reads fail instead of waiting, to get what crypto/tls has buffered
+	coalesceReads    bool  // during readBulk
+	readPiece        Piece // unread bytes in Bytes[r:w]; the zero Piece if there are none
+	r, w             int
 
-	mu     sync.Mutex // a reader writes too: alerts, key updates
-	corked bool
-	out    Piece
-	n      int // bytes in out
+	mu         sync.Mutex // crypto/tls also writes while it reads: alerts, key updates
+	corked     bool       // during writeBulk
+	writePiece Piece      // unwritten bytes in Bytes[:writeLen]
+	writeLen   int
 }
 
 // Read implements net.Conn.
 func (c *records) Read(p []byte) (int, error) {
 	if c.r == c.w {
-		if c.dry {
-			return 0, os.ErrDeadlineExceeded // crypto/tls goes on after it
+		if c.readBufferedOnly {
+			return 0, os.ErrDeadlineExceeded // crypto/tls stays usable after a timeout
 		}
-		if !c.bulkRead {
+		if !c.coalesceReads {
 			return c.read(p)
 		}
 		piece, ok := borrowLarge()
@@ -49,11 +50,11 @@ func (c *records) Read(p []byte) (int, error) {
 			piece.Return()
 			return 0, err
 		}
-		c.in, c.r, c.w = piece, 0, n
+		c.readPiece, c.r, c.w = piece, 0, n
 	}
-	n := copy(p, c.in.Bytes[c.r:c.w])
+	n := copy(p, c.readPiece.Bytes[c.r:c.w])
 	if c.r += n; c.r == c.w {
-		c.in.Return()
+		c.readPiece.Return()
 		c.r, c.w = 0, 0
 	}
 	return n, nil
@@ -61,11 +62,12 @@ func (c *records) Read(p []byte) (int, error) {
 
 func (c *records) read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.heard = c.heard || n > 0
+	c.received = c.received || n > 0
 	return n, err
 }
 
-// hasRecord reports whether the next record can be read without waiting.
+// hasRecord reports whether a complete record is buffered. It may return false if
+// there is a short one.
 func (c *records) hasRecord() bool { return c.w-c.r >= maxRecord }
 
 // Write implements net.Conn.
@@ -75,48 +77,49 @@ func (c *records) Write(p []byte) (int, error) {
 	if !c.corked {
 		return c.Conn.Write(p)
 	}
-	if len(p) > len(c.out.Bytes)-c.n {
+	if len(p) > len(c.writePiece.Bytes)-c.writeLen {
 		if err := c.flush(); err != nil {
 			return 0, err
 		}
 	}
-	if len(p) > len(c.out.Bytes) {
+	if len(p) > len(c.writePiece.Bytes) {
 		return c.Conn.Write(p)
 	}
-	c.n += copy(c.out.Bytes[c.n:], p)
+	c.writeLen += copy(c.writePiece.Bytes[c.writeLen:], p)
 	return len(p), nil
 }
 
 func (c *records) flush() error {
-	if c.n == 0 {
+	if c.writeLen == 0 {
 		return nil
 	}
-	_, err := c.Conn.Write(c.out.Bytes[:c.n])
-	c.n = 0
+	_, err := c.Conn.Write(c.writePiece.Bytes[:c.writeLen])
+	c.writeLen = 0
 	return err
 }
 
-// release gives back what a closed connection still holds.
+// release returns the read buffer of a closed connection.
 func (c *records) release() {
-	c.in.Return()
+	c.readPiece.Return()
 	c.r, c.w = 0, 0
 }
 
-// readBulk reads into a large p: all records that are at hand.
+// readBulk reads into a large p as many records as are available without waiting, at
+// least one.
 func readBulk(t *tls.Conn, c *records, p []byte) (n int, err error) {
-	c.bulkRead = true
+	c.coalesceReads = true
 	n, err = t.Read(p)
 	for err == nil && n < len(p) && c.hasRecord() {
 		var more int
 		more, err = t.Read(p[n:])
 		n += more
 	}
-	c.bulkRead = false
+	c.coalesceReads = false
 	return n, err
 }
 
-// writeBulk writes a large p with few system calls. The last pieces are flushed
-// also after an error, which then counts.
+// writeBulk writes a large p with few system calls. It flushes the buffered records
+// even after an error of crypto/tls, and returns the first error.
 func writeBulk(t *tls.Conn, c *records, p []byte) (int, error) {
 	piece, ok := borrowLarge()
 	if !ok {
@@ -124,7 +127,7 @@ func writeBulk(t *tls.Conn, c *records, p []byte) (int, error) {
 	}
 	defer piece.Return()
 	c.mu.Lock()
-	c.out, c.corked = piece, true
+	c.writePiece, c.corked = piece, true
 	c.mu.Unlock()
 	n, err := t.Write(p)
 	c.mu.Lock()
@@ -133,6 +136,6 @@ func writeBulk(t *tls.Conn, c *records, p []byte) (int, error) {
 	if flushErr := c.flush(); err == nil && flushErr != nil {
 		n, err = 0, flushErr
 	}
-	c.out, c.n = Piece{}, 0
+	c.writePiece, c.writeLen = Piece{}, 0
 	return n, err
 }

@@ -4,13 +4,13 @@ import (
 	"time"
 )
 
-// firstRequestGrace is how long a new connection may be silent before it counts as
-// idle: a client that has only just connected is about to send a request.
+// firstRequestGrace is the time before a new connection without a request counts as
+// idle. A client that has just connected is about to send one.
 const firstRequestGrace = time.Second
 
-// makeRoom returns when one more connection is within MaxConns, and reserves its place
-// for start. It reports false if the server was stopped.
-func (s *Server) makeRoom() bool {
+// reserveConn waits until the number of connections is below MaxConns and reserves
+// one for startConn. It returns false if the server was stopped.
+func (s *Server) reserveConn() bool {
 	for s.o.MaxConns > 0 {
 		s.mu.Lock()
 		stopped, full := s.stopped, len(s.conns)+s.reserved >= s.o.MaxConns
@@ -19,7 +19,7 @@ func (s *Server) makeRoom() bool {
 		}
 		s.mu.Unlock()
 		if stopped {
-			s.signal() // another listener may wait too
+			s.signalChange() // stop sent one signal, but several listeners may wait
 			return false
 		}
 		if !full {
@@ -28,30 +28,30 @@ func (s *Server) makeRoom() bool {
 		if s.closeLongestIdle() {
 			continue
 		}
-		retry := time.NewTimer(firstRequestGrace)
+		graceTimer := time.NewTimer(firstRequestGrace)
 		select {
-		case <-s.changed:
-		case <-retry.C: // a silent new connection may have become an idle one
+		case <-s.connChanged:
+		case <-graceTimer.C: // a new connection may count as idle now
 		}
-		retry.Stop()
+		graceTimer.Stop()
 	}
-	s.signal() // another listener may wait too, and there may be room for both
+	s.signalChange() // there may be room for another listener that waits
 	return true
 }
 
-// signal wakes a makeRoom that waits.
-func (s *Server) signal() {
+// signalChange wakes one waiting reserveConn.
+func (s *Server) signalChange() {
 	if s.o.MaxConns == 0 {
 		return
 	}
 	select {
-	case s.changed <- struct{}{}:
+	case s.connChanged <- struct{}{}:
 	default:
 	}
 }
 
-// closeLongestIdle closes the connection that has waited longest for a request, and
-// reports whether there was one. Its descriptor is free on return.
+// closeLongestIdle closes the connection that has been idle longest and reports whether
+// there was one. Its file descriptor is free on return.
 func (s *Server) closeLongestIdle() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,22 +60,22 @@ func (s *Server) closeLongestIdle() bool {
 		switch {
 		case oldest == nil:
 			return false
-		case oldest.idleSince.CompareAndSwap(since, idleClaimed):
+		case oldest.idleSince.CompareAndSwap(since, idleClosing):
 			delete(s.conns, oldest)
-			_ = oldest.stream.raw.Close() // TLS would first write its farewell, which a client can delay
+			_ = oldest.stream.raw.Close() // tls.Conn.Close writes close_notify first, which a client can block
 			return true
 		}
-		// A request came first; another connection may be idle.
+		// The connection got a request meanwhile; try the next one.
 	}
 }
 
-// longestIdle returns the connection that has waited longest for a request, and since
-// when; nil if there is none. Server.mu is held.
+// longestIdle returns the connection that has been idle longest and the start of that
+// time in Unix nanoseconds, or nil. The caller holds s.mu.
 func (s *Server) longestIdle() (oldest *serverConn, since int64) {
-	young := time.Now().Add(-firstRequestGrace).UnixNano()
+	idleBefore := time.Now().Add(-firstRequestGrace).UnixNano()
 	for c := range s.conns {
 		idle := c.idleSince.Load()
-		if idle > 0 && (oldest == nil || idle < since) && (c.served.Load() || idle <= young) {
+		if idle > 0 && (oldest == nil || idle < since) && (c.served.Load() || idle <= idleBefore) {
 			oldest, since = c, idle
 		}
 	}

@@ -73,13 +73,13 @@ func (l *pipeListener) peer(t testing.TB) *peer {
 	return &peer{Conn: c, t: t, r: bufio.NewReader(c)}
 }
 
-const anyRequest = "GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n"
+const getKey = "GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-// get sends a request and wants the response of noContent.
-func (p *peer) get() {
+// getNoContent sends a request and checks the response of noContent.
+func (p *peer) getNoContent() {
 	p.t.Helper()
-	p.send(anyRequest)
-	p.status("GET", 204, "")
+	p.send(getKey)
+	p.wantResponse("GET", 204, "")
 }
 
 func noContent(x *Exchange) {
@@ -87,8 +87,8 @@ func noContent(x *Exchange) {
 	_ = x.Response.Send(0, nil)
 }
 
-// serveInMemory serves listeners until the test ends. What Serve returned comes from
-// the channel.
+// serveInMemory serves listeners until the test ends. The channel receives the results of
+// Serve.
 func serveInMemory(t testing.TB, o ServerOptions, listeners ...net.Listener) (*Server, <-chan error) {
 	t.Helper()
 	s, ended := NewServer(o), make(chan error, len(listeners))
@@ -109,23 +109,23 @@ func TestConnLimit_ClosesLongestIdle(t *testing.T) {
 		serveInMemory(t, ServerOptions{Handler: noContent, MaxConns: 2}, l)
 		first, second := l.peer(t), l.peer(t)
 		for _, p := range []*peer{first, second, first} {
-			p.get()
-			time.Sleep(time.Millisecond) // so that one is idle for longer
+			p.getNoContent()
+			time.Sleep(time.Millisecond) // so that idle times differ
 		}
 		began := time.Now()
 		third := l.peer(t)
-		third.get()
+		third.getNoContent()
 		if took := time.Since(began); took != 0 {
 			t.Errorf("the new client was served after %v", took)
 		}
-		second.ended()
+		second.wantClosed()
 		synctest.Wait()
-		first.get()
-		third.get()
+		first.getNoContent()
+		third.getNoContent()
 	})
 }
 
-func TestConnLimit_KeepsBusyConnections(t *testing.T) {
+func TestConnLimit_BusyConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		entered, release := make(chan struct{}, 2), make(chan struct{})
@@ -135,59 +135,59 @@ func TestConnLimit_KeepsBusyConnections(t *testing.T) {
 			noContent(x)
 		}}, l)
 		busy := l.peer(t)
-		busy.send(anyRequest)
+		busy.send(getKey)
 		waiting := l.peer(t)
 		sent := make(chan error, 1)
-		go func() { _, err := io.WriteString(waiting, anyRequest); sent <- err }()
+		go func() { _, err := io.WriteString(waiting, getKey); sent <- err }()
 		time.Sleep(30 * time.Second)
 		if len(entered) != 1 {
-			t.Errorf("%d requests are served at once on one connection", len(entered))
+			t.Errorf("%d requests are served at once, MaxConns is 1", len(entered))
 		}
 		close(release)
-		busy.status("GET", 204, "")
-		waiting.status("GET", 204, "")
+		busy.wantResponse("GET", 204, "")
+		waiting.wantResponse("GET", 204, "")
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
-		busy.ended()
+		busy.wantClosed()
 	})
 }
 
-// A connection is busy from the first byte of a request on.
-func TestConnLimit_KeepsConnectionWithHalfAHead(t *testing.T) {
+// A connection is busy from the first byte of a request.
+func TestConnLimit_IncompleteHead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		serveInMemory(t, ServerOptions{Handler: noContent, MaxConns: 2}, l)
 		sending, idle := l.peer(t), l.peer(t)
-		sending.get()
+		sending.getNoContent()
 		time.Sleep(time.Millisecond)
-		idle.get()
+		idle.getNoContent()
 		time.Sleep(time.Millisecond)
-		sending.send(anyRequest[:9])
+		sending.send(getKey[:9])
 		synctest.Wait()
-		l.peer(t).get()
-		idle.ended()
-		sending.send(anyRequest[9:])
-		sending.status("GET", 204, "")
+		l.peer(t).getNoContent()
+		idle.wantClosed()
+		sending.send(getKey[9:])
+		sending.wantResponse("GET", 204, "")
 	})
 }
 
-func TestConnLimit_ClosesSilentNewConnection(t *testing.T) {
+func TestConnLimit_SilentNewConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		serveInMemory(t, ServerOptions{Handler: noContent, MaxConns: 1}, l)
 		silent := l.peer(t)
 		began := time.Now()
-		l.peer(t).get()
+		l.peer(t).getNoContent()
 		if took := time.Since(began); took < firstRequestGrace || took > 2*firstRequestGrace {
 			t.Errorf("the next client was served after %v", took)
 		}
-		silent.ended()
+		silent.wantClosed()
 	})
 }
 
-// A connection that ends makes room at once.
-func TestConnLimit_ClosedConnectionMakesRoom(t *testing.T) {
+// When a client closes its connection, a waiting one is accepted at once.
+func TestConnLimit_ClientCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		serveInMemory(t, ServerOptions{Handler: noContent, MaxConns: 1}, l)
@@ -196,28 +196,28 @@ func TestConnLimit_ClosedConnectionMakesRoom(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		first.Close()
-		second.get()
+		second.getNoContent()
 		if took := time.Since(began); took != 0 {
 			t.Errorf("the next client was served after %v", took)
 		}
 	})
 }
 
-// The limit is one for all listeners. Each that waits gets its turn.
+// All listeners share the limit. Each waiting listener gets its turn.
 func TestConnLimit_SeveralListeners(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listeners := []net.Listener{newPipeListener(), newPipeListener(), newPipeListener()}
 		release := make(chan struct{})
 		serveInMemory(t, ServerOptions{MaxConns: 1, Handler: func(x *Exchange) {
 			<-release
-			x.Response.closeAfter()
+			x.Response.close = true
 			noContent(x)
 		}}, listeners...)
 		var clients sync.WaitGroup
 		for i, l := range listeners {
 			c := l.(*pipeListener).peer(t)
 			clients.Go(func() {
-				_, err := io.WriteString(c, anyRequest)
+				_, err := io.WriteString(c, getKey)
 				if rest, readErr := io.ReadAll(c); err != nil || readErr != nil || !strings.HasPrefix(string(rest), "HTTP/1.1 204 ") {
 					t.Errorf("client %d got %q (%v, %v)", i, rest, err, readErr)
 				}
@@ -233,7 +233,7 @@ func TestConnLimit_SeveralListeners(t *testing.T) {
 	})
 }
 
-// Listeners that accept at the same time keep to the limit together.
+// Listeners that accept at the same time do not exceed the limit.
 func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
 	const limit = 2
 	var open, most atomic.Int64
@@ -247,7 +247,7 @@ func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
 		}
 		runtime.Gosched()
 		open.Add(-1)
-		x.Response.closeAfter()
+		x.Response.close = true
 		noContent(x)
 	}}, listeners...)
 	var clients sync.WaitGroup
@@ -255,7 +255,7 @@ func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
 		for _, l := range listeners {
 			clients.Go(func() {
 				c := l.(*pipeListener).peer(t)
-				_, _ = io.WriteString(c, anyRequest)
+				_, _ = io.WriteString(c, getKey)
 				_, _ = io.Copy(io.Discard, c)
 			})
 		}
@@ -267,13 +267,13 @@ func TestConnLimit_SeveralListenersAtOnce(t *testing.T) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reserved != 0 {
-		t.Errorf("%d places are reserved after all connections have ended", s.reserved)
+		t.Errorf("%d connections are reserved after all have ended", s.reserved)
 	}
 }
 
-// A client that says nothing in place of a TLS handshake does not keep its place.
+// A client that does not begin the TLS handshake is closed like an idle one.
 func TestConnLimit_SilentHandshake(t *testing.T) {
-	config, pool := certificate()
+	config, pool := testCertificate()
 	now := time.Now()
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
@@ -284,38 +284,37 @@ func TestConnLimit_SilentHandshake(t *testing.T) {
 		c := l.peer(t)
 		c.Conn = tls.Client(c.Conn, &tls.Config{RootCAs: pool, ServerName: "127.0.0.1", Time: func() time.Time { return now }})
 		c.r.Reset(c.Conn)
-		c.get()
+		c.getNoContent()
 		if took := time.Since(began); took > 2*firstRequestGrace {
 			t.Errorf("the new client was served after %v", took)
 		}
-		silent.ended()
+		silent.wantClosed()
 	})
 }
 
-// An accept that fails for another reason than the number of descriptors closes no
-// connection.
-func TestServer_TemporaryAcceptErrorKeepsIdle(t *testing.T) {
+// An Accept error other than EMFILE and ENFILE closes no idle connection.
+func TestServer_TemporaryAcceptError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &unlucky{pipeListener: newPipeListener(), fail: make(chan struct{})}
+		l := &failingListener{pipeListener: newPipeListener(), fail: make(chan struct{})}
 		serveInMemory(t, ServerOptions{Handler: noContent}, l)
 		first := l.peer(t)
-		first.get()
+		first.getNoContent()
 		synctest.Wait()
 		l.fail <- struct{}{}
 		time.Sleep(time.Minute / 2)
-		first.get()
-		l.peer(t).get()
+		first.getNoContent()
+		l.peer(t).getNoContent()
 	})
 }
 
-// unlucky is a listener whose Accept fails for each value of fail.
-type unlucky struct {
+// failingListener is a listener whose Accept fails once per value of fail.
+type failingListener struct {
 	*pipeListener
 	fail chan struct{}
 }
 
 // Accept implements net.Listener.
-func (l *unlucky) Accept() (net.Conn, error) {
+func (l *failingListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -326,8 +325,8 @@ func (l *unlucky) Accept() (net.Conn, error) {
 	}
 }
 
-// Shutdown does not wait for what waits for room.
-func TestConnLimit_ShutdownEndsWaitingServe(t *testing.T) {
+// Shutdown ends a Serve that waits at the limit.
+func TestConnLimit_ShutdownWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l1, l2 := newPipeListener(), newPipeListener()
 		release := make(chan struct{})
@@ -336,7 +335,7 @@ func TestConnLimit_ShutdownEndsWaitingServe(t *testing.T) {
 			noContent(x)
 		}}, l1, l2)
 		busy := l1.peer(t)
-		busy.send(anyRequest)
+		busy.send(getKey)
 		waiting := []*peer{l1.peer(t), l2.peer(t)}
 		synctest.Wait()
 		began := time.Now()
@@ -346,31 +345,31 @@ func TestConnLimit_ShutdownEndsWaitingServe(t *testing.T) {
 			if err := <-ended; !errors.Is(err, ErrServerClosed) {
 				t.Errorf("Serve returned %v", err)
 			}
-			p.ended()
+			p.wantClosed()
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("Serve returned after %v", took)
 		}
 		close(release)
-		busy.status("GET", 204, "")
+		busy.wantResponse("GET", 204, "")
 		if err := <-shutdown; err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// starved is a listener that has no file descriptor while so many connections that
-// it has accepted are open.
-type starved struct {
+// limitedListener is a listener whose Accept fails with EMFILE while limit of its
+// connections are open.
+type limitedListener struct {
 	net.Listener
-	limit   atomic.Int64
-	open    atomic.Int64
-	tries   atomic.Int64 // that failed
-	backlog net.Conn     // has connected and is not accepted
+	limit    atomic.Int64
+	open     atomic.Int64
+	failures atomic.Int64
+	backlog  net.Conn // connected, not accepted yet
 }
 
 // Accept implements net.Listener.
-func (s *starved) Accept() (net.Conn, error) {
+func (s *limitedListener) Accept() (net.Conn, error) {
 	if s.backlog == nil {
 		c, err := s.Listener.Accept()
 		if err != nil {
@@ -379,7 +378,7 @@ func (s *starved) Accept() (net.Conn, error) {
 		s.backlog = c
 	}
 	if s.open.Load() >= s.limit.Load() {
-		s.tries.Add(1)
+		s.failures.Add(1)
 		return nil, outOfDescriptors("accept")
 	}
 	c := s.backlog
@@ -387,24 +386,24 @@ func (s *starved) Accept() (net.Conn, error) {
 	return countOpen(c, &s.open), nil
 }
 
-// outOfDescriptors is the error of package net.
+// outOfDescriptors returns EMFILE as package net does.
 func outOfDescriptors(op string) error {
 	return &net.OpError{Op: op, Net: "tcp", Err: os.NewSyscallError(op, syscall.EMFILE)}
 }
 
-// counted is a connection that counts until it is closed.
-type counted struct {
+// openConn is a connection that calls close when it is closed.
+type openConn struct {
 	net.Conn
 	close func()
 }
 
 func countOpen(c net.Conn, open *atomic.Int64) net.Conn {
 	open.Add(1)
-	return &counted{c, sync.OnceFunc(func() { open.Add(-1) })}
+	return &openConn{c, sync.OnceFunc(func() { open.Add(-1) })}
 }
 
 // Close implements net.Conn.
-func (c *counted) Close() error {
+func (c *openConn) Close() error {
 	c.close()
 	return c.Conn.Close()
 }
@@ -412,12 +411,12 @@ func (c *counted) Close() error {
 func TestServer_OutOfDescriptorsClosesIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := newPipeListener()
-		l := &starved{Listener: memory}
+		l := &limitedListener{Listener: memory}
 		l.limit.Store(2)
 		serveInMemory(t, ServerOptions{Handler: noContent}, l)
 		began := time.Now()
 		for range 10 {
-			memory.peer(t).get()
+			memory.peer(t).getNoContent()
 			synctest.Wait()
 		}
 		if took := time.Since(began); took != 0 {
@@ -426,20 +425,20 @@ func TestServer_OutOfDescriptorsClosesIdle(t *testing.T) {
 	})
 }
 
-// Where no connection is idle, the server tries again, and not all the time.
+// If no connection is idle, the server retries Accept with a backoff.
 func TestServer_OutOfDescriptorsWithoutIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		memory := newPipeListener()
-		l := &starved{Listener: memory}
+		l := &limitedListener{Listener: memory}
 		s, ended := serveInMemory(t, ServerOptions{Handler: noContent}, l)
 		p := memory.peer(t)
 		time.Sleep(10 * time.Second)
-		if n := l.tries.Load(); n < 10 || n > 20 {
+		if n := l.failures.Load(); n < 10 || n > 20 {
 			t.Errorf("accept was tried %d times in 10 s", n)
 		}
 		l.limit.Store(1)
 		began := time.Now()
-		p.get()
+		p.getNoContent()
 		if took := time.Since(began); took > time.Second {
 			t.Errorf("the client was served after %v", took)
 		}
@@ -453,11 +452,11 @@ func TestServer_OutOfDescriptorsWithoutIdle(t *testing.T) {
 			t.Errorf("Serve returned %v", err)
 		}
 		l.backlog.Close()
-		rest.ended()
+		rest.wantClosed()
 	})
 }
 
-// dialLimited dials l and has no file descriptor for more than one connection.
+// dialLimited dials l. It fails with EMFILE while a connection is open.
 func dialLimited(l *pipeListener, open *atomic.Int64) func(ctx context.Context, network, address string) (net.Conn, error) {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		if open.Load() > 0 {
@@ -477,7 +476,7 @@ func newOriginClient(t testing.TB, host string, o ClientOptions) *testClient {
 	return newTestClient(t, o)
 }
 
-// The idle connections to one host must not keep another from being reached.
+// OutOfDescriptors can close idle connections of other clients.
 func TestClient_OutOfDescriptorsClosesIdle(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
@@ -501,44 +500,56 @@ func TestClient_OutOfDescriptorsClosesIdle(t *testing.T) {
 				t.Fatal(err)
 			}
 			if resp.Reused {
-				t.Error("the connection of another request was used")
+				t.Error("the connection was reused")
 			}
 			resp.Close()
 		}
 	})
 }
 
-// Without OutOfDescriptors a client closes its own idle connections.
+// Without OutOfDescriptors, a client closes its own idle connections. Here, one becomes
+// idle while another is dialed.
 func TestClient_OutOfDescriptorsDefault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newPipeListener()
 		serveInMemory(t, ServerOptions{Handler: noContent}, l)
 		var open atomic.Int64
-		c := newOriginClient(t, "192.0.2.1", ClientOptions{Dial: dialLimited(l, &open)})
-		for range 3 {
-			call := c.call("GET", "/key", "")
-			call.Fresh = true
-			resp, err := c.Do(c.canceler, call)
-			if err != nil {
-				t.Fatal(err)
+		var first *Response
+		dial := dialLimited(l, &open)
+		c := newOriginClient(t, "192.0.2.1", ClientOptions{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			if first != nil {
+				first.Close()
 			}
-			resp.Close()
+			return dial(ctx, network, address)
+		}})
+		var err error
+		first, err = c.Do(c.canceler, c.call("GET", "/key", ""))
+		if err != nil {
+			t.Fatal(err)
 		}
+		second, err := c.Do(c.canceler, c.call("GET", "/key", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if second.Reused {
+			t.Error("the second request did not dial")
+		}
+		second.Close()
 	})
 }
 
-// Nothing is tried for ever, and the error says why.
+// The dial is retried once, and the error is EMFILE.
 func TestClient_OutOfDescriptorsWithoutIdle(t *testing.T) {
-	dialled, called := 0, 0
+	dials, called := 0, 0
 	c := newOriginClient(t, "192.0.2.1", ClientOptions{
 		Dial: func(context.Context, string, string) (net.Conn, error) {
-			dialled++
+			dials++
 			return nil, outOfDescriptors("socket")
 		},
 		OutOfDescriptors: func() { called++ },
 	})
 	_, err := c.Do(c.canceler, c.call("GET", "/key", ""))
-	if !errors.Is(err, syscall.EMFILE) || dialled != 2 || called != 1 {
-		t.Errorf("error %v after %d attempts, OutOfDescriptors was called %d times", err, dialled, called)
+	if !errors.Is(err, syscall.EMFILE) || dials != 2 || called != 1 {
+		t.Errorf("error %v after %d attempts, OutOfDescriptors was called %d times", err, dials, called)
 	}
 }

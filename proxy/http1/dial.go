@@ -11,24 +11,25 @@ import (
 	"net/url"
 )
 
-// dialer makes connections to one origin: directly, through an HTTP proxy that is
-// asked with absolute targets (http), or with CONNECT (https).
+// dialer opens connections to one origin: directly, or through an HTTP proxy. Requests
+// to an http origin go to the proxy in absolute-form; an https origin is reached by
+// CONNECT.
 type dialer struct {
 	o            ClientOptions
-	address      string // to dial
-	tunnel       string // host:port for CONNECT; empty: none
-	proxyTLS     *tls.Config
-	originTLS    *tls.Config
+	address      string      // host:port to dial
+	tunnel       string      // host:port for CONNECT; empty: no CONNECT
+	proxyTLS     *tls.Config // nil: plain HTTP to the proxy, or no proxy
+	originTLS    *tls.Config // nil: an http origin
 	targetPrefix string
-	requestAuth  string
-	tunnelAuth   string
-	net          nameDialer
+	requestAuth  string // Proxy-Authorization of each request
+	tunnelAuth   string // Proxy-Authorization of CONNECT
+	names        nameDialer
 }
 
 func newDialer(o ClientOptions) (dialer, error) {
-	d := dialer{o: o, address: o.ConnectTo, net: newNameDialer(o)}
+	d := dialer{o: o, address: o.ConnectTo, names: newNameDialer(o)}
 	if o.Origin.Scheme == "https" {
-		d.originTLS = tlsFor(o.TLS, o.Origin.Hostname())
+		d.originTLS = clientTLSConfig(o.TLS, o.Origin.Hostname())
 	}
 	if d.address != "" {
 		return d, nil
@@ -41,17 +42,17 @@ func newDialer(o ClientOptions) (dialer, error) {
 	if proxy == nil || err != nil {
 		return d, err
 	}
-	return d, d.through(proxy)
+	return d, d.useProxy(proxy)
 }
 
-// through has d go by way of a proxy.
-func (d *dialer) through(proxy *url.URL) error {
+// useProxy makes d connect through proxy.
+func (d *dialer) useProxy(proxy *url.URL) error {
 	switch proxy.Scheme {
 	case "https":
-		d.proxyTLS = tlsFor(d.o.TLS, proxy.Hostname())
+		d.proxyTLS = clientTLSConfig(d.o.TLS, proxy.Hostname())
 	case "http":
 	default:
-		return errors.New("http1: the proxy is neither http:// nor https://")
+		return errors.New("http1: the scheme of the proxy is neither http nor https")
 	}
 	var auth string
 	if proxy.User != nil {
@@ -78,11 +79,11 @@ func hostPort(u *url.URL) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// sessions is how many TLS sessions are remembered for resumption: an origin has
-// one name.
-const sessions = 8
+// sessionCacheSize is the number of TLS sessions kept for resumption. It is small, since
+// crypto/tls keeps one per server name.
+const sessionCacheSize = 8
 
-func tlsFor(base *tls.Config, host string) *tls.Config {
+func clientTLSConfig(base *tls.Config, host string) *tls.Config {
 	c := &tls.Config{MinVersion: tls.VersionTLS12}
 	if base != nil {
 		c = base.Clone()
@@ -91,23 +92,23 @@ func tlsFor(base *tls.Config, host string) *tls.Config {
 		c.ServerName = host
 	}
 	if c.ClientSessionCache == nil {
-		c.ClientSessionCache = tls.NewLRUClientSessionCache(sessions)
+		c.ClientSessionCache = tls.NewLRUClientSessionCache(sessionCacheSize)
 	}
 	c.NextProtos = []string{"http/1.1"}
 	c.DynamicRecordSizingDisabled = true
 	return c
 }
 
-// dial makes one connection.
+// dial opens one connection within DialTimeout.
 func (d *dialer) dial(ctx context.Context) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, d.o.DialTimeout)
 	defer cancel()
-	raw, err := d.net.dialName(ctx, "tcp", d.address)
+	raw, err := d.names.dialHostPort(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(past) })
-	s, err := d.prepare(ctx, raw)
+	stop := context.AfterFunc(ctx, func() { _ = raw.SetDeadline(pastDeadline) })
+	s, err := d.handshake(ctx, raw)
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
@@ -118,17 +119,17 @@ func (d *dialer) dial(ctx context.Context) (*stream, error) {
 	return s, nil
 }
 
-// prepare makes the tunnel and the handshakes.
-func (d *dialer) prepare(ctx context.Context, raw net.Conn) (*stream, error) {
+// handshake does the TLS handshakes and CONNECT.
+func (d *dialer) handshake(ctx context.Context, raw net.Conn) (*stream, error) {
 	if d.proxyTLS != nil {
-		secure := tls.Client(raw, d.proxyTLS)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, fmt.Errorf("TLS with the proxy: %w", err)
+		proxyConn := tls.Client(raw, d.proxyTLS)
+		if err := proxyConn.HandshakeContext(ctx); err != nil {
+			return nil, fmt.Errorf("TLS handshake with the HTTP proxy: %w", err)
 		}
-		raw = secure
+		raw = proxyConn
 	}
 	if d.tunnel != "" {
-		if err := d.connect(raw); err != nil {
+		if err := d.openTunnel(raw); err != nil {
 			return nil, err
 		}
 	}
@@ -136,12 +137,12 @@ func (d *dialer) prepare(ctx context.Context, raw net.Conn) (*stream, error) {
 	if d.originTLS == nil {
 		return s, nil
 	}
-	s.secure(func(c net.Conn) *tls.Conn { return tls.Client(c, d.originTLS) })
+	s.startTLS(func(c net.Conn) *tls.Conn { return tls.Client(c, d.originTLS) })
 	return s, s.tls.HandshakeContext(ctx)
 }
 
-// connect asks the proxy for a tunnel (RFC 9110, 9.3.6).
-func (d *dialer) connect(raw net.Conn) error {
+// openTunnel sends CONNECT to the proxy (RFC 9110, 9.3.6).
+func (d *dialer) openTunnel(raw net.Conn) error {
 	request := "CONNECT " + d.tunnel + " HTTP/1.1\r\nHost: " + d.tunnel + "\r\n"
 	if d.tunnelAuth != "" {
 		request += "Proxy-Authorization: " + d.tunnelAuth + "\r\n"
@@ -150,7 +151,7 @@ func (d *dialer) connect(raw net.Conn) error {
 		return fmt.Errorf("CONNECT: %w", err)
 	}
 	r := reader{src: raw}
-	head, err := r.head(nil, d.o.Limits, 0)
+	head, err := r.readHead(nil, d.o.Limits, 0)
 	if err != nil {
 		return fmt.Errorf("CONNECT: %w", err)
 	}
@@ -159,7 +160,7 @@ func (d *dialer) connect(raw net.Conn) error {
 		return fmt.Errorf("CONNECT: %w", err)
 	}
 	if h.Status/100 != 2 || r.buffered() > 0 {
-		// The reason that the proxy gives may quote anything.
+		// The reason phrase of the proxy could contain anything, so the error has the standard one.
 		return fmt.Errorf("the HTTP proxy refused CONNECT with %d %s; check HTTPS_PROXY and its user and password", h.Status, http.StatusText(h.Status))
 	}
 	return nil

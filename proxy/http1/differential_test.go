@@ -11,27 +11,26 @@ import (
 	"testing"
 )
 
-// exception explains why http1 accepts a request that net/http refuses. Each has
-// the clause that allows it.
-var exceptions = []struct {
+// allowedDifferences are the reasons for which http1 may accept a request that net/http
+// rejects, each with the section of the RFC.
+var allowedDifferences = []struct {
 	clause string
 	holds  func(rest []byte, h *RequestHead) bool
 }{
-	{"RFC 9112, 2.2: empty lines in front of a request line are skipped", func(rest []byte, _ *RequestHead) bool {
+	{"RFC 9112, 2.2: empty lines before a request line are skipped", func(rest []byte, _ *RequestHead) bool {
 		return bytes.HasPrefix(rest, []byte("\r\n"))
 	}},
-	{"RFC 9112, 3.2: whether a target is a URI is judged behind the parser, which keeps its bytes", func(_ []byte, h *RequestHead) bool {
+	{"RFC 9112, 3.2: http1 keeps the bytes of a target; its caller checks whether it is a URI", func(_ []byte, h *RequestHead) bool {
 		r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(string(h.Method) + " " + string(h.Target) + " HTTP/1.1\r\nHost: a\r\n\r\n")))
 		return err != nil && r == nil
 	}},
-	{"RFC 9110, 9.1: methods are case-sensitive tokens; net/http knows the pseudo-request PRI", func(_ []byte, h *RequestHead) bool {
+	{"RFC 9110, 9.1: methods are case-sensitive tokens; net/http reserves PRI for HTTP/2", func(_ []byte, h *RequestHead) bool {
 		return string(h.Method) == "PRI"
 	}},
 }
 
-// FuzzRequest reads a stream of requests as net/http does. What both accept, both
-// have to read alike, to the last byte of the body and the first of the next
-// request.
+// FuzzRequest compares http1 with net/http on a stream of requests. If both accept a
+// request, head, body and the start of the next request must be the same.
 func FuzzRequest(f *testing.F) {
 	for _, s := range desyncCorpus {
 		f.Add([]byte(s))
@@ -40,8 +39,8 @@ func FuzzRequest(f *testing.F) {
 		ours := &reader{src: bytes.NewReader(stream)}
 		var h RequestHead
 		for {
-			rest := unread(t, ours, stream)
-			raw, err := ours.head(h.raw[:0], testLimits, emptyLines)
+			rest := unreadBytes(t, ours, stream)
+			raw, err := ours.readHead(h.raw[:0], testLimits, maxEmptyLines)
 			h.raw = raw
 			if err != nil || h.parse(testLimits) != nil {
 				return
@@ -49,12 +48,12 @@ func FuzzRequest(f *testing.F) {
 			theirs := bufio.NewReader(bytes.NewReader(rest))
 			r, err := http.ReadRequest(theirs)
 			if err != nil {
-				for _, e := range exceptions {
+				for _, e := range allowedDifferences {
 					if e.holds(rest, &h) {
 						return
 					}
 				}
-				t.Fatalf("net/http refuses %q: %v", rest, err)
+				t.Fatalf("net/http rejects %q: %v", rest, err)
 			}
 			compareHeads(t, &h, r)
 			var b Body
@@ -65,14 +64,14 @@ func FuzzRequest(f *testing.F) {
 				return
 			}
 			if theirErr != nil {
-				t.Fatalf("net/http refuses the body of %q: %v", rest, theirErr)
+				t.Fatalf("net/http rejects the body of %q: %v", rest, theirErr)
 			}
 			if !bytes.Equal(got, want) {
 				t.Fatalf("the body of %q is %q, net/http reads %q", rest, got, want)
 			}
 			after, _ := io.ReadAll(theirs)
-			if mine := unread(t, ours, stream); !bytes.Equal(mine, after) {
-				t.Fatalf("behind %q comes %q, by net/http %q", rest, mine, after)
+			if mine := unreadBytes(t, ours, stream); !bytes.Equal(mine, after) {
+				t.Fatalf("after %q comes %q, by net/http %q", rest, mine, after)
 			}
 			if h.close || len(after) == 0 {
 				return
@@ -81,12 +80,12 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// unread is what r has not read yet of stream.
-func unread(t *testing.T, r *reader, stream []byte) []byte {
+// unreadBytes returns the part of stream that r has not consumed.
+func unreadBytes(t *testing.T, r *reader, stream []byte) []byte {
 	t.Helper()
 	src, ok := r.src.(*bytes.Reader)
 	if !ok {
-		t.Fatal("not a reader of bytes")
+		t.Fatal("the source is not a bytes.Reader")
 	}
 	return stream[len(stream)-src.Len()-r.buffered():]
 }
@@ -100,7 +99,7 @@ func compareHeads(t *testing.T, h *RequestHead, r *http.Request) {
 	if h.length != length {
 		t.Fatalf("the length is %d, by net/http %d", h.length, length)
 	}
-	// net/http takes these out of the fields, or adds one of them.
+	// net/http removes these fields or adds them.
 	special := []string{"Host", "Transfer-Encoding", "Trailer", "Connection", "Cache-Control", "Content-Length"}
 	fields := http.Header{}
 	for _, f := range h.Fields {
@@ -141,14 +140,14 @@ func FuzzResponse(f *testing.F) {
 			method = "HEAD"
 		}
 		ours := &reader{src: bytes.NewReader(stream)}
-		raw, err := ours.head(nil, testLimits, 0)
+		raw, err := ours.readHead(nil, testLimits, 0)
 		h := ResponseHead{Head: Head{raw: raw}}
 		if err != nil || h.parse(testLimits, method) != nil || h.Status < 200 {
 			return
 		}
 		theirs, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(stream)), &http.Request{Method: method})
 		if err != nil {
-			t.Fatalf("net/http refuses %q: %v", stream, err)
+			t.Fatalf("net/http rejects %q: %v", stream, err)
 		}
 		if h.Status != theirs.StatusCode {
 			t.Fatalf("the status of %q is %d, by net/http %d", stream, h.Status, theirs.StatusCode)

@@ -9,19 +9,21 @@ import (
 	"syscall"
 )
 
-// directConn is a socket whose reads and writes do without the scheduler of Go. They
-// cannot block, since the socket is non-blocking, but package net prepares for that: the
-// thread that watches system calls wakes every 20 µs while there are any, and takes their
-// processor away. That is a tenth of the CPU time, of small requests and of large bodies.
+// directConn is a socket that reads and writes with raw system calls, without telling
+// the Go scheduler. Package net tells it, in case a system call blocks: the sysmon thread
+// then wakes up every 20 µs and takes the processor away from such a goroutine. That
+// costs a tenth of the CPU time, for small requests and for large bodies. It is not
+// needed, since the sockets of package net are non-blocking.
 type directConn struct {
 	net.Conn
 
-	raw syscall.RawConn
-	in  directCall // of the one goroutine that reads
-	out directCall // of the one that writes
+	raw     syscall.RawConn
+	reading directCall // used by the one goroutine that reads
+	writing directCall // used by the one goroutine that writes
 }
 
-// directCall is a read or write. It is made once, so that a call allocates nothing.
+// directCall holds the arguments and results of one system call. Each connection reuses
+// its two, and their method values, so that a call allocates nothing.
 type directCall struct {
 	buf   []byte
 	n     int
@@ -29,7 +31,7 @@ type directCall struct {
 	try   func(fd uintptr) (done bool)
 }
 
-// direct returns conn with direct reads and writes, or conn where it is no socket.
+// direct returns conn as a directConn if it is a TCP or Unix socket, otherwise conn.
 func direct(conn net.Conn) net.Conn {
 	switch conn.(type) {
 	case *net.TCPConn, *net.UnixConn:
@@ -41,18 +43,18 @@ func direct(conn net.Conn) net.Conn {
 		return conn
 	}
 	c := &directConn{Conn: conn, raw: raw}
-	c.in.try = c.in.read
-	c.out.try = c.out.write
+	c.reading.try = c.reading.read
+	c.writing.try = c.writing.write
 	return c
 }
 
-// read reads what is there.
+// read reads the bytes that are available. It returns false if there are none yet.
 func (c *directCall) read(fd uintptr) bool {
 	c.n, c.errno = receive(fd, c.buf, 0)
 	return c.errno != syscall.EAGAIN
 }
 
-// write writes all of the buffer, or what fits until the socket has room again.
+// write writes the rest of the buffer. It returns false if the socket buffer is full.
 func (c *directCall) write(fd uintptr) bool {
 	for c.n < len(c.buf) {
 		n, errno := send(fd, c.buf[c.n:])
@@ -69,16 +71,16 @@ func (c *directConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return c.Conn.Read(p)
 	}
-	c.in.buf = p
-	err := c.raw.Read(c.in.try)
-	c.in.buf = nil
-	if err = c.explain("read", "recvfrom", err, c.in.errno); err != nil {
+	c.reading.buf = p
+	err := c.raw.Read(c.reading.try)
+	c.reading.buf = nil
+	if err = c.netError("read", "recvfrom", err, c.reading.errno); err != nil {
 		return 0, err
 	}
-	if c.in.n == 0 {
+	if c.reading.n == 0 {
 		return 0, io.EOF
 	}
-	return c.in.n, nil
+	return c.reading.n, nil
 }
 
 // Write implements net.Conn.
@@ -86,14 +88,14 @@ func (c *directConn) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return c.Conn.Write(p)
 	}
-	c.out.buf, c.out.n, c.out.errno = p, 0, 0
-	err := c.raw.Write(c.out.try)
-	c.out.buf = nil
-	return c.out.n, c.explain("write", "sendto", err, c.out.errno)
+	c.writing.buf, c.writing.n, c.writing.errno = p, 0, 0
+	err := c.raw.Write(c.writing.try)
+	c.writing.buf = nil
+	return c.writing.n, c.netError("write", "sendto", err, c.writing.errno)
 }
 
-// explain returns the error that package net would have returned.
-func (c *directConn) explain(op, call string, err error, errno syscall.Errno) error {
+// netError returns the error that package net would return.
+func (c *directConn) netError(op, call string, err error, errno syscall.Errno) error {
 	if err == nil && errno == 0 {
 		return nil
 	}

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// directPair returns both ends of a connection, the first with direct reads and writes.
-func directPair(t *testing.T, network string) (*directConn, net.Conn) {
+// newDirectPair returns both ends of a connection, the first as a directConn.
+func newDirectPair(t *testing.T, network string) (*directConn, net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"
 	if network == "unix" {
@@ -48,21 +48,21 @@ func directPair(t *testing.T, network string) (*directConn, net.Conn) {
 	return c, far
 }
 
-func TestDirectConn_MovesAllBytes(t *testing.T) {
+func TestDirectConn_LargeTransfer(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		t.Run(network, func(t *testing.T) {
-			near, far := directPair(t, network)
+			near, far := newDirectPair(t, network)
 			sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than socket buffers hold
 			done := make(chan error, 1)
 			go func() {
-				_, err := io.CopyBuffer(struct{ io.Writer }{near}, struct{ io.Reader }{bytes.NewReader(sent)}, make([]byte, smallPiece))
+				_, err := io.CopyBuffer(struct{ io.Writer }{near}, struct{ io.Reader }{bytes.NewReader(sent)}, make([]byte, smallPieceSize))
 				done <- err
-				near.Conn.(interface{ CloseWrite() error }).CloseWrite()
+				_ = near.Conn.(interface{ CloseWrite() error }).CloseWrite()
 			}()
-			time.Sleep(50 * time.Millisecond) // the writer meets a full socket
+			time.Sleep(50 * time.Millisecond) // the writer fills the socket buffer
 			got, err := io.ReadAll(far)
 			if err != nil || !bytes.Equal(got, sent) {
-				t.Fatalf("%d of %d bytes came, error %v", len(got), len(sent), err)
+				t.Fatalf("received %d of %d bytes, error %v", len(got), len(sent), err)
 			}
 			if err := <-done; err != nil {
 				t.Fatal(err)
@@ -74,7 +74,7 @@ func TestDirectConn_MovesAllBytes(t *testing.T) {
 			}()
 			got, err = io.ReadAll(near)
 			if err != nil || !bytes.Equal(got, sent) {
-				t.Fatalf("%d of %d bytes came back, error %v", len(got), len(sent), err)
+				t.Fatalf("received %d of %d bytes, error %v", len(got), len(sent), err)
 			}
 			if err := <-done; err != nil {
 				t.Fatal(err)
@@ -83,55 +83,55 @@ func TestDirectConn_MovesAllBytes(t *testing.T) {
 	}
 }
 
-// What fails must fail as with package net, since callers decide by the error.
-func TestDirectConn_ErrorsOfPackageNet(t *testing.T) {
+// Errors are those of package net, since callers inspect them.
+func TestDirectConn_Errors(t *testing.T) {
 	tests := []struct {
 		name string
 		fail func(near, far net.Conn) error
 		want error
 	}{
-		{"read at the end", func(near, far net.Conn) error {
+		{"read at EOF", func(near, far net.Conn) error {
 			far.Close()
 			return readOne(near)
 		}, io.EOF},
 		{"read after a reset", func(near, far net.Conn) error {
-			far.(*net.TCPConn).SetLinger(0)
+			_ = far.(*net.TCPConn).SetLinger(0)
 			far.Close()
 			return readOne(near)
 		}, syscall.ECONNRESET},
-		{"read past the deadline", func(near, _ net.Conn) error {
-			near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+		{"read after the deadline", func(near, _ net.Conn) error {
+			_ = near.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 			return readOne(near)
 		}, os.ErrDeadlineExceeded},
 		{"read from a closed connection", func(near, _ net.Conn) error {
 			near.Close()
 			return readOne(near)
 		}, net.ErrClosed},
-		{"write past the deadline", func(near, _ net.Conn) error {
-			near.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
-			return writeMuch(near)
+		{"write after the deadline", func(near, _ net.Conn) error {
+			_ = near.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+			return writeUntilError(near)
 		}, os.ErrDeadlineExceeded},
 		{"write after a reset", func(near, far net.Conn) error {
-			far.(*net.TCPConn).SetLinger(0)
+			_ = far.(*net.TCPConn).SetLinger(0)
 			far.Close()
 			if err := readOne(near); !errors.Is(err, syscall.ECONNRESET) {
 				return err
 			}
-			return writeMuch(near)
+			return writeUntilError(near)
 		}, syscall.EPIPE},
 		{"write to a closed connection", func(near, _ net.Conn) error {
 			near.Close()
-			return writeMuch(near)
+			return writeUntilError(near)
 		}, net.ErrClosed},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			near, far := directPair(t, "tcp")
+			near, far := newDirectPair(t, "tcp")
 			got := tt.fail(near, far)
 			if !errors.Is(got, tt.want) {
 				t.Fatalf("error %v, want %v", got, tt.want)
 			}
-			near, far = directPair(t, "tcp")
+			near, far = newDirectPair(t, "tcp")
 			plain := tt.fail(near.Conn, far)
 			var a, b *net.OpError
 			if errors.As(got, &a) != errors.As(plain, &b) {
@@ -149,8 +149,8 @@ func readOne(c net.Conn) error {
 	return err
 }
 
-func writeMuch(c net.Conn) error {
-	b := make([]byte, smallPiece)
+func writeUntilError(c net.Conn) error {
+	b := make([]byte, smallPieceSize)
 	for {
 		if _, err := c.Write(b); err != nil {
 			return err
@@ -159,7 +159,7 @@ func writeMuch(c net.Conn) error {
 }
 
 func TestDirectConn_NoAllocations(t *testing.T) {
-	near, far := directPair(t, "tcp")
+	near, far := newDirectPair(t, "tcp")
 	b := make([]byte, 100)
 	allocs := testing.AllocsPerRun(100, func() {
 		if _, err := near.Write(b); err != nil {

@@ -5,46 +5,47 @@ import (
 	"fmt"
 )
 
-// Rule names what a message breaks.
+// Rule names a rule of HTTP/1.1, or a limit, that a message violates.
 type Rule string
 
-// The rules. The comment gives the clause, and a server's status.
+// The rules. Each comment gives the section of the RFC and the status code that a server
+// responds with.
 const (
 	RuleRequestLine   Rule = "request-line"   // RFC 9112, 3; 400
 	RuleStatusLine    Rule = "status-line"    // RFC 9112, 4
 	RuleVersion       Rule = "version"        // RFC 9112, 2.3; 505
 	RuleLineEnd       Rule = "line-end"       // RFC 9112, 2.2: a bare CR or LF; 400
-	RuleFieldName     Rule = "field-name"     // RFC 9112, 5.1: also a blank before the colon; 400
-	RuleFieldValue    Rule = "field-value"    // RFC 9110, 5.5: control bytes; 400
+	RuleFieldName     Rule = "field-name"     // RFC 9112, 5.1: also whitespace before the colon; 400
+	RuleFieldValue    Rule = "field-value"    // RFC 9110, 5.5: control characters; 400
 	RuleFolding       Rule = "obs-fold"       // RFC 9112, 5.2; 400
 	RuleHost          Rule = "host"           // RFC 9112, 3.2: missing, repeated or not a host; 400
 	RuleContentLength Rule = "content-length" // RFC 9112, 6.3: repeated, or not a number; 400
-	RuleTwoLengths    Rule = "two-lengths"    // RFC 9112, 6.1: Content-Length and Transfer-Encoding; 400
-	RuleCoding        Rule = "coding"         // RFC 9112, 6.1: another Transfer-Encoding than chunked; 501
+	RuleTwoLengths    Rule = "two-lengths"    // RFC 9112, 6.1: both Content-Length and Transfer-Encoding; 400
+	RuleCoding        Rule = "coding"         // RFC 9112, 6.1: a Transfer-Encoding other than chunked; 501
 	RuleOldCoding     Rule = "old-coding"     // RFC 9112, 6.1: Transfer-Encoding in HTTP/1.0; 400
 	RuleChunk         Rule = "chunk"          // RFC 9112, 7.1; 400
 	RuleExpect        Rule = "expect"         // RFC 9110, 10.1.1: not 100-continue; 417
 	RuleLineTooLong   Rule = "line-too-long"  // Limits.LineBytes; 414
 	RuleHeadTooLarge  Rule = "head-too-large" // Limits.HeadBytes, Limits.Fields; 431
-	RuleTimeout       Rule = "timeout"        // the head did not come in time; 408
-	RulePlain         Rule = "plain"          // plain HTTP where TLS is spoken; 400
+	RuleTimeout       Rule = "timeout"        // the head did not arrive in time; 408
+	RulePlain         Rule = "plain"          // plain HTTP on a TLS listener; 400
 	RuleCut           Rule = "cut"            // the connection ended in the middle of a head; 400
 )
 
-// Error is a message that breaks a rule. It is returned by value so that it can be
-// compared.
+// Error reports a message that violates a rule. It is a comparable value; functions
+// return it as Error, not as *Error.
 type Error struct {
-	// Rule is the broken rule.
+	// Rule is the violated rule.
 	Rule Rule
-	// Detail says what was found, in one clause without a full stop. It repeats
-	// nothing of the message.
+	// Detail describes the violation in one clause without a full stop. It quotes
+	// nothing of the message, so it contains no secret.
 	Detail string
 }
 
-// Error returns the rule and the detail.
+// Error returns the detail and the rule.
 func (e Error) Error() string { return fmt.Sprintf("http1: %s (%s)", e.Detail, e.Rule) }
 
-// Status is the status with which a server refuses the message.
+// Status is the status code of a server's response to the message.
 func (e Error) Status() int {
 	switch e.Rule {
 	case RuleVersion:
@@ -63,16 +64,16 @@ func (e Error) Status() int {
 	return 400
 }
 
-// What ends a transfer besides a broken rule and the errors of package net.
+// Errors of a transfer, besides Error and those of package net.
 var (
-	// ErrClientGone is the cause when the client has reset its connection, or
-	// cannot be written to.
+	// ErrClientGone means that the client reset its connection or that a write to it
+	// failed. It is the cause of Exchange.Context.
 	ErrClientGone = errors.New("http1: the client closed the connection")
-	// ErrStalled is a body of which too little has moved for StallTimeout.
+	// ErrStalled means that a body made too little progress within StallTimeout.
 	ErrStalled = errors.New("http1: the body stalled")
-	// ErrServerClosed is the cause when Server.Close ended the exchange, and what
-	// Serve returns after Shutdown or Close.
+	// ErrServerClosed is the result of Serve after Shutdown or Close, and the cause of
+	// Exchange.Context after Close.
 	ErrServerClosed = errors.New("http1: the server was closed")
-	// ErrBodyLength is a body that is longer or shorter than its announced length.
+	// ErrBodyLength means that a body is longer or shorter than its Content-Length.
 	ErrBodyLength = errors.New("http1: the body does not have the announced length")
 )

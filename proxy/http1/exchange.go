@@ -9,33 +9,33 @@ import (
 	"time"
 )
 
-// Exchange is one request and its response. It is valid while the handler runs,
-// and belongs to its goroutine.
+// Exchange is one request and its response. It is valid until the handler returns. Only
+// the goroutine of the handler may use it, except where a method says otherwise.
 type Exchange struct {
 	// Request is the head of the request.
 	Request RequestHead
-	// Body is the body of the request. A client that sent Expect: 100-continue is
-	// asked for it by the first Read.
+	// Body is the body of the request. If the request has Expect: 100-continue, the
+	// first Read sends 100 Continue.
 	Body Body
-	// Response is what the client gets. A handler that sends nothing breaks the
-	// connection.
+	// Response writes the response. If the handler sends none, the connection is reset.
 	Response ResponseWriter
 
 	conn *serverConn
 }
 
-// Context ends when the client has left, as far as that is noticed, and when the
-// server is closed.
+// Context is canceled when Server.Close is called, when the client resets the connection
+// during Watch or during a slow response in Client.Do, and when the connection has ended.
 func (x *Exchange) Context() context.Context { return x.conn.canceler.ctx }
 
-// Canceler is what a Client needs to see the end of the exchange.
+// Canceler returns the canceler of Context, for Client.Do.
 func (x *Exchange) Canceler() *Canceler { return x.conn.canceler }
 
 // LocalAddr is the address that the client connected to.
 func (x *Exchange) LocalAddr() net.Addr { return x.conn.stream.raw.LocalAddr() }
 
-// CanReset reports whether the client can tell a cut response from a complete one that
-// ends with the connection: TCP has a reset, a Unix socket has not.
+// CanReset reports whether the connection supports a reset. TCP does, a Unix socket does
+// not. Only a reset lets the client tell an incomplete response of length LengthToClose
+// from a complete one.
 func (x *Exchange) CanReset() bool {
 	_, ok := x.conn.stream.raw.(interface{ SetLinger(int) error })
 	return ok
@@ -44,47 +44,47 @@ func (x *Exchange) CanReset() bool {
 // TLS reports whether the client speaks TLS.
 func (x *Exchange) TLS() bool { return x.conn.stream.tls != nil }
 
-// Watch notices a client that leaves while the handler waits for something else
-// than the client. Context ends then. stop must be called before the next use of
-// the exchange.
+// Watch detects a reset by the client while the handler waits for something else, and
+// cancels Context with ErrClientGone. The handler must call stop before it uses the
+// exchange again.
 func (x *Exchange) Watch() (stop func()) { return x.conn.watch() }
 
-// InterruptBody makes a Read of Body that is blocked, or comes later, fail with
-// cause. It may be called by another goroutine.
+// InterruptBody makes blocked and later calls of Body.Read fail with cause. Any
+// goroutine may call it.
 func (x *Exchange) InterruptBody(cause error) { x.conn.stream.interrupt(cause, false) }
 
 // serverConn is one connection of a Server.
 type serverConn struct {
-	server   *Server
-	stream   *stream
-	reader   reader
-	head     headSource
-	canceler *Canceler
-	exchange Exchange
+	server     *Server
+	stream     *stream
+	reader     reader
+	headReader headReader
+	canceler   *Canceler
+	exchange   Exchange
 
-	// idleSince is when the connection became idle, in nanoseconds of Unix time.
-	// Zero: it is not idle; idleClaimed: it is about to be closed.
+	// idleSince is the time at which the connection became idle, in Unix nanoseconds.
+	// Zero: it is in use. idleClosing: the server is closing it.
 	idleSince atomic.Int64
-	served    atomic.Bool // it has had a request
+	served    atomic.Bool // a request was read
 
-	begin    func() error // beginBody
-	watching bool         // watch reads; a second watch does nothing
+	beforeBody func() error // the method value beginBody, made once
+	watching   bool         // between watch and its stop
 }
 
-const idleClaimed = -1
+const idleClosing = -1
 
 func newServerConn(s *Server, raw net.Conn) *serverConn {
 	c := &serverConn{server: s, stream: newStream(raw, s.o.StallTimeout, MinProgress), canceler: newCanceler(context.Background())}
 	c.reader.src = c.stream
-	c.head.conn = c
-	c.canceler.slow = c.watch
-	c.begin = c.beginBody
+	c.headReader.conn = c
+	c.canceler.onSlow = c.watch
+	c.beforeBody = c.beginBody
 	c.exchange.conn = c
 	c.exchange.Response.conn = c
 	return c
 }
 
-// serve reads requests and responds to them until the connection ends.
+// serve handles the requests of a connection until it ends.
 func (c *serverConn) serve() {
 	if c.server.o.TLS != nil && !c.handshake() {
 		return
@@ -98,53 +98,55 @@ func (c *serverConn) serve() {
 		}
 		c.served.Store(true)
 		x.Body.reset(&c.reader, x.Request.length, c.server.o.Limits)
-		x.Body.first = c.begin
+		x.Body.beforeRead = c.beforeBody
 		c.server.o.Handler(x)
 		if !x.Response.finish() {
 			return
 		}
-		c.stream.forgive()
+		c.stream.resumeUnlessClosed()
 	}
 }
 
 func (c *serverConn) handshake() bool {
-	c.stream.secure(func(raw net.Conn) *tls.Conn { return tls.Server(raw, c.server.o.TLS) })
+	c.stream.startTLS(func(raw net.Conn) *tls.Conn { return tls.Server(raw, c.server.o.TLS) })
 	ctx, cancel := context.WithTimeout(c.canceler.ctx, c.server.o.HeaderTimeout)
 	defer cancel()
-	c.beginIdle(time.Now()) // a silent client must not keep its place
+	c.markIdle(time.Now()) // so that MaxConns can close a silent connection
 	err := c.stream.tls.HandshakeContext(ctx)
-	closed := c.endIdle(err) && err != nil
+	closing := c.clearIdle(err) && err != nil
 	var record tls.RecordHeaderError
 	switch {
 	case err == nil:
 		return true
-	case errors.As(err, &record) && record.Conn != nil && isHTTP(record.RecordHeader[:]):
+	case errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]):
 		c.stream.conn, c.stream.tls = c.stream.raw, nil
-		c.refuse(Error{RulePlain, "the request is plain HTTP, and this address speaks TLS"})
-	case closed || c.canceler.ctx.Err() != nil || !c.stream.records.heard:
-		// The server has ended the connection, or the client never spoke, as probes do.
+		c.refuse(Error{RulePlain, "the request is plain HTTP, but this address requires TLS"})
+	case closing || c.canceler.ctx.Err() != nil || !c.stream.records.received:
+		// The server closed the connection, or the client sent nothing, like a TCP probe.
 	case c.server.o.HandshakeFailed != nil:
 		c.server.o.HandshakeFailed(c.stream.raw.RemoteAddr(), err)
 	}
 	return false
 }
 
-// beginIdle makes the connection one that may be closed for a new one.
-func (c *serverConn) beginIdle(now time.Time) { c.idleSince.Store(now.UnixNano()) }
+// markIdle allows the server to close the connection.
+func (c *serverConn) markIdle(now time.Time) { c.idleSince.Store(now.UnixNano()) }
 
-// endIdle ends that, after a read with the result err. It reports whether the server has
-// begun to close the connection. If the read came first, the connection goes on.
-func (c *serverConn) endIdle(err error) (claimed bool) {
-	claimed = c.idleSince.Swap(0) == idleClaimed
-	if claimed && err == nil {
-		c.server.awaitClaim()
+// clearIdle undoes markIdle after a read that returned err. It reports whether the server
+// was closing the connection. If the read succeeded nevertheless, the request wins and
+// the connection continues.
+func (c *serverConn) clearIdle(err error) (closing bool) {
+	closing = c.idleSince.Swap(0) == idleClosing
+	if closing && err == nil {
+		c.server.awaitCloseIdle()
 		c.stream.resume()
 	}
-	return claimed
+	return closing
 }
 
-// isHTTP reports whether a connection begins as requests do.
-func isHTTP(beginning []byte) bool {
+// looksLikeHTTP reports whether the first bytes of a connection could be a method in
+// upper case and a space.
+func looksLikeHTTP(beginning []byte) bool {
 	for i, c := range beginning {
 		if c == ' ' && i > 2 {
 			return true
@@ -156,8 +158,8 @@ func isHTTP(beginning []byte) bool {
 	return true
 }
 
-// emptyLines is how many may come in front of a request (RFC 9112, 2.2).
-const emptyLines = 2
+// maxEmptyLines is the maximum number of empty lines before a request (RFC 9112, 2.2).
+const maxEmptyLines = 2
 
 // readHead waits for the next request and reads its head.
 func (c *serverConn) readHead() error {
@@ -168,10 +170,10 @@ func (c *serverConn) readHead() error {
 	}
 	h := &c.exchange.Request
 	*h = RequestHead{Head: Head{Fields: h.Fields[:0], raw: h.raw, Minor: 1, framing: framing{close: true}}}
-	// The whole head is mostly there; if it is not, its time runs.
-	c.head.running = false
-	c.reader.src = &c.head
-	raw, err := c.reader.head(h.raw[:0], c.server.o.Limits, emptyLines)
+	// Usually the whole head is buffered. Otherwise headReader starts HeaderTimeout.
+	c.headReader.started = false
+	c.reader.src = &c.headReader
+	raw, err := c.reader.readHead(h.raw[:0], c.server.o.Limits, maxEmptyLines)
 	c.reader.src = c.stream
 	h.raw = raw
 	switch {
@@ -183,34 +185,34 @@ func (c *serverConn) readHead() error {
 	return h.parse(c.server.o.Limits)
 }
 
-// awaitRequest waits on an idle connection.
+// awaitRequest waits for the first byte of a request on an idle connection.
 func (c *serverConn) awaitRequest() error {
 	now := time.Now()
-	c.beginIdle(now)
+	c.markIdle(now)
 	if c.server.closing.Load() && c.server.isStopped() {
 		return ErrServerClosed
 	}
-	c.stream.awaitAt(forNext, c.server.o.IdleTimeout, now)
-	c.server.signal()
+	c.stream.extendReadDeadlineAt(waitRequest, c.server.o.IdleTimeout, now)
+	c.server.signalChange()
 	err := c.reader.fill()
-	c.endIdle(err)
+	c.clearIdle(err)
 	return err
 }
 
-var errHeadTimeout = errors.New("http1: timeout of a head")
+var errHeadTimeout = errors.New("http1: head timeout")
 
-// headSource reads the rest of a head, in the time that it has.
-type headSource struct {
+// headReader reads the rest of a head within HeaderTimeout.
+type headReader struct {
 	conn    *serverConn
-	running bool // the time of this head
+	started bool // HeaderTimeout of this head has started
 }
 
 // Read implements io.Reader.
-func (h *headSource) Read(p []byte) (int, error) {
+func (h *headReader) Read(p []byte) (int, error) {
 	s := h.conn.stream
-	if !h.running {
-		h.running = true
-		s.setRead(forHead, h.conn.server.o.HeaderTimeout, time.Now())
+	if !h.started {
+		h.started = true
+		s.setReadDeadline(waitHead, h.conn.server.o.HeaderTimeout, time.Now())
 	}
 	n, err := s.Read(p)
 	if n == 0 && isDeadline(err) {
@@ -219,22 +221,23 @@ func (h *headSource) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refuse responds to a request that could not be read, unless nothing of it came.
+// refuse responds to a request that violates a rule. After any other error, such as
+// the end of the connection, it sends nothing.
 func (c *serverConn) refuse(err error) {
 	var broken Error
 	if !errors.As(err, &broken) {
 		return
 	}
 	x := &c.exchange
-	x.Response.unread = true
-	x.Response.closeAfter()
+	x.Response.requestUnread, x.Response.close = true, true
 	c.server.o.Refuse(x, broken)
 	x.Response.finish()
 }
 
-// beginBody is called before the first byte of a body is read.
+// beginBody runs before the first byte of a body is read. It starts the stall timeout
+// and sends 100 Continue if the client expects it.
 func (c *serverConn) beginBody() error {
-	c.stream.await(forBody, c.stream.stall)
+	c.stream.extendReadDeadline(waitBody, c.stream.stallTimeout)
 	if !c.exchange.Request.expect {
 		return nil
 	}
@@ -243,10 +246,9 @@ func (c *serverConn) beginBody() error {
 	return err
 }
 
-// watch reads in the background, so that the end of the connection is noticed. It
-// does so only when the whole request has come: another request may follow, which
-// ends the watch, and so does a half-close, after which the client waits for its
-// response still.
+// watch reads in the background to detect a reset. It does so only if the whole request
+// was read and nothing else is buffered. Bytes of a next request end the watch. So does
+// a FIN, since it may be a half-close of a client that waits for the response.
 func (c *serverConn) watch() (stop func()) {
 	if c.watching || !c.exchange.Body.Ended() || c.reader.buffered() > 0 || c.reader.err != nil {
 		return func() {}
@@ -257,17 +259,17 @@ func (c *serverConn) watch() (stop func()) {
 	go func() {
 		defer close(done)
 		err := c.reader.fill()
-		if err == nil || isEOF(err) || errors.Is(err, errWatched) {
+		if err == nil || isEOF(err) || errors.Is(err, errWatchStopped) {
 			return
 		}
 		c.canceler.Cancel(ErrClientGone)
 	}()
 	return func() {
-		c.stream.interrupt(errWatched, false)
+		c.stream.interrupt(errWatchStopped, false)
 		<-done
 		c.stream.resume()
 		c.watching = false
 	}
 }
 
-var errWatched = errors.New("http1: the watch was ended")
+var errWatchStopped = errors.New("http1: watch stopped")

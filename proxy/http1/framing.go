@@ -1,30 +1,31 @@
 package http1
 
-// Lengths of bodies that are not known beforehand.
+// Values of a length that is not known in advance.
 const (
-	// LengthChunked is the length of a body in the chunked coding.
+	// LengthChunked means a body in the chunked coding (RFC 9112, 7.1).
 	LengthChunked int64 = -1
-	// LengthToClose is the length of a response body that ends with the
-	// connection.
+	// LengthToClose means a response body that ends with the connection (RFC 9112,
+	// 6.3, rule 8).
 	LengthToClose int64 = -2
 )
 
-// framing is what a head says about its body and about the connection.
+// framing is the length of a body and whether the connection persists, as the head
+// determines them.
 type framing struct {
 	length int64
-	close  bool // the connection ends with this message
+	close  bool // the connection ends after this message
 }
 
 // Length is the length of the body in bytes, LengthChunked or LengthToClose.
 func (f *framing) Length() int64 { return f.length }
 
-// Close reports whether the sender ends the connection with this message.
+// Close reports whether the connection ends after this message.
 func (f *framing) Close() bool { return f.close }
 
-// requestFraming applies RFC 9112, 6.3 and 9.3. Where that leaves a choice, it
-// refuses.
+// requestFraming applies RFC 9112, 6.3 and 9.3. It rejects messages that the RFC allows
+// a recipient to repair.
 func (h *RequestHead) requestFraming() error {
-	length, chunked, err := h.lengths()
+	length, chunked, err := h.bodyLengths()
 	if err != nil {
 		return err
 	}
@@ -32,17 +33,17 @@ func (h *RequestHead) requestFraming() error {
 	if chunked {
 		h.length = LengthChunked
 	}
-	h.close = h.ends()
+	h.close = h.closesConnection()
 	return nil
 }
 
-// responseFraming does the same for the response to a request with this method.
+// responseFraming does the same for the response to a request with the given method.
 func (h *ResponseHead) responseFraming(method string) error {
-	length, chunked, err := h.lengths()
+	length, chunked, err := h.bodyLengths()
 	if err != nil {
 		return err
 	}
-	h.close = h.ends()
+	h.close = h.closesConnection()
 	switch {
 	case method == "HEAD" || h.Status < 200 || h.Status == 204 || h.Status == 304:
 		h.length = 0
@@ -56,18 +57,18 @@ func (h *ResponseHead) responseFraming(method string) error {
 	return nil
 }
 
-// AnnouncedLength is the value of Content-Length, -1 if there is none. Unlike
-// Length it is that of the whole object in the response to HEAD.
+// AnnouncedLength is the value of Content-Length, or -1 if that is missing or invalid.
+// In a response to HEAD it is the size of the object, while Length is zero.
 func (h *Head) AnnouncedLength() int64 {
-	length, _, err := h.lengths()
+	length, _, err := h.bodyLengths()
 	if err != nil {
 		return -1
 	}
 	return length
 }
 
-// lengths reads Content-Length, -1 if there is none, and Transfer-Encoding.
-func (h *Head) lengths() (length int64, chunked bool, err error) {
+// bodyLengths parses Content-Length, -1 if there is none, and Transfer-Encoding.
+func (h *Head) bodyLengths() (length int64, chunked bool, err error) {
 	length = -1
 	for _, f := range h.Fields {
 		switch {
@@ -80,7 +81,7 @@ func (h *Head) lengths() (length int64, chunked bool, err error) {
 			}
 		case EqualFold(f.Name, "Transfer-Encoding"):
 			if chunked || !EqualFold(f.Value, "chunked") {
-				return 0, false, Error{RuleCoding, "the only Transfer-Encoding that can be read is chunked, once"}
+				return 0, false, Error{RuleCoding, "the only supported Transfer-Encoding is chunked, once"}
 			}
 			chunked = true
 		}
@@ -94,7 +95,8 @@ func (h *Head) lengths() (length int64, chunked bool, err error) {
 	return length, chunked, nil
 }
 
-// parseLength reads digits alone: no sign, no blank, no list.
+// parseLength parses 1*DIGIT (RFC 9110, 8.6). It accepts neither a sign nor whitespace
+// nor a list.
 func parseLength(value []byte) (int64, error) {
 	if len(value) == 0 || len(value) > 18 { // 18 digits fit an int64
 		return 0, Error{RuleContentLength, "the Content-Length is not a number of bytes"}
@@ -109,8 +111,8 @@ func parseLength(value []byte) (int64, error) {
 	return n, nil
 }
 
-// ends reports whether the connection is not kept (RFC 9112, 9.3).
-func (h *Head) ends() bool {
+// closesConnection reports whether the connection does not persist (RFC 9112, 9.3).
+func (h *Head) closesConnection() bool {
 	if h.Minor == 0 {
 		return !h.hasElement("Connection", "keep-alive") || h.hasElement("Connection", "close")
 	}

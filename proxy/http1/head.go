@@ -5,13 +5,13 @@ import (
 	"iter"
 )
 
-// Limits bound a head. Zero values mean the defaults.
+// Limits are the maximum sizes of a head. Zero values mean the defaults.
 type Limits struct {
-	// HeadBytes is the length of the start line and all fields. Zero: 64 KiB.
+	// HeadBytes is the maximum length of the start line and all fields. Zero: 64 KiB.
 	HeadBytes int
-	// LineBytes is the length of the start line. Zero: 16 KiB.
+	// LineBytes is the maximum length of the start line. Zero: 16 KiB.
 	LineBytes int
-	// Fields is the number of fields. Zero: 100.
+	// Fields is the maximum number of fields. Zero: 100.
 	Fields int
 }
 
@@ -28,24 +28,24 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Field is one header field: the name as it was spelled, the value without the
-// blanks around it.
+// Field is one field line: the name as received, and the value without leading and
+// trailing whitespace.
 type Field struct{ Name, Value []byte }
 
-// Head is what requests and responses have in common. Its bytes are valid until
+// Head is the common part of RequestHead and ResponseHead. Its bytes are valid until
 // the next message of the connection is read.
 type Head struct {
-	// Minor is the minor version: 0 or 1.
+	// Minor is the minor version of HTTP: 0 or 1.
 	Minor int
-	// Fields are in the order in which they came.
+	// Fields are the field lines in the order received.
 	Fields []Field
 
 	framing
 	raw []byte // start line and fields; the other slices point into it
 }
 
-// Get returns the value of the first field with this name, in any spelling. Nil
-// means that there is none.
+// Get returns the value of the first field with the given name. Letter case is ignored.
+// Nil: there is no such field.
 func (h *Head) Get(name string) []byte {
 	for i := range h.Fields {
 		if EqualFold(h.Fields[i].Name, name) {
@@ -55,7 +55,7 @@ func (h *Head) Get(name string) []byte {
 	return nil
 }
 
-// Count returns how many fields have this name.
+// Count returns the number of field lines with the given name. Letter case is ignored.
 func (h *Head) Count(name string) int {
 	n := 0
 	for i := range h.Fields {
@@ -66,9 +66,9 @@ func (h *Head) Count(name string) int {
 	return n
 }
 
-// Elements yields the members of all comma-separated lists with this name, such as
-// the options of Connection (RFC 9110, 5.6.1). Empty members are left out. It does
-// not understand quoted strings.
+// Elements yields the elements of all comma-separated lists with the given name, such as
+// the options of Connection (RFC 9110, 5.6.1). It skips empty elements. It does not
+// parse quoted strings.
 func (h *Head) Elements(name string) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range h.Fields {
@@ -78,7 +78,7 @@ func (h *Head) Elements(name string) iter.Seq[[]byte] {
 			for rest := h.Fields[i].Value; len(rest) > 0; {
 				element, after, _ := bytes.Cut(rest, []byte(","))
 				rest = after
-				if element = trimBlanks(element); len(element) > 0 && !yield(element) {
+				if element = trimWhitespace(element); len(element) > 0 && !yield(element) {
 					return
 				}
 			}
@@ -86,7 +86,7 @@ func (h *Head) Elements(name string) iter.Seq[[]byte] {
 	}
 }
 
-// hasElement reports whether a list contains a token, in any spelling.
+// hasElement reports whether a list contains a token. Letter case is ignored.
 func (h *Head) hasElement(name, token string) bool {
 	for element := range h.Elements(name) {
 		if EqualFold(element, token) {
@@ -99,11 +99,11 @@ func (h *Head) hasElement(name, token string) bool {
 // RequestHead is the request line and the fields of a request.
 type RequestHead struct {
 	Head
-	// Method and Target are as they came. A target has neither blanks nor control
-	// bytes, and may have bytes beyond ASCII.
+	// Method and Target are as received. Target contains no space and no control
+	// character; it may contain bytes above 0x7f.
 	Method, Target []byte
 
-	expect bool // the client waits for 100 Continue
+	expect bool // the client expects 100 Continue, which was not sent yet
 }
 
 // ResponseHead is the status line and the fields of a response.
@@ -111,11 +111,11 @@ type ResponseHead struct {
 	Head
 	// Status is the status code, 100 to 999.
 	Status int
-	// Reason is the reason phrase; it may be empty.
+	// Reason is the reason phrase. It may be empty.
 	Reason []byte
 }
 
-// parse reads a complete request head, which h.raw holds.
+// parse parses the complete request head in h.raw.
 func (h *RequestHead) parse(limits Limits) error {
 	line, rest := cutLine(h.raw)
 	if err := h.parseLine(line); err != nil {
@@ -144,7 +144,7 @@ func (h *RequestHead) parseLine(line []byte) error {
 	}
 	for _, c := range h.Target {
 		if c <= ' ' || c == 0x7f {
-			return Error{RuleRequestLine, "the request target has a blank or a control byte in it"}
+			return Error{RuleRequestLine, "the request target contains a space or a control character"}
 		}
 	}
 	var err error
@@ -152,14 +152,15 @@ func (h *RequestHead) parseLine(line []byte) error {
 	return err
 }
 
-// checkHost wants one Host in HTTP/1.1, and at most one in HTTP/1.0.
+// checkHost requires exactly one Host in HTTP/1.1 and at most one in HTTP/1.0 (RFC 9112,
+// 3.2).
 func (h *RequestHead) checkHost() error {
 	switch n := h.Count("Host"); {
 	case n == 0 && h.Minor == 0:
 		return nil
 	case n != 1:
-		return Error{RuleHost, "the request needs exactly one Host field"}
-	case !all(&hostByte, h.Get("Host")):
+		return Error{RuleHost, "the request does not have exactly one Host field"}
+	case !allIn(&hostByte, h.Get("Host")):
 		return Error{RuleHost, "the Host field is not a host name with an optional port"}
 	}
 	return nil
@@ -175,11 +176,10 @@ func (h *RequestHead) parseExpect() error {
 		h.expect = h.Minor == 1 && h.length != 0
 		return nil
 	}
-	return Error{RuleExpect, "the only expectation that can be met is 100-continue"}
+	return Error{RuleExpect, "the only supported expectation is 100-continue"}
 }
 
-// parse reads a complete response head, which h.raw holds. method is that of the
-// request.
+// parse parses the complete response head in h.raw. method is the method of the request.
 func (h *ResponseHead) parse(limits Limits, method string) error {
 	line, rest := cutLine(h.raw)
 	if err := h.parseLine(line); err != nil {
@@ -197,21 +197,21 @@ func (h *ResponseHead) parseLine(line []byte) error {
 	if h.Minor, err = parseVersion(version); err != nil {
 		return err
 	}
-	// Some servers leave out the blank before an empty reason.
-	if !found || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || !all(&valueByte, rest) {
-		return Error{RuleStatusLine, "the status line is not a version, a status and a reason"}
+	// Some servers omit the space before an empty reason phrase, against RFC 9112, 4.
+	if !found || len(rest) < 3 || len(rest) > 3 && rest[3] != ' ' || !allIn(&valueByte, rest) {
+		return Error{RuleStatusLine, "the status line is not a version, a status code and a reason phrase"}
 	}
 	h.Status = 0
 	for _, c := range rest[:3] {
 		if c < '0' || c > '9' {
-			return Error{RuleStatusLine, "the status is not a number of three digits"}
+			return Error{RuleStatusLine, "the status code is not a number of three digits"}
 		}
 		h.Status = h.Status*10 + int(c-'0')
 	}
 	if h.Status < 100 {
-		return Error{RuleStatusLine, "the status is below 100"}
+		return Error{RuleStatusLine, "the status code is below 100"}
 	}
-	h.Reason = trimBlanks(rest[3:])
+	h.Reason = trimWhitespace(rest[3:])
 	return nil
 }
 
@@ -225,7 +225,7 @@ func parseVersion(v []byte) (minor int, err error) {
 	return 0, Error{RuleVersion, "the version is not HTTP/1.1 or HTTP/1.0"}
 }
 
-// parseFields reads field lines up to the empty line that ends them.
+// parseFields parses the field lines up to the empty line after them.
 func (h *Head) parseFields(rest []byte, limits Limits) error {
 	h.Fields = h.Fields[:0]
 	for {
@@ -252,14 +252,15 @@ func parseField(line []byte) (Field, error) {
 	if colon < 0 || !isToken(line[:colon]) {
 		return Field{}, Error{RuleFieldName, "a field line is not a name, a colon and a value"}
 	}
-	value := trimBlanks(line[colon+1:])
-	if !all(&valueByte, value) {
-		return Field{}, Error{RuleFieldValue, "a field value has a control byte in it"}
+	value := trimWhitespace(line[colon+1:])
+	if !allIn(&valueByte, value) {
+		return Field{}, Error{RuleFieldValue, "a field value contains a control character"}
 	}
 	return Field{Name: line[:colon], Value: value}, nil
 }
 
-// cutLine splits off the first line of a head, whose lines all end in CR LF.
+// cutLine splits off the first line of a head. All lines end in CR LF, which
+// reader.readHead has checked.
 func cutLine(head []byte) (line, rest []byte) {
 	end := bytes.IndexByte(head, '\n')
 	return head[:end-1], head[end+1:]

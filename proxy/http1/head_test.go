@@ -11,15 +11,14 @@ import (
 
 var testLimits = Limits{}.withDefaults()
 
-// readRequest reads one request head from text, with the number of bytes per read
-// that readers can have.
+// readRequest reads one request head from text, one byte per Read if bytewise is set.
 func readRequest(text string, limits Limits, bytewise bool) (*RequestHead, *reader, error) {
 	var src io.Reader = strings.NewReader(text)
 	if bytewise {
 		src = iotest.OneByteReader(src)
 	}
 	r := &reader{src: src}
-	raw, err := r.head(nil, limits, emptyLines)
+	raw, err := r.readHead(nil, limits, maxEmptyLines)
 	if err != nil {
 		return nil, r, err
 	}
@@ -27,10 +26,10 @@ func readRequest(text string, limits Limits, bytewise bool) (*RequestHead, *read
 	return h, r, h.parse(limits)
 }
 
-// lines makes a head of lines.
+// lines joins lines to a head.
 func lines(l ...string) string { return strings.Join(l, "\r\n") + "\r\n\r\n" }
 
-func TestRequestHead_Refused(t *testing.T) {
+func TestRequestHead_Invalid(t *testing.T) {
 	const host = "Host: localhost"
 	for _, tt := range []struct {
 		name string
@@ -47,7 +46,7 @@ func TestRequestHead_Refused(t *testing.T) {
 		{"a hexadecimal length", lines("PUT / HTTP/1.1", host, "Content-Length: 0x5"), RuleContentLength},
 		{"an empty length", lines("PUT / HTTP/1.1", host, "Content-Length:"), RuleContentLength},
 		{"a length beyond 63 bits", lines("PUT / HTTP/1.1", host, "Content-Length: 9223372036854775808"), RuleContentLength},
-		{"a length with a blank", lines("PUT / HTTP/1.1", host, "Content-Length: 5 5"), RuleContentLength},
+		{"a length with a space", lines("PUT / HTTP/1.1", host, "Content-Length: 5 5"), RuleContentLength},
 		{"another coding", lines("PUT / HTTP/1.1", host, "Transfer-Encoding: gzip"), RuleCoding},
 		{"two codings", lines("PUT / HTTP/1.1", host, "Transfer-Encoding: gzip, chunked"), RuleCoding},
 		{"chunked twice", lines("PUT / HTTP/1.1", host, "Transfer-Encoding: chunked", "Transfer-Encoding: chunked"), RuleCoding},
@@ -59,19 +58,19 @@ func TestRequestHead_Refused(t *testing.T) {
 		{"a coding in HTTP/1.0", lines("PUT / HTTP/1.0", "Transfer-Encoding: chunked"), RuleOldCoding},
 		{"obs-fold", lines("GET / HTTP/1.1", host, "X: a", " b"), RuleFolding},
 		{"obs-fold with a tab", lines("GET / HTTP/1.1", host, "X: a", "\tb"), RuleFolding},
-		{"a blank in front of the first field", lines("GET / HTTP/1.1", " "+host), RuleFolding},
-		{"a blank before the colon", lines("GET / HTTP/1.1", "Host : localhost"), RuleFieldName},
+		{"a space before the first field", lines("GET / HTTP/1.1", " "+host), RuleFolding},
+		{"a space before the colon", lines("GET / HTTP/1.1", "Host : localhost"), RuleFieldName},
 		{"a tab before the colon", lines("GET / HTTP/1.1", host, "Content-Length\t: 5"), RuleFieldName},
 		{"no colon", lines("GET / HTTP/1.1", host, "X"), RuleFieldName},
 		{"no name", lines("GET / HTTP/1.1", host, ": x"), RuleFieldName},
 		{"a name beyond ASCII", lines("GET / HTTP/1.1", host, "Tränsfer: x"), RuleFieldName},
-		{"a NUL in a name", lines("GET / HTTP/1.1", host, "X\x00: x"), RuleFieldName},
-		{"a NUL in a value", lines("GET / HTTP/1.1", host, "X: a\x00b"), RuleFieldValue},
+		{"NUL in a name", lines("GET / HTTP/1.1", host, "X\x00: x"), RuleFieldName},
+		{"NUL in a value", lines("GET / HTTP/1.1", host, "X: a\x00b"), RuleFieldValue},
 		{"a bare CR in a value", lines("GET / HTTP/1.1", host, "X: a\rContent-Length: 5"), RuleFieldValue},
 		{"DEL in a value", lines("GET / HTTP/1.1", host, "X: \x7f"), RuleFieldValue},
 		{"an escape in a value", lines("GET / HTTP/1.1", host, "X: \x1b[2J"), RuleFieldValue},
-		{"a bare LF behind the request line", "GET / HTTP/1.1\n" + host + "\r\n\r\n", RuleLineEnd},
-		{"a bare LF behind a field", "GET / HTTP/1.1\r\n" + host + "\n\r\n", RuleLineEnd},
+		{"a bare LF after the request line", "GET / HTTP/1.1\n" + host + "\r\n\r\n", RuleLineEnd},
+		{"a bare LF after a field", "GET / HTTP/1.1\r\n" + host + "\n\r\n", RuleLineEnd},
 		{"a bare LF at the end", "GET / HTTP/1.1\r\n" + host + "\r\n\n", RuleLineEnd},
 		{"bare LFs alone", "GET / HTTP/1.0\n\n", RuleLineEnd},
 		{"a bare CR at the end of the request line", "GET / HTTP/1.1\r\r\n" + host + "\r\n\r\n", RuleVersion},
@@ -80,7 +79,7 @@ func TestRequestHead_Refused(t *testing.T) {
 		{"two Hosts in HTTP/1.0", lines("GET / HTTP/1.0", host, host), RuleHost},
 		{"a Host with a path", lines("GET / HTTP/1.1", "Host: localhost/x"), RuleHost},
 		{"a Host with a user", lines("GET / HTTP/1.1", "Host: a@localhost"), RuleHost},
-		{"a Host with a blank", lines("GET / HTTP/1.1", "Host: localhost evil"), RuleHost},
+		{"a Host with a space", lines("GET / HTTP/1.1", "Host: localhost evil"), RuleHost},
 		{"HTTP/1.2", lines("GET / HTTP/1.2", host), RuleVersion},
 		{"HTTP/2.0", lines("GET / HTTP/2.0", host), RuleVersion},
 		{"HTTP/0.9", lines("GET / HTTP/0.9", host), RuleVersion},
@@ -89,20 +88,20 @@ func TestRequestHead_Refused(t *testing.T) {
 		{"a version with zeros", lines("GET / HTTP/01.1", host), RuleVersion},
 		{"no version", lines("GET /", host), RuleRequestLine},
 		{"no target", lines("GET HTTP/1.1", host), RuleRequestLine},
-		{"two blanks", lines("GET  / HTTP/1.1", host), RuleRequestLine},
-		{"a blank in the target", lines("GET /a b HTTP/1.1", host), RuleRequestLine},
+		{"two spaces", lines("GET  / HTTP/1.1", host), RuleRequestLine},
+		{"a space in the target", lines("GET /a b HTTP/1.1", host), RuleRequestLine},
 		{"a tab in the target", lines("GET /a\tb HTTP/1.1", host), RuleRequestLine},
-		{"a tab for the blank", lines("GET\t/ HTTP/1.1", host), RuleRequestLine},
+		{"a tab instead of a space", lines("GET\t/ HTTP/1.1", host), RuleRequestLine},
 		{"a NUL in the target", lines("GET /\x00 HTTP/1.1", host), RuleRequestLine},
-		{"a blank at the end", lines("GET / HTTP/1.1 ", host), RuleRequestLine},
-		{"a blank at the beginning", lines(" GET / HTTP/1.1", host), RuleRequestLine},
+		{"a space at the end", lines("GET / HTTP/1.1 ", host), RuleRequestLine},
+		{"a space at the beginning", lines(" GET / HTTP/1.1", host), RuleRequestLine},
 		{"a method that is not a token", lines("GE(T / HTTP/1.1", host), RuleRequestLine},
-		{"an empty request line behind three empty lines", "\r\n\r\n\r\n" + lines("GET / HTTP/1.1", host), RuleRequestLine},
+		{"three empty lines before the request line", "\r\n\r\n\r\n" + lines("GET / HTTP/1.1", host), RuleRequestLine},
 		{"another expectation", lines("PUT / HTTP/1.1", host, "Expect: 200-maybe"), RuleExpect},
 		{"two expectations", lines("PUT / HTTP/1.1", host, "Expect: 100-continue", "Expect: 100-continue"), RuleExpect},
-		{"a cut request line", "GET / HT", RuleCut},
-		{"a cut field", "GET / HTTP/1.1\r\nHost: local", RuleCut},
-		{"a head without its end", "GET / HTTP/1.1\r\nHost: localhost\r\n", RuleCut},
+		{"an incomplete request line", "GET / HT", RuleCut},
+		{"an incomplete field", "GET / HTTP/1.1\r\nHost: local", RuleCut},
+		{"a head without the empty line", "GET / HTTP/1.1\r\nHost: localhost\r\n", RuleCut},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, bytewise := range []bool{false, true} {
@@ -121,14 +120,14 @@ func TestRequestHead_Limits(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
-		want Rule // "": accepted
+		want Rule // "": valid
 	}{
-		{"the longest line", lines("GET /"+strings.Repeat("a", 50-len("GET / HTTP/1.1"))+" HTTP/1.1", "Host: a"), ""},
-		{"a byte more", lines("GET /"+strings.Repeat("a", 51-len("GET / HTTP/1.1"))+" HTTP/1.1", "Host: a"), RuleLineTooLong},
+		{"longest line", lines("GET /"+strings.Repeat("a", 50-len("GET / HTTP/1.1"))+" HTTP/1.1", "Host: a"), ""},
+		{"one byte more", lines("GET /"+strings.Repeat("a", 51-len("GET / HTTP/1.1"))+" HTTP/1.1", "Host: a"), RuleLineTooLong},
 		{"a line without an end", "GET /" + strings.Repeat("a", 5000), RuleLineTooLong},
-		{"as many fields", lines("GET / HTTP/1.1", "Host: a", "B: b", "C: c"), ""},
-		{"a field more", lines("GET / HTTP/1.1", "Host: a", "B: b", "C: c", "D: d"), RuleHeadTooLarge},
-		{"the largest head", lines("GET / HTTP/1.1", "Host: a", "B: "+strings.Repeat("b", 200-len("GET / HTTP/1.1\r\nHost: a\r\nB: \r\n\r\n"))), ""},
+		{"most fields", lines("GET / HTTP/1.1", "Host: a", "B: b", "C: c"), ""},
+		{"one field more", lines("GET / HTTP/1.1", "Host: a", "B: b", "C: c", "D: d"), RuleHeadTooLarge},
+		{"largest head", lines("GET / HTTP/1.1", "Host: a", "B: "+strings.Repeat("b", 200-len("GET / HTTP/1.1\r\nHost: a\r\nB: \r\n\r\n"))), ""},
 		{"a larger head", lines("GET / HTTP/1.1", "Host: a", "B: "+strings.Repeat("b", 200)), RuleHeadTooLarge},
 		{"a head without an end", "GET / HTTP/1.1\r\nB: " + strings.Repeat("b", 5000), RuleHeadTooLarge},
 	} {
@@ -145,7 +144,7 @@ func TestRequestHead_Limits(t *testing.T) {
 	}
 }
 
-func TestRequestHead_Accepted(t *testing.T) {
+func TestRequestHead_Valid(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		text   string
@@ -158,11 +157,11 @@ func TestRequestHead_Accepted(t *testing.T) {
 		{"an empty Host", lines("GET / HTTP/1.1", "Host:"), 0, false, false},
 		{"a length", lines("PUT / HTTP/1.1", "Host: [::1]:80", "Content-Length:\t05 "), 5, false, false},
 		{"the largest length", lines("PUT / HTTP/1.1", "Host: a", "Content-Length: 999999999999999999"), 999999999999999999, false, false},
-		{"chunked in any spelling", lines("PUT / HTTP/1.1", "Host: a", "transfer-ENCODING: Chunked"), LengthChunked, false, false},
+		{"chunked in mixed case", lines("PUT / HTTP/1.1", "Host: a", "transfer-ENCODING: Chunked"), LengthChunked, false, false},
 		{"HTTP/1.0", lines("GET / HTTP/1.0"), 0, true, false},
-		{"HTTP/1.0 kept", lines("GET / HTTP/1.0", "Connection: x, Keep-Alive"), 0, false, false},
-		{"HTTP/1.0 kept and closed", lines("GET / HTTP/1.0", "Connection: keep-alive", "Connection: close"), 0, true, false},
-		{"closed", lines("GET / HTTP/1.1", "Host: a", "Connection: x ,\tCLOSE"), 0, true, false},
+		{"HTTP/1.0, keep-alive", lines("GET / HTTP/1.0", "Connection: x, Keep-Alive"), 0, false, false},
+		{"HTTP/1.0, keep-alive and close", lines("GET / HTTP/1.0", "Connection: keep-alive", "Connection: close"), 0, true, false},
+		{"close", lines("GET / HTTP/1.1", "Host: a", "Connection: x ,\tCLOSE"), 0, true, false},
 		{"an expectation", lines("PUT / HTTP/1.1", "Host: a", "Content-Length: 1", "Expect: 100-Continue"), 1, false, true},
 		{"an expectation without a body", lines("PUT / HTTP/1.1", "Host: a", "Expect: 100-continue"), 0, false, false},
 		{"an expectation in HTTP/1.0", lines("PUT / HTTP/1.0", "Content-Length: 1", "Expect: 100-continue"), 1, true, false},
@@ -183,7 +182,7 @@ func TestRequestHead_Accepted(t *testing.T) {
 	}
 }
 
-func TestRequestHead_KeepsSpelling(t *testing.T) {
+func TestRequestHead_PreservesBytes(t *testing.T) {
 	h, _, err := readRequest(lines("pUt /A%2fb?c HTTP/1.1", "hOST: LocalHost", "x-cOs-META-a:  b  c \t", "X-Cos-Meta-A:", "b: 1,,2 , 3"), testLimits, true)
 	if err != nil {
 		t.Fatal(err)
@@ -223,7 +222,7 @@ func TestResponseHead(t *testing.T) {
 		text   string
 		length int64
 		close  bool
-		want   Rule // "": accepted
+		want   Rule // "": valid
 	}{
 		{"a length", "GET", lines("HTTP/1.1 200 OK", "Content-Length: 5"), 5, false, ""},
 		{"chunked", "GET", lines("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"), LengthChunked, false, ""},
@@ -234,7 +233,7 @@ func TestResponseHead(t *testing.T) {
 		{"304", "GET", lines("HTTP/1.1 304 Not Modified", "Content-Length: 5"), 0, false, ""},
 		{"100", "PUT", lines("HTTP/1.1 100 Continue"), 0, false, ""},
 		{"no reason", "GET", lines("HTTP/1.1 200 ", "Content-Length: 0"), 0, false, ""},
-		{"no blank either", "GET", lines("HTTP/1.1 200", "Content-Length: 0"), 0, false, ""},
+		{"no space and no reason", "GET", lines("HTTP/1.1 200", "Content-Length: 0"), 0, false, ""},
 		{"HTTP/1.0", "GET", lines("HTTP/1.0 200 OK", "Content-Length: 5"), 5, true, ""},
 		{"close", "GET", lines("HTTP/1.1 200 OK", "Content-Length: 5", "Connection: close"), 5, true, ""},
 		{"both lengths", "GET", lines("HTTP/1.1 200 OK", "Content-Length: 5", "Transfer-Encoding: chunked"), 0, false, RuleTwoLengths},
@@ -245,14 +244,14 @@ func TestResponseHead(t *testing.T) {
 		{"a status of two digits", "GET", lines("HTTP/1.1 20 OK"), 0, false, RuleStatusLine},
 		{"a status below 100", "GET", lines("HTTP/1.1 099 OK"), 0, false, RuleStatusLine},
 		{"no number", "GET", lines("HTTP/1.1 2x0 OK"), 0, false, RuleStatusLine},
-		{"a control byte in the reason", "GET", lines("HTTP/1.1 200 O\x00K"), 0, false, RuleStatusLine},
+		{"a control character in the reason", "GET", lines("HTTP/1.1 200 O\x00K"), 0, false, RuleStatusLine},
 		{"another protocol", "GET", lines("SSH-2.0-OpenSSH"), 0, false, RuleVersion},
 		{"obs-fold", "GET", lines("HTTP/1.1 200 OK", "X: a", " b"), 0, false, RuleFolding},
 		{"a bare LF", "GET", "HTTP/1.1 200 OK\nContent-Length: 0\n\n", 0, false, RuleLineEnd},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := &reader{src: strings.NewReader(tt.text)}
-			raw, err := r.head(nil, testLimits, 0)
+			raw, err := r.readHead(nil, testLimits, 0)
 			h := &ResponseHead{Head: Head{raw: raw}}
 			if err == nil {
 				err = h.parse(testLimits, tt.method)
@@ -269,7 +268,7 @@ func TestResponseHead(t *testing.T) {
 	}
 }
 
-func TestBuilder_RefusesSplitting(t *testing.T) {
+func TestBuilder_InvalidBytes(t *testing.T) {
 	for _, write := range []func(*Builder){
 		func(b *Builder) { b.Request("GET", "/a b") },
 		func(b *Builder) { b.Request("GET", "/a\r\nX: y") },
@@ -301,17 +300,17 @@ func TestBuilder_RefusesSplitting(t *testing.T) {
 	}
 }
 
-func TestRequestHead_AllocatesNothing(t *testing.T) {
+func TestRequestHead_NoAllocations(t *testing.T) {
 	text := lines("GET /a/b?c=d HTTP/1.1", "Host: localhost:4360", "User-Agent: curl/8", "Accept: */*", "Range: bytes=0-1023")
 	src := strings.NewReader(text)
 	r := &reader{src: src}
 	var h RequestHead
 	allocations := testing.AllocsPerRun(100, func() {
 		src.Reset(text)
-		raw, err := r.head(h.raw[:0], testLimits, emptyLines)
+		raw, err := r.readHead(h.raw[:0], testLimits, maxEmptyLines)
 		h.raw = raw
 		if err != nil || h.parse(testLimits) != nil || h.Get("range") == nil {
-			t.Fatal("not read")
+			t.Fatal("reading the head failed")
 		}
 		r.err = nil
 	})

@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -22,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // testTimeout bounds every wait of a test.
-const testTimeout = 10 * time.Second
+const testTimeout = 30 * time.Second
 
 func listen(t testing.TB) net.Listener {
 	t.Helper()
@@ -50,7 +51,7 @@ func serve(t testing.TB, o ServerOptions) (*Server, string) {
 	return s, l.Addr().String()
 }
 
-// peer is the client's end of a connection, spoken by hand.
+// peer is a client connection on which a test writes requests by hand.
 type peer struct {
 	net.Conn
 	t testing.TB
@@ -88,8 +89,8 @@ type reply struct {
 	Close            bool
 }
 
-// reply reads a response with net/http, and its body whole.
-func (p *peer) reply(method string) (rep reply, body string) {
+// readResponse reads a response and its body with net/http.
+func (p *peer) readResponse(method string) (rep reply, body string) {
 	p.t.Helper()
 	resp, err := http.ReadResponse(p.r, &http.Request{Method: method})
 	if err != nil {
@@ -103,33 +104,33 @@ func (p *peer) reply(method string) (rep reply, body string) {
 	return reply{resp.StatusCode, resp.Header, resp.ContentLength, resp.TransferEncoding, resp.Close}, string(all)
 }
 
-// status wants a response with this status and body.
-func (p *peer) status(method string, status int, body string) reply {
+// wantResponse reads a response and checks its status and body.
+func (p *peer) wantResponse(method string, status int, body string) reply {
 	p.t.Helper()
-	resp, got := p.reply(method)
+	resp, got := p.readResponse(method)
 	if resp.StatusCode != status || got != body {
 		p.t.Fatalf("got %d %q, want %d %q", resp.StatusCode, got, status, body)
 	}
 	return resp
 }
 
-// ended wants the end of the connection, and nothing before it.
-func (p *peer) ended() {
+// wantClosed checks that the connection ends without another byte.
+func (p *peer) wantClosed() {
 	p.t.Helper()
 	if rest, err := io.ReadAll(p.r); len(rest) > 0 || err != nil {
 		p.t.Fatalf("got %q and %v, want the end of the connection", rest, err)
 	}
 }
 
-// wasReset wants the connection to be broken.
-func (p *peer) wasReset() {
+// wantReset checks that the connection is reset.
+func (p *peer) wantReset() {
 	p.t.Helper()
 	if _, err := io.Copy(io.Discard, p.r); err == nil {
-		p.t.Fatal("the connection ended properly, want a reset")
+		p.t.Fatal("the connection was closed, want a reset")
 	}
 }
 
-// echo answers with method, target and body.
+// echo responds with method, target and body.
 func echo(x *Exchange) {
 	body, err := io.ReadAll(&x.Body)
 	if err != nil {
@@ -140,8 +141,18 @@ func echo(x *Exchange) {
 	_ = x.Response.Send(int64(len(text)), []byte(text))
 }
 
-// certificate returns a server's configuration and the pool that trusts it.
-var certificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
+// newTestCanceler returns a Canceler that ctx cancels. release stops its goroutine.
+func newTestCanceler(ctx context.Context) (c *Canceler, release func()) {
+	c = newCanceler(ctx)
+	stop := context.AfterFunc(ctx, func() { c.Cancel(context.Cause(ctx)) })
+	return c, func() {
+		stop()
+		c.cancel(context.Canceled)
+	}
+}
+
+// testCertificate returns a server configuration and a pool with its certificate.
+var testCertificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)
@@ -164,7 +175,7 @@ var certificate = sync.OnceValues(func() (*tls.Config, *x509.CertPool) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}}}, pool
 })
 
-// eventually waits until cond holds.
+// eventually waits until cond returns true.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(testTimeout); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -172,17 +183,17 @@ func eventually(t testing.TB, what string, cond func() bool) {
 			return
 		}
 	}
-	t.Fatal("in vain waited: " + what)
+	t.Fatal("timed out waiting for: " + what)
 }
 
-// within receives from c.
+// within receives a value from c.
 func within[T any](t testing.TB, what string, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
 		return v
 	case <-time.After(testTimeout):
-		t.Fatal("in vain waited: " + what)
+		t.Fatal("timed out waiting for: " + what)
 		panic("unreachable")
 	}
 }

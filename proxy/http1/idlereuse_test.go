@@ -6,10 +6,9 @@ import (
 	"time"
 )
 
-// A connection that was idle for longer than the deadlines of its last exchange is used
-// again.
+// A connection is reused although the deadlines of its last exchange have passed.
 func TestClient_ReusesConnectionAfterPause(t *testing.T) {
-	u, conns := startOrigin(t, nil, (*originConn).ok)
+	u, conns := startOrigin(t, nil, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u})
 	for range 2 {
 		resp, err := c.Do(c.canceler, c.call("GET", "/", ""))

@@ -2,9 +2,10 @@
 
 package http1
 
-// peeker cannot look here; what has arrived shows when the connection is used.
+// peeker does nothing on this platform. A closed connection is detected when it is used.
 type peeker struct{}
 
 func newPeeker(any) *peeker { return &peeker{} }
 
-func (*peeker) peek() arrival { return nothing }
+// peek returns inputNone.
+func (*peeker) peek() idleInput { return inputNone }

@@ -4,42 +4,42 @@ package http1
 
 import "syscall"
 
-// peeker looks at what has arrived on a connection without taking it. It is made once,
-// so that a look allocates nothing.
+// peeker peeks at the receive buffer of a connection. Each connection reuses its peeker,
+// so that peek allocates nothing.
 type peeker struct {
-	conn  syscall.RawConn
-	look  func(fd uintptr)
-	found arrival
+	conn   syscall.RawConn
+	peekFD func(fd uintptr)
+	found  idleInput
 }
 
 func newPeeker(raw any) *peeker {
 	p := &peeker{}
 	if c, ok := raw.(syscall.Conn); ok {
-		p.conn, _ = c.SyscallConn() // a closed connection shows when it is used
+		p.conn, _ = c.SyscallConn() // it fails only for a closed connection; then peek finds nothing
 	}
-	p.look = func(fd uintptr) {
+	p.peekFD = func(fd uintptr) {
 		var b [1]byte
 		n, err := receive(fd, b[:], syscall.MSG_PEEK)
 		switch {
 		case err == syscall.EAGAIN:
-			p.found = nothing
+			p.found = inputNone
 		case n > 0 && err == 0:
-			p.found = someBytes
+			p.found = inputData
 		default:
-			p.found = theEnd
+			p.found = inputEOF
 		}
 	}
 	return p
 }
 
-// peek returns what has arrived. A look by Control, not by Read: a read deadline that has
-// passed says nothing of the connection.
-func (p *peeker) peek() arrival {
+// peek returns the state of the receive buffer. It uses Control, since Read fails when an
+// earlier read deadline has passed.
+func (p *peeker) peek() idleInput {
 	if p.conn == nil {
-		return nothing
+		return inputNone
 	}
-	if p.conn.Control(p.look) != nil {
-		return theEnd
+	if p.conn.Control(p.peekFD) != nil {
+		return inputEOF
 	}
 	return p.found
 }

@@ -8,28 +8,27 @@ import (
 
 // clientConn is one connection to the origin. One exchange uses it at a time.
 type clientConn struct {
-	client *Client
-	stream *stream
-	reader reader
-	resp   Response
-	slow   slowSource
+	client     *Client
+	stream     *stream
+	reader     reader
+	resp       Response
+	slowSource slowBodySource
 
-	used    bool      // it has carried a request before
-	heard   bool      // a head has come in this exchange
-	retire  time.Time // when it is too old
-	idleFor time.Time // since when it is idle
+	used      bool      // it carried an earlier request
+	gotHead   bool      // a head, also of an interim response, came in this exchange
+	retireAt  time.Time // the end of its random maximum age
+	idleSince time.Time
 }
 
 func newClientConn(c *Client, s *stream) *clientConn {
 	age := float64(c.o.MaxAge) * (0.8 + 0.2*rand.Float64())
-	cc := &clientConn{client: c, stream: s, retire: time.Now().Add(time.Duration(age))}
+	cc := &clientConn{client: c, stream: s, retireAt: time.Now().Add(time.Duration(age))}
 	cc.reader.src = s
-	cc.slow.conn = cc
+	cc.slowSource.conn = cc
 	return cc
 }
 
-// get returns an idle connection that is alive, as far as that shows without
-// waiting; nil if there is none.
+// get returns a usable idle connection, or nil. It does not wait.
 func (c *Client) get() *clientConn {
 	for {
 		cc := c.pop()
@@ -40,10 +39,10 @@ func (c *Client) get() *clientConn {
 	}
 }
 
-// usable reports whether cc can carry a request: it is young enough, and nothing has
-// arrived on it since the last response.
+// usable reports whether cc can carry a request: it is not too old, and nothing has
+// arrived since the last response.
 func (cc *clientConn) usable(now time.Time) bool {
-	if now.After(cc.retire) || now.Sub(cc.idleFor) >= cc.client.o.IdleTimeout || cc.reader.buffered() > 0 {
+	if now.After(cc.retireAt) || now.Sub(cc.idleSince) >= cc.client.o.IdleTimeout || cc.reader.buffered() > 0 {
 		return false
 	}
 	return !cc.stream.hasInput()
@@ -62,26 +61,27 @@ func (c *Client) pop() *clientConn {
 	return cc
 }
 
-// put keeps a connection whose exchange has ended properly.
+// put returns a connection to the pool, or closes it.
 func (c *Client) put(cc *clientConn) {
 	now := time.Now()
-	cc.used, cc.idleFor = true, now
+	cc.used, cc.idleSince = true, now
 	if !c.keep(cc, now) {
 		cc.stream.close()
 	}
 }
 
-// keep makes cc an idle connection, unless it is too old or there are too many. Closing
-// a TLS connection can block, so that is done without the lock, here and below.
+// keep adds cc to the idle connections unless it is too old or there are too many. The
+// caller closes it otherwise, without the lock: closing a TLS connection can block. The
+// functions below release the lock before closing, too.
 func (c *Client) keep(cc *clientConn, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retire) {
+	if c.closed || len(c.idle) >= c.o.MaxIdle || now.After(cc.retireAt) {
 		return false
 	}
 	c.idle = append(c.idle, cc)
-	if c.sweep == nil {
-		c.sweep = time.AfterFunc(c.o.IdleTimeout, c.sweepIdle)
+	if c.sweepTimer == nil {
+		c.sweepTimer = time.AfterFunc(c.o.IdleTimeout, c.sweepIdle)
 	}
 	return true
 }
@@ -92,27 +92,27 @@ func closeAll(conns []*clientConn) {
 	}
 }
 
-// sweepIdle closes what has been idle for IdleTimeout, and comes again.
+// sweepIdle closes connections that were idle for IdleTimeout. sweepTimer runs it.
 func (c *Client) sweepIdle() { closeAll(c.takeExpired()) }
 
 func (c *Client) takeExpired() []*clientConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now, n := time.Now(), 0
-	for n < len(c.idle) && now.Sub(c.idle[n].idleFor) >= c.o.IdleTimeout {
+	for n < len(c.idle) && now.Sub(c.idle[n].idleSince) >= c.o.IdleTimeout {
 		n++
 	}
 	expired := slices.Clone(c.idle[:n])
 	c.idle = slices.Delete(c.idle, 0, n)
 	if len(c.idle) == 0 {
-		c.sweep = nil
+		c.sweepTimer = nil
 	} else {
-		c.sweep.Reset(max(c.o.IdleTimeout-now.Sub(c.idle[0].idleFor), time.Millisecond))
+		c.sweepTimer.Reset(max(c.o.IdleTimeout-now.Sub(c.idle[0].idleSince), time.Millisecond))
 	}
 	return expired
 }
 
-// CloseIdle closes the connections that are not in use.
+// CloseIdle closes all idle connections.
 func (c *Client) CloseIdle() { closeAll(c.takeIdle()) }
 
 func (c *Client) takeIdle() []*clientConn {
@@ -120,15 +120,14 @@ func (c *Client) takeIdle() []*clientConn {
 	defer c.mu.Unlock()
 	idle := c.idle
 	c.idle = nil
-	if c.sweep != nil {
-		c.sweep.Stop()
-		c.sweep = nil
+	if c.sweepTimer != nil {
+		c.sweepTimer.Stop()
+		c.sweepTimer = nil
 	}
 	return idle
 }
 
-// Close closes the connections that are not in use, and the others as soon as
-// their exchanges end.
+// Close closes all idle connections, and each other connection when its exchange ends.
 func (c *Client) Close() {
 	c.mu.Lock()
 	c.closed = true

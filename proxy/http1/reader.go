@@ -5,23 +5,23 @@ import (
 	"io"
 )
 
-// bufferSize holds the head and the body of a small message. It is memory that
-// every open connection has.
+// bufferSize is the initial size of the buffer, which every open connection has. A
+// small message fits.
 const bufferSize = 4 << 10
 
-// reader is the buffer of one connection. Heads are copied out of it, so that it
-// can be filled again while a head is in use.
+// reader is the read buffer of one connection. readHead copies heads out of it, so that
+// it can be refilled while a head is in use.
 type reader struct {
 	src  io.Reader
 	buf  []byte
 	r, w int   // buf[r:w] is unread
-	err  error // what the source ended with, given once buf is empty
+	err  error // io.EOF of src, returned when buf is empty
 }
 
-// isEOF reports whether err is the end of a source. A wrapped io.EOF is not, but a
-// failure of what the source is made of.
+// isEOF reports whether err is the regular end of a source. A wrapped io.EOF is not: it
+// is a failure below the source.
 func isEOF(err error) bool {
-	return err == io.EOF //nolint:errorlint // a wrapped io.EOF is a failure of what the source is made of
+	return err == io.EOF //nolint:errorlint // a wrapped io.EOF is a failure below the source
 }
 
 func (r *reader) buffered() int { return r.w - r.r }
@@ -35,7 +35,7 @@ func (r *reader) fill() error {
 		r.r, r.w = 0, 0
 	}
 	if r.w == len(r.buf) {
-		r.makeRoom()
+		r.grow()
 	}
 	n, err := r.src.Read(r.buf[r.w:])
 	r.w += n
@@ -43,7 +43,7 @@ func (r *reader) fill() error {
 		if isEOF(err) {
 			r.err = err
 		}
-		return nil // another error comes again
+		return nil // src returns any other error again
 	}
 	if isEOF(err) {
 		r.err = err
@@ -54,7 +54,7 @@ func (r *reader) fill() error {
 	return err
 }
 
-func (r *reader) makeRoom() {
+func (r *reader) grow() {
 	if r.r > 0 {
 		r.w = copy(r.buf, r.buf[r.r:r.w])
 		r.r = 0
@@ -65,14 +65,14 @@ func (r *reader) makeRoom() {
 	r.buf = grown
 }
 
-// shrink gives back the memory of a large head.
+// shrink frees a buffer that grew for a large head.
 func (r *reader) shrink() {
 	if r.r == r.w && len(r.buf) > bufferSize {
 		r.buf, r.r, r.w = nil, 0, 0
 	}
 }
 
-// Read implements io.Reader. Large reads go past an empty buffer.
+// Read implements io.Reader. Large reads bypass an empty buffer.
 func (r *reader) Read(p []byte) (int, error) {
 	if r.r == r.w {
 		if len(p) >= bufferSize && r.err == nil {
@@ -91,14 +91,14 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// head appends the next head to dst: start line, fields and the empty line. It
-// returns io.EOF only if the connection ended before the first byte. skip is how
-// many empty lines may come first (RFC 9112, 2.2).
-func (r *reader) head(dst []byte, limits Limits, skip int) ([]byte, error) {
+// readHead appends the next head to dst: start line, field lines and the empty line. It
+// returns io.EOF only if the connection ended before the first byte. It skips up to skip
+// empty lines before the head (RFC 9112, 2.2).
+func (r *reader) readHead(dst []byte, limits Limits, skip int) ([]byte, error) {
 	if err := r.skipEmptyLines(skip); err != nil {
 		return dst, err
 	}
-	line, lines := 0, 0 // offset of the current line, and how many are complete
+	line, lines := 0, 0 // offset of the current line, number of complete lines
 	for seen := 0; ; {
 		text := r.buf[r.r:r.w]
 		for {
@@ -155,8 +155,8 @@ func (r *reader) take(dst []byte, n int) []byte {
 	return dst
 }
 
-func (r *reader) skipEmptyLines(most int) error {
-	for range most {
+func (r *reader) skipEmptyLines(limit int) error {
+	for range limit {
 		for r.buffered() < 2 {
 			if r.buffered() == 1 && r.buf[r.r] != '\r' {
 				return nil

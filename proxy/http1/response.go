@@ -6,22 +6,22 @@ import (
 	"time"
 )
 
-// ResponseWriter writes the response of an Exchange: Start, fields by the methods of
-// Builder, Send, and Write for the rest of the body.
+// ResponseWriter writes the response of an Exchange. A handler calls Start, then Field,
+// Copy and Int of Builder, then Send, and Write for the rest of the body.
 //
-// Content-Length, Transfer-Encoding and Connection are the server's: they must not
-// be written as fields.
+// Send adds Content-Length, Transfer-Encoding and Connection. A handler must not write
+// these fields.
 type ResponseWriter struct {
 	Builder
 
-	conn   *serverConn
-	status int
-	sent   bool  // the head has left
-	close  bool  // the connection ends with this response
-	unread bool  // the client may still be sending
-	length int64 // of the body; LengthChunked, LengthToClose
-	count  int64 // bytes of the body that were written
-	err    error
+	conn          *serverConn
+	status        int
+	headSent      bool  // Send has begun to write the head
+	close         bool  // the connection ends after this response
+	requestUnread bool  // the client may still be sending its request
+	length        int64 // of the body in bytes, LengthChunked or LengthToClose
+	count         int64 // bytes of the body passed to Send and Write
+	err           error // sticky
 }
 
 func (w *ResponseWriter) reset() {
@@ -32,63 +32,62 @@ func (w *ResponseWriter) reset() {
 	*w = ResponseWriter{Builder: w.Builder, conn: w.conn}
 }
 
-// Start begins the head. An empty reason is sent as such.
+// Start starts the head. The reason phrase may be empty.
 func (w *ResponseWriter) Start(status int, reason string) {
 	w.beginResponse(status, reason)
 	w.status = status
 }
 
-// Status is that of Start; zero before it.
+// Status is the status code passed to Start. Zero: Start was not called.
 func (w *ResponseWriter) Status() int { return w.status }
 
-// Sent reports whether the head has left.
-func (w *ResponseWriter) Sent() bool { return w.sent }
+// Sent reports whether Send has begun to write the head.
+func (w *ResponseWriter) Sent() bool { return w.headSent }
 
-// Count is how many bytes of the body have been written.
+// Count is the number of bytes of the body that were passed to Send and Write.
 func (w *ResponseWriter) Count() int64 { return w.count }
 
-// closeAfter makes the response announce the end of the connection.
-func (w *ResponseWriter) closeAfter() { w.close = true }
+var errSendOrder = errors.New("http1: Send was called twice or before Start")
 
-var errSent = errors.New("http1: the head of the response was sent twice")
-
-// Send ends the head and sends it with the first bytes of the body, in one write
-// where they are few. length is that of the body, negative if it is not known.
+// Send ends the head and sends it with the first bytes of the body, in one write if
+// these are few. length is the length of the whole body; a negative length means unknown.
+// Send must be called once.
 func (w *ResponseWriter) Send(length int64, first []byte) error {
-	if w.sent || w.status == 0 {
-		w.err = errSent
+	if w.headSent || w.status == 0 {
+		w.err = errSendOrder
 		return w.err
 	}
-	w.frame(length)
+	w.setFraming(length)
 	head, err := w.Bytes()
 	if err != nil {
 		w.err = err
 		return err
 	}
-	w.sent = true
+	w.headSent = true
 	switch {
-	case w.bodyless():
-		return w.note(w.conn.stream.writeParts(head))
+	case w.hasNoBody():
+		return w.recordError(w.conn.stream.writeParts(head))
 	case len(first) > 0 && w.length == LengthChunked:
 		w.count = int64(len(first))
-		var size [chunkHead]byte
-		return w.note(w.conn.stream.writeParts(head, appendChunkSize(size[:0], len(first)), first, crlf))
+		var size [chunkHeadSpace]byte
+		return w.recordError(w.conn.stream.writeParts(head, appendChunkSize(size[:0], len(first)), first, crlf))
 	case w.length >= 0 && int64(len(first)) > w.length:
-		if err := w.note(w.conn.stream.writeParts(head)); err != nil {
+		if err := w.recordError(w.conn.stream.writeParts(head)); err != nil {
 			return err
 		}
 		w.err = ErrBodyLength
 		return w.err
 	}
 	w.count = int64(len(first))
-	return w.note(w.conn.stream.writeParts(head, first))
+	return w.recordError(w.conn.stream.writeParts(head, first))
 }
 
-// frame decides how the body and the connection end, and says so.
-func (w *ResponseWriter) frame(length int64) {
+// setFraming chooses the framing of the body and adds the fields for it and for the
+// persistence of the connection (RFC 9112, 6 and 9.3).
+func (w *ResponseWriter) setFraming(length int64) {
 	x := &w.conn.exchange
 	w.length = length
-	w.endsConnection()
+	w.decideClose()
 	switch {
 	case w.status == 204 || w.status < 200:
 		w.length = 0
@@ -110,37 +109,39 @@ func (w *ResponseWriter) frame(length int64) {
 	}
 }
 
-// endsConnection decides whether another request can follow.
-func (w *ResponseWriter) endsConnection() {
+// decideClose sets w.close if no other request can follow on the connection. It skips
+// the rest of a request body if all of it is buffered.
+func (w *ResponseWriter) decideClose() {
 	x := &w.conn.exchange
 	if x.Request.close || w.conn.server.closing.Load() {
 		w.close = true
 	}
-	if x.Body.Ended() || w.unread {
+	if x.Body.Ended() || w.requestUnread {
 		return
 	}
-	if !x.Request.expect && x.Body.length > 0 && int64(x.Body.Buffered()) == x.Body.left {
-		w.conn.reader.r += int(x.Body.left) // all that is left is here
-		x.Body.left, x.Body.ended = 0, true
+	if !x.Request.expect && x.Body.length > 0 && int64(x.Body.Buffered()) == x.Body.remaining {
+		w.conn.reader.r += int(x.Body.remaining)
+		x.Body.remaining, x.Body.ended = 0, true
 		return
 	}
-	w.close, w.unread = true, true
+	w.close, w.requestUnread = true, true
 }
 
-// isHead reports whether the response has no body whatever its head says. Without
-// a request head there was no method.
+// isHead reports whether the method is HEAD. If the request line was not read, there is
+// no method.
 func (x *Exchange) isHead() bool { return string(x.Request.Method) == "HEAD" }
 
-func (w *ResponseWriter) bodyless() bool {
+func (w *ResponseWriter) hasNoBody() bool {
 	return w.status < 200 || w.status == 204 || w.status == 304 || w.conn.exchange.isHead()
 }
 
-// Write writes more of the body.
+// Write writes more of the body. It returns ErrBodyLength if p exceeds the length passed
+// to Send.
 func (w *ResponseWriter) Write(p []byte) (int, error) {
 	switch {
 	case w.err != nil:
 		return 0, w.err
-	case w.bodyless() || len(p) == 0:
+	case w.hasNoBody() || len(p) == 0:
 		return len(p), nil
 	case w.length >= 0 && w.count+int64(len(p)) > w.length:
 		w.err = ErrBodyLength
@@ -149,19 +150,19 @@ func (w *ResponseWriter) Write(p []byte) (int, error) {
 	w.count += int64(len(p))
 	if w.length != LengthChunked {
 		n, err := w.conn.stream.Write(p)
-		return n, w.note(err)
+		return n, w.recordError(err)
 	}
 	return len(p), w.writeChunk(p)
 }
 
 func (w *ResponseWriter) writeChunk(p []byte) error {
 	w.buf = appendChunkSize(w.buf[:0], len(p))
-	return w.note(w.conn.stream.writeParts(w.buf, p, crlf))
+	return w.recordError(w.conn.stream.writeParts(w.buf, p, crlf))
 }
 
-// note keeps the first error of the connection. A client that cannot be written to
-// has left.
-func (w *ResponseWriter) note(err error) error {
+// recordError keeps and returns the first write error. All errors except ErrStalled and
+// ErrServerClosed are wrapped in ErrClientGone.
+func (w *ResponseWriter) recordError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -174,8 +175,8 @@ func (w *ResponseWriter) note(err error) error {
 	return w.err
 }
 
-// Abort breaks the connection, so that no client takes what it has for the whole
-// body.
+// Abort resets the connection, so that the client does not take an incomplete body for
+// a complete one.
 func (w *ResponseWriter) Abort() {
 	if w.err == nil {
 		w.err = errAborted
@@ -185,10 +186,11 @@ func (w *ResponseWriter) Abort() {
 
 var errAborted = errors.New("http1: the response was aborted")
 
-// finish ends the response, and reports whether another request can follow.
+// finish ends the response after the handler has returned. It reports whether another
+// request can follow on the connection.
 func (w *ResponseWriter) finish() bool {
 	switch {
-	case w.err != nil, !w.sent, w.length >= 0 && w.count < w.length && !w.bodyless():
+	case w.err != nil, !w.headSent, w.length >= 0 && w.count < w.length && !w.hasNoBody():
 		w.Abort()
 		return false
 	case w.length == LengthChunked:
@@ -197,23 +199,25 @@ func (w *ResponseWriter) finish() bool {
 		}
 	}
 	if w.close {
-		w.linger()
+		w.lingeringClose()
 		return false
 	}
 	return true
 }
 
-// A connection that is closed while bytes of the client are in flight is reset,
-// and with the reset go responses that the client has not read yet (RFC 9112,
-// 9.6). So the server reads on for a while after it has refused an upload.
+// Limits of lingeringClose: without a byte, and in total.
 const (
-	lingerIdle = time.Second
-	lingerTime = 5 * time.Second
+	lingerIdleTimeout = time.Second
+	lingerTimeout     = 5 * time.Second
 )
 
-func (w *ResponseWriter) linger() {
+// lingeringClose closes the write side and reads on for a while if the client may still
+// be sending. A full close would make the kernel send a reset for the bytes that arrive
+// later, and the client could lose the response that it has not read yet (RFC 9112, 9.6).
+
+func (w *ResponseWriter) lingeringClose() {
 	c := w.conn
-	if !w.unread || c.stream.closeWrite() != nil {
+	if !w.requestUnread || c.stream.closeWrite() != nil {
 		return
 	}
 	c.stream.resume()
@@ -221,8 +225,8 @@ func (w *ResponseWriter) linger() {
 	if len(buf) == 0 {
 		buf = make([]byte, bufferSize)
 	}
-	for end := time.Now().Add(lingerTime); time.Now().Before(end); {
-		c.stream.setRead(forHead, lingerIdle, time.Now())
+	for end := time.Now().Add(lingerTimeout); time.Now().Before(end); {
+		c.stream.setReadDeadline(waitHead, lingerIdleTimeout, time.Now())
 		if _, err := c.stream.Read(buf); err != nil {
 			return
 		}

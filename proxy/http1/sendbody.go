@@ -7,50 +7,49 @@ import (
 	"time"
 )
 
-// upstreaming is a body that is sent to the origin while another goroutine waits for
-// the response.
-type upstreaming struct {
+// bodySender sends a request body while another goroutine waits for the response.
+type bodySender struct {
 	cc   *clientConn
 	call *Call
-	// source is Call.Stream, or what is left of a long Call.Body; length is its length.
+	// source is Call.Stream, or the rest of a long Call.Body.
 	source Source
-	length int64
-	// sending is set while the body is being read; the one that clears it ends the
-	// other.
+	length int64 // of source, or LengthChunked
+	// sending is true while the body is being sent. Both goroutines try to clear it
+	// when they finish; the one that succeeds was first.
 	sending atomic.Bool
-	result  chan error // of the head of the response
+	result  chan error // the result of readFinalHead
 }
 
 func (cc *clientConn) sendStream(call *Call, source Source, length int64) error {
-	u := &upstreaming{cc: cc, call: call, source: source, length: length, result: make(chan error, 1)}
+	u := &bodySender{cc: cc, call: call, source: source, length: length, result: make(chan error, 1)}
 	u.sending.Store(true)
-	cc.stream.setRead(forResponse, 0, time.Now())
-	go u.awaitHead()
+	cc.stream.setReadDeadline(waitResponse, 0, time.Now())
+	go u.readResponseHead()
 	panicked := true
 	defer func() {
-		if panicked { // the source did; awaitHead must end
-			cc.stream.cut()
+		if panicked { // in source.Read; the reset ends readResponseHead
+			cc.stream.resetSocket()
 		}
 	}()
 	sendErr := u.send()
 	panicked = false
 	switch {
 	case !u.sending.CompareAndSwap(true, false), sendErr == nil:
-		// A response has begun, or it is due.
-		cc.resp.sent = sendErr == nil
-		err := u.finish()
+		// The response came early, or the body is complete and the response is due.
+		cc.resp.requestSent = sendErr == nil
+		err := u.awaitResponse()
 		if err != nil && sendErr != nil {
-			err = originClosed(err, err)
+			err = originClosedError(err, err)
 		}
 		return err
 	}
 	var failed *SourceError
 	if errors.As(sendErr, &failed) || errors.Is(sendErr, ErrStalled) {
-		cc.stream.cut()
-		<-u.result //nolint:errcheck // it is that of the reset
+		cc.stream.resetSocket()
+		<-u.result //nolint:errcheck // the error is caused by the reset
 		return sendErr
 	}
-	cc.stream.limitRead(earlyGrace)
+	cc.stream.limitBlockedRead(earlyResponseTimeout)
 	err := <-u.result
 	if err == nil {
 		return nil
@@ -58,12 +57,12 @@ func (cc *clientConn) sendStream(call *Call, source Source, length int64) error 
 	if cc.resp.canceler.ctx.Err() != nil {
 		return sendErr
 	}
-	return originClosed(sendErr, err)
+	return originClosedError(sendErr, err)
 }
 
-// originClosed returns the error of a request body that the origin did not take whole.
-// A response that breaks a rule says more than that.
-func originClosed(cause, response error) error {
+// originClosedError returns the error of a request body that the origin did not read
+// completely. If the response violates a rule, that error says more.
+func originClosedError(cause, response error) error {
 	var broken Error
 	if errors.As(response, &broken) {
 		return broken
@@ -71,46 +70,49 @@ func originClosed(cause, response error) error {
 	return fmt.Errorf("%w: %w", ErrOriginClosed, cause)
 }
 
-func (u *upstreaming) awaitHead() {
-	err := u.cc.head(u.call)
+// readResponseHead reads the head of the response. If the body is not sent completely by
+// then, it interrupts the source.
+func (u *bodySender) readResponseHead() {
+	err := u.cc.readFinalHead(u.call)
 	if u.sending.CompareAndSwap(true, false) {
-		u.source.Interrupt(errResponded)
+		u.source.Interrupt(errEarlyResponse)
 	}
 	u.result <- err
 }
 
-// finish waits for the response after the last byte of the body.
-func (u *upstreaming) finish() error {
+// awaitResponse waits for the response after the last byte of the body.
+func (u *bodySender) awaitResponse() error {
 	s := u.cc.stream
-	s.limitRead(s.stall)
+	s.limitBlockedRead(s.stallTimeout)
 	slow := time.NewTimer(slowAfter)
 	defer slow.Stop()
 	select {
 	case err := <-u.result:
-		return noResponse(err)
+		return noResponseError(err)
 	case <-slow.C:
 	}
-	if slow := u.cc.resp.canceler.slow; slow != nil {
+	if slow := u.cc.resp.canceler.onSlow; slow != nil {
 		defer slow()()
 	}
-	return noResponse(<-u.result)
+	return noResponseError(<-u.result)
 }
 
-func noResponse(err error) error {
+func noResponseError(err error) error {
 	if isDeadline(err) {
 		return ErrNoResponse
 	}
 	return err
 }
 
-// chunkHead is the room for the size of a chunk in front of it.
-const chunkHead = 8 + len("\r\n")
+// chunkHeadSpace is the maximum length of a chunk-size line: 8 hexadecimal digits and
+// CR LF.
+const chunkHeadSpace = 8 + len("\r\n")
 
-// send moves the body. Its error is a *SourceError if the source failed.
-func (u *upstreaming) send() error {
+// send sends the body. Its error is a *SourceError if the source failed.
+func (u *bodySender) send() error {
 	piece := BorrowPiece(u.length)
 	defer piece.Return()
-	buf := piece.Bytes[chunkHead : len(piece.Bytes)-len("\r\n")]
+	buf := piece.Bytes[chunkHeadSpace : len(piece.Bytes)-len("\r\n")]
 	for left := u.length; left != 0; {
 		if left > 0 {
 			buf = buf[:min(int64(len(buf)), left)]
@@ -139,28 +141,28 @@ func (u *upstreaming) send() error {
 	return nil
 }
 
-// write sends the n bytes of body that are in piece after the room for a chunk's
-// size.
-func (u *upstreaming) write(piece []byte, n int) error {
+// write sends n bytes of the body. They begin at piece[chunkHeadSpace], so that the
+// chunk-size line fits before them.
+func (u *bodySender) write(piece []byte, n int) error {
 	if u.length >= 0 {
-		_, err := u.cc.stream.Write(piece[chunkHead : chunkHead+n])
+		_, err := u.cc.stream.Write(piece[chunkHeadSpace : chunkHeadSpace+n])
 		return err
 	}
-	var size [chunkHead]byte
+	var size [chunkHeadSpace]byte
 	head := appendChunkSize(size[:0], n)
-	begin := chunkHead - len(head)
+	begin := chunkHeadSpace - len(head)
 	copy(piece[begin:], head)
-	end := chunkHead + n
+	end := chunkHeadSpace + n
 	copy(piece[end:], "\r\n")
 	_, err := u.cc.stream.Write(piece[begin : end+len("\r\n")])
 	return err
 }
 
-// memorySource is the part of a body in memory that is sent while the response is
-// awaited: an origin may refuse it early and not read the rest.
+// memorySource is the rest of a long body in memory. It is sent like a stream, since the
+// origin may send an early response and not read the rest (RFC 9112, 9.5).
 type memorySource struct {
 	rest  []byte
-	cause atomic.Pointer[error] // of Interrupt
+	cause atomic.Pointer[error] // set by Interrupt
 }
 
 // Read implements io.Reader.

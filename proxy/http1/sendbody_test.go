@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// An origin may refuse a body in memory early, too, and not read the rest of it.
+// The origin sends an early response to a body in memory and does not read the rest.
 func TestClient_EarlyResponseToBodyInMemory(t *testing.T) {
 	released := make(chan struct{})
 	u, _ := startOrigin(t, nil, func(o *originConn) {
@@ -18,19 +18,19 @@ func TestClient_EarlyResponseToBodyInMemory(t *testing.T) {
 		<-released
 	})
 	c := newTestClient(t, ClientOptions{Origin: u})
-	c.want(c.call("POST", "/", strings.Repeat("x", 64<<20)), 413, "no")
+	c.wantResponse(c.call("POST", "/", strings.Repeat("x", 64<<20)), 413, "no")
 	close(released)
 }
 
 func TestClient_LongBodyInMemory(t *testing.T) {
-	u, _ := startOrigin(t, nil, (*originConn).ok)
+	u, _ := startOrigin(t, nil, (*originConn).echoAll)
 	c := newTestClient(t, ClientOptions{Origin: u})
 	long := strings.Repeat("0123456789", 400<<10/10)
 	for range 2 {
 		call := c.call("PUT", "/", long)
-		c.want(call, 200, "PUT / "+long)
+		c.wantResponse(call, 200, "PUT / "+long)
 		if call.Taken {
-			t.Error("a body in memory counts as taken from its source")
+			t.Error("Taken is set for a body in memory")
 		}
 	}
 }
@@ -43,15 +43,14 @@ func TestClient_MalformedResponseToUpload(t *testing.T) {
 		_, _ = io.Copy(io.Discard, o.r)
 	})
 	c := newTestClient(t, ClientOptions{Origin: u})
-	err := c.fails(c.stream(pausing(strings.Repeat("x", 200)), 1000, false))
+	err := c.wantError(c.stream(newPausingSource(strings.Repeat("x", 200)), 1000, false))
 	var broken Error
 	if !errors.As(err, &broken) || errors.Is(err, ErrOriginClosed) {
-		t.Errorf("got %v, want the rule that the response breaks", err)
+		t.Errorf("got %v, want the violated rule", err)
 	}
 }
 
-// A source that panics leaves no goroutine behind, which goleak would find, and no
-// connection.
+// After a panic of the source, the connection is reset and no goroutine is left (goleak).
 func TestClient_SourcePanics(t *testing.T) {
 	ended := make(chan error, 1)
 	u, _ := startOrigin(t, nil, func(o *originConn) {
@@ -60,7 +59,7 @@ func TestClient_SourcePanics(t *testing.T) {
 	})
 	c := newTestClient(t, ClientOptions{Origin: u})
 	source := newSource("")
-	source.Reader = io.MultiReader(strings.NewReader("some"), panicking{})
+	source.Reader = io.MultiReader(strings.NewReader("some"), panickingReader{})
 	value := func() (value any) {
 		defer func() { value = recover() }()
 		_, _ = c.Do(c.canceler, c.stream(source, 1000, false))
@@ -69,17 +68,17 @@ func TestClient_SourcePanics(t *testing.T) {
 	if fmt.Sprint(value) != "source" {
 		t.Fatalf("recovered %v", value)
 	}
-	if err := within(t, "the end of the connection", ended); err == nil {
+	if err := within(t, "end of the connection", ended); err == nil {
 		t.Error("the connection was closed and not reset")
 	}
 }
 
-type panicking struct{}
+type panickingReader struct{}
 
-func (panicking) Read([]byte) (int, error) { panic("source") }
+func (panickingReader) Read([]byte) (int, error) { panic("source") }
 
-// An origin that has sent an interim response has the request. It must not get it twice.
-func TestClient_FailureAfterInterimResponseIsNotRepeated(t *testing.T) {
+// After an interim response, the origin has received the request, so it is not sent again.
+func TestClient_FailureAfterInterimResponse(t *testing.T) {
 	for name, interim := range map[string]string{
 		"102": "HTTP/1.1 102 Processing\r\n\r\n",
 		"101": "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
@@ -95,13 +94,13 @@ func TestClient_FailureAfterInterimResponseIsNotRepeated(t *testing.T) {
 				}
 			})
 			c := newTestClient(t, ClientOptions{Origin: u})
-			c.want(c.call("GET", "/", ""), 200, "")
+			c.wantResponse(c.call("GET", "/", ""), 200, "")
 			call := c.call("GET", "/", "")
 			call.Repeat = func() bool {
-				t.Error("Repeat is asked")
+				t.Error("Repeat was called")
 				return true
 			}
-			_ = c.fails(call)
+			_ = c.wantError(call)
 			if n := conns.Load(); n != 1 {
 				t.Errorf("%d connections, want 1", n)
 			}
@@ -109,7 +108,7 @@ func TestClient_FailureAfterInterimResponseIsNotRepeated(t *testing.T) {
 	}
 }
 
-func TestResponse_DiscardKeepsToItsLimit(t *testing.T) {
+func TestResponse_DiscardLimit(t *testing.T) {
 	u, _ := startOrigin(t, nil, func(o *originConn) {
 		o.request()
 		o.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + strings.Repeat("x", 1000))

@@ -13,51 +13,52 @@ import (
 
 // ServerOptions configure NewServer.
 type ServerOptions struct {
-	// Handler responds to one request. It runs on the goroutine of the connection.
-	// Required.
+	// Handler handles one request. It runs on the goroutine of the connection. Required.
 	Handler func(*Exchange)
-	// Refuse responds to a request that breaks a rule. Only Response of the exchange can
-	// be used: the head may be incomplete. Nil: an empty response.
+	// Refuse responds to a request that violates a rule. It may use only Response of the
+	// exchange, since the head may be incomplete. Nil: Error.Status without a body.
 	Refuse func(*Exchange, Error)
-	// Panicked is told what a Handler panicked with. The connection is broken
-	// either way. Nil: nothing is told.
+	// Panicked is called after a Handler or Refuse has panicked and the connection was
+	// reset. Nil: not called.
 	Panicked func(value any, stack []byte)
 	// Limits bound the heads of requests.
 	Limits Limits
-	// TLS makes the server speak TLS. Nil: plain HTTP.
+	// TLS is the configuration of TLS. Nil: plain HTTP.
 	TLS *tls.Config
-	// HeaderTimeout is the time for a head, and for a TLS handshake. Zero: 10 s.
+	// HeaderTimeout is the timeout of a request head and of a TLS handshake. Zero: 10 s.
 	HeaderTimeout time.Duration
-	// IdleTimeout is how long a connection without a request is kept. It may be an
-	// eighth shorter. Zero: 2 min.
+	// IdleTimeout is the time after which an idle connection is closed. It may fire an
+	// eighth earlier. Zero: 2 min.
 	IdleTimeout time.Duration
-	// StallTimeout is how long a body may make no progress, either way. It may be
-	// an eighth shorter. Zero: 1 min.
+	// StallTimeout is the maximum time for each MinProgress bytes of a request body and
+	// for each 256 KiB of a response body. It may fire an eighth earlier. Zero: 1 min.
 	StallTimeout time.Duration
-	// MaxConns is the number of connections at which the longest idle one is closed
-	// for a new one. While none is idle, new ones wait. Zero: no limit; the longest idle
-	// one is then closed only when the process has no file descriptor left.
+	// MaxConns is the maximum number of connections. At the limit, the server closes the
+	// connection that has been idle longest to accept a new one; if no connection is
+	// idle, it waits before it accepts more. Zero: no limit. Without a limit, the server
+	// closes an idle connection only when it runs out of file descriptors.
 	MaxConns int
-	// HandshakeFailed is told of TLS handshakes that fail. Nil: nothing is told.
+	// HandshakeFailed is called when a TLS handshake fails, except if the client sent
+	// nothing. Nil: not called.
 	HandshakeFailed func(client net.Addr, err error)
 }
 
-// Server serves HTTP/1.1 on any number of listeners.
+// Server serves HTTP/1.1 on any number of listeners. It is safe for concurrent use.
 type Server struct {
 	o ServerOptions
 
-	closing atomic.Bool // each response ends its connection
+	closing atomic.Bool // each response closes its connection
 
-	mu        sync.Mutex
-	listeners map[net.Listener]bool
-	conns     map[*serverConn]bool
-	reserved  int  // places of connections that were accepted and not started; with MaxConns alone
-	stopped   bool // no listener is served any more
-	done      sync.WaitGroup
-	changed   chan struct{} // has a value after a connection has ended or become idle
+	mu          sync.Mutex
+	listeners   map[net.Listener]bool
+	conns       map[*serverConn]bool
+	reserved    int  // connections between reserveConn and startConn; only with MaxConns
+	stopped     bool // Shutdown or Close was called
+	running     sync.WaitGroup
+	connChanged chan struct{} // receives a value when a connection ended or became idle
 }
 
-// NewServer returns a server that listens to nothing yet.
+// NewServer returns a server without listeners; Serve adds them.
 func NewServer(o ServerOptions) *Server {
 	o.Limits = o.Limits.withDefaults()
 	if o.HeaderTimeout == 0 {
@@ -72,14 +73,14 @@ func NewServer(o ServerOptions) *Server {
 	if o.Refuse == nil {
 		o.Refuse = func(x *Exchange, err Error) {
 			x.Response.Start(err.Status(), "")
-			_ = x.Response.Send(0, nil) // the connection ends in any case
+			_ = x.Response.Send(0, nil) // the connection is closed anyway
 		}
 	}
-	return &Server{o: o, listeners: make(map[net.Listener]bool), conns: make(map[*serverConn]bool), changed: make(chan struct{}, 1)}
+	return &Server{o: o, listeners: make(map[net.Listener]bool), conns: make(map[*serverConn]bool), connChanged: make(chan struct{}, 1)}
 }
 
-// Serve accepts connections until Shutdown or Close, and then returns
-// ErrServerClosed. Another error is that of the listener. It closes l.
+// Serve accepts and serves connections of l until Shutdown or Close and then returns
+// ErrServerClosed. It retries temporary errors of l and returns all others. It closes l.
 func (s *Server) Serve(l net.Listener) error {
 	if !s.track(l) {
 		l.Close()
@@ -89,15 +90,15 @@ func (s *Server) Serve(l net.Listener) error {
 	for pause := time.Duration(0); ; {
 		c, err := l.Accept()
 		switch {
-		case err == nil && s.makeRoom():
+		case err == nil && s.reserveConn():
 			pause = 0
-			s.start(c)
+			s.startConn(c)
 		case err == nil:
 			c.Close()
 			return ErrServerClosed
 		case s.isStopped():
 			return ErrServerClosed
-		case isOutOfDescriptors(err) && s.closeLongestIdle(): // a new connection is worth more
+		case isOutOfDescriptors(err) && s.closeLongestIdle(): // its descriptor serves the new connection
 		case isTemporary(err):
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			time.Sleep(pause)
@@ -107,9 +108,9 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// isTemporary reports whether accepting may succeed later.
+// isTemporary reports whether a later Accept may succeed.
 func isTemporary(err error) bool {
-	var t interface{ Temporary() bool } // deprecated, and still what tells EMFILE
+	var t interface{ Temporary() bool } // deprecated, but package net offers nothing else for EMFILE
 	return errors.As(err, &t) && t.Temporary()
 }
 
@@ -136,7 +137,7 @@ func (s *Server) isStopped() bool {
 	return s.stopped
 }
 
-func (s *Server) start(raw net.Conn) {
+func (s *Server) startConn(raw net.Conn) {
 	c := newServerConn(s, raw)
 	s.mu.Lock()
 	if s.o.MaxConns > 0 {
@@ -148,11 +149,11 @@ func (s *Server) start(raw net.Conn) {
 		return
 	}
 	s.conns[c] = true
-	s.done.Add(1)
+	s.running.Add(1)
 	s.mu.Unlock()
 	go func() {
-		defer s.done.Done()
-		defer s.forget(c)
+		defer s.running.Done()
+		defer s.removeConn(c)
 		defer func() {
 			if v := recover(); v != nil {
 				c.stream.reset()
@@ -165,35 +166,36 @@ func (s *Server) start(raw net.Conn) {
 	}()
 }
 
-func (s *Server) forget(c *serverConn) {
+func (s *Server) removeConn(c *serverConn) {
 	c.canceler.cancel(ErrServerClosed)
 	c.stream.close()
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.signal()
+	s.signalChange()
 }
 
-// closeIdle ends a connection that has been idle since then, unless a request has
-// come. Server.mu is held.
+// closeIdle closes a connection that has been idle since the given time, unless a request
+// came meanwhile. The caller holds Server.mu.
 func (c *serverConn) closeIdle(since int64) {
-	if c.idleSince.CompareAndSwap(since, idleClaimed) {
+	if c.idleSince.CompareAndSwap(since, idleClosing) {
 		c.stream.interrupt(ErrServerClosed, false)
 	}
 }
 
-// awaitClaim returns when closeIdle has returned.
-func (s *Server) awaitClaim() {
+// awaitCloseIdle waits until a running closeIdle has returned. Locking is enough, since
+// closeIdle runs under the lock.
+func (s *Server) awaitCloseIdle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 }
 
-// LastRequests makes each response from now on announce the end of its connection.
-// New connections are accepted still.
+// LastRequests makes each response from now on close its connection. The server still
+// accepts new connections.
 func (s *Server) LastRequests() { s.closing.Store(true) }
 
-// Shutdown stops accepting, ends idle connections and waits for the requests in
-// flight. It returns the error of ctx if that ends first.
+// Shutdown stops accepting connections, closes idle ones and waits for the requests in
+// progress. If ctx ends first, it returns ctx.Err().
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.LastRequests()
 	s.stop(func(c *serverConn) {
@@ -203,7 +205,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	})
 	done := make(chan struct{})
 	go func() {
-		s.done.Wait()
+		s.running.Wait()
 		close(done)
 	}()
 	select {
@@ -214,10 +216,12 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
-// CloseGrace is how long Close waits for handlers to end.
+// CloseGrace is the time that Close gives handlers to return.
 const CloseGrace = time.Second
 
-// Close ends all requests with the cause ErrServerClosed and then all connections.
+// Close stops accepting connections and cancels all requests with the cause
+// ErrServerClosed. After CloseGrace it resets the connections that are left, and waits
+// for their handlers.
 func (s *Server) Close() {
 	s.LastRequests()
 	s.stop(func(c *serverConn) {
@@ -229,11 +233,11 @@ func (s *Server) Close() {
 	if s.Shutdown(ctx) == nil {
 		return
 	}
-	s.stop(func(c *serverConn) { c.stream.cut() })
-	s.done.Wait()
+	s.stop(func(c *serverConn) { c.stream.resetSocket() })
+	s.running.Wait()
 }
 
-// stop closes the listeners and does something to every connection.
+// stop closes the listeners and calls do for every connection.
 func (s *Server) stop(do func(*serverConn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,5 +248,5 @@ func (s *Server) stop(do func(*serverConn)) {
 	for c := range s.conns {
 		do(c)
 	}
-	s.signal()
+	s.signalChange()
 }

@@ -22,39 +22,39 @@ func TestServer_KeepAliveAndPipelining(t *testing.T) {
 	put := "PUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"
 	chunked := "POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 	c.send(get + put + chunked + "\r\n\r\n" + get)
-	c.status("GET", 200, "GET /a ")
-	c.status("PUT", 200, "PUT /b hello")
-	c.status("POST", 200, "POST /c abc")
-	c.status("GET", 200, "GET /a ")
+	c.wantResponse("GET", 200, "GET /a ")
+	c.wantResponse("PUT", 200, "PUT /b hello")
+	c.wantResponse("POST", 200, "POST /c abc")
+	c.wantResponse("GET", 200, "GET /a ")
 	c.send(strings.Replace(get, "Host", "Connection: close\r\nHost", 1))
-	if resp := c.status("GET", 200, "GET /a "); !resp.Close {
-		t.Error("the response does not announce the end of the connection")
+	if resp := c.wantResponse("GET", 200, "GET /a "); !resp.Close {
+		t.Error("the response has no Connection: close")
 	}
-	c.ended()
+	c.wantClosed()
 }
 
 func TestServer_HTTP10(t *testing.T) {
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(200, "OK")
-		_ = x.Response.Send(-1, []byte("of unknown length"))
+		_ = x.Response.Send(-1, []byte("unknown length"))
 	}})
 	c := dial(t, address)
 	c.send("GET / HTTP/1.0\r\n\r\n")
-	resp, body := c.reply("GET")
-	if body != "of unknown length" || resp.TransferEncoding != nil || !resp.Close {
+	resp, body := c.readResponse("GET")
+	if body != "unknown length" || resp.TransferEncoding != nil || !resp.Close {
 		t.Errorf("got %q, coding %v", body, resp.TransferEncoding)
 	}
 	_, address = serve(t, ServerOptions{Handler: echo})
 	c = dial(t, address)
 	for range 2 {
 		c.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
-		if resp := c.status("GET", 200, "GET / "); resp.Header.Get("Connection") != "keep-alive" {
-			t.Error("the response does not agree to keep the connection")
+		if resp := c.wantResponse("GET", 200, "GET / "); resp.Header.Get("Connection") != "keep-alive" {
+			t.Error("the response has no Connection: keep-alive")
 		}
 	}
 }
 
-func TestServer_Bodyless(t *testing.T) {
+func TestServer_NoResponseBody(t *testing.T) {
 	status := 200
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(status, "")
@@ -63,16 +63,16 @@ func TestServer_Bodyless(t *testing.T) {
 	}})
 	c := dial(t, address)
 	c.send(strings.Replace(get, "GET", "HEAD", 1))
-	if resp := c.status("HEAD", 200, ""); resp.ContentLength != 5 {
+	if resp := c.wantResponse("HEAD", 200, ""); resp.ContentLength != 5 {
 		t.Errorf("Content-Length %d, want 5", resp.ContentLength)
 	}
 	for _, status = range []int{204, 304} {
 		c.send(get)
-		c.status("GET", status, "")
+		c.wantResponse("GET", status, "")
 	}
 	status = 200
 	c.send(get)
-	c.status("GET", 200, "hello")
+	c.wantResponse("GET", 200, "hello")
 }
 
 func TestServer_Chunked(t *testing.T) {
@@ -87,7 +87,7 @@ func TestServer_Chunked(t *testing.T) {
 	c := dial(t, address)
 	for range 2 {
 		c.send(get)
-		c.status("GET", 200, "firsta"+long)
+		c.wantResponse("GET", 200, "firsta"+long)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestServer_WrongLength(t *testing.T) {
 			x.Response.Start(200, "")
 			_ = x.Response.Send(5, []byte("hellooo"))
 		},
-		"nothing": func(*Exchange) {},
+		"no response": func(*Exchange) {},
 		"a bad field": func(x *Exchange) {
 			x.Response.Start(200, "")
 			x.Response.Field("X", "a\r\nb")
@@ -125,20 +125,20 @@ func TestServer_WrongLength(t *testing.T) {
 			for _, request := range []string{get, "GET / HTTP/1.0\r\n\r\n"} {
 				c := dial(t, address)
 				c.send(request)
-				c.wasReset()
+				c.wantReset()
 			}
 		})
 	}
 }
 
-// refuseXML answers as a proxy does.
-func refuseXML(x *Exchange, err Error) {
+// refuseWithRule responds with the name of the rule.
+func refuseWithRule(x *Exchange, err Error) {
 	x.Response.Start(err.Status(), "")
 	_ = x.Response.Send(int64(len(err.Rule)), []byte(err.Rule))
 }
 
-func TestServer_RefusesAndCloses(t *testing.T) {
-	_, address := serve(t, ServerOptions{Handler: echo, Refuse: refuseXML})
+func TestServer_InvalidRequest(t *testing.T) {
+	_, address := serve(t, ServerOptions{Handler: echo, Refuse: refuseWithRule})
 	for text, want := range map[string]int{
 		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get: 400,
 		"GET / HTTP/1.1\r\n\r\n" + get:                                             400,
@@ -150,16 +150,16 @@ func TestServer_RefusesAndCloses(t *testing.T) {
 	} {
 		c := dial(t, address)
 		c.send(text)
-		if resp, _ := c.reply("GET"); resp.StatusCode != want || !resp.Close {
+		if resp, _ := c.readResponse("GET"); resp.StatusCode != want || !resp.Close {
 			t.Errorf("%.40q: status %d, close %v; want %d", text, resp.StatusCode, resp.Close, want)
 		}
-		c.ended()
+		c.wantClosed()
 	}
 	c := dial(t, address)
 	c.send("GET / HTTP/1.1\r\nHost: lo")
 	_ = c.Conn.(*net.TCPConn).CloseWrite()
-	if resp, body := c.reply("GET"); resp.StatusCode != http.StatusBadRequest || body != string(RuleCut) {
-		t.Errorf("a cut head: %d %s", resp.StatusCode, body)
+	if resp, body := c.readResponse("GET"); resp.StatusCode != http.StatusBadRequest || body != string(RuleCut) {
+		t.Errorf("an incomplete head: %d %s", resp.StatusCode, body)
 	}
 }
 
@@ -181,20 +181,20 @@ func TestServer_Expect(t *testing.T) {
 			t.Fatalf("got %q, want 100 Continue", line)
 		}
 		if line, _ := c.r.ReadString('\n'); line != "\r\n" {
-			t.Fatalf("100 Continue goes on with %q", line)
+			t.Fatalf("%q follows 100 Continue, want an empty line", line)
 		}
 		c.send("hello")
-		c.status("PUT", 200, "PUT /e hello")
+		c.wantResponse("PUT", 200, "PUT /e hello")
 	}
 	read = false
 	c.send(head)
-	if resp := c.status("PUT", 403, ""); !resp.Close {
-		t.Error("the connection goes on, although the body may come or not")
+	if resp := c.wantResponse("PUT", 403, ""); !resp.Close {
+		t.Error("the connection persists, although the body may follow or not")
 	}
 }
 
-// A client that sends its whole body before it looks has to see the refusal.
-func TestServer_LingersAfterRefusal(t *testing.T) {
+// A client that reads only after it has sent its whole body receives the response.
+func TestServer_LingeringClose(t *testing.T) {
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(403, "")
 		_ = x.Response.Send(0, nil)
@@ -205,11 +205,11 @@ func TestServer_LingersAfterRefusal(t *testing.T) {
 	for range 40 {
 		c.send(piece)
 	}
-	c.status("PUT", 403, "")
+	c.wantResponse("PUT", 403, "")
 }
 
-// What is left of a small body does not cost the connection.
-func TestServer_SkipsUnreadBody(t *testing.T) {
+// The connection persists if the handler does not read a body that is buffered.
+func TestServer_BufferedBodyNotRead(t *testing.T) {
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(403, "")
 		_ = x.Response.Send(0, nil)
@@ -217,8 +217,8 @@ func TestServer_SkipsUnreadBody(t *testing.T) {
 	c := dial(t, address)
 	for range 2 {
 		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
-		if resp := c.status("PUT", 403, ""); resp.Close {
-			t.Error("the connection ends, although the whole body was there")
+		if resp := c.wantResponse("PUT", 403, ""); resp.Close {
+			t.Error("the connection is closed, although the whole body was buffered")
 		}
 	}
 }
@@ -242,12 +242,12 @@ func TestServer_HalfClose(t *testing.T) {
 		c := dial(t, address)
 		c.send(request)
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
-		c.status("GET", 200, want)
-		c.ended()
+		c.wantResponse("GET", 200, want)
+		c.wantClosed()
 	}
 }
 
-func TestServer_CutBody(t *testing.T) {
+func TestServer_IncompleteBody(t *testing.T) {
 	failed := make(chan error, 1)
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		_, err := io.ReadAll(&x.Body)
@@ -263,13 +263,13 @@ func TestServer_CutBody(t *testing.T) {
 		c.send(request)
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		if err := within(t, "the end of the body", failed); !errors.Is(err, io.ErrUnexpectedEOF) {
-			t.Errorf("the cut body ends in %v", err)
+			t.Errorf("the incomplete body ends in %v", err)
 		}
-		c.status("PUT", 400, "")
+		c.wantResponse("PUT", 400, "")
 	}
 }
 
-func TestServer_WatchNoticesReset(t *testing.T) {
+func TestServer_WatchReset(t *testing.T) {
 	waiting, gone := make(chan bool), make(chan error, 1)
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		defer x.Watch()()
@@ -287,8 +287,8 @@ func TestServer_WatchNoticesReset(t *testing.T) {
 	}
 }
 
-// A watch must not swallow the next request of a pipeline.
-func TestServer_WatchKeepsPipelinedRequest(t *testing.T) {
+// Watch does not consume the next request of a pipeline.
+func TestServer_WatchPipelinedRequest(t *testing.T) {
 	_, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		stop := x.Watch()
 		time.Sleep(20 * time.Millisecond)
@@ -299,41 +299,41 @@ func TestServer_WatchKeepsPipelinedRequest(t *testing.T) {
 	c.send(get)
 	time.Sleep(5 * time.Millisecond)
 	c.send("PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel")
-	c.status("GET", 200, "GET /a ")
+	c.wantResponse("GET", 200, "GET /a ")
 	c.send("lo")
-	c.status("PUT", 200, "PUT /b hello")
+	c.wantResponse("PUT", 200, "PUT /b hello")
 }
 
 func TestServer_Timeouts(t *testing.T) {
 	_, address := serve(t, ServerOptions{
-		Refuse: refuseXML, HeaderTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
+		Refuse: refuseWithRule, HeaderTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
 		Handler: func(x *Exchange) {
 			_, err := io.ReadAll(&x.Body)
 			x.Response.Start(400, "")
 			_ = x.Response.Send(int64(len(err.Error())), []byte(err.Error()))
 		},
 	})
-	t.Run("idle", func(t *testing.T) { dial(t, address).ended() })
+	t.Run("idle", func(t *testing.T) { dial(t, address).wantClosed() })
 	t.Run("slow head", func(t *testing.T) {
 		c := dial(t, address)
-		go drip(c, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("y", 1000))
-		c.status("GET", 408, string(RuleTimeout))
+		go sendSlowly(c, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("y", 1000))
+		c.wantResponse("GET", 408, string(RuleTimeout))
 	})
 	t.Run("silent body", func(t *testing.T) {
 		c := dial(t, address)
 		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
-		c.status("PUT", 400, ErrStalled.Error())
+		c.wantResponse("PUT", 400, ErrStalled.Error())
 	})
-	t.Run("dripping body", func(t *testing.T) {
+	t.Run("slow body", func(t *testing.T) {
 		c := dial(t, address)
 		c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
-		go drip(c, strings.Repeat("y", 1000))
-		c.status("PUT", 400, ErrStalled.Error())
+		go sendSlowly(c, strings.Repeat("y", 1000))
+		c.wantResponse("PUT", 400, ErrStalled.Error())
 	})
 }
 
-// drip sends a byte now and then, until the connection ends.
-func drip(c *peer, text string) {
+// sendSlowly sends a byte every 5 ms until the connection ends.
+func sendSlowly(c *peer, text string) {
 	for i := range len(text) {
 		if _, err := io.WriteString(c.Conn, text[i:i+1]); err != nil {
 			return
@@ -342,7 +342,7 @@ func drip(c *peer, text string) {
 	}
 }
 
-// A slow body passes as long as enough of it moves.
+// A slow body is accepted as long as it makes MinProgress per StallTimeout.
 func TestServer_SlowBody(t *testing.T) {
 	_, address := serve(t, ServerOptions{Handler: echo, StallTimeout: 200 * time.Millisecond})
 	c := dial(t, address)
@@ -351,10 +351,10 @@ func TestServer_SlowBody(t *testing.T) {
 		c.send(strings.Repeat("x", 2000))
 		time.Sleep(20 * time.Millisecond)
 	}
-	c.status("PUT", 200, "PUT / "+strings.Repeat("x", 60000))
+	c.wantResponse("PUT", 200, "PUT / "+strings.Repeat("x", 60000))
 }
 
-func TestServer_ClientThatDoesNotRead(t *testing.T) {
+func TestServer_ClientDoesNotRead(t *testing.T) {
 	failed := make(chan error, 1)
 	_, address := serve(t, ServerOptions{StallTimeout: 100 * time.Millisecond, Handler: func(x *Exchange) {
 		x.Response.Start(200, "")
@@ -372,17 +372,17 @@ func TestServer_ClientThatDoesNotRead(t *testing.T) {
 }
 
 func TestServer_Panic(t *testing.T) {
-	told := make(chan any, 1)
+	panicked := make(chan any, 1)
 	_, address := serve(t, ServerOptions{
 		Handler:  func(*Exchange) { panic("oops") },
-		Panicked: func(value any, stack []byte) { told <- value },
+		Panicked: func(value any, stack []byte) { panicked <- value },
 	})
 	for range 2 {
 		c := dial(t, address)
 		c.send(get)
-		c.wasReset()
-		if v := within(t, "the panic", told); v != "oops" {
-			t.Errorf("told of %v", v)
+		c.wantReset()
+		if v := within(t, "the panic", panicked); v != "oops" {
+			t.Errorf("Panicked was called with %v", v)
 		}
 	}
 }
@@ -398,18 +398,18 @@ func TestServer_Shutdown(t *testing.T) {
 	}})
 	idle, fresh, busy := dial(t, address), dial(t, address), dial(t, address)
 	idle.send(get)
-	idle.status("GET", 200, "GET /a ")
+	idle.wantResponse("GET", 200, "GET /a ")
 	busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 	within(t, "the slow request", started)
 
 	s.LastRequests()
 	fresh.send(get)
-	if resp := fresh.status("GET", 200, "GET /a "); !resp.Close {
-		t.Error("a response during shutdown does not announce the end of the connection")
+	if resp := fresh.wantResponse("GET", 200, "GET /a "); !resp.Close {
+		t.Error("a response after LastRequests has no Connection: close")
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(context.Background()) }()
-	idle.ended()
+	idle.wantClosed()
 	if _, err := net.Dial("tcp", address); err == nil {
 		eventually(t, "the listener closes", func() bool {
 			c, err := net.Dial("tcp", address)
@@ -420,22 +420,22 @@ func TestServer_Shutdown(t *testing.T) {
 		})
 	}
 	close(release)
-	if resp := busy.status("GET", 200, "GET /slow "); !resp.Close {
-		t.Error("the last response does not announce the end of the connection")
+	if resp := busy.wantResponse("GET", 200, "GET /slow "); !resp.Close {
+		t.Error("the last response has no Connection: close")
 	}
 	if err := within(t, "Shutdown", done); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestServer_CloseEndsRequests(t *testing.T) {
+func TestServer_Close(t *testing.T) {
 	started := make(chan bool)
 	s, address := serve(t, ServerOptions{Handler: func(x *Exchange) {
 		started <- true
 		_, err := io.ReadAll(&x.Body)
 		<-x.Context().Done()
 		if !errors.Is(err, ErrServerClosed) || !errors.Is(context.Cause(x.Context()), ErrServerClosed) {
-			t.Errorf("ended by %v and %v", err, context.Cause(x.Context()))
+			t.Errorf("Read failed with %v, the cause is %v", err, context.Cause(x.Context()))
 		}
 		x.Response.Start(503, "")
 		_ = x.Response.Send(0, nil)
@@ -444,7 +444,7 @@ func TestServer_CloseEndsRequests(t *testing.T) {
 	c.send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhell")
 	within(t, "the request", started)
 	go s.Close()
-	c.status("PUT", 503, "")
+	c.wantResponse("PUT", 503, "")
 }
 
 func TestServer_MaxConns(t *testing.T) {
@@ -453,20 +453,20 @@ func TestServer_MaxConns(t *testing.T) {
 	for range 10 {
 		c := dial(t, address)
 		c.send(get)
-		c.status("GET", 200, "GET /a ")
+		c.wantResponse("GET", 200, "GET /a ")
 		all = append(all, c)
 	}
-	all[0].ended()
+	all[0].wantClosed()
 	last := all[len(all)-1]
 	last.send(get)
-	last.status("GET", 200, "GET /a ")
+	last.wantResponse("GET", 200, "GET /a ")
 }
 
 func TestServer_TLS(t *testing.T) {
-	config, pool := certificate()
-	_, address := serve(t, ServerOptions{Refuse: refuseXML, TLS: config, Handler: func(x *Exchange) {
+	config, pool := testCertificate()
+	_, address := serve(t, ServerOptions{Refuse: refuseWithRule, TLS: config, Handler: func(x *Exchange) {
 		if !x.TLS() {
-			t.Error("TLS is not reported")
+			t.Error("TLS returned false")
 		}
 		echo(x)
 	}})
@@ -478,20 +478,20 @@ func TestServer_TLS(t *testing.T) {
 	long := strings.Repeat("0123456789abcdef", 64<<10)
 	for range 2 {
 		c.send("PUT /t HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n" + long)
-		c.status("PUT", 200, "PUT /t "+long)
+		c.wantResponse("PUT", 200, "PUT /t "+long)
 	}
 	c.send(get)
 	_ = raw.CloseWrite()
-	c.status("GET", 200, "GET /a ")
+	c.wantResponse("GET", 200, "GET /a ")
 
 	plain := dial(t, address)
 	plain.send(get)
-	plain.status("GET", 400, string(RulePlain))
+	plain.wantResponse("GET", 400, string(RulePlain))
 }
 
-// Probes connect and leave. That is no failed handshake; what is sent and is not TLS is.
+// HandshakeFailed is called for an invalid handshake, but not for a TCP probe.
 func TestServer_HandshakeFailed(t *testing.T) {
-	config, _ := certificate()
+	config, _ := testCertificate()
 	failed := make(chan error, 9)
 	_, address := serve(t, ServerOptions{Handler: echo, TLS: config, HandshakeFailed: func(_ net.Addr, err error) { failed <- err }})
 	for _, linger := range []int{-1, 0} {
@@ -502,17 +502,17 @@ func TestServer_HandshakeFailed(t *testing.T) {
 	c := dial(t, address)
 	c.send("\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00") // a ClientHello of one byte
 	if err := within(t, "the report", failed); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("a client that only left is reported: %v", err)
+		t.Errorf("a client that sent nothing is reported: %v", err)
 	}
 	if len(failed) > 0 {
-		t.Errorf("one more failure is reported: %v", <-failed)
+		t.Errorf("another failure is reported: %v", <-failed)
 	}
 }
 
-// A chunk takes one write, and the first leaves with the head.
-func TestServer_ChunkIsOneWrite(t *testing.T) {
+// Each chunk is one write, and the first chunk is written with the head.
+func TestServer_WritesPerChunk(t *testing.T) {
 	l := &countingListener{Listener: listen(t)}
-	large := strings.Repeat("x", 2*smallPiece)
+	large := strings.Repeat("x", 2*smallPieceSize)
 	serveInMemory(t, ServerOptions{Handler: func(x *Exchange) {
 		x.Response.Start(200, "OK")
 		_ = x.Response.Send(-1, []byte("first"))
@@ -522,9 +522,9 @@ func TestServer_ChunkIsOneWrite(t *testing.T) {
 	}}, l)
 	c := dial(t, l.Addr().String())
 	c.send(get)
-	c.status("GET", 200, "firstsecond"+large)
-	// The head with "first"; "second"; the large one in three, since the counter hides
-	// that the connection is a socket; the last chunk.
+	c.wantResponse("GET", 200, "firstsecond"+large)
+	// The head with "first", "second", the large chunk in three writes, since countingConn
+	// is not a socket that supports writev, and the last chunk.
 	if n := l.writes.Load(); n > 6 {
 		t.Errorf("%d writes", n)
 	}

@@ -18,14 +18,13 @@ import (
 	"time"
 )
 
-// forward is a proxy without rules: what comes from the client goes to the origin,
-// and back.
-type forward struct {
+// forwarder is a proxy that forwards every request and response.
+type forwarder struct {
 	client *Client
 	t      *testing.T
 }
 
-func (f *forward) handle(x *Exchange) {
+func (f *forwarder) handle(x *Exchange) {
 	call := &Call{Method: string(x.Request.Method)}
 	var b Builder
 	b.Request(call.Method, string(x.Request.Target))
@@ -59,7 +58,7 @@ func (f *forward) handle(x *Exchange) {
 	f.copy(x, resp)
 }
 
-func (f *forward) copy(x *Exchange, resp *Response) {
+func (f *forwarder) copy(x *Exchange, resp *Response) {
 	piece := BorrowPiece(resp.Length())
 	defer piece.Return()
 	err := x.Response.Send(resp.Length(), nil)
@@ -82,42 +81,42 @@ type exchangeSource struct{ x *Exchange }
 func (s exchangeSource) Read(p []byte) (int, error) { return s.x.Body.Read(p) }
 func (s exchangeSource) Interrupt(cause error)      { s.x.InterruptBody(cause) }
 
-// cutter is a connection that breaks after a number of bytes.
-type cutter struct {
+// breakingConn is a connection that is closed or reset after limit bytes.
+type breakingConn struct {
 	net.Conn
-	left atomic.Int64
+	limit atomic.Int64
 }
 
-func (c *cutter) spend(n int, err error) (int, error) {
-	if c.left.Add(-int64(n)) < 0 {
+func (c *breakingConn) use(n int, err error) (int, error) {
+	if c.limit.Add(-int64(n)) < 0 {
 		_ = c.Conn.(*net.TCPConn).SetLinger(rand.IntN(2) - 1)
-		_ = c.Close() // what matters is that it ends
+		_ = c.Close() // the result does not matter
 		return n, net.ErrClosed
 	}
 	return n, err
 }
 
-func (c *cutter) Read(p []byte) (int, error)  { return c.spend(c.Conn.Read(p)) }
-func (c *cutter) Write(p []byte) (int, error) { return c.spend(c.Conn.Write(p)) }
+func (c *breakingConn) Read(p []byte) (int, error)  { return c.use(c.Conn.Read(p)) }
+func (c *breakingConn) Write(p []byte) (int, error) { return c.use(c.Conn.Write(p)) }
 
-// cut breaks one of two connections, somewhere.
-func cut(c net.Conn) *cutter {
-	k := &cutter{Conn: c}
-	k.left.Store(1 << 40)
+// breakSometimes gives half of the connections a random limit.
+func breakSometimes(c net.Conn) *breakingConn {
+	k := &breakingConn{Conn: c}
+	k.limit.Store(1 << 40)
 	if rand.IntN(2) == 0 {
-		k.left.Store(rand.Int64N(1 << rand.IntN(22)))
+		k.limit.Store(rand.Int64N(1 << rand.IntN(22)))
 	}
 	return k
 }
 
-func sum(b []byte) string { return strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 16) }
+func checksum(b []byte) string { return strconv.FormatUint(uint64(crc32.ChecksumIEEE(b)), 16) }
 
-// TestSoak_RandomCuts breaks connections on both sides. Whatever arrives as
-// complete is what was sent.
-func TestSoak_RandomCuts(t *testing.T) {
+// Connections break on both sides at random. Each body that is received completely equals
+// the body that was sent.
+func TestSoak_RandomDisconnects(t *testing.T) {
 	var uploads, downloads atomic.Int64
 	origin, _ := startOrigin(t, nil, func(o *originConn) {
-		c := cut(o.Conn)
+		c := breakSometimes(o.Conn)
 		o = &originConn{Conn: c, r: bufio.NewReader(c)}
 		for soakOrigin(t, o, &uploads) {
 		}
@@ -127,7 +126,7 @@ func TestSoak_RandomCuts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	f := &forward{client: client, t: t}
+	f := &forwarder{client: client, t: t}
 	_, address := serve(t, ServerOptions{Handler: f.handle})
 	var all sync.WaitGroup
 	for range 8 {
@@ -141,7 +140,7 @@ func TestSoak_RandomCuts(t *testing.T) {
 	if uploads.Load() < 20 || downloads.Load() < 20 {
 		t.Errorf("only %d uploads and %d downloads were complete", uploads.Load(), downloads.Load())
 	}
-	eventually(t, "all large buffers are returned", func() bool { return len(largeLent) == 0 })
+	eventually(t, "return of all large buffers", func() bool { return len(largeSlots) == 0 })
 }
 
 func soakOrigin(t *testing.T, o *originConn, complete *atomic.Int64) bool {
@@ -158,14 +157,14 @@ func soakOrigin(t *testing.T, o *originConn, complete *atomic.Int64) bool {
 			return false
 		}
 		complete.Add(1)
-		if want := strings.TrimPrefix(r.RequestURI, "/"); sum(body) != want {
-			t.Errorf("an upload of %d bytes arrived with the sum %s, want %s", len(body), sum(body), want)
+		if want := strings.TrimPrefix(r.RequestURI, "/"); checksum(body) != want {
+			t.Errorf("an upload of %d bytes has checksum %s, want %s", len(body), checksum(body), want)
 		}
 		o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		return true
 	}
 	body := strings.Repeat(string(rune('a'+rand.IntN(26))), rand.IntN(1<<rand.IntN(20)))
-	head := "HTTP/1.1 200 OK\r\nX-Sum: " + sum([]byte(body)) + "\r\n"
+	head := "HTTP/1.1 200 OK\r\nX-Sum: " + checksum([]byte(body)) + "\r\n"
 	if rand.IntN(2) == 0 {
 		o.send(head + "Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 		return true
@@ -180,14 +179,14 @@ func soakOrigin(t *testing.T, o *originConn, complete *atomic.Int64) bool {
 	return true
 }
 
-// soakClient sends a few requests on one connection, until it breaks.
+// soakClient sends up to four requests on one connection.
 func soakClient(t *testing.T, address string, complete *atomic.Int64) {
 	raw, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Error(err)
 		return
 	}
-	c := cut(raw)
+	c := breakSometimes(raw)
 	defer raw.Close()
 	_ = raw.SetDeadline(time.Now().Add(testTimeout))
 	r := bufio.NewReader(c)
@@ -195,7 +194,7 @@ func soakClient(t *testing.T, address string, complete *atomic.Int64) {
 		body := []byte(strings.Repeat(string(rune('a'+rand.IntN(26))), rand.IntN(1<<rand.IntN(20))))
 		request, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://a/", nil)
 		if rand.IntN(2) == 0 {
-			request.Method, request.URL = http.MethodPut, &url.URL{Scheme: "http", Host: "a", Path: "/" + sum(body)}
+			request.Method, request.URL = http.MethodPut, &url.URL{Scheme: "http", Host: "a", Path: "/" + checksum(body)}
 			request.Body, request.ContentLength = io.NopCloser(strings.NewReader(string(body))), int64(len(body))
 			if rand.IntN(2) == 0 {
 				request.ContentLength = -1
@@ -212,14 +211,14 @@ func soakClient(t *testing.T, address string, complete *atomic.Int64) {
 		resp.Body.Close()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
-				t.Error("a cut body ended properly")
+				t.Error("an incomplete body ended properly")
 			}
 			return
 		}
 		if resp.StatusCode == http.StatusOK && request.Method == http.MethodGet {
 			complete.Add(1)
-			if want := resp.Header.Get("X-Sum"); sum(got) != want {
-				t.Errorf("a download of %d bytes has the sum %s, want %s", len(got), sum(got), want)
+			if want := resp.Header.Get("X-Sum"); checksum(got) != want {
+				t.Errorf("a download of %d bytes has checksum %s, want %s", len(got), checksum(got), want)
 			}
 		}
 		if resp.Close {

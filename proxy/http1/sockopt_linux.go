@@ -6,11 +6,12 @@ import (
 	"unsafe"
 )
 
-// tcpUserTimeout is TCP_USER_TIMEOUT (tcp(7)), which package syscall lacks.
+// tcpUserTimeout is TCP_USER_TIMEOUT (tcp(7)). Package syscall does not define it.
 const tcpUserTimeout = 18
 
-// socketOptions ends connections whose bytes are not acknowledged for limit: a
-// peer that is gone without a word is noticed by what is being sent.
+// socketOptions makes the kernel end a connection when sent bytes stay unacknowledged for
+// limit. This detects a peer that vanished without FIN or reset. It returns a
+// net.Dialer.Control.
 func socketOptions(limit time.Duration) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var err error
@@ -23,11 +24,11 @@ func socketOptions(limit time.Duration) func(network, address string, c syscall.
 	}
 }
 
-// siocOutQ is SIOCOUTQ (tcp(7)), which package syscall lacks.
+// siocOutQ is SIOCOUTQ (tcp(7)). Package syscall does not define it.
 const siocOutQ = 0x5411
 
-// unacknowledged reports whether the peer has not acknowledged all that was written, so
-// that it cannot have all of it.
+// unacknowledged reports whether the peer has not acknowledged all written bytes, so it
+// cannot have received all of them.
 func (s *stream) unacknowledged() bool {
 	conn, ok := s.raw.(syscall.Conn)
 	if !ok {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// dialStream makes a connection to l with the default dialer.
+// dialStream connects to l with the default dialer.
 func dialStream(t *testing.T, l net.Listener, o ClientOptions) *stream {
 	t.Helper()
 	o.Origin = &url.URL{Scheme: "http", Host: l.Addr().String()}
@@ -30,8 +30,8 @@ func dialStream(t *testing.T, l net.Listener, o ClientOptions) *stream {
 	return s
 }
 
-// The kernel watches a connection to the origin while nothing moves on it, and while
-// data is not acknowledged, for as long as the client itself would wait.
+// The kernel detects a dead connection by keep-alive probes and, within StallTimeout, by
+// unacknowledged data.
 func TestClient_SocketOptions(t *testing.T) {
 	l := listen(t)
 	defer l.Close()
@@ -68,7 +68,7 @@ func TestStream_Unacknowledged(t *testing.T) {
 	if _, err := s.raw.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "for the byte to be acknowledged", func() bool { return !s.unacknowledged() })
+	eventually(t, "acknowledgment of the byte", func() bool { return !s.unacknowledged() })
 	large := make([]byte, 64<<20) // more than the buffers of a peer that does not read
 	_ = s.raw.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
 	n, err := s.raw.Write(large)
@@ -78,15 +78,15 @@ func TestStream_Unacknowledged(t *testing.T) {
 	if _, err := io.CopyN(io.Discard, peer, int64(n)+1); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "for all bytes to be acknowledged", func() bool { return !s.unacknowledged() })
+	eventually(t, "acknowledgment of all bytes", func() bool { return !s.unacknowledged() })
 }
 
-// Only sockets can tell.
+// A connection that is not a socket reports false.
 func TestStream_UnacknowledgedInMemory(t *testing.T) {
 	here, there := net.Pipe()
 	defer here.Close()
 	defer there.Close()
 	if newStream(here, time.Minute, 1).unacknowledged() {
-		t.Error("a pipe has bytes that are not acknowledged")
+		t.Error("unacknowledged returned true for a pipe")
 	}
 }

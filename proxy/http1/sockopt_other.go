@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// socketOptions leaves it to TCP keep-alive where there is no TCP_USER_TIMEOUT.
+// socketOptions returns nil: this platform has no TCP_USER_TIMEOUT, only TCP keep-alive.
 func socketOptions(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }
 
-// unacknowledged cannot be told here.
+// unacknowledged returns false: this platform does not report it.
 func (s *stream) unacknowledged() bool { return false }

@@ -9,141 +9,142 @@ import (
 	"time"
 )
 
-// MinProgress is how many bytes of a body have to arrive in StallTimeout, so that
-// a sender cannot keep a connection busy with a byte now and then.
+// MinProgress is the minimum number of bytes of a request body per StallTimeout. It
+// prevents a client from occupying a connection by sending a byte now and then.
 const MinProgress = 1 << 10
 
-// slack is the part (1/n) of a timeout by which a deadline may be early. It makes
-// deadlines rare: one for many reads.
-const slack = 8
+// deadlineSlack saves calls that set deadlines. A deadline is extended only after
+// 1/deadlineSlack of its timeout has passed, so it may pass that much too early.
+const deadlineSlack = 8
 
-// wait is what a read waits for, which decides how long.
-type wait int
+// waitReason is the event for which a read waits. It selects the timeout.
+type waitReason int
 
 const (
-	forNothing wait = iota // no deadline that is known
-	forNext                // the next request, on an idle connection
-	forHead                // the rest of a head
-	forBody                // the next bytes of a body
-	forWhole               // all bytes of a body
-	forEarly               // a response, before anybody is told that it is slow
-	forResponse
+	waitNone      waitReason = iota // the read deadline is unknown
+	waitRequest                     // the next request, on an idle connection
+	waitHead                        // the rest of a head
+	waitBody                        // progress of a body
+	waitBodyEnd                     // the end of a body
+	waitUntilSlow                   // a response or its body, before it counts as slow
+	waitResponse                    // a response, or 100 Continue
 )
 
-// stream is a connection with deadlines. One goroutine reads and one writes;
-// interrupt may be called by any.
+// stream is a connection with deadlines. One goroutine reads and one writes. Any
+// goroutine may call interrupt and resetSocket.
 type stream struct {
-	conn    net.Conn // a *tls.Conn, or raw
-	raw     net.Conn
-	tls     *tls.Conn
-	records *records // under tls
-	peeker  *peeker  // nil until it is needed
-	stall   time.Duration
-	// minProgress is how many bytes of a body have to be read in stall.
+	conn         net.Conn // reads and writes go here: tls, or a directConn or raw
+	raw          net.Conn
+	tls          *tls.Conn // nil: no TLS
+	records      *records  // the connection under tls
+	peeker       *peeker   // nil: not used yet
+	stallTimeout time.Duration
+	// minProgress is the minimum number of bytes of a body per stallTimeout.
 	minProgress int
 
-	reading   wait
-	readSet   time.Time // when the read deadline was set
-	readLimit time.Duration
-	moved     int // bytes since then
-	writeSet  time.Time
+	waiting          waitReason
+	readTimeout      time.Duration
+	readDeadlineSet  time.Time // the time when the read deadline was set
+	progress         int       // bytes read since then
+	writeDeadlineSet time.Time // the time when the write deadline was set
 
-	mu    sync.Mutex // orders deadlines
-	cause error      // of interrupt
+	mu             sync.Mutex // orders interrupt and the setting of deadlines
+	interruptCause error      // nil: not interrupted
 }
 
-func newStream(raw net.Conn, stall time.Duration, minProgress int) *stream {
-	return &stream{conn: direct(raw), raw: raw, stall: stall, minProgress: minProgress}
+func newStream(raw net.Conn, stallTimeout time.Duration, minProgress int) *stream {
+	return &stream{conn: direct(raw), raw: raw, stallTimeout: stallTimeout, minProgress: minProgress}
 }
 
-// secure puts TLS on the stream. The handshake is the caller's to make.
-func (s *stream) secure(wrap func(net.Conn) *tls.Conn) {
+// startTLS puts TLS on the stream. The caller does the handshake.
+func (s *stream) startTLS(wrap func(net.Conn) *tls.Conn) {
 	s.records = &records{Conn: s.conn}
 	s.tls = wrap(s.records)
 	s.conn = s.tls
 }
 
-// await sets the read deadline to limit from now, unless one like it was set a
-// short while ago. A limit of zero is none.
-func (s *stream) await(what wait, limit time.Duration) {
-	s.awaitAt(what, limit, time.Now())
+// extendReadDeadline sets the read deadline to timeout from now, unless it was set for
+// the same reason and timeout a short time ago. Zero: no deadline.
+func (s *stream) extendReadDeadline(reason waitReason, timeout time.Duration) {
+	s.extendReadDeadlineAt(reason, timeout, time.Now())
 }
 
-// awaitAt is await for a caller that knows the time.
-func (s *stream) awaitAt(what wait, limit time.Duration, now time.Time) {
-	if s.reading == what && s.readLimit == limit && now.Sub(s.readSet) < limit/slack {
+// extendReadDeadlineAt is extendReadDeadline for a caller that knows the time.
+func (s *stream) extendReadDeadlineAt(reason waitReason, timeout time.Duration, now time.Time) {
+	if s.waiting == reason && s.readTimeout == timeout && now.Sub(s.readDeadlineSet) < timeout/deadlineSlack {
 		return
 	}
-	s.setRead(what, limit, now)
+	s.setReadDeadline(reason, timeout, now)
 }
 
-func (s *stream) setRead(what wait, limit time.Duration, now time.Time) {
-	s.reading, s.readSet, s.readLimit, s.moved = what, now, limit, 0
+// setReadDeadline sets the read deadline to timeout after now. Zero: no deadline.
+func (s *stream) setReadDeadline(reason waitReason, timeout time.Duration, now time.Time) {
+	s.waiting, s.readDeadlineSet, s.readTimeout, s.progress = reason, now, timeout, 0
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cause != nil {
+	if s.interruptCause != nil {
 		return
 	}
 	deadline := time.Time{}
-	if limit > 0 {
-		deadline = now.Add(limit)
+	if timeout > 0 {
+		deadline = now.Add(timeout)
 	}
-	_ = s.raw.SetReadDeadline(deadline) // a closed connection shows when it is read
+	_ = s.raw.SetReadDeadline(deadline) // if it fails, so does the next read
 }
 
-// limitRead bounds a read that another goroutine may have begun.
-func (s *stream) limitRead(limit time.Duration) {
+// limitBlockedRead sets the read deadline while another goroutine may be reading.
+func (s *stream) limitBlockedRead(timeout time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cause == nil {
-		_ = s.raw.SetReadDeadline(time.Now().Add(limit))
+	if s.interruptCause == nil {
+		_ = s.raw.SetReadDeadline(time.Now().Add(timeout))
 	}
 }
 
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (n int, err error) {
-	if s.reading == forBody && s.moved >= s.minProgress {
-		s.await(forBody, s.stall)
+	if s.waiting == waitBody && s.progress >= s.minProgress {
+		s.extendReadDeadline(waitBody, s.stallTimeout)
 	}
-	if s.tls != nil && len(p) >= bulk {
+	if s.tls != nil && len(p) >= bulkSize {
 		n, err = readBulk(s.tls, s.records, p)
 	} else {
 		n, err = s.conn.Read(p)
 	}
-	s.moved += n
+	s.progress += n
 	if err != nil && n == 0 {
-		return 0, s.explain(err, s.reading == forBody || s.reading == forWhole)
+		return 0, s.deadlineError(err, s.waiting == waitBody || s.waiting == waitBodyEnd)
 	}
 	return n, nil
 }
 
-// Write writes all of p, and of each stallPiece within the stall timeout.
+// Write writes all of p. Each stallPieceSize bytes have the stall timeout.
 func (s *stream) Write(p []byte) (n int, err error) {
 	for err == nil && n < len(p) {
 		var m int
-		m, err = s.writePiece(p[n:min(n+stallPiece, len(p))])
+		m, err = s.writePiece(p[n:min(n+stallPieceSize, len(p))])
 		n += m
 	}
 	return n, err
 }
 
-// stallPiece is how many bytes a peer has to take within the stall timeout.
-const stallPiece = 256 << 10
+// stallPieceSize is the number of bytes that a peer has to accept per stall timeout.
+const stallPieceSize = 256 << 10
 
 func (s *stream) writePiece(p []byte) (n int, err error) {
-	s.armWrite()
-	if s.tls != nil && len(p) >= bulk {
+	s.extendWriteDeadline()
+	if s.tls != nil && len(p) >= bulkSize {
 		n, err = writeBulk(s.tls, s.records, p)
 	} else {
 		n, err = s.conn.Write(p)
 	}
 	if err != nil {
-		err = s.explain(err, true)
+		err = s.deadlineError(err, true)
 	}
 	return n, err
 }
 
-// writeParts writes the parts of a message, with one system call where that can be had.
+// writeParts writes the parts of a message, with one system call if possible.
 func (s *stream) writeParts(parts ...[]byte) error {
 	total := 0
 	for _, part := range parts {
@@ -153,7 +154,7 @@ func (s *stream) writeParts(parts ...[]byte) error {
 	case total == len(parts[0]):
 		_, err := s.Write(parts[0])
 		return err
-	case total <= smallPiece:
+	case total <= smallPieceSize:
 		piece := BorrowPiece(0)
 		defer piece.Return()
 		n := 0
@@ -162,11 +163,11 @@ func (s *stream) writeParts(parts ...[]byte) error {
 		}
 		_, err := s.Write(piece.Bytes[:n])
 		return err
-	case s.tls == nil && total <= stallPiece:
-		s.armWrite()
+	case s.tls == nil && total <= stallPieceSize:
+		s.extendWriteDeadline()
 		buffers := append(net.Buffers(nil), parts...)
 		if _, err := buffers.WriteTo(s.raw); err != nil {
-			return s.explain(err, true)
+			return s.deadlineError(err, true)
 		}
 		return nil
 	}
@@ -178,74 +179,75 @@ func (s *stream) writeParts(parts ...[]byte) error {
 	return nil
 }
 
-func (s *stream) armWrite() {
+func (s *stream) extendWriteDeadline() {
 	now := time.Now()
-	if now.Sub(s.writeSet) < s.stall/slack {
+	if now.Sub(s.writeDeadlineSet) < s.stallTimeout/deadlineSlack {
 		return
 	}
-	s.writeSet = now
+	s.writeDeadlineSet = now
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cause == nil {
-		_ = s.raw.SetWriteDeadline(now.Add(s.stall))
+	if s.interruptCause == nil {
+		_ = s.raw.SetWriteDeadline(now.Add(s.stallTimeout))
 	}
 }
 
-// explain replaces the error of a deadline by why it passed.
-func (s *stream) explain(err error, body bool) error {
+// deadlineError replaces the error of a passed deadline by its reason: the cause of
+// interrupt, or ErrStalled for a body.
+func (s *stream) deadlineError(err error, body bool) error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.cause != nil:
-		return s.cause
+	case s.interruptCause != nil:
+		return s.interruptCause
 	case body:
 		return ErrStalled
 	}
 	return err
 }
 
-// past is a deadline that makes a blocked read or write return at once.
-var past = time.Unix(1, 0)
+// pastDeadline makes blocked reads or writes return at once.
+var pastDeadline = time.Unix(1, 0)
 
-// interrupt makes reads, and writes too if both is set, fail with cause until
-// resume.
-func (s *stream) interrupt(cause error, both bool) {
+// interrupt makes reads fail with cause until resume, also a blocked one. If writesToo
+// is set, it does the same to writes. Only the first cause counts.
+func (s *stream) interrupt(cause error, writesToo bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.cause != nil {
+	if s.interruptCause != nil {
 		return
 	}
-	s.cause = cause
-	_ = s.raw.SetReadDeadline(past)
-	if both {
-		_ = s.raw.SetWriteDeadline(past)
+	s.interruptCause = cause
+	_ = s.raw.SetReadDeadline(pastDeadline)
+	if writesToo {
+		_ = s.raw.SetWriteDeadline(pastDeadline)
 	}
 }
 
-// forgive ends an interruption whose cause is not the end of the server: what it was
-// meant for has ended.
-func (s *stream) forgive() {
+// resumeUnlessClosed ends an interruption after an exchange, unless its cause is
+// ErrServerClosed. Any other interruption concerned only that exchange.
+func (s *stream) resumeUnlessClosed() {
 	s.mu.Lock()
-	interrupted := s.cause != nil && !errors.Is(s.cause, ErrServerClosed)
+	interrupted := s.interruptCause != nil && !errors.Is(s.interruptCause, ErrServerClosed)
 	s.mu.Unlock()
 	if interrupted {
 		s.resume()
 	}
 }
 
-// resume ends an interruption. Deadlines are set again by the next await and
-// Write.
+// resume ends an interruption and clears the deadlines. The next extendReadDeadline and
+// Write set them.
 func (s *stream) resume() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cause, s.reading, s.writeSet = nil, forNothing, time.Time{}
+	s.interruptCause, s.waiting, s.writeDeadlineSet = nil, waitNone, time.Time{}
 	_ = s.raw.SetDeadline(time.Time{})
 }
 
-// closeWrite says that nothing more comes, and keeps reading possible.
+// closeWrite closes the write side: it sends close_notify over TLS, otherwise FIN.
 func (s *stream) closeWrite() error {
 	if s.tls != nil {
 		return s.tls.CloseWrite()
@@ -256,7 +258,7 @@ func (s *stream) closeWrite() error {
 	return nil
 }
 
-// close ends the connection.
+// close closes the connection. Over TLS it sends close_notify.
 func (s *stream) close() {
 	_ = s.conn.Close()
 	if s.records != nil {
@@ -264,18 +266,18 @@ func (s *stream) close() {
 	}
 }
 
-// reset ends the connection so that no peer takes it for the end of a body. TLS
-// would say goodbye first.
+// reset resets the connection, so that the peer does not take it for the end of a body.
+// It sends no close_notify.
 func (s *stream) reset() {
-	s.cut()
+	s.resetSocket()
 	if s.records != nil {
 		s.records.release()
 	}
 }
 
-// cut is reset for another goroutine than the one that uses the stream, which then
-// closes it.
-func (s *stream) cut() {
+// resetSocket is reset for a goroutine that does not own the stream. The owner still has
+// to close it.
+func (s *stream) resetSocket() {
 	if tcp, ok := s.raw.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0)
 	}

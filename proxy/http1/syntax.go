@@ -23,9 +23,9 @@ func init() {
 	}
 }
 
-func isToken(b []byte) bool { return len(b) > 0 && all(&tokenByte, b) }
+func isToken(b []byte) bool { return len(b) > 0 && allIn(&tokenByte, b) }
 
-func all(class *[256]bool, b []byte) bool {
+func allIn(class *[256]bool, b []byte) bool {
 	for _, c := range b {
 		if !class[c] {
 			return false
@@ -34,12 +34,12 @@ func all(class *[256]bool, b []byte) bool {
 	return true
 }
 
-// EqualFold reports whether b is name in any spelling of its letters, as the names of
-// fields are compared (RFC 9110, 5.1). name is ASCII.
+// EqualFold reports whether b equals name, ignoring the case of ASCII letters. Field
+// names are compared this way (RFC 9110, 5.1). name must be ASCII.
 func EqualFold(b []byte, name string) bool { return len(b) == len(name) && HasPrefixFold(b, name) }
 
-// HasPrefixFold reports whether b begins with prefix in any spelling of its letters.
-// prefix is ASCII.
+// HasPrefixFold reports whether b begins with prefix, ignoring the case of ASCII
+// letters. prefix must be ASCII.
 func HasPrefixFold(b []byte, prefix string) bool {
 	if len(b) < len(prefix) {
 		return false
@@ -59,8 +59,8 @@ func lower(c byte) byte {
 	return c
 }
 
-// trimBlanks removes blanks and tabs around b (OWS of RFC 9110, 5.6.3).
-func trimBlanks(b []byte) []byte {
+// trimWhitespace removes leading and trailing spaces and tabs (OWS of RFC 9110, 5.6.3).
+func trimWhitespace(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {
 		b = b[1:]
 	}

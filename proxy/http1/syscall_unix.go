@@ -4,8 +4,8 @@ package http1
 
 import "syscall"
 
-// receive is recvfrom(2) on a non-blocking socket. Without flags it is read(2), which
-// tells the race detector that what was written comes before what is read.
+// receive is recvfrom(2) on a non-blocking socket. Without flags it is read(2): package
+// syscall tells the race detector that syscall.Write happens before syscall.Read.
 func receive(fd uintptr, b []byte, flags int) (n int, errno syscall.Errno) {
 	for {
 		var err error
