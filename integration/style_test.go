@@ -10,10 +10,21 @@ import (
 
 // styleFiles are the texts that TestStyle reads, as patterns for filepath.Glob.
 var styleFiles = []string{
+	"../README.md",
+	"../cmd/cosproxy/README.md",
+	"../integration/BENCHMARKS.md",
 	"../CONTRIBUTING.md",
 	"../SECURITY.md",
 	"../CHANGELOG.md",
-	"../cmd/cosemu/*.go",
+	"../cmd/*/*.go",
+	"../credcache/*.go",
+	"../credcache/smallfile/*.go",
+	"../signer/*.go",
+	"../proxy/*.go",
+	"../proxy/*/*.go",
+	"../proxy/internal/*/*.go",
+	"../integration/cosemu/*.go",
+	"../integration/bench/*.go",
 	"../integration/cosemu/README.md",
 	"../integration/release/*.go",
 }

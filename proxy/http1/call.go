@@ -127,12 +127,15 @@ func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 // failedBeforeResponse reports whether a reused connection failed before a byte of the
 // response came. A timeout or cancellation is not a failure of the connection.
 func (cc *clientConn) failedBeforeResponse(err error) bool {
-	if !cc.used || cc.gotHead || cc.reader.buffered() > 0 || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
+	if !cc.used || !cc.isSilent() || errors.Is(err, ErrNoResponse) || cc.resp.canceler.ctx.Err() != nil {
 		return false
 	}
 	var broken Error
 	return !errors.As(err, &broken)
 }
+
+// isSilent reports whether no byte of a response has come, also not of an interim one.
+func (cc *clientConn) isSilent() bool { return !cc.gotHead && cc.reader.buffered() == 0 }
 
 // do sends the call on cc and reads the head of the response. It closes cc after an error.
 func (cc *clientConn) do(canceler *Canceler, call *Call) (*Response, error) {
@@ -256,7 +259,7 @@ func (cc *clientConn) awaitResponse(call *Call) error {
 	if slow := cc.resp.canceler.onSlow; slow != nil {
 		defer slow()()
 	}
-	if cc.used && call.Abandon != nil && cc.reader.buffered() == 0 {
+	if cc.used && call.Abandon != nil && cc.isSilent() {
 		cc.stream.setReadDeadline(waitResponse, max(o.FirstByteTimeout-waited, time.Millisecond), time.Now())
 		err = cc.readFinalHead(call)
 		if !isDeadline(err) {
@@ -306,20 +309,27 @@ func (cc *clientConn) awaitContinue(call *Call) (final bool, err error) {
 
 // shouldAbandon reports whether to give up a reused connection without a response.
 func (cc *clientConn) shouldAbandon(call *Call) bool {
-	return cc.used && cc.reader.buffered() == 0 && call.Abandon != nil && call.Abandon(Silence{cc.stream.unacknowledged()})
+	return cc.used && cc.isSilent() && call.Abandon != nil && call.Abandon(Silence{cc.stream.unacknowledged()})
 }
 
 // readEarlyResponse runs after a write failed with err. It returns nil if the origin sent
-// a response before it closed the connection, otherwise err.
+// a response before it closed the connection, the error of an invalid response, or err.
 func (cc *clientConn) readEarlyResponse(call *Call, err error) error {
 	if errors.Is(err, ErrStalled) || cc.resp.canceler.ctx.Err() != nil {
 		return err
 	}
 	cc.stream.setReadDeadline(waitResponse, earlyResponseTimeout, time.Now())
-	if cc.readFinalHead(call) != nil {
-		return err
+	headErr := cc.readFinalHead(call)
+	if headErr == nil || isResponseError(headErr) {
+		return headErr
 	}
-	return nil
+	return err
+}
+
+// isResponseError reports whether err is a fault of a response, not of the connection.
+func isResponseError(err error) bool {
+	var broken Error
+	return errors.As(err, &broken) || errors.Is(err, ErrUpgraded) || errors.Is(err, ErrTooManyInterim)
 }
 
 // earlyResponseTimeout is the time to wait for a response that the origin may have sent

@@ -61,11 +61,10 @@ func (cc *clientConn) sendStream(call *Call, source Source, length int64) error 
 }
 
 // originClosedError returns the error of a request body that the origin did not read
-// completely. If the response violates a rule, that error says more.
+// completely. An invalid response says more.
 func originClosedError(cause, response error) error {
-	var broken Error
-	if errors.As(response, &broken) {
-		return broken
+	if isResponseError(response) {
+		return response
 	}
 	return fmt.Errorf("%w: %w", ErrOriginClosed, cause)
 }
@@ -76,13 +75,22 @@ func (u *bodySender) readResponseHead() {
 	err := u.cc.readFinalHead(u.call)
 	if u.sending.CompareAndSwap(true, false) {
 		u.source.Interrupt(errEarlyResponse)
+		u.cc.stream.limitBlockedWrite(earlyResponseTimeout) // the origin may not read any more
 	}
 	u.result <- err
 }
 
-// awaitResponse waits for the response after the last byte of the body.
+// awaitResponse waits for the response after the last byte of the body. After a body in
+// memory, which can be sent again, the connection may be abandoned as after a small one.
 func (u *bodySender) awaitResponse() error {
 	s := u.cc.stream
+	if u.call.Stream == nil {
+		s.limitBlockedRead(0)
+		if err := <-u.result; !isDeadline(err) {
+			return err
+		}
+		return u.cc.awaitResponse(u.call)
+	}
 	s.limitBlockedRead(s.stallTimeout)
 	slow := time.NewTimer(slowAfter)
 	defer slow.Stop()

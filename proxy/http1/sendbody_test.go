@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The origin sends an early response to a body in memory and does not read the rest.
@@ -121,5 +122,66 @@ func TestResponse_DiscardLimit(t *testing.T) {
 	resp.Discard(100, testTimeout)
 	if n := resp.Body.Count(); n > 100 {
 		t.Errorf("%d bytes were read, the limit is 100", n)
+	}
+}
+
+// A kept connection whose peer is gone is abandoned also after a long body in memory.
+func TestClient_AbandonsSilentConnectionAfterLongBody(t *testing.T) {
+	u, conns := startOrigin(t, nil, func(o *originConn) {
+		if o.n > 1 {
+			o.echoAll()
+			return
+		}
+		o.request()
+		o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, o.Conn)
+	})
+	c := newTestClient(t, ClientOptions{Origin: u, FirstByteTimeout: 100 * time.Millisecond, StallTimeout: testTimeout})
+	c.wantResponse(c.call("GET", "/", ""), 200, "")
+	long := strings.Repeat("0123456789", 20<<10)
+	call := c.call("POST", "/", long)
+	call.Abandon = func(Silence) bool { return true }
+	c.wantResponse(call, 200, "POST / "+long)
+	if n := conns.Load(); n != 2 {
+		t.Errorf("%d connections, want 2", n)
+	}
+}
+
+// A connection that sent an interim response is not silent.
+func TestClient_KeepsConnectionAfterInterimResponse(t *testing.T) {
+	u, conns := startOrigin(t, nil, func(o *originConn) {
+		for o.request() != nil {
+			o.send("HTTP/1.1 102 Processing\r\n\r\n")
+			time.Sleep(300 * time.Millisecond)
+			o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	c := newTestClient(t, ClientOptions{Origin: u, FirstByteTimeout: 50 * time.Millisecond})
+	for range 2 {
+		call := c.call("GET", "/", "")
+		call.Abandon = func(Silence) bool {
+			t.Error("Abandon is asked")
+			return true
+		}
+		c.wantResponse(call, 200, "")
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// An origin that responds early and then does not read holds up no request.
+func TestClient_EarlyResponseEndsBlockedWrite(t *testing.T) {
+	u, _ := startOrigin(t, nil, func(o *originConn) {
+		o.request()
+		time.Sleep(300 * time.Millisecond) // the socket buffers are full by then
+		o.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno")
+		time.Sleep(testTimeout / 2)
+	})
+	c := newTestClient(t, ClientOptions{Origin: u, StallTimeout: testTimeout})
+	began := time.Now()
+	c.wantResponse(c.call("POST", "/", strings.Repeat("x", 64<<20)), 413, "no")
+	if took := time.Since(began); took > testTimeout/3 {
+		t.Errorf("the response took %v", took)
 	}
 }

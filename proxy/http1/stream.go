@@ -101,6 +101,15 @@ func (s *stream) limitBlockedRead(timeout time.Duration) {
 	}
 }
 
+// limitBlockedWrite sets the write deadline while another goroutine may be writing.
+func (s *stream) limitBlockedWrite(timeout time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.interruptCause == nil {
+		_ = s.raw.SetWriteDeadline(time.Now().Add(timeout))
+	}
+}
+
 // Read implements io.Reader.
 func (s *stream) Read(p []byte) (n int, err error) {
 	if s.waiting == waitBody && s.progress >= s.minProgress {
