@@ -96,13 +96,14 @@ func build(ctx context.Context, work, out string, env ...string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	// The caller's Go settings must not change the result.
-	env = append(env, "CGO_ENABLED=0", "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off")
+	// The caller's Go settings must not change the result. The SBOM has the checksum of
+	// the tool that writes it, so that is built with -trimpath as well.
+	env = append(env, "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off")
 	for _, t := range targets {
 		name := t.name(version)
 		bin := filepath.Join(work, name)
 		if _, err := output(ctx, tree, append(env, "GOOS="+t.os, "GOARCH="+t.arch), "go", "build", "-buildvcs=true",
-			"-trimpath", "-ldflags", "-s -w", "-o", bin+string(filepath.Separator), "./cmd/cosproxy", "./cmd/cosemu"); err != nil {
+			"-ldflags", "-s -w", "-o", bin+string(filepath.Separator), "./cmd/cosproxy", "./cmd/cosemu"); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		archive, err := t.pack(name, time.Unix(committed, 0).UTC(), t.files(tree, bin))
