@@ -81,7 +81,7 @@
 //	                                client gets the response of COS
 //	the source fails                the same, and retries follow as above
 //
-// Rejections cause at most 5 calls of the source at once and then one every 10 s, and none
+// Rejections cause at most 5 calls of the source in a row and then one every 10 s, and none
 // during the pause after a failure. A late report on older credentials does not affect their
 // successor. [Provider.Accepted], [Provider.Invalidate] and [Provider.Replacement] are the
 // three calls.

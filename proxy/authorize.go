@@ -120,18 +120,18 @@ func (rt *route) authorizeNeeds(op cosreq.Operation) error {
 		switch {
 		case n.Action == "":
 			return coserr.New(http.StatusForbidden, "AccessDenied",
-				"COS documents no action for %q in this request. Remove it.", coserr.Truncate(n.By)).
+				"COS documents no action for %q in this request. Remove it from the request.", coserr.Truncate(n.By)).
 				Try("Route "+rt.Name+" forwards it only with * in", rt.setting("AllowActions"))
 		case !rt.allowsAction(n.Action):
 			return coserr.New(http.StatusForbidden, "AccessDenied",
-				"%s on %q in bucket %s requires %s, which is not allowed on route %s of this sidecar. Remove it,",
+				"%[1]s on %[2]q in bucket %[3]s requires %[4]s, which is not allowed on route %[5]s of this sidecar. Remove %[1]s from the request,",
 				n.By, coserr.Truncate(op.Key), rt.Bucket, n.Action, rt.Name).
 				Try("or extend", rt.setting("AllowActions"))
 		}
 	}
 	if len(op.Unknown) > 0 {
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"COS does not document the query parameter %q for this request. Remove it.", coserr.Truncate(op.Unknown[0])).
+			"COS does not document the query parameter %q for this request. Remove the parameter.", coserr.Truncate(op.Unknown[0])).
 			Try("Route "+rt.Name+" forwards it only with * in", rt.setting("AllowActions"))
 	}
 	return nil
@@ -150,7 +150,7 @@ func (rt *route) authorizeCopy(s *copySource) error {
 	switch {
 	case !slices.ContainsFunc(s.from, sameBucket):
 		return coserr.New(http.StatusForbidden, "AccessDenied",
-			"name/cos:GetObject on %q of %s is not allowed. A copy on route %s can only read from its bucket, %s in %s.",
+			"name/cos:GetObject on %q of %s is not allowed. A copy on route %s can only read from its bucket, %s in %s. Copy from that bucket, or download the object and upload it.",
 			s.key, coserr.Host(s.host), rt.Name, rt.Bucket, rt.Region)
 	case s.key == "":
 		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source has a bucket but no object key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")

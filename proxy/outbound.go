@@ -126,7 +126,7 @@ func checkConnection(req *request) error {
 		}
 		if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") || http1.HasPrefixFold(name, "content-") || isForwarded(name) {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest",
-				"The Connection header lists %s, so cosproxy would remove it and COS would do something else. Remove it from Connection.", http.CanonicalHeaderKey(string(name)))
+				"The Connection header lists %[1]s, so a proxy must remove %[1]s, which changes the request. Remove %[1]s from the Connection header.", http.CanonicalHeaderKey(string(name)))
 		}
 	}
 	return nil

@@ -128,7 +128,7 @@ func TestSystemd_TwoSockets(t *testing.T) {
 func TestSystemd_NonLoopback(t *testing.T) {
 	var a activated
 	a.add(t, "app", "tcp", "0.0.0.0:0")
-	contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: systemd listens on ", "so other machines could use the bucket", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
+	contains(t, fails(t, a.command("COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off")), "COSPROXY_LISTEN: systemd listens on ", "which other machines can reach", "ListenStream=", "COSPROXY_UNSAFE_LISTEN=true")
 
 	p := a.start(t, "COSPROXY_LISTEN=systemd", "COSPROXY_ADMIN_LISTEN=off", "COSPROXY_UNSAFE_LISTEN=true")
 	contains(t, p.logs.all(), "is reachable from other machines: every client can use the bucket")

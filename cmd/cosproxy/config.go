@@ -28,11 +28,11 @@ type config struct {
 	Listen          address   `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Address for applications: 'host:port' ('localhost:port' listens on 127.0.0.1 and ::1), 'unix:///path', 'systemd' for a socket that systemd passes, or 'systemd:NAME' if it passes several."`
 	AdminListen     address   `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Address of the admin pages '/livez', '/readyz', '/metrics' and '/status': 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
 	SocketMode      fileMode  `env:"COSPROXY_SOCKET_MODE" envDefault:"0600" example:"0660" desc:"Permissions of the Unix sockets that cosproxy creates, in octal."`
-	SocketOwner     ownerName `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"Owner of these sockets as 'user:group', names or numbers. Either part may be omitted, as in ':www-data'."`
+	SocketOwner     ownerName `env:"COSPROXY_SOCKET_OWNER" example:"app:www-data" desc:"Owner of these sockets: 'user:group', each a name or a number. Either part may be omitted, as in ':www-data'."`
 	TLSCertFile     string    `env:"COSPROXY_TLS_CERT_FILE" desc:"PEM file with the certificate chain. It enables TLS on TCP, on the admin listener too, and is reloaded on change."`
 	TLSKeyFile      string    `env:"COSPROXY_TLS_KEY_FILE" desc:"PEM file with the private key of the certificate."`
 	UnsafeListen    bool      `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' allows both listeners to accept connections from other machines. Without a client token, every machine that can connect can use the bucket."`
-	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Host names or addresses that are accepted in the Host header in addition to loopback ones, comma-separated, without ports."`
+	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Host names or addresses that are accepted in the Host header in addition to loopback names, the address of the connection and the hosts of routes and their buckets, comma-separated, without ports."`
 	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Origins whose pages may send requests from a browser, comma-separated, as 'scheme://host:port'. Requests from other origins are rejected, including reads."`
 	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with the token that clients must send, as 'Authorization: Bearer' or as the password of 'http_proxy'. It is reloaded on change; all requests are rejected while it is missing or empty."`
 
@@ -52,8 +52,8 @@ type config struct {
 	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"Idle timeout of request and response bodies, and of the response header from COS. An upload below 1 KiB per interval counts as idle, and so does a download of which the client does not read the next 256 KiB."`
 
 	Splay         time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"Maximum random delay of the first fetch of credentials, so that a fleet that starts at once stays within the STS quota. A request that arrives earlier triggers the fetch immediately. With 'oidc', use about one second for every 8 pods of the account."`
-	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM or SIGHUP, while '/readyz' returns 503 and every response has 'Connection: close'. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
-	DrainTimeout  time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"Time limit for requests in flight after SIGTERM or SIGHUP, counted from the signal. Requests that take longer are canceled. Kubernetes kills a pod after 30s by default."`
+	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM, SIGINT or SIGHUP, while '/readyz' returns 503 and every response has 'Connection: close'. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
+	DrainTimeout  time.Duration `env:"COSPROXY_DRAIN_TIMEOUT" envDefault:"25s" example:"25s" desc:"Time limit for requests in flight after SIGTERM, SIGINT or SIGHUP, counted from the signal. Requests that take longer are canceled. Kubernetes kills a pod after 30s by default."`
 	LogFormat     string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
 	LogLevel      slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is logged at 'info'."`
 

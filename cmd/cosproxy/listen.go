@@ -97,7 +97,10 @@ func (c *resolved) openOne(a address) (net.Listener, error) {
 }
 
 func addressInUse(err error) error {
-	return fmt.Errorf("%w; free this address or use another one", err)
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w; use a port above 1023, or a folder that cosproxy may write to", err)
+	}
+	return fmt.Errorf("%w; free this address or use another one of this machine", err)
 }
 
 // removeStale removes a socket without a listener, as a killed process leaves it. It does
@@ -198,7 +201,7 @@ func (c *resolved) inheritSocket(field string, a address, inherited []*os.File, 
 	_ = f.Close() // l has a duplicate of the descriptor
 	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		if !c.UnsafeListen {
-			return nil, errors.Join(fmt.Errorf("systemd listens on %s, so other machines could use the bucket without credentials; "+
+			return nil, errors.Join(fmt.Errorf("systemd listens on %s, which other machines can reach; "+
 				"set ListenStream= of the .socket unit to a loopback address or a path, or set %s=true to allow this", tcp, variable("UnsafeListen")), l.Close())
 		}
 		if text := c.exposure(field, tcp.String()); text != "" {

@@ -122,8 +122,8 @@ func (m *mismatch) signingInputs(creds signer.Credentials, now time.Time) (signe
 // exit code.
 func (m *mismatch) compare(w io.Writer, e signer.Explanation, now time.Time) int {
 	if start, end, ok := m.window(); ok && (now.Before(start) || now.After(end)) {
-		fmt.Fprintf(w, "\nNote: KeyTime lasts from %s to %s, which does not include the present. The response is old, or a clock is wrong;\n"+
-			"for a wrong clock COS has other errors (RequestTimeTooSkewed, \"Request has expired\").\n",
+		fmt.Fprintf(w, "\nNote: KeyTime (%s to %s) is not current, so the response is probably old.\n"+
+			"A wrong clock causes RequestTimeTooSkewed or \"Request has expired\" instead.\n",
 			start.UTC().Format(time.RFC3339), end.UTC().Format(time.RFC3339))
 	}
 	d := m.firstDifference(e)

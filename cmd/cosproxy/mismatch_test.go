@@ -105,7 +105,7 @@ func TestMismatch_WithoutCredentials(t *testing.T) {
 	if code != exitOK || strings.Contains(out, testToken) {
 		t.Errorf("exit code %d, want 0, or the output contains the token", code)
 	}
-	for _, want := range []string{"the session token is from the response\n", "No difference", "Note: KeyTime lasts from "} {
+	for _, want := range []string{"the session token is from the response\n", "No difference", "Note: KeyTime ("} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q", want)
 		}

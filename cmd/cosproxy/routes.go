@@ -19,9 +19,9 @@ type routeConfig struct {
 	Region        string        `env:"REGION" required:"true" inherited:"true" example:"ap-guangzhou" desc:"Region of the bucket."`
 	AllowPrefixes list          `env:"ALLOW_PREFIXES" required:"true" example:"uploads/*,a.txt" desc:"Object keys that clients may access, comma-separated: 'uploads/*' matches every key that starts with 'uploads/', 'a.txt' matches that key only, '*' matches the whole bucket."`
 	AllowActions  list          `env:"ALLOW_ACTIONS" required:"true" example:"read,upload" desc:"Actions that clients may perform, comma-separated: the presets 'read', 'list', 'upload', 'write', 'delete' and 'acl', COS actions such as 'name/cos:GetObject', or '*' for all."`
-	PathPrefix    string        `env:"PATH_PREFIX" default:"/" desc:"Path prefix that selects this route; it is not part of the object key. The longest match wins."`
+	PathPrefix    string        `env:"PATH_PREFIX" default:"/" desc:"Path prefix that selects this route; it is not part of the object key. The longest match wins. It does not apply to the COS host names of the bucket."`
 	Hosts         list          `env:"HOSTS" example:"photos.internal" desc:"Host names that select this route, comma-separated, without ports. Default: every host that no other route claims."`
-	ObjectPrefix  string        `env:"OBJECT_PREFIX" desc:"Prefix that is added to the path to form the object key, such as 'photos/'. 'ALLOW_PREFIXES' must include it."`
+	ObjectPrefix  string        `env:"OBJECT_PREFIX" desc:"Prefix that is added to the path to form the object key, such as 'photos/'. Requests must still match 'ALLOW_PREFIXES', so its entries start with this prefix. It does not apply to the COS host names of the bucket."`
 	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Source of the credentials: 'static', 'sts', 'role', 'oidc', 'cvm', 'http' or 'file'. 'auto' selects the first of 'role', 'static', 'sts', 'file', 'http', 'cvm' and 'oidc' that is configured, once, at startup."`
 	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Lifetime of the credentials to request from STS. Maximum: 36h with 'sts' (2h with the key pair of a root account), 12h with 'role' and 'oidc'."`
 

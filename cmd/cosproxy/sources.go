@@ -22,7 +22,7 @@ type sourceConfig struct {
 	TokenFile     string `env:"TENCENTCLOUD_TOKEN_FILE" desc:"File that contains the session token."`
 
 	RoleARN         string `env:"COSPROXY_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'role': the role to assume (STS AssumeRole)."`
-	RoleSessionName string `env:"COSPROXY_ROLE_SESSION_NAME" desc:"For 'role' and 'oidc': session name in the audit log. Default: 'cosproxy'."`
+	RoleSessionName string `env:"COSPROXY_ROLE_SESSION_NAME" desc:"For 'role' and 'oidc': session name, shown in the audit log. Default: 'cosproxy'."`
 	RoleExternalID  string `env:"COSPROXY_ROLE_EXTERNAL_ID" desc:"For 'role': the external ID that the trust policy of the role requires."`
 
 	TKERegion     string `env:"TKE_REGION" desc:"For 'oidc': region in which to call STS. Default: the region of the bucket. TKE sets this and the next three variables in pods whose service account has a role."`
@@ -169,7 +169,7 @@ func (c *config) validateSources(p *problems) {
 		case known:
 			c.validateSource(p, &r, kind)
 		case r.auto:
-			p.add(r.names["Source"], "is auto, but no source is configured: set %s and %s for STS; or %s, %s or the TKE_ variables; or set it to cvm to use the role of the instance",
+			p.add(r.names["Source"], "is auto, but no source is configured: set %s and %s for STS; or %s, %s or the TKE_ variables; or set this variable to cvm to use the role of the instance",
 				variable("SecretID"), variable("SecretKey"), variable("CredentialsFile"), variable("CredentialsURL"))
 		case r.Source == renamedSource:
 			p.add(r.names["Source"], "is %s, which was renamed; use http", renamedSource)

@@ -69,7 +69,7 @@ func (c *config) validateListen(p *problems, field string, a address) {
 	switch {
 	case a.local():
 	case !c.UnsafeListen:
-		p.add(variable(field), "is %s, so other machines could use the bucket without credentials; "+
+		p.add(variable(field), "is %s, which other machines can reach; "+
 			"use a loopback address or a Unix socket, or set %s=true to allow this", a, variable("UnsafeListen"))
 	default:
 		if text := c.exposure(field, a.String()); text != "" {
@@ -83,7 +83,11 @@ func (c *config) validateListen(p *problems, field string, a address) {
 func (c *config) exposure(field, at string) string {
 	var open []string
 	if c.ClientTokenFile == "" {
-		open = append(open, "every client can use the bucket (set "+variable("ClientTokenFile")+")")
+		can := "use the bucket"
+		if field == "AdminListen" {
+			can = "read /status and /metrics"
+		}
+		open = append(open, "every client can "+can+" (set "+variable("ClientTokenFile")+")")
 	}
 	if c.TLSCertFile == "" {
 		open = append(open, "requests and responses are not encrypted (set "+variable("TLSCertFile")+" and "+variable("TLSKeyFile")+")")

@@ -113,9 +113,9 @@ func Misdirected(host string) error {
 	if bucket, region, ok := cosreq.SplitBucketHost(name); ok {
 		return coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
 			"No route leads to bucket %s in %s.", bucket, region).
-			Try("Add a route with", coserr.Setting{Name: "Route.Bucket"}, coserr.Setting{Name: "Route.Region"})
+			Try("Add a route for it: set its region and", coserr.Setting{Name: "Route.Bucket"})
 	}
 	return coserr.New(http.StatusMisdirectedRequest, "MisdirectedRequest",
-		"No route leads to the Tencent Cloud host %q. Use the host of a bucket that a route leads to.", host).
-		Try("The buckets are set in", coserr.Setting{Name: "Route.Bucket"})
+		"No route leads to the Tencent Cloud host %q. Use the host of a bucket of a route, or add a route.", host).
+		Try("The bucket of a route is set in", coserr.Setting{Name: "Route.Bucket"})
 }

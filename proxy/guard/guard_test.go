@@ -115,7 +115,7 @@ func TestCheck_NoAllocations(t *testing.T) {
 // The message names the bucket or the Host, and never a password before it.
 func TestMisdirected(t *testing.T) {
 	const bucket = "bucket-1250000000.cos.ap-guangzhou.myqcloud.com"
-	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Add a route with Route.Bucket and Route.Region."
+	const noBucket = "No route leads to bucket bucket-1250000000 in ap-guangzhou. Add a route for it: set its region and Route.Bucket."
 	for host, want := range map[string]string{
 		"evil.example:80":          `cosproxy does not serve the Host "evil.example:80". Use localhost, or add the name to AllowedHosts.`,
 		"user:secret@evil.example": `cosproxy does not serve the Host "evil.example". Use localhost, or add the name to AllowedHosts.`,
@@ -123,8 +123,8 @@ func TestMisdirected(t *testing.T) {
 		"BUCKET-1250000000" + bucket[17:] + ":80": noBucket,
 		"user:secret@" + bucket:                   noBucket,
 		"user:sec.ret@" + bucket:                  noBucket,
-		"a.cos.secret@b.myqcloud.com":             `No route leads to the Tencent Cloud host "b.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
-		"ci.ap-guangzhou.myqcloud.com":            `No route leads to the Tencent Cloud host "ci.ap-guangzhou.myqcloud.com". Use the host of a bucket that a route leads to. The buckets are set in Route.Bucket.`,
+		"a.cos.secret@b.myqcloud.com":             `No route leads to the Tencent Cloud host "b.myqcloud.com". Use the host of a bucket of a route, or add a route. The bucket of a route is set in Route.Bucket.`,
+		"ci.ap-guangzhou.myqcloud.com":            `No route leads to the Tencent Cloud host "ci.ap-guangzhou.myqcloud.com". Use the host of a bucket of a route, or add a route. The bucket of a route is set in Route.Bucket.`,
 	} {
 		err := Misdirected(host)
 		var refusal *coserr.Error

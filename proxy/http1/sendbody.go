@@ -38,6 +38,7 @@ func (cc *clientConn) sendStream(call *Call, source Source, length int64) error 
 		// The response came early, or the body is complete and the response is due.
 		cc.resp.requestSent = sendErr == nil
 		err := u.awaitResponse()
+		cc.stream.writeDeadlineSet = time.Time{} // limitBlockedWrite may have moved it
 		if err != nil && sendErr != nil {
 			err = originClosedError(err, err)
 		}

@@ -185,3 +185,38 @@ func TestClient_EarlyResponseEndsBlockedWrite(t *testing.T) {
 		t.Errorf("the response took %v", took)
 	}
 }
+
+// A response that comes just before the last byte of the body leaves no deadline on the
+// connection, which is then used again.
+func TestClient_ReusesConnectionAfterResponseDuringBody(t *testing.T) {
+	u, conns := startOrigin(t, nil, func(o *originConn) {
+		for o.request() != nil {
+			o.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			_, _ = io.CopyN(io.Discard, o.r, 1000)
+		}
+	})
+	c := newTestClient(t, ClientOptions{Origin: u})
+	c.wantResponse(c.stream(&unhurried{interrupted: make(chan struct{})}, 1000, false), 200, "")
+	time.Sleep(earlyResponseTimeout + 100*time.Millisecond)
+	c.wantResponse(c.stream(&unhurried{interrupted: make(chan struct{})}, 1000, false), 200, "")
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// unhurried is a body of 1000 bytes whose second half comes when it is interrupted, and
+// whose interruption has no other effect.
+type unhurried struct {
+	interrupted chan struct{}
+	reads       int
+}
+
+func (u *unhurried) Read(p []byte) (int, error) {
+	if u.reads++; u.reads == 2 {
+		<-u.interrupted
+		time.Sleep(20 * time.Millisecond) // the deadline of a blocked write is set after Interrupt
+	}
+	return copy(p, make([]byte, 500)), nil
+}
+
+func (u *unhurried) Interrupt(error) { close(u.interrupted) }

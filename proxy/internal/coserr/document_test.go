@@ -58,8 +58,8 @@ func TestError_Text(t *testing.T) {
 	for want, e := range map[string]*Error{
 		"No.":                      New(400, "Code", "%s.", "No"),
 		"No. Raise _A.":            New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}),
-		"No. Raise _A and R_B.":    New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{"r", "b"}),
-		"No. Raise _A, _B and _C.": New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{Name: "b"}, Setting{Name: "c"}),
+		"No. Raise _A or R_B.":    New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{"r", "b"}),
+		"No. Raise _A, _B or _C.": New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{Name: "b"}, Setting{Name: "c"}),
 	} {
 		if got := e.Text(name); got != want {
 			t.Errorf("%q, want %q", got, want)

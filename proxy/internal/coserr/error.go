@@ -62,7 +62,7 @@ func (e *Error) Text(name func(Setting) string) string {
 	last := len(names) - 1
 	list := names[last]
 	if last > 0 {
-		list = strings.Join(names[:last], ", ") + " and " + list
+		list = strings.Join(names[:last], ", ") + " or " + list
 	}
 	return e.Message + " " + e.Advice + " " + list + "."
 }
