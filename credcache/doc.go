@@ -58,8 +58,9 @@
 // use also compares the wall clock, because timers stop while a machine sleeps.
 //
 // If a refresh fails, the credentials stay in use until their expiry. The retries follow
-// after 1 s, doubling to 60 s, with full jitter. The maximum pause is a fifth of the
-// remaining life (up to 5 min) if that is longer, and a tenth of a life under 10 min.
+// after 1 s, doubling to 60 s, with full jitter. The maximum pause is 60 s (a tenth of
+// a lifetime under 10 min), or a fifth of the remaining lifetime (at most 5 min) if that is
+// longer.
 // RequestLimitExceeded starts at 8 s and ends at 2 min. A permanent error is remembered for
 // 5 s to 60 s, so that many requests do not cause many calls.
 //
@@ -72,9 +73,8 @@
 // One rejection proves nothing: faults of COS show as rejections too. So the credentials stay
 // in use, and the scope stays ready, until the source returns others.
 //
-//	COS accepted them less than     the request is sent once more with the same
-//	  5 s ago                       credentials; a second rejection in a row counts as
-//	                                the next line
+//	COS accepted them in the        the request is sent once more with the same
+//	  last 5 s                      credentials; if COS rejects them again, as below
 //	any other rejection             the source is called, and the request waits for it
 //	the source returns others       they replace the rejected ones
 //	the source returns the same     they stay in use, their refresh as scheduled, and the
@@ -124,16 +124,16 @@
 // min: 541 calls/s at the start, then at most 61 and 8.3 on average. In an hour without STS
 // they make at most 396 calls/s, and 369 after it; 476 in the worst hour, which starts with
 // the first refreshes. Retries set the limit: 600/s · 30 s (the average pause) = 18,000
-// sidecars. Splay does not delay requests: of 10,000 that need their first credentials within
-// 10 s, the last gets them after 72 s. If COS rejects all credentials of such a fleet, each
+// sidecars. A request does not wait for Splay: if 10,000 sidecars all get a request within
+// 10 s, the quota delays the last credentials to 72 s. If COS rejects all credentials of such a fleet, each
 // sidecar calls at once and then about every 10 s: 1,060 calls/s, of which STS rejects those
 // above its quota.
 //
-// AssumeRoleWithWebIdentity allows 20 (on credentials of 2 h, refreshed within a window of 16
-// min). 7,000 pods stay below it, at 15 calls/s, if their start is spread over 15 min.
-// Started at once, they have their first credentials after 7.5 min and 38,000 rejected calls.
-// Retries in an outage (pods divided by the average pause) stay below 20/s for 600 pods
-// without credentials, and for 3,000 with 25 min left. For more pods, or for quick roll-outs,
+// AssumeRoleWithWebIdentity allows 20 calls per second. With credentials of 2 h, refreshed
+// within a window of 16 min, 7,000 pods make 15 calls/s if their start is spread over 15 min.
+// If all start together, the last gets its first credentials after 7.5 min, and STS rejects
+// 38,000 calls. Retries in an outage (pods divided by the average pause) stay below 20/s for
+// 600 pods without credentials, and for 3,000 pods whose credentials last 25 more min. For more pods, or for quick roll-outs,
 // let the pods share one issuer: the source http.
 //
 // # Presets

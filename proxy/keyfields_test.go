@@ -8,8 +8,8 @@ import (
 	"cosproxy/proxy"
 )
 
-// otherKeys are requests for an object key inside dir/ that also name one outside.
-var otherKeys = map[string]string{
+// keyRequests are requests for an object key inside dir/ that also name one outside.
+var keyRequests = map[string]string{
 	"rename":           "PUT /dir/a?rename HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
 	"rename, hidden":   "PUT /dir/a HTTP/1.1\r\nx-cos-rename-source: /secret\r\nContent-Length: 0\r\n\r\n",
 	"link":             "PUT /dir/a?symlink HTTP/1.1\r\nx-cos-symlink-target: secret\r\nContent-Length: 0\r\n\r\n",
@@ -21,7 +21,7 @@ var otherKeys = map[string]string{
 }
 
 func TestKeyFields_RequireAllKeys(t *testing.T) {
-	for name, request := range otherKeys {
+	for name, request := range keyRequests {
 		t.Run(name, func(t *testing.T) {
 			r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{"dir/*"} }})
 			doc := r.refused(t, r.exchange(t, request), http.StatusForbidden, "AccessDenied")
@@ -60,5 +60,5 @@ func TestKeyFields_PicturesInAnotherBucket(t *testing.T) {
 // A rename is not PutObject and has no documented action.
 func TestKeyFields_RenameIsNotUpload(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowActions = []string{"name/cos:PutObject"} }})
-	r.refused(t, r.exchange(t, otherKeys["rename"]), http.StatusForbidden, "AccessDenied")
+	r.refused(t, r.exchange(t, keyRequests["rename"]), http.StatusForbidden, "AccessDenied")
 }

@@ -93,7 +93,7 @@
 //     which the Go SDK compares it with.
 //   - SELECT supports "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
 //
-// Not implemented: versions of objects (each is listed as its only one),
-// x-cos-forbid-overwrite, single grants in headers of ?acl, other SQL, and bucket
-// configuration (all 501 NotImplemented after signature and policy are checked).
+// Each object is listed as its only version. The following get 501 NotImplemented after
+// signature and policy are checked: x-cos-forbid-overwrite, single grants in headers of
+// ?acl, other SQL, and bucket configuration.
 package cosemu

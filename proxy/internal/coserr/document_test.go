@@ -56,8 +56,8 @@ func FuzzEscape(f *testing.F) {
 func TestError_Text(t *testing.T) {
 	name := func(s Setting) string { return strings.ToUpper(s.Route + "_" + s.Name) }
 	for want, e := range map[string]*Error{
-		"No.":                      New(400, "Code", "%s.", "No"),
-		"No. Raise _A.":            New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}),
+		"No.":                     New(400, "Code", "%s.", "No"),
+		"No. Raise _A.":           New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}),
 		"No. Raise _A or R_B.":    New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{"r", "b"}),
 		"No. Raise _A, _B or _C.": New(400, "Code", "No.").Try("Raise", Setting{Name: "a"}, Setting{Name: "b"}, Setting{Name: "c"}),
 	} {
