@@ -163,7 +163,7 @@ func TestCurl_HTTPProxy(t *testing.T) {
 		t.Errorf("https through the proxy: %v\n%s", err, out)
 	}
 	s.stop(t) // so that the log is complete
-	if log := s.log.String(); !strings.Contains(log, "Send plain http:// requests") {
+	if log := s.log.String(); !strings.Contains(log, "Use http:// URLs") {
 		t.Errorf("the log does not name the next step: %s", log)
 	}
 }

@@ -61,7 +61,7 @@ func TestForm_Curl(t *testing.T) {
 			t.Errorf("%s: %s", key, got)
 		}
 	}
-	if got := curl("-F", "key=uploads/c", "-F", "file=@"+file, "-F", "acl=public-read"); !strings.Contains(got, "must be the last") || !strings.HasSuffix(got, "400 ") {
+	if got := curl("-F", "key=uploads/c", "-F", "file=@"+file, "-F", "acl=public-read"); !strings.Contains(got, "Send the file as the last part") || !strings.HasSuffix(got, "400 ") {
 		t.Errorf("a field after the file: %s", got)
 	}
 	if _, ok := emu.Object(bucket, "uploads/c"); ok {
