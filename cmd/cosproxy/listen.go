@@ -57,7 +57,7 @@ func (c *resolved) open(a address) ([]net.Listener, error) {
 	if host, port, _ := net.SplitHostPort(a.at); a.network == "tcp" && host == "localhost" {
 		ls, err := listenLocalhost(port, net.Listen)
 		if err != nil {
-			return nil, addressInUse(err)
+			return nil, adviseOnListen(err)
 		}
 		return ls, nil
 	}
@@ -75,13 +75,13 @@ func (c *resolved) openOne(a address) (net.Listener, error) {
 	var lc net.ListenConfig
 	if a.network == "unix" {
 		if err := removeStale(a.at); err != nil {
-			return nil, addressInUse(err)
+			return nil, adviseOnListen(err)
 		}
 		lc.Control = restrictSocket
 	}
 	l, err := lc.Listen(context.Background(), a.network, a.at)
 	if err != nil {
-		return nil, addressInUse(err)
+		return nil, adviseOnListen(err)
 	}
 	if a.network != "unix" {
 		return l, nil
@@ -96,7 +96,8 @@ func (c *resolved) openOne(a address) (net.Listener, error) {
 	return socket, nil
 }
 
-func addressInUse(err error) error {
+// adviseOnListen adds to an error of listen what to do next.
+func adviseOnListen(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
 		return fmt.Errorf("%w; use a port above 1023, or a folder that cosproxy may write to", err)
 	}
