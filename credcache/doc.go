@@ -19,20 +19,20 @@
 //
 // # How credentials are fetched
 //
-//	           calls                                authenticated by        the credentials grant
-//	NewSTS     STS GetFederationToken               long-lived pair         scope ∩ rights of the pair
-//	NewRole    STS AssumeRole                       long-lived pair         scope ∩ rights of the role
-//	NewOIDC    STS AssumeRoleWithWebIdentity        service account token   rights of the role
-//	NewCVM     metadata service of the instance     address of the instance rights of the role
-//	NewHTTP    a credentials server                 bearer token, or none   rights granted by the server
-//	NewFile    –, reads a file every minute         –                       rights of these credentials
-//	NewStatic  –, returns fixed credentials         –                       rights of these credentials
+//	           calls                             authenticated by         the credentials grant
+//	NewSTS     STS GetFederationToken            long-lived key pair      scope ∩ permissions of the key pair
+//	NewRole    STS AssumeRole                    long-lived key pair      scope ∩ permissions of the role
+//	NewOIDC    STS AssumeRoleWithWebIdentity     service account token    permissions of the role
+//	NewCVM     metadata service of the instance  address of the instance  permissions of the role
+//	NewHTTP    a credentials server              bearer token, or none    what the server grants
+//	NewFile    –, reads a file every minute      –                        permissions of these credentials
+//	NewStatic  –, returns fixed credentials      –                        permissions of these credentials
 //
 // NewSTS and NewRole send the scope as a policy, which COS enforces. NewHTTP sends the scope
 // to the server, which has to enforce it. For the other sources the owner of the role or
-// credentials must limit their rights.
+// credentials must limit their permissions.
 //
-// Sources read secret files (the pair of [FilePair], tokens) at each fetch, so the next
+// Sources read secret files (the key pair of [FilePair], tokens) at each fetch, so the next
 // fetch uses a rotated secret. There is no fallback from one source to another. Sources
 // that use HTTP follow no redirect, read at most 64 KiB of a response and reject credentials
 // that have expired or lack a field. Every failure is a *[SourceError]:
@@ -52,9 +52,9 @@
 //	                      │  refresh in the  │  the refresh, at most  │
 //	                      │  background      │  1 s, then uses them   │
 //
-// The advisory refresh is due after 2/3 of the life ± 10 %, and at least 5 min before the
-// expiry if the life exceeds 15 min. The mandatory refresh is due 60 s before the expiry, or
-// 1/5 of the life if that is less. A timer starts the refresh, so it needs no traffic. Every
+// The advisory refresh is due after 2/3 of the lifetime ± 10 %, and at least 5 min before the
+// expiry if the lifetime exceeds 15 min. The mandatory refresh is due 60 s before the expiry, or
+// 1/5 of the lifetime if that is less. A timer starts the refresh, so it needs no traffic. Every
 // use also compares the wall clock, because timers stop while a machine sleeps.
 //
 // If a refresh fails, the credentials stay in use until their expiry. The retries follow
@@ -70,8 +70,8 @@
 //
 // # When COS rejects credentials
 //
-// One rejection proves nothing: faults of COS show as rejections too. So the credentials stay
-// in use, and the scope stays ready, until the source returns others.
+// One rejection proves nothing, since COS also rejects valid credentials by mistake. So the
+// credentials stay in use, and the scope stays ready, until the source returns others.
 //
 //	COS accepted them in the        the request is sent once more with the same
 //	  last 5 s                      credentials; if COS rejects them again, as below
@@ -107,7 +107,7 @@
 //	RequestLimitExceeded     28:30   none                   13   30 s
 //	                         44:30   15:00                  29   30 s
 //	                         start   2:00                    5   30 s
-//	long-lived pair          28:30   none                   18   21 s
+//	long-lived key pair      28:30   none                   18   21 s
 //	  rejected               44:30   14:51                  50   21 s
 //	                         start   1:35                    5    5 s
 //

@@ -193,7 +193,7 @@ func TestFleet_CredentialsRejected(t *testing.T) {
 }
 
 // With web identity the quota limits the speed of the start. The refreshes of 7,000 pods (in a
-// window of 2/15 of the life) then stay below it.
+// window of 2/15 of the lifetime) then stay below it.
 func TestFleet_WebIdentity(t *testing.T) {
 	const life = 2 * time.Hour
 	type start struct {

@@ -32,7 +32,7 @@ func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "credentials se
 
 // NewHTTP returns a Source that gets credentials from an HTTP server, in the JSON form
 // of the STS SDK's demos. Many processes can share one issuer this way, and only the
-// issuer holds the long-lived pair:
+// issuer holds the long-lived key pair:
 //
 //	GET /sts?action=name/cos:GetObject&action=…&bucket=examplebucket-1250000000&prefix=a/*&prefix=…&region=ap-beijing
 //	{"credentials":{"tmpSecretId":"…","tmpSecretKey":"…","sessionToken":"…"},"expiredTime":1700001800}
@@ -72,9 +72,9 @@ func parseServerURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case text == "":
-		return invalid("missing; write it like https://keys.example.com/sts")
+		return invalid("missing; write it like https://credentials.example.com/sts")
 	case err != nil || u.Hostname() == "" || u.User != nil || u.Fragment != "" || (u.Scheme != "https" && u.Scheme != "http"):
-		return invalid("not an http or https URL without user information and fragment; write it like https://keys.example.com/sts")
+		return invalid("not an http or https URL without user information and fragment; write it like https://credentials.example.com/sts")
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
 		return invalid("plain http to another machine would expose the credentials on the network; write https")
 	}
@@ -95,7 +95,7 @@ func isLoopback(host string) bool {
 func explainServerStatus(status int) (message, hint string) {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return "the credentials server refused the request", "check the bearer token, and that the server allows this scope"
+		return "the credentials server rejected the request", "check the bearer token, and that the server allows this scope"
 	case status >= 300 && status < 400:
 		return "the credentials server redirects, and redirects are not followed", "write the final URL"
 	case status == http.StatusTooManyRequests || status >= 500:

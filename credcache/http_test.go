@@ -93,13 +93,13 @@ func TestHTTP_Errors(t *testing.T) {
 		want    credcache.SourceError
 		cause   error
 	}{
-		{"401", status(401), credcache.SourceError{Code: "HTTP 401", Message: "refused", Hint: "bearer token"}, nil},
-		{"403", status(403), credcache.SourceError{Code: "HTTP 403", Message: "refused", Hint: "this scope"}, nil},
+		{"401", status(401), credcache.SourceError{Code: "HTTP 401", Message: "rejected", Hint: "bearer token"}, nil},
+		{"403", status(403), credcache.SourceError{Code: "HTTP 403", Message: "rejected", Hint: "this scope"}, nil},
 		{"404", status(404), credcache.SourceError{Code: "HTTP 404", Hint: "check the URL"}, nil},
 		{"302", status(302), credcache.SourceError{Code: "HTTP 302", Message: "redirects", Hint: "final URL"}, nil},
 		{"429", status(429), credcache.SourceError{Code: "HTTP 429", Message: "no credentials now", Retryable: true}, nil},
 		{"503", status(503), credcache.SourceError{Code: "HTTP 503", Hint: "log of the credentials server", Retryable: true}, nil},
-		{"a long-lived pair", text(`{"secretId":"AKID-1","secretKey":"` + secret + `"}`),
+		{"a long-lived key pair", text(`{"secretId":"AKID-1","secretKey":"` + secret + `"}`),
 			credcache.SourceError{Message: "lacks the session token, expiry", Retryable: true}, credcache.ErrInvalidResponse},
 		{"no id", text(`{"tmpSecretKey":"` + secret + `","token":"` + secret + `","expiredTime":4000000000}`),
 			credcache.SourceError{Message: "lacks the SecretId", Retryable: true}, credcache.ErrInvalidResponse},
@@ -155,24 +155,24 @@ func TestNewHTTP_Options(t *testing.T) {
 		opts  credcache.HTTPOptions
 		field string
 	}{
-		{credcache.HTTPOptions{URL: "https://keys.example.com"}, ""},
-		{credcache.HTTPOptions{URL: "https://keys.example.com/sts?team=a", Token: secret}, ""},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com"}, ""},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com/sts?team=a", Token: secret}, ""},
 		{credcache.HTTPOptions{URL: "http://localhost:8080/sts", TokenFile: "token"}, ""},
 		{credcache.HTTPOptions{URL: "http://127.0.0.2/"}, ""},
 		{credcache.HTTPOptions{URL: "http://[::1]:1/"}, ""},
 		{credcache.HTTPOptions{}, "URL"},
-		{credcache.HTTPOptions{URL: "keys.example.com"}, "URL"},
-		{credcache.HTTPOptions{URL: "ftp://keys.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "credentials.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "ftp://credentials.example.com"}, "URL"},
 		{credcache.HTTPOptions{URL: "https://"}, "URL"},
-		{credcache.HTTPOptions{URL: "https://a:" + secret + "@keys.example.com"}, "URL"},
-		{credcache.HTTPOptions{URL: "https://keys.example.com/#" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "https://a:" + secret + "@credentials.example.com"}, "URL"},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com/#" + secret}, "URL"},
 		{credcache.HTTPOptions{URL: "https://%zz" + secret}, "URL"},
-		{credcache.HTTPOptions{URL: "http://keys.example.com/?key=" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "http://credentials.example.com/?key=" + secret}, "URL"},
 		{credcache.HTTPOptions{URL: "http://10.0.0.1/"}, "URL"},
 		{credcache.HTTPOptions{URL: "http://127.0.0.1.example.com/"}, "URL"},
-		{credcache.HTTPOptions{URL: "https://keys.example.com/?bucket=" + secret}, "URL"},
-		{credcache.HTTPOptions{URL: "https://keys.example.com/", Token: secret + "\n"}, "Token"},
-		{credcache.HTTPOptions{URL: "https://keys.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com/?bucket=" + secret}, "URL"},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com/", Token: secret + "\n"}, "Token"},
+		{credcache.HTTPOptions{URL: "https://credentials.example.com/", Token: secret, TokenFile: "token"}, "TokenFile"},
 	} {
 		_, err := credcache.NewHTTP(tt.opts)
 		wantProblem(t, err, tt.field)

@@ -34,7 +34,7 @@ type OIDCOptions struct {
 }
 
 // NewOIDC returns a Source that calls AssumeRoleWithWebIdentity of Tencent Cloud STS
-// through its SDK. It needs no long-lived pair.
+// through its SDK. It needs no long-lived key pair.
 //
 // The scope does not limit the credentials: the call of the SDK takes no session policy,
 // so they grant everything that the role allows. Give the role a policy as narrow as the

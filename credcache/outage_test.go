@@ -121,9 +121,9 @@ func TestCache_STSOutage(t *testing.T) {
 		{"RequestLimitExceeded", refuse("RequestLimitExceeded"), 15 * m, 28*m + 30*time.Second, 0, 13, 30 * time.Second},
 		{"RequestLimitExceeded, past the expiry", refuse("RequestLimitExceeded"), 15 * m, 44*m + 30*time.Second, 15 * m, 29, 30 * time.Second},
 		{"RequestLimitExceeded at the start", refuse("RequestLimitExceeded"), 0, 90 * time.Second, 2 * m, 5, 30 * time.Second},
-		{"long-lived pair rejected", refuse("AuthFailure.SecretIdNotFound"), 15 * m, 28*m + 30*time.Second, 0, 18, 21 * time.Second},
-		{"long-lived pair rejected, past the expiry", refuse("AuthFailure.SecretIdNotFound"), 15 * m, 44*m + 30*time.Second, 14*m + 51*time.Second, 50, 21 * time.Second},
-		{"long-lived pair rejected at the start", refuse("AuthFailure.SecretIdNotFound"), 0, 90 * time.Second, 1*m + 35*time.Second, 5, 5 * time.Second},
+		{"long-lived key pair rejected", refuse("AuthFailure.SecretIdNotFound"), 15 * m, 28*m + 30*time.Second, 0, 18, 21 * time.Second},
+		{"long-lived key pair rejected, past the expiry", refuse("AuthFailure.SecretIdNotFound"), 15 * m, 44*m + 30*time.Second, 14*m + 51*time.Second, 50, 21 * time.Second},
+		{"long-lived key pair rejected at the start", refuse("AuthFailure.SecretIdNotFound"), 0, 90 * time.Second, 1*m + 35*time.Second, 5, 5 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sts := &faultySTS{life: 30 * m}

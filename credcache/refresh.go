@@ -14,11 +14,11 @@ import (
 
 const (
 	advisoryJitter = 0.1             // of the advisory refresh, in both directions
-	advisoryMargin = 5 * time.Minute // minimum time between advisory refresh and expiry of a long life
+	advisoryMargin = 5 * time.Minute // minimum time between advisory refresh and expiry of a long lifetime
 	longLife       = 15 * time.Minute
 
 	mandatoryWindow = 60 * time.Second // before the expiry
-	mandatoryShare  = 5                // but at most this part (1/n) of the life
+	mandatoryShare  = 5                // but at most this part (1/n) of the lifetime
 
 	// maxWaitLimit limits how long a hanging source can delay a request that could use the
 	// old credentials. maxWaitShare keeps the wait well inside their lifetime.
@@ -29,12 +29,12 @@ const (
 	maxBackoff  = 60 * time.Second
 	// minBackoff prevents a busy loop if the jitter is close to zero.
 	minBackoff = 100 * time.Millisecond
-	// backoffLifeShare limits a pause to this part (1/n) of a short life. Otherwise a few
+	// backoffLifeShare limits a pause to this part (1/n) of a short lifetime. Otherwise a few
 	// failures would cost several lifetimes without credentials.
 	backoffLifeShare = 10
 
 	// With valid credentials a retry is not urgent: pauses grow to this part (1/n) of the
-	// remaining life. With 60 s, 10,000 sidecars whose first refresh meets an outage would
+	// remaining lifetime. With 60 s, 10,000 sidecars whose first refresh meets an outage would
 	// make 585 calls/s (TestFleet; the quota is 600).
 	backoffRestShare = 5
 	maxRestBackoff   = 5 * time.Minute

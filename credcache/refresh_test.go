@@ -34,7 +34,7 @@ func TestCredentials_AdvisoryRefresh(t *testing.T) {
 		{2 * time.Hour, middle, 80 * time.Minute},
 		{36 * time.Hour, middle, 24 * time.Hour},
 		{16 * time.Minute, highest, 11 * time.Minute}, // 5 min before the expiry, not 11:44
-		{15 * time.Minute, highest, 11 * time.Minute}, // 2/3 + 10 %: a short life
+		{15 * time.Minute, highest, 11 * time.Minute}, // 2/3 + 10 %: a short lifetime
 		{9 * time.Minute, middle, 6 * time.Minute},
 		{5 * time.Minute, middle, 200 * time.Second},
 		{90 * time.Second, middle, time.Minute},
@@ -110,7 +110,7 @@ func TestCredentials_MandatoryRefresh(t *testing.T) {
 	const life = 30 * time.Minute
 	for _, tt := range []struct {
 		name  string
-		left  time.Duration // of the old credentials' life
+		left  time.Duration // of the old credentials' lifetime
 		delay time.Duration // of the source
 		err   error
 		want  int           // n of the AKID-n that the first request gets
@@ -119,7 +119,7 @@ func TestCredentials_MandatoryRefresh(t *testing.T) {
 		{"a quick source: the new credentials", 30 * time.Second, 300 * time.Millisecond, nil, 2, 300 * time.Millisecond},
 		{"a slow source: the old credentials after 1 s", 30 * time.Second, 3 * time.Second, nil, 1, time.Second},
 		{"a hanging source: the old credentials after 1 s", 30 * time.Second, hang, nil, 1, time.Second},
-		{"close to the expiry: a quarter of the remaining life", 2 * time.Second, hang, nil, 1, 500 * time.Millisecond},
+		{"close to the expiry: a quarter of the remaining lifetime", 2 * time.Second, hang, nil, 1, 500 * time.Millisecond},
 		{"a failing source: the old credentials after the failure", 30 * time.Second, 300 * time.Millisecond, errDown, 1, 300 * time.Millisecond},
 		{"outside the window: no wait", 61 * time.Second, hang, nil, 1, 0},
 		{"the start of the window", 60 * time.Second, hang, nil, 1, time.Second},
@@ -144,7 +144,7 @@ func TestCredentials_MandatoryRefreshOfShortLife(t *testing.T) {
 		p := c.For(uploads)
 		wantCredentials(t, p, 1, 0)
 		src.setDelay(100 * time.Millisecond)
-		wall.jump(8*time.Second - 1) // slightly more than a fifth of the life is left
+		wall.jump(8*time.Second - 1) // slightly more than a fifth of the lifetime is left
 		wantCredentials(t, p, 1, 0)
 		time.Sleep(time.Second)
 		wantCredentials(t, p, 2, 0)
@@ -390,7 +390,7 @@ func TestCredentials_InvalidResponse(t *testing.T) {
 		{"expired", func(c *signer.Credentials) { c.Expires = time.Now().Add(-time.Second) }, "check the clock"},
 		{"expires now", func(c *signer.Credentials) { c.Expires = time.Now() }, "check the clock"},
 		{"milliseconds read as seconds", func(c *signer.Credentials) { c.Expires = time.Unix(c.Expires.UnixMilli(), 0) }, "48h"},
-		{"beyond the maximum life", func(c *signer.Credentials) { c.Expires = time.Now().Add(48*time.Hour + 1) }, "48h"},
+		{"beyond the maximum lifetime", func(c *signer.Credentials) { c.Expires = time.Now().Add(48*time.Hour + 1) }, "48h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			src := &issuer{other: func(context.Context, int) (signer.Credentials, error) {
@@ -436,7 +436,7 @@ func TestCredentials_NotRenewed(t *testing.T) {
 			time.Sleep(time.Second)
 		}
 		// From minute 20 on the pauses double from 0.5 s to 30 s. They do not shrink with the
-		// remaining life.
+		// remaining lifetime.
 		if n := src.count(); n > 25 {
 			t.Errorf("%d calls, want one for each backoff step", n)
 		}

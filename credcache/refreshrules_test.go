@@ -32,8 +32,8 @@ func TestNewSnapshot_Schedule(t *testing.T) {
 		{30 * time.Minute, 0.5, 20 * time.Minute, 29 * time.Minute},
 		{30 * time.Minute, almost1, 22 * time.Minute, 29 * time.Minute},
 		{16 * time.Minute, almost1, 11 * time.Minute, 15 * time.Minute}, // 5 min before the expiry
-		{15 * time.Minute, almost1, 11 * time.Minute, 14 * time.Minute}, // a short life: 2/3 + 10 %
-		{100 * time.Second, 0.5, 67 * time.Second, 80 * time.Second},    // 1/5 of the life
+		{15 * time.Minute, almost1, 11 * time.Minute, 14 * time.Minute}, // a short lifetime: 2/3 + 10 %
+		{100 * time.Second, 0.5, 67 * time.Second, 80 * time.Second},    // 1/5 of the lifetime
 		{36 * time.Hour, 0.5, 24 * time.Hour, 36*time.Hour - time.Minute},
 	} {
 		s := newSnapshot(expiring(tt.life), ruleTime, tt.r)
@@ -67,7 +67,7 @@ func TestSnapshot_MaxWait(t *testing.T) {
 		{0, time.Hour, 0}, // no expiry
 		{30 * time.Minute, 29*time.Minute - 1, 0},
 		{30 * time.Minute, 29 * time.Minute, time.Second},
-		{30 * time.Minute, 30*time.Minute - 2*time.Second, 500 * time.Millisecond}, // 1/4 of the remaining life
+		{30 * time.Minute, 30*time.Minute - 2*time.Second, 500 * time.Millisecond}, // 1/4 of the remaining lifetime
 		{10 * time.Second, 8 * time.Second, 500 * time.Millisecond},
 	} {
 		s := newSnapshot(expiring(tt.life), ruleTime, 0.5)
@@ -103,8 +103,8 @@ func TestBackoff(t *testing.T) {
 		{"many", transient, 1000, 0, 0, 1, time.Minute},
 		{"jitter", transient, 3, 0, 0, 0.25, time.Second},
 		{"minimum", transient, 1, 0, 0, 0, 100 * time.Millisecond},
-		{"a tenth of a short life", transient, 10, time.Minute, time.Minute, 1, 6 * time.Second},
-		{"a fifth of the remaining life", transient, 20, time.Hour, 40 * time.Minute, 1, 4 * time.Minute},
+		{"a tenth of a short lifetime", transient, 10, time.Minute, time.Minute, 1, 6 * time.Second},
+		{"a fifth of the remaining lifetime", transient, 20, time.Hour, 40 * time.Minute, 1, 4 * time.Minute},
 		{"maximum with valid credentials", transient, 20, 10 * time.Hour, time.Hour, 1, 5 * time.Minute},
 		{"permanent, first", permanent, 1, 0, 0, 1, 10 * time.Second},
 		{"permanent, minimum", permanent, 1, 0, 0, 0, 5 * time.Second},

@@ -13,7 +13,7 @@ import (
 
 // RoleOptions configure NewRole. Printing them shows no secret.
 type RoleOptions struct {
-	// Pair is the long-lived pair that assumes the role. Required. The only permission it
+	// Pair is the long-lived key pair that assumes the role. Required. The only permission it
 	// needs is sts:AssumeRole on this role.
 	Pair SecretPair
 	// RoleARN is the role: qcs::cam::uin/<uin>:roleName/<name>, or with

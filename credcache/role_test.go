@@ -88,8 +88,8 @@ func TestNewRole_Options(t *testing.T) {
 		{"129 letters", func(o *credcache.RoleOptions) { o.SessionName = strings.Repeat("a", 129) }, "SessionName"},
 		{"all signs", func(o *credcache.RoleOptions) { o.SessionName = "a_1+=,.@-" }, ""},
 		{"a slash", func(o *credcache.RoleOptions) { o.SessionName = "a/b" }, "SessionName"},
-		{"the longest life", func(o *credcache.RoleOptions) { o.Duration = 12 * time.Hour }, ""},
-		{"too long a life", func(o *credcache.RoleOptions) { o.Duration = 12*time.Hour + time.Second }, "Duration"},
+		{"the longest lifetime", func(o *credcache.RoleOptions) { o.Duration = 12 * time.Hour }, ""},
+		{"too long a lifetime", func(o *credcache.RoleOptions) { o.Duration = 12*time.Hour + time.Second }, "Duration"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			opts := credcache.RoleOptions{Pair: longLived, RoleARN: exampleRole}

@@ -85,7 +85,7 @@ func prefixProblem(p string) string {
 	case strings.Contains(p[:len(p)-1], "*"):
 		return fmt.Sprintf("%q has a * before its end; a * is allowed only as the last character", p)
 	case strings.HasSuffix(p, "/"):
-		return fmt.Sprintf("%q matches this one key and nothing below it; write %q", p, p+"*")
+		return fmt.Sprintf("%q matches this one object key and nothing below it; write %q", p, p+"*")
 	}
 	return ""
 }

@@ -8,8 +8,8 @@ import (
 	"cosproxy/credcache/smallfile"
 )
 
-// SecretPair returns the long-lived pair that requests temporary credentials from STS.
-// A source calls it when it is created, so that problems show at start, and again at each
+// SecretPair returns the long-lived key pair that requests temporary credentials from STS.
+// A source calls it when it is created, so that problems show at startup, and again at each
 // fetch, so that the next fetch uses a rotated pair. Its error must not hold the
 // SecretKey.
 type SecretPair func() (secretID, secretKey string, err error)
@@ -43,7 +43,7 @@ func FilePair(idPath, keyPath string) SecretPair {
 // read calls p and validates its result.
 func (p SecretPair) read() (id, key string, err error) {
 	if p == nil {
-		return "", "", &OptionError{Field: "Pair", Problem: "missing; give the long-lived pair from the CAM console"}
+		return "", "", &OptionError{Field: "Pair", Problem: "missing; give the long-lived key pair from the CAM console"}
 	}
 	if id, key, err = p(); err == nil {
 		err = errors.Join(checkSecret("SecretID", id), checkSecret("SecretKey", key))
@@ -54,7 +54,7 @@ func (p SecretPair) read() (id, key string, err error) {
 func checkSecret(field, value string) error {
 	switch {
 	case value == "":
-		return &OptionError{Field: field, Problem: "missing; give the long-lived pair from the CAM console"}
+		return &OptionError{Field: field, Problem: "missing; give the long-lived key pair from the CAM console"}
 	case strings.ContainsFunc(value, unprintable):
 		return &OptionError{Field: field, Problem: "has a blank, a line break or a control character; give it exactly as the CAM console shows it"}
 	}

@@ -13,8 +13,8 @@ import (
 
 func TestStatic_NoExpiry(t *testing.T) {
 	for name, creds := range map[string]signer.Credentials{
-		"long-lived pair": {SecretID: "AKID-1", SecretKey: secret},
-		"triple":          {SecretID: "AKID-1", SecretKey: secret, Token: secret},
+		"long-lived key pair": {SecretID: "AKID-1", SecretKey: secret},
+		"triple":              {SecretID: "AKID-1", SecretKey: secret, Token: secret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			withCache(t, credcache.NewStatic(creds), credcache.Options{}, func(t *testing.T, c *credcache.Cache) {

@@ -13,7 +13,7 @@ import (
 
 // STSOptions configure NewSTS. Printing them shows no secret.
 type STSOptions struct {
-	// Pair is the long-lived pair that requests temporary credentials. Required. STS
+	// Pair is the long-lived key pair that requests temporary credentials. Required. STS
 	// rejects temporary credentials here.
 	Pair SecretPair
 	// Endpoint is the URL of STS: scheme, host and optional port. Responses hold

@@ -107,7 +107,7 @@ func TestSTS_Request(t *testing.T) {
 		name     string
 		duration time.Duration
 		want     string
-	}{{"default life", 0, "1800"}, {"given life", 2 * time.Hour, "7200"}} {
+	}{{"default lifetime", 0, "1800"}, {"given life", 2 * time.Hour, "7200"}} {
 		t.Run(tt.name, func(t *testing.T) {
 			expires := time.Now().Add(time.Hour).Unix()
 			server := stsServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -206,7 +206,7 @@ func TestSTS_ErrorCodes(t *testing.T) {
 		{"AuthFailure.SignatureFailure", false, "long-lived SecretKey"},
 		{"AuthFailure.UnauthorizedOperation", false, "sts:GetFederationToken"},
 		{"UnauthorizedOperation", false, "sts:GetFederationToken"},
-		{"FailedOperation.TempKeyNotAllowed", false, "long-lived pair"},
+		{"FailedOperation.TempKeyNotAllowed", false, "long-lived key pair"},
 		{"InvalidParameter.OverTimeError", false, "shorter duration"},
 		{"InvalidParameter.PolicyTooLong", false, "fewer prefixes"},
 		{"InvalidParameter.GrantOtherResource", false, "bucket and region"},
@@ -312,10 +312,10 @@ func TestNewSTS_Options(t *testing.T) {
 		{"a fragment", func(o *credcache.STSOptions) { o.Endpoint = "https://sts.tencentcloudapi.com/#" }, "Endpoint"},
 		{"user information", func(o *credcache.STSOptions) { o.Endpoint = "https://user:" + secret + "@sts.tencentcloudapi.com" }, "Endpoint"},
 		{"not a URL", func(o *credcache.STSOptions) { o.Endpoint = "https://%zz" + secret }, "Endpoint"},
-		{"the minimum life", func(o *credcache.STSOptions) { o.Duration = time.Second }, ""},
-		{"the maximum life", func(o *credcache.STSOptions) { o.Duration = 36 * time.Hour }, ""},
-		{"too long a life", func(o *credcache.STSOptions) { o.Duration = 36*time.Hour + time.Second }, "Duration"},
-		{"a negative life", func(o *credcache.STSOptions) { o.Duration = -time.Minute }, "Duration"},
+		{"the minimum lifetime", func(o *credcache.STSOptions) { o.Duration = time.Second }, ""},
+		{"the maximum lifetime", func(o *credcache.STSOptions) { o.Duration = 36 * time.Hour }, ""},
+		{"too long a lifetime", func(o *credcache.STSOptions) { o.Duration = 36*time.Hour + time.Second }, "Duration"},
+		{"a negative lifetime", func(o *credcache.STSOptions) { o.Duration = -time.Minute }, "Duration"},
 		{"parts of a second", func(o *credcache.STSOptions) { o.Duration = 1500 * time.Millisecond }, "Duration"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

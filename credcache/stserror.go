@@ -38,7 +38,7 @@ func (s *stsSource) codeHint(code string) string {
 	case code == "AuthFailure.SignatureFailure":
 		return "check the long-lived SecretKey: it does not belong to the SecretId"
 	case code == "FailedOperation.TempKeyNotAllowed", code == "AuthFailure.TokenFailure":
-		return "STS accepts only a long-lived pair here, not temporary credentials"
+		return "STS accepts only a long-lived key pair here, not temporary credentials"
 	case code == "InvalidParameter.OverTimeError":
 		return "ask for a shorter duration: a root account gets 2h at most, a role its maximum session duration"
 	case code == "InvalidParameter.PolicyTooLong", code == "InvalidParameter.ExtendStrategyOverSize":

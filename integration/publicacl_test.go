@@ -115,7 +115,7 @@ var publicACLs = []string{
 	"x-cos-acl: bucket-owner-read", "x-cos-acl: bucket-owner-full-control",
 }
 
-// accessSettings are all fields that need a right of their own.
+// accessSettings are all fields that need an action of their own.
 var accessSettings = append(slices.Clone(publicACLs),
 	"X-COS-ACL: Public-Read", "x-cos-acl: private,public-read",
 	`x-cos-grant-read: id="2"`, `x-cos-grant-write: id="2"`, `x-cos-grant-read-acp: id="2"`, `x-cos-grant-write-acp: id="2"`,

@@ -8,8 +8,8 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// TestRoutes_CredentialsPerScope checks that routes with different rights on one
-// bucket have different credentials, and routes with equal rights share them.
+// TestRoutes_CredentialsPerScope checks that routes with different permissions on one
+// bucket have different credentials, and routes with equal permissions share them.
 func TestRoutes_CredentialsPerScope(t *testing.T) {
 	t.Parallel()
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})

@@ -44,6 +44,8 @@ var styleRules = []struct{ pattern, instead string }{
 	{`let(s|ting)? ([a-z]+ )?in`, "allow, accept"},
 	{`mend(s|ed|ing)?`, "recover, repair"},
 	{`passing faults?`, "transient errors"},
+	{`(behaviou|honou|colou|neighbou)r[a-z]*|(cancel|label|dial|signal)l(ed|ing)|defences?|licences?|catalogue|[a-z]+(al|gan|horis|gnis)ise[ds]?|authorisation`, "US spelling"},
+	{`long-lived pairs?`, "long-lived key pair"},
 }
 
 // TestStyle holds the worst patterns out of documents, comments and messages. What is
@@ -76,6 +78,8 @@ func TestFindStyle(t *testing.T) {
 		"// cosproxy is no\n// setting of cosproxy":     "is no // setting of",
 		"Who\nreads slowly":                             "Who reads",
 		"lets clients in":                               "lets clients in",
+		"undefined behaviour, authorized":               "behaviour",
+		"a long-lived\npair":                            "long-lived pair",
 		"a renewed file, besides, whose reader has one": "",
 		"http.NoBody":                                   "",
 		"<!-- style:off -->\nanew\n<!-- style:on -->\n": "",

@@ -81,13 +81,13 @@ func (a *admission) reserve(size int64) (reservation, error) {
 		if a.lists.TryAcquire(size) {
 			return reservation{a.lists, size}, nil
 		}
-		return reservation{}, a.refuse("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
-			"The %d MiB of memory for delete lists are in use. Send this list again later, or split it into lists of at most %d KiB.",
+		return reservation{}, a.reject("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
+			"The %d MiB of memory for delete lists are in use. Send this request again later, or split the list into lists of at most %d KiB.",
 			deleteListMemory>>20, bufferLimit>>10))
 	case a.bodies.TryAcquire(size):
 		return reservation{a.bodies, size}, nil
 	}
-	return reservation{}, a.refuse("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
+	return reservation{}, a.reject("memory", nil, coserr.New(http.StatusServiceUnavailable, "SlowDown",
 		"The memory for request bodies is in use, possibly by clients that announce bodies and do not send them.").
 		Try("Send this request again later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
 }
@@ -95,13 +95,13 @@ func (a *admission) reserve(size int64) (reservation, error) {
 var errQueueTimeout = errors.New("timeout in the queue for a concurrency slot")
 
 func (a *admission) tooMany(reason string, cause error) error {
-	return a.refuse(reason, cause, coserr.New(http.StatusServiceUnavailable, "SlowDown",
+	return a.reject(reason, cause, coserr.New(http.StatusServiceUnavailable, "SlowDown",
 		"The limit of %d concurrent requests is reached, and the queue is full or did not move in time.", a.limits.Requests).
 		Try("Send this request again later, or raise", Setting{Name: "Limits.Requests"}, Setting{Name: "Limits.Queued"}))
 }
 
-func (a *admission) refuse(reason string, cause error, err *coserr.Error) error {
-	a.metrics.refused.WithLabelValues(reason).Inc()
+func (a *admission) reject(reason string, cause error, err *coserr.Error) error {
+	a.metrics.slowDowns.WithLabelValues(reason).Inc()
 	err.RetryAfter, err.Err = time.Second, cause
 	return err
 }

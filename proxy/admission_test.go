@@ -58,7 +58,7 @@ func TestAdmission_QueueInOrder(t *testing.T) {
 		if rep := second.reply("GET"); rep.status != http.StatusOK {
 			t.Errorf("the second got\n%s%s", rep.head, rep.body)
 		}
-		if m := r.metrics(t); !strings.Contains(m, "cosproxy_requests_queued 0\n") || !strings.Contains(m, `cosproxy_requests_refused_total{reason="queue_full"} 1`) {
+		if m := r.metrics(t); !strings.Contains(m, "cosproxy_requests_queued 0\n") || !strings.Contains(m, `cosproxy_requests_rejected_total{reason="queue_full"} 1`) {
 			t.Errorf("metrics:\n%s", m)
 		}
 	})
@@ -74,7 +74,7 @@ func TestAdmission_QueueTimeout(t *testing.T) {
 		if waited := time.Since(begun); rep.status != http.StatusServiceUnavailable || rep.cosError(t).Code != "SlowDown" || waited != 10*time.Second {
 			t.Errorf("after %s got\n%s%s", waited, rep.head, rep.body)
 		}
-		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_refused_total{reason="queue_timeout"} 1`) {
+		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_rejected_total{reason="queue_timeout"} 1`) {
 			t.Errorf("metrics:\n%s", m)
 		}
 		close(release)

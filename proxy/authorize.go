@@ -15,30 +15,30 @@ type bodyKeys struct {
 	form    *form    // nil if the body is not a form
 }
 
-// authorize returns the first candidate whose route allows the request, or the refusal of
+// authorize returns the first candidate whose route allows the request, or the error of
 // the first candidate if no route does. COS checks the same rules, because they are the
-// policy of the credentials, but only this refusal can name the setting to change.
+// policy of the credentials, but only this error can name the setting to change.
 func authorize(candidates []candidate, req *request, keys bodyKeys) (*candidate, error) {
-	var refusal error
+	var firstErr error
 	for i := range candidates {
 		c := &candidates[i]
 		err := c.check(req, keys)
 		if err == nil {
 			return c, nil
 		}
-		if refusal == nil {
-			refusal = err
+		if firstErr == nil {
+			firstErr = err
 		}
 	}
-	return nil, refusal
+	return nil, firstErr
 }
 
 // filterByAction removes the candidates whose route does not allow the actions of the
 // request, before the body is read. It does not check object keys. If no candidate
-// remains, it returns the refusal of the first one.
+// remains, it returns the error of the first one.
 func filterByAction(candidates []candidate, req *request) ([]candidate, error) {
 	kept := candidates[:0]
-	var refusal error
+	var firstErr error
 	for _, c := range candidates {
 		err := c.checkAction(req)
 		if err == nil {
@@ -47,12 +47,12 @@ func filterByAction(candidates []candidate, req *request) ([]candidate, error) {
 		switch {
 		case err == nil:
 			kept = append(kept, c)
-		case refusal == nil:
-			refusal = err
+		case firstErr == nil:
+			firstErr = err
 		}
 	}
 	if len(kept) == 0 {
-		return nil, refusal
+		return nil, firstErr
 	}
 	return kept, nil
 }

@@ -51,7 +51,7 @@ func TestAuthorize_ActionsAndPrefixes(t *testing.T) {
 		{"listing the prefix", everything, dir, "GET /?delimiter=/&prefix=dir%2F", ""},
 		{"listing all", everything, dir, "GET /", "default/AllowPrefixes"},
 		{"listing more than the prefix", everything, dir, "GET /?prefix=di", "default/AllowPrefixes"},
-		{"listing an exact key shows its neighbours", everything, dir, "GET /?prefix=a.txt", "default/AllowPrefixes"},
+		{"listing an exact key shows its neighbors", everything, dir, "GET /?prefix=a.txt", "default/AllowPrefixes"},
 		{"listing with two prefixes", everything, dir, "GET /?prefix=dir/&prefix=", "default/AllowPrefixes"},
 		{"listing with two prefixes, reversed", everything, dir, "GET /?prefix=&prefix=dir/", "default/AllowPrefixes"},
 		{"listing all, allowed", everything, everything, "GET /", ""},

@@ -81,7 +81,7 @@ func readsAsBucket(key string) bool {
 
 func bucketKeyError(key string) error {
 	return coserr.New(http.StatusBadRequest, "InvalidURI",
-		"COS would read the object key %q as the bucket itself. Choose another key.", key)
+		"COS would read the object key %q as the bucket itself. Choose another object key.", key)
 }
 
 // appendHeaderNeeds appends the actions that header fields require. COS treats x-cos-acl,

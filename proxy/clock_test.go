@@ -78,7 +78,7 @@ func refuseFirst(n int, refusal string) func(*arrival) {
 func TestClock_LearnedFromCOS(t *testing.T) {
 	tests := []struct {
 		name, response string
-		learnt         time.Duration // zero means that the key is blamed
+		learned        time.Duration // zero means that the key is blamed
 	}{
 		{"two hours behind", dated(skewed, at(2*time.Hour)), 2 * time.Hour},
 		{"two hours ahead", dated(skewed, at(-2*time.Hour)), -2 * time.Hour},
@@ -111,7 +111,7 @@ func TestClock_LearnedFromCOS(t *testing.T) {
 					t.Fatalf("%d requests reached the upstream, want 3", len(seen))
 				}
 				// Signatures begin at full minutes.
-				want := here.Add(tt.learnt).Truncate(time.Minute).Sub(here.Truncate(time.Minute))
+				want := here.Add(tt.learned).Truncate(time.Minute).Sub(here.Truncate(time.Minute))
 				for _, a := range seen[1:] {
 					if got := signedAt(a).Sub(signedAt(seen[0])); got != want {
 						t.Errorf("signed with a clock moved by %s, want %s", got, want)
@@ -120,7 +120,7 @@ func TestClock_LearnedFromCOS(t *testing.T) {
 						t.Errorf("sent again with %q", a.body)
 					}
 				}
-				if blamed := len(r.creds.rejected()) == 1; blamed != (tt.learnt == 0) {
+				if blamed := len(r.creds.rejected()) == 1; blamed != (tt.learned == 0) {
 					t.Errorf("reported as rejected: %q", r.creds.rejected())
 				}
 			})

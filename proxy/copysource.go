@@ -18,7 +18,7 @@ type copySource struct {
 	path    string   // the path after the host, as received
 	from    []*route // to the bucket of the source
 	key     string   // decoded
-	rawPath string   // the percent-encoded key
+	rawPath string   // the percent-encoded object key
 	version string   // the query, with its "?"; may be empty
 }
 
@@ -37,7 +37,7 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 	key, err := url.PathUnescape(escaped)
 	if err != nil || key == "" || len(values) > 1 || strings.HasSuffix(host, ":") { // ftp://
 		return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",
-			"x-cos-copy-source must be one <host>/<key> or /<bucket>/<key> with a percent-encoded key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")
+			"x-cos-copy-source must be one <host>/<key> or /<bucket>/<key> with a percent-encoded object key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")
 	}
 	s.host, s.key, s.path, s.rawPath = host, key, "/"+escaped, cosreq.EscapeRaw(escaped)
 	if versioned {

@@ -198,7 +198,7 @@ func (f *form) key(prefix string) (string, error) {
 	}
 	key := prefix + strings.ReplaceAll(field.Value, variable, name)
 	if strings.Contains(key, "${") {
-		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The object key %q contains ${, which COS might replace. Choose another key.", key)
+		return "", coserr.New(http.StatusBadRequest, "InvalidArgument", "The object key %q contains ${, which COS might replace. Choose another object key.", key)
 	}
 	if readsAsBucket(key) {
 		return "", bucketKeyError(key)

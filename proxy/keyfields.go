@@ -10,9 +10,9 @@ import (
 )
 
 // checkKeyFields rejects a request with further object keys in header fields, parameters
-// or form fields, unless the route allows all keys: the source of a rename, the target of
-// a symbolic link, the names of processed pictures. Their formats differ, so cosproxy does
-// not check them against prefixes. Only x-cos-copy-source is checked (copysource.go).
+// or form fields, unless the route allows all object keys: the source of a rename, the
+// target of a symbolic link, the names of processed pictures. Their formats differ, so
+// cosproxy does not check them against prefixes. Only x-cos-copy-source is checked (copysource.go).
 func (c *candidate) checkKeyFields(req *request, f *form) error {
 	for _, field := range req.head.Fields {
 		ofCOS := http1.HasPrefixFold(field.Name, "x-cos-") || http1.EqualFold(field.Name, picOperationsField)

@@ -14,19 +14,19 @@ import (
 // metrics are the metrics of requests. Labels have few values: actions come from the
 // tables of package cosreq, codes from HTTP.
 type metrics struct {
-	requests *prometheus.CounterVec
-	duration *prometheus.HistogramVec
-	received prometheus.Counter
-	sent     prometheus.Counter
-	inFlight prometheus.GaugeFunc
-	aborted  prometheus.Counter
-	rejected *prometheus.CounterVec
-	retries  *prometheus.CounterVec
-	expects  *prometheus.CounterVec
-	queued   prometheus.Gauge
-	refused  *prometheus.CounterVec
-	removed  prometheus.Counter
-	last     atomic.Pointer[series] // of the previous request
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	received  prometheus.Counter
+	sent      prometheus.Counter
+	inFlight  prometheus.GaugeFunc
+	aborted   prometheus.Counter
+	rejected  *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	expects   *prometheus.CounterVec
+	queued    prometheus.Gauge
+	slowDowns *prometheus.CounterVec
+	removed   prometheus.Counter
+	last      atomic.Pointer[series] // of the previous request
 }
 
 func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, error) {
@@ -72,8 +72,8 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 			Name: "cosproxy_requests_queued",
 			Help: "Requests queued for a concurrency slot.",
 		}),
-		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "cosproxy_requests_refused_total",
+		slowDowns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cosproxy_requests_rejected_total",
 			Help: "Requests rejected with SlowDown, by reason: the queue was full (queue_full), the wait too long (queue_timeout), or the memory for request bodies in use (memory).",
 		}, []string{"reason"}),
 		removed: prometheus.NewCounter(prometheus.CounterOpts{
@@ -84,7 +84,7 @@ func newMetrics(reg prometheus.Registerer, inFlight func() int64) (*metrics, err
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.expects, m.queued, m.refused, m.removed} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.received, m.sent, m.inFlight, m.aborted, m.rejected, m.retries, m.expects, m.queued, m.slowDowns, m.removed} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

@@ -22,8 +22,8 @@ type Route struct {
 	// Name is the name of the route in logs and metrics. Empty means default.
 	Name string
 	// PathPrefix is the path prefix that selects the route. It is stripped from the
-	// object key: with /photos/, the path /photos/a.jpg means the key a.jpg. It begins
-	// and ends with a slash; empty means /. The longest match wins.
+	// object key: with /photos/, the path /photos/a.jpg means the object key a.jpg. It
+	// begins and ends with a slash; empty means /. The longest match wins.
 	PathPrefix string
 	// Hosts are the Host names that select the route, without ports. Empty means every
 	// accepted name that no other route lists. The host of the endpoint, unless it is
@@ -44,8 +44,8 @@ type Route struct {
 	// allows every action with that prefix. Empty allows no action.
 	AllowActions []string
 	// AllowPrefixes are the allowed object keys, ObjectPrefix included: dir/* allows
-	// keys that begin with dir/, a key without * allows only that key, * every key.
-	// Empty allows no key.
+	// object keys that begin with dir/, a.txt allows only that object key, * all of them.
+	// Empty allows none.
 	AllowPrefixes []string
 	// Credentials provides the credentials of the route. Required.
 	Credentials Credentials

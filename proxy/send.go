@@ -47,9 +47,9 @@ func (o *outgoing) send() (*response, error) {
 		return nil, credentialError(err)
 	}
 	if o.body != nil && o.body.form != nil && o.body.isStreamed() {
-		var refusal *response
-		if creds, refusal = o.preflight(creds); refusal != nil {
-			return refusal, nil
+		var rejected *response
+		if creds, rejected = o.preflight(creds); rejected != nil {
+			return rejected, nil
 		}
 	}
 	for {
@@ -138,7 +138,7 @@ func (o *outgoing) connectionFault(resp *response, call *http1.Call) (again bool
 	case call.Expect && resp.Status == http.StatusExpectationFailed:
 		o.upstream.expect.disable(time.Now())
 		o.noExpect = true
-		return o.rewindable(), errExpectRefused
+		return o.rewindable(), errExpectRejected
 	case resp.Reused && resp.Status == http.StatusRequestTimeout && o.rewindable():
 		// A server may send 408 when it closes an idle connection, at the same time as
 		// the proxy sends a request on it (RFC 9110, 15.5.9).

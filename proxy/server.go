@@ -31,7 +31,7 @@ type ServerOptions struct {
 func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 	return http1.NewServer(http1.ServerOptions{
 		Handler: p.handle,
-		Refuse:  p.refuse,
+		Reject:  p.reject,
 		Panicked: func(value any, stack []byte) {
 			p.reporter.log.Error("handler panicked; please report this line as a bug", "exception.message", panicText(value), "exception.stacktrace", panicFrames(stack))
 		},
@@ -47,8 +47,8 @@ func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 	})
 }
 
-// refuse sends the error response to a request that violates HTTP.
-func (p *Proxy) refuse(x *http1.Exchange, broken http1.Error) {
+// reject sends the error response to a request that violates HTTP.
+func (p *Proxy) reject(x *http1.Exchange, broken http1.Error) {
 	e := p.protocolError(broken)
 	id := coserr.NewRequestID()
 	p.metrics.requests.WithLabelValues("", "unknown", statusLabel(e.Status)).Inc()

@@ -75,7 +75,7 @@ func TestSlowBody_MemoryLimit(t *testing.T) {
 			rep.header.Get("Retry-After") != "1" || !strings.Contains(doc.Message, "Limits.Requests") {
 			t.Errorf("one too many got\n%s%s", rep.head, rep.body)
 		}
-		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_refused_total{reason="memory"} 1`) {
+		if m := r.metrics(t); !strings.Contains(m, `cosproxy_requests_rejected_total{reason="memory"} 1`) {
 			t.Errorf("metrics:\n%s", m)
 		}
 		if rep := r.get(t, "/key"); rep.status != http.StatusOK {

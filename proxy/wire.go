@@ -159,8 +159,8 @@ func (w *wire) isSafeToRepeat(s http1.Silence) bool {
 }
 
 var (
-	errLateTimeout   = errors.New("COS closed a pooled connection with status 408 before it received the request")
-	errExpectRefused = errors.New("COS rejected the Expect header that cosproxy added with status 417")
+	errLateTimeout    = errors.New("COS closed a pooled connection with status 408 before it received the request")
+	errExpectRejected = errors.New("COS rejected the Expect header that cosproxy added with status 417")
 )
 
 func signingError(err error) error {

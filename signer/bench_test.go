@@ -43,7 +43,7 @@ func benchmarkCreds() signer.Credentials {
 	return creds
 }
 
-// benchmarkEach runs sign on both requests, with a long-lived pair and with temporary
+// benchmarkEach runs sign on both requests, with a long-lived key pair and with temporary
 // credentials.
 func benchmarkEach(b *testing.B, sign func(*http.Request, signer.Credentials) error) {
 	longLived := benchmarkCreds()

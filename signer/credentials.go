@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Credentials are a long-lived pair, or the temporary triple that STS issues. Credentials is
+// Credentials are a long-lived key pair, or the temporary triple that STS issues. Credentials is
 // a value, so its fields always belong together: a request is never signed with the SecretID
 // of one triple and the token of another.
 //
@@ -17,7 +17,7 @@ type Credentials struct {
 	// SecretKey is the secret of the signature. Required.
 	SecretKey string
 	// Token is the session token, which temporary credentials need. It is sent as the header
-	// x-cos-security-token. Empty: a long-lived pair.
+	// x-cos-security-token. Empty: a long-lived key pair.
 	Token string
 	// Expires is the time from which COS rejects the credentials. Zero: no expiry.
 	Expires time.Time

@@ -25,7 +25,7 @@
 //	KeyTime      = start;end in Unix seconds                (keytime.go)
 //	SignKey      = hex(HMAC-SHA1(SecretKey, KeyTime))       (keytime.go)
 //	HttpString   = lower(method)                            (canonical.go)
-//	               path, decoded once, never normalised
+//	               path, decoded once, never normalized
 //	               k=v&k=v of every query parameter
 //	               k=v&k=v of the signed headers            (headers.go)
 //	StringToSign = "sha1"

@@ -15,7 +15,7 @@ import (
 const (
 	exitNotExecutable = 126
 	exitNotFound      = 127
-	exitSignalled     = 128 // plus the number of the signal
+	exitSignaled      = 128 // plus the number of the signal
 )
 
 // runCommand runs command to its end, passes signals on meanwhile, and returns
@@ -57,7 +57,7 @@ func exitCode(err error, state *os.ProcessState, stderr io.Writer) int {
 		return exitFailure
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return exitSignalled + int(status.Signal())
+		return exitSignaled + int(status.Signal())
 	}
 	return state.ExitCode()
 }

@@ -109,7 +109,7 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 	cosListen := flags.String("cos-listen", "127.0.0.1:0", "`host:port` of COS; port 0 picks a free one")
 	stsListen := flags.String("sts-listen", "127.0.0.1:0", "`host:port` of STS; port 0 picks a free one")
 	duration := flags.Duration("credentials-duration", 0, "lifetime of all temporary credentials, a `duration` such as 5s (default as requested)")
-	source := flags.String("source", "", "`source` of CMD's credentials: "+strings.Join(sources, ", ")+" (default: the long-lived pair of the account, for sts)")
+	source := flags.String("source", "", "`source` of CMD's credentials: "+strings.Join(sources, ", ")+" (default: the long-lived key pair of the account, for sts)")
 	strict := flags.Bool("strict", true, "strict signature mode: reject unsigned parameters and x-cos-* headers; -strict=false accepts\nthem, as COS does by default. Clients that do not sign the session token need it")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -63,7 +63,7 @@ type credentialSource struct {
 }
 
 // openSource prepares the source and sets its variables in e. Without a name, it sets
-// the long-lived pair of the account alone, and CMD uses its default source.
+// the long-lived key pair of the account alone, and CMD uses its default source.
 func openSource(name string, e *environment, o cosemu.Options, srv *cosemu.Server, stderr io.Writer) (*credentialSource, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &credentialSource{srv: srv, options: o, stderr: stderr, stop: stop}
@@ -119,7 +119,7 @@ func (s *credentialSource) setVariables(ctx context.Context, name string, e *env
 	return nil
 }
 
-// setPair sets the long-lived pair of the account.
+// setPair sets the long-lived key pair of the account.
 func (s *credentialSource) setPair(e *environment) {
 	e.set("TENCENTCLOUD_SECRET_ID", s.srv.SecretID())
 	e.set("TENCENTCLOUD_SECRET_KEY", s.srv.SecretKey())

@@ -78,7 +78,7 @@ func TestConfig_Problems(t *testing.T) {
 		{"region", []string{"COSPROXY_REGION=Guangzhou"}, []string{"COSPROXY_REGION is invalid"}},
 		{"prefixes empty", []string{"COSPROXY_ALLOW_PREFIXES="}, []string{"COSPROXY_ALLOW_PREFIXES is required (example: uploads/*"}},
 		{"prefixes of commas", []string{"COSPROXY_ALLOW_PREFIXES= , "}, []string{"COSPROXY_ALLOW_PREFIXES is invalid: the list is empty (example: uploads/*"}},
-		{"two bad prefixes", []string{"COSPROXY_ALLOW_PREFIXES=/a/*,b/"}, []string{`COSPROXY_ALLOW_PREFIXES is invalid: "/a/*" begins with a slash`, `COSPROXY_ALLOW_PREFIXES is invalid: "b/" matches this one key`}},
+		{"two bad prefixes", []string{"COSPROXY_ALLOW_PREFIXES=/a/*,b/"}, []string{`COSPROXY_ALLOW_PREFIXES is invalid: "/a/*" begins with a slash`, `COSPROXY_ALLOW_PREFIXES is invalid: "b/" matches this one object key`}},
 		{"action", []string{"COSPROXY_ALLOW_ACTIONS=read,GetObject"}, []string{`COSPROXY_ALLOW_ACTIONS is invalid: unknown action "GetObject"; write name/cos:GetObject`}},
 		{"duration without unit", []string{"COSPROXY_DURATION=1800"}, []string{"COSPROXY_DURATION is invalid"}},
 		{"duration too long", []string{"COSPROXY_DURATION=37h"}, []string{"COSPROXY_DURATION is invalid: 37h0m0s is not a duration that STS grants"}},
@@ -102,12 +102,12 @@ func TestConfig_Problems(t *testing.T) {
 		{"oidc role ARN", append(oidc(t), "TKE_ROLE_ARN=cosproxy"), []string{"TKE_ROLE_ARN is invalid"}},
 		{"metadata URL", []string{"COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT=169.254.0.23"}, []string{"COSPROXY_CVM_METADATA_ENDPOINT is invalid"}},
 		{"no credentials server", []string{"COSPROXY_SOURCE=http"}, []string{"COSPROXY_CREDENTIALS_URL is required for source http"}},
-		{"credentials server over http", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://keys.internal/"}, []string{"COSPROXY_CREDENTIALS_URL is invalid: plain http"}},
-		{"credentials server with two tokens", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=https://keys.internal", "COSPROXY_CREDENTIALS_URL_TOKEN=" + testToken, "COSPROXY_CREDENTIALS_URL_TOKEN_FILE=/f"}, []string{"COSPROXY_CREDENTIALS_URL_TOKEN_FILE is invalid"}},
-		{"credentials server without scheme", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=keys.internal"}, []string{"COSPROXY_CREDENTIALS_URL is invalid"}},
+		{"credentials server over http", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://credentials.internal/"}, []string{"COSPROXY_CREDENTIALS_URL is invalid: plain http"}},
+		{"credentials server with two tokens", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=https://credentials.internal", "COSPROXY_CREDENTIALS_URL_TOKEN=" + testToken, "COSPROXY_CREDENTIALS_URL_TOKEN_FILE=/f"}, []string{"COSPROXY_CREDENTIALS_URL_TOKEN_FILE is invalid"}},
+		{"credentials server without scheme", []string{"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=credentials.internal"}, []string{"COSPROXY_CREDENTIALS_URL is invalid"}},
 		{"no credentials file", []string{"COSPROXY_SOURCE=file"}, []string{"COSPROXY_CREDENTIALS_FILE is required for source file"}},
 		{"object prefix with a slash", []string{"COSPROXY_OBJECT_PREFIX=/a/"}, []string{"COSPROXY_OBJECT_PREFIX starts with a slash, unlike object keys; use a/"}},
-		{"object prefix outside", []string{"COSPROXY_OBJECT_PREFIX=photos/"}, []string{"COSPROXY_ALLOW_PREFIXES allows no key that starts with photos/, which COSPROXY_OBJECT_PREFIX adds to every key; add for example photos/*"}},
+		{"object prefix outside", []string{"COSPROXY_OBJECT_PREFIX=photos/"}, []string{"COSPROXY_ALLOW_PREFIXES allows no object key that starts with photos/, which COSPROXY_OBJECT_PREFIX adds to every object key; add for example photos/*"}},
 		{"path prefix", []string{"COSPROXY_PATH_PREFIX=photos"}, []string{`COSPROXY_PATH_PREFIX is invalid: path prefix "photos" must begin and end with a slash`}},
 		{"hosts empty", []string{"COSPROXY_HOSTS=,"}, []string{"COSPROXY_HOSTS is invalid: the list is empty (example: photos.internal"}},
 		{"no pair", []string{"COSPROXY_SOURCE=sts", "TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}, []string{"TENCENTCLOUD_SECRET_ID is required for source sts", "TENCENTCLOUD_SECRET_KEY is required for source sts"}},
@@ -209,10 +209,10 @@ func TestConfig_Warnings(t *testing.T) {
 		{"all actions by name", []string{"COSPROXY_ALLOW_ACTIONS=name/cos:*"}, []string{"COSPROXY_ALLOW_ACTIONS contains *"}},
 		{"list of buckets", []string{"COSPROXY_ALLOW_ACTIONS=read,name/cos:GetService"}, []string{"COSPROXY_ALLOW_ACTIONS contains name/cos:GetService"}},
 		{"long-lived key pair", []string{"COSPROXY_SOURCE=static"}, []string{"COSPROXY_SOURCE=static without TENCENTCLOUD_TOKEN"}},
-		{"unused sources", []string{"COSPROXY_CREDENTIALS_URL=https://keys.internal/", "COSPROXY_CREDENTIALS_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and selects sts; configured but not used: file, http"}},
+		{"unused sources", []string{"COSPROXY_CREDENTIALS_URL=https://credentials.internal/", "COSPROXY_CREDENTIALS_FILE=/key"}, []string{"COSPROXY_SOURCE is auto and selects sts; configured but not used: file, http"}},
 		{"STS over http", []string{"COSPROXY_STS_ENDPOINT=http://sts.example"}, []string{"COSPROXY_STS_ENDPOINT uses plain http"}},
 		{"STS over http, unused", []string{"COSPROXY_STS_ENDPOINT=http://sts.example", "COSPROXY_SOURCE=cvm"}, []string{"COSPROXY_SOURCE=cvm: the credentials of an instance have all permissions of its role; the prefixes and actions may be enforced by cosproxy alone"}},
-		{"credentials server", []string{"COSPROXY_CREDENTIALS_URL=https://keys.example", "COSPROXY_SOURCE=http"}, []string{"COSPROXY_SOURCE=http: the credentials server gets the scope and decides"}},
+		{"credentials server", []string{"COSPROXY_CREDENTIALS_URL=https://credentials.example", "COSPROXY_SOURCE=http"}, []string{"COSPROXY_SOURCE=http: the credentials server gets the scope and decides"}},
 		{"web identity", oidc(t), []string{"COSPROXY_SOURCE=oidc: credentials for a web identity have"}},
 		{"static credentials", []string{"TENCENTCLOUD_TOKEN=" + testToken}, []string{"COSPROXY_SOURCE=static: given credentials keep"}},
 		{"STS on loopback", []string{"COSPROXY_STS_ENDPOINT=http://127.0.0.1"}, nil},
@@ -274,7 +274,7 @@ func oidc(t *testing.T) []string {
 
 func TestConfig_AutoSource(t *testing.T) {
 	noPair := []string{"TENCENTCLOUD_SECRET_ID=", "TENCENTCLOUD_SECRET_KEY="}
-	role, keyServer := "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_CREDENTIALS_URL=https://keys.example"
+	role, keyServer := "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/r", "COSPROXY_CREDENTIALS_URL=https://credentials.example"
 	keyFile := "COSPROXY_CREDENTIALS_FILE=" + file(t, `{"secretId":"AKIDfile","secretKey":"`+testKey+`"}`)
 	auto := func(changes ...string) []string { return append(slices.Clone(noPair), changes...) }
 	tests := []struct {

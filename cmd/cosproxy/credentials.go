@@ -86,7 +86,7 @@ func (c *sharedCredentials) stats() credcache.ScopeStats {
 }
 
 // credentialCollector exports the state of the credentials to Prometheus. Credentials
-// that several routes share are one series, labelled with the names of all of them.
+// that several routes share are one series, labeled with the names of all of them.
 type credentialCollector struct {
 	store *credentialStore
 

@@ -112,7 +112,7 @@ func parseRequest(args []string) (*http.Request, error) {
 	var inURL *url.Error
 	switch {
 	case errors.As(err, &inURL): // it quotes the URL
-		return nil, errors.New("the URL is invalid; use http://host/key with a percent-encoded key, in which a literal % is %25")
+		return nil, errors.New("the URL is invalid; use http://host/key with a percent-encoded object key, in which a literal % is %25")
 	case err != nil:
 		return nil, errors.New("the method is invalid; use for example GET or PUT")
 	case r.URL.Scheme != "http" && r.URL.Scheme != "https" || r.URL.Host == "":

@@ -280,7 +280,7 @@ const (
 		"The signature contains it in lower case."
 	causePath = "COS signs the path that it receives, percent-decoded once. The path was encoded twice (%25), or a client or proxy " +
 		"normalized it (merged //, resolved . and .., decoded %2F), or the URL of the application is another one."
-	causePlus = "The path was sent with a raw +. COS reads it as a space when it verifies the signature, so a + in a key must be sent " +
+	causePlus = "The path was sent with a raw +. COS reads it as a space when it verifies the signature, so a + in an object key must be sent " +
 		"as %2B. cosproxy does that, so a proxy between cosproxy and COS decoded it, or another program signed the request."
 	causeAlgorithm = "COS supports only sha1, so this response may not be from COS."
 	causeKeyTime   = "KeyTime depends on the clock and the settings of the signer. For cosproxy it starts at a full minute and lasts " +

@@ -80,7 +80,7 @@ func TestOwnerName_LookUp(t *testing.T) {
 	}
 }
 
-// TestUnixSocket_OwnerNotPermitted runs cosproxy as a user without the right to change the
+// TestUnixSocket_OwnerNotPermitted runs cosproxy as a user without the permission to change the
 // owner.
 func TestUnixSocket_OwnerNotPermitted(t *testing.T) {
 	dir := t.TempDir()

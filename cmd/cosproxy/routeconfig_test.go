@@ -67,7 +67,7 @@ func TestRoutes_Problems(t *testing.T) {
 			`COSPROXY_ROUTES_0_HOSTS is invalid: "a b" is not a host name or an address; use`, `COSPROXY_ROUTES_0_HOSTS is invalid: "*" is not a host name`,
 			`COSPROXY_ROUTES_1_HOSTS is invalid: "logs.internal:4360" has a port; remove it`, `COSPROXY_ROUTES_1_HOSTS is invalid: "http://foo/" is not a host name`}},
 		{"path prefix", []string{"COSPROXY_ROUTES_0_PATH_PREFIX=photos/"}, []string{`COSPROXY_ROUTES_0_PATH_PREFIX is invalid: path prefix "photos/" must begin`}},
-		{"object prefix outside", []string{"COSPROXY_ROUTES_1_OBJECT_PREFIX=web/"}, []string{"COSPROXY_ROUTES_1_ALLOW_PREFIXES allows no key that starts with web/, which COSPROXY_ROUTES_1_OBJECT_PREFIX adds"}},
+		{"object prefix outside", []string{"COSPROXY_ROUTES_1_OBJECT_PREFIX=web/"}, []string{"COSPROXY_ROUTES_1_ALLOW_PREFIXES allows no object key that starts with web/, which COSPROXY_ROUTES_1_OBJECT_PREFIX adds"}},
 		{"object prefix inside", []string{"COSPROXY_ROUTES_0_OBJECT_PREFIX=2026/", "COSPROXY_ROUTES_1_OBJECT_PREFIX=ap"}, nil},
 	}
 	for _, tt := range tests {

@@ -45,7 +45,7 @@ func (r *routeConfig) validate(p *problems) {
 	if strings.HasPrefix(r.ObjectPrefix, "/") {
 		p.add(r.names["ObjectPrefix"], "starts with a slash, unlike object keys; use %s", strings.TrimLeft(r.ObjectPrefix, "/"))
 	} else if len(r.AllowPrefixes) > 0 && !r.reachable() {
-		p.add(r.names["AllowPrefixes"], "allows no key that starts with %s, which %s adds to every key; add for example %[1]s*", r.ObjectPrefix, r.names["ObjectPrefix"])
+		p.add(r.names["AllowPrefixes"], "allows no object key that starts with %s, which %s adds to every object key; add for example %[1]s*", r.ObjectPrefix, r.names["ObjectPrefix"])
 	}
 	if slices.Contains(r.AllowPrefixes, "*") {
 		p.warn("%s contains *: clients can access every object in the bucket", r.names["AllowPrefixes"])
@@ -76,7 +76,7 @@ func (r *routeConfig) validateRequired(p *problems) {
 	}
 }
 
-// reachable reports whether any key that starts with ObjectPrefix is allowed.
+// reachable reports whether any object key that starts with ObjectPrefix is allowed.
 func (r *routeConfig) reachable() bool {
 	return slices.ContainsFunc(r.AllowPrefixes, func(prefix string) bool {
 		stem, wild := strings.CutSuffix(prefix, "*")

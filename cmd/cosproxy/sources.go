@@ -33,7 +33,7 @@ type sourceConfig struct {
 	CVMRole             string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance. Default: the role that the metadata service reports."`
 	CVMMetadataEndpoint string `env:"COSPROXY_CVM_METADATA_ENDPOINT" desc:"For 'cvm': URL of the metadata service. Default: 'http://metadata.tencentyun.com'."`
 
-	CredentialsURL          string `env:"COSPROXY_CREDENTIALS_URL" example:"https://keys.internal/cos" desc:"For 'http': URL of a credentials server that responds in the JSON format of the STS SDKs."`
+	CredentialsURL          string `env:"COSPROXY_CREDENTIALS_URL" example:"https://credentials.internal/cos" desc:"For 'http': URL of a credentials server that responds in the JSON format of the STS SDKs."`
 	CredentialsURLToken     secret `env:"COSPROXY_CREDENTIALS_URL_TOKEN" desc:"Bearer token for the credentials server, if it requires one."`
 	CredentialsURLTokenFile string `env:"COSPROXY_CREDENTIALS_URL_TOKEN_FILE" desc:"File that contains this bearer token. It is read for every fetch."`
 

@@ -6,7 +6,7 @@ import (
 )
 
 // actionRule names the COS action of requests with this method and sub-resource; "" is
-// the object or bucket itself (COS API authorisation policy guide; where it says
+// the object or bucket itself (COS API authorization policy guide; where it says
 // nothing, the preset policies).
 type actionRule struct{ method, selector, action string }
 

@@ -12,7 +12,7 @@ const (
 // roleSessionName is the syntax of RoleSessionName (API reference of AssumeRole).
 var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 
-// assumeRole issues credentials with the rights of the role, restricted by the session
+// assumeRole issues credentials with the permissions of the role, restricted by the session
 // policy if there is one.
 func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	role, err := s.roleOf(call)

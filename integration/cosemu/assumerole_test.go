@@ -19,7 +19,7 @@ func jsonPolicy(action, path string) string {
 	return `{"version":"2.0","statement":[{"effect":"allow","action":"` + action + `","resource":"` + resource(path) + `"}]}`
 }
 
-// TestAssumeRole_SessionPolicy checks that the credentials of a role have the rights
+// TestAssumeRole_SessionPolicy checks that the credentials of a role have the permissions
 // that both policies allow.
 func TestAssumeRole_SessionPolicy(t *testing.T) {
 	srv := start(t, cosemu.Options{Roles: []cosemu.Role{
@@ -151,7 +151,7 @@ func TestStart_InvalidRole(t *testing.T) {
 	}
 }
 
-// TestFederationToken_LimitedCaller checks that credentials cannot grant rights that
+// TestFederationToken_LimitedCaller checks that credentials cannot grant permissions that
 // they lack.
 func TestFederationToken_LimitedCaller(t *testing.T) {
 	srv := start(t, cosemu.Options{})

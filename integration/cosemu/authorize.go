@@ -11,7 +11,7 @@ func (x *exchange) authorize() error {
 	return x.requireAllowed(x.policyAction(), x.bucket.name, x.resourcePath())
 }
 
-// requireAllowed fails unless the rights of the credentials allow action on
+// requireAllowed fails unless the permissions of the credentials allow action on
 // bucket/path.
 func (x *exchange) requireAllowed(action, bucket, path string) error {
 	a := access{action: action, region: x.s.options.Region, bucket: bucket, path: path}

@@ -77,11 +77,11 @@ func wireParams(query params, presigned bool) []field {
 	return fields
 }
 
-// canonicalise selects the listed fields in the order of the signature (by name, then
+// canonicalize selects the listed fields in the order of the signature (by name, then
 // by value, as the Go SDK orders repeated ones). It returns the list of names and the
 // canonical string. An empty list contains the empty name, which only parameters can
 // have: the Go SDK signs "?=a" that way.
-func canonicalise(fields []field, list string) (names, text string) {
+func canonicalize(fields []field, list string) (names, text string) {
 	listed := strings.Split(list, ";")
 	picked := slices.DeleteFunc(slices.Clone(fields), func(f field) bool {
 		return !slices.Contains(listed, f.name)

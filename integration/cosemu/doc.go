@@ -16,7 +16,7 @@
 //     the STS SDK's demos.
 //
 // All credentials are unique, and restricted to the requested scope and to the
-// rights of the caller or role. The package shares no code with the packages that
+// permissions of the caller or role. The package shares no code with the packages that
 // it tests: a bug on both sides would go unnoticed.
 //
 //	srv, err := cosemu.Start(cosemu.Options{CredentialsDuration: 5 * time.Second})
@@ -41,7 +41,7 @@
 // header and every parameter. Clients that leave x-cos-security-token unsigned, as
 // the Node and Java SDKs do, then need credentials without a session token.
 //
-// # Undocumented behaviour
+// # Undocumented behavior
 //
 // The protocol reference does not define every response. The emulator does this:
 //

@@ -13,7 +13,7 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// The official SDK against a local COS. Every host name of a bucket is dialled at
+// The official SDK against a local COS. Every host name of a bucket is dialed at
 // COSAddr.
 func ExampleStart() {
 	emu, err := cosemu.Start(cosemu.Options{Buckets: []string{"photos-1250000000"}, Region: "ap-shanghai"})

@@ -19,7 +19,7 @@ const (
 // name has hyphens).
 var federationName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
-// federationToken issues credentials with the rights of the caller, restricted by the
+// federationToken issues credentials with the permissions of the caller, restricted by the
 // policy.
 func (s *Server) federationToken(call stsCall, caller *Credentials) (*Credentials, *stsError) {
 	if !federationName.MatchString(call.Params.Get("Name")) {

@@ -23,7 +23,7 @@ type Options struct {
 	Region string
 	// COSListen and STSListen are host:port; empty means 127.0.0.1:0.
 	COSListen, STSListen string
-	// secretID and secretKey are the long-lived pair of the account. STS accepts it,
+	// secretID and secretKey are the long-lived key pair of the account. STS accepts it,
 	// and COS allows it everything. Empty fields are generated.
 	secretID, secretKey string
 	// Roles are the CAM roles of the account; empty means none.
@@ -165,10 +165,10 @@ func (s *Server) CredentialsServerURL() string {
 	return scheme + s.credentialsServer.addr + credentialsServerPath
 }
 
-// SecretID returns the SecretId of the account's long-lived pair.
+// SecretID returns the SecretId of the account's long-lived key pair.
 func (s *Server) SecretID() string { return s.longLived.SecretID }
 
-// SecretKey returns the SecretKey of the account's long-lived pair.
+// SecretKey returns the SecretKey of the account's long-lived key pair.
 func (s *Server) SecretKey() string { return s.longLived.SecretKey }
 
 // Close closes all servers and connections at once and removes all objects.

@@ -70,7 +70,7 @@ func (c *stsCall) readForm(body []byte) *stsError {
 }
 
 // readJSON reads the parameters of AssumeRoleWithWebIdentity, the only call in JSON.
-// It has no Policy: the credentials have the rights of the role.
+// It has no Policy: the credentials have the permissions of the role.
 func (c *stsCall) readJSON(body []byte) *stsError {
 	if !c.unsigned || c.Action != "AssumeRoleWithWebIdentity" {
 		return stsErrorf("AuthFailure.InvalidAuthorization", "only AssumeRoleWithWebIdentity with Authorization: SKIP is accepted in JSON")

@@ -136,7 +136,7 @@ func hexDigit(c byte) (byte, bool) {
 	return 0, false
 }
 
-// hostPattern recognises the hosts of the buckets of one region.
+// hostPattern recognizes the hosts of the buckets of one region.
 type hostPattern struct{ region string }
 
 // bucket returns the bucket of a host name, with or without a port, or "" if host does

@@ -45,8 +45,8 @@ func (x *exchange) authenticate() error {
 // checkSignature recomputes the signature with secretKey. It recomputes the lists too:
 // a signature over names that are not in the request proves nothing.
 func (x *exchange) checkSignature(auth authorization, secretKey string) error {
-	headerNames, headers := canonicalise(wireHeaders(x.r), auth.headerList)
-	paramNames, parameters := canonicalise(wireParams(x.query, auth.presigned), auth.paramList)
+	headerNames, headers := canonicalize(wireHeaders(x.r), auth.headerList)
+	paramNames, parameters := canonicalize(wireParams(x.query, auth.presigned), auth.paramList)
 	format := strings.ToLower(x.r.Method) + "\n" + x.signedPath + "\n" + parameters + "\n" + headers + "\n"
 	toSign := stringToSign(auth.signTime, format)
 	want := hmacSHA1(signKey(secretKey, auth.keyTime), toSign)

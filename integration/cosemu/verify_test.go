@@ -109,7 +109,7 @@ func TestVerify_Errors(t *testing.T) {
 			r.Header.Set("x-cos-copy-source", host1+"/a%2Bb")
 			valid(r, creds)
 		}, 404, "NoSuchKey"},
-		{"path normalised", func(r *http.Request, _ clientCredentials) { r.URL.Opaque = "//" + r.Host + "//object" }, 403, "SignatureDoesNotMatch"},
+		{"path normalized", func(r *http.Request, _ clientCredentials) { r.URL.Opaque = "//" + r.Host + "//object" }, 403, "SignatureDoesNotMatch"},
 		{"other method", func(r *http.Request, _ clientCredentials) { r.Method = http.MethodDelete }, 403, "SignatureDoesNotMatch"},
 		{"bucket that is not", func(r *http.Request, creds clientCredentials) { r.Host = "no" + host1; valid(r, creds) }, 404, "NoSuchBucket"},
 		{"region that is not", func(r *http.Request, creds clientCredentials) {

@@ -2,7 +2,7 @@ package cosemu
 
 import "crypto/subtle"
 
-// webIdentity issues credentials with the rights of the role for a token of the
+// webIdentity issues credentials with the permissions of the role for a token of the
 // provider that the role trusts. The call needs no other proof.
 func (s *Server) webIdentity(call stsCall) (*Credentials, *stsError) {
 	if err := s.checkTimestamp(call); err != nil {

@@ -21,17 +21,17 @@ func (g *Guard) Handler(h http.Handler, name func(coserr.Setting) string) http.H
 		if r.URL.IsAbs() {
 			req.Scheme = r.URL.Scheme
 		}
-		var refusal *coserr.Error
-		if errors.As(g.Check(&req), &refusal) {
-			g.refuse(w, r, refusal, name)
+		var rejection *coserr.Error
+		if errors.As(g.Check(&req), &rejection) {
+			g.reject(w, r, rejection, name)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// refuse writes an error in COS's XML form.
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, e *coserr.Error, name func(coserr.Setting) string) {
+// reject writes an error in COS's XML form.
+func (g *Guard) reject(w http.ResponseWriter, r *http.Request, e *coserr.Error, name func(coserr.Setting) string) {
 	id := coserr.NewRequestID()
 	header := w.Header()
 	header["x-cos-request-id"] = []string{id}

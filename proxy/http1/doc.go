@@ -7,7 +7,7 @@
 //
 //  1. waits for the first byte (IdleTimeout) and reads the head (HeaderTimeout),
 //  2. parses the head and determines the framing of the body; a request that violates a
-//     rule goes to Refuse as an [Error],
+//     rule goes to Reject as an [Error],
 //  3. calls the handler with an [Exchange],
 //  4. ends the response, and continues with the next request if the connection persists.
 //

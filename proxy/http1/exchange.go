@@ -93,7 +93,7 @@ func (c *serverConn) serve() {
 		x := &c.exchange
 		x.Response.reset()
 		if err := c.readHead(); err != nil {
-			c.refuse(err)
+			c.reject(err)
 			return
 		}
 		c.served.Store(true)
@@ -120,7 +120,7 @@ func (c *serverConn) handshake() bool {
 		return true
 	case errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader[:]):
 		c.stream.conn, c.stream.tls = c.stream.raw, nil
-		c.refuse(Error{RulePlain, "the request is plain HTTP, but this address requires TLS"})
+		c.reject(Error{RulePlain, "the request is plain HTTP, but this address requires TLS"})
 	case closing || c.canceler.ctx.Err() != nil || !c.stream.records.received:
 		// The server closed the connection, or the client sent nothing, like a TCP probe.
 	case c.server.o.HandshakeFailed != nil:
@@ -221,16 +221,16 @@ func (h *headReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// refuse responds to a request that violates a rule. After any other error, such as
+// reject responds to a request that violates a rule. After any other error, such as
 // the end of the connection, it sends nothing.
-func (c *serverConn) refuse(err error) {
+func (c *serverConn) reject(err error) {
 	var broken Error
 	if !errors.As(err, &broken) {
 		return
 	}
 	x := &c.exchange
 	x.Response.requestUnread, x.Response.close = true, true
-	c.server.o.Refuse(x, broken)
+	c.server.o.Reject(x, broken)
 	x.Response.finish()
 }
 

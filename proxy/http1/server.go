@@ -15,10 +15,10 @@ import (
 type ServerOptions struct {
 	// Handler handles one request. It runs on the goroutine of the connection. Required.
 	Handler func(*Exchange)
-	// Refuse responds to a request that violates a rule. It may use only Response of the
+	// Reject responds to a request that violates a rule. It may use only Response of the
 	// exchange, since the head may be incomplete. Nil: Error.Status without a body.
-	Refuse func(*Exchange, Error)
-	// Panicked is called after a Handler or Refuse has panicked and the connection was
+	Reject func(*Exchange, Error)
+	// Panicked is called after a Handler or Reject has panicked and the connection was
 	// reset. Nil: not called.
 	Panicked func(value any, stack []byte)
 	// Limits bound the heads of requests.
@@ -70,8 +70,8 @@ func NewServer(o ServerOptions) *Server {
 	if o.StallTimeout == 0 {
 		o.StallTimeout = time.Minute
 	}
-	if o.Refuse == nil {
-		o.Refuse = func(x *Exchange, err Error) {
+	if o.Reject == nil {
+		o.Reject = func(x *Exchange, err Error) {
 			x.Response.Start(err.Status(), "")
 			_ = x.Response.Send(0, nil) // the connection is closed anyway
 		}

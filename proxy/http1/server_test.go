@@ -131,14 +131,14 @@ func TestServer_WrongLength(t *testing.T) {
 	}
 }
 
-// refuseWithRule responds with the name of the rule.
-func refuseWithRule(x *Exchange, err Error) {
+// rejectWithRule responds with the name of the rule.
+func rejectWithRule(x *Exchange, err Error) {
 	x.Response.Start(err.Status(), "")
 	_ = x.Response.Send(int64(len(err.Rule)), []byte(err.Rule))
 }
 
 func TestServer_InvalidRequest(t *testing.T) {
-	_, address := serve(t, ServerOptions{Handler: echo, Refuse: refuseWithRule})
+	_, address := serve(t, ServerOptions{Handler: echo, Reject: rejectWithRule})
 	for text, want := range map[string]int{
 		"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + get: 400,
 		"GET / HTTP/1.1\r\n\r\n" + get:                                             400,
@@ -306,7 +306,7 @@ func TestServer_WatchPipelinedRequest(t *testing.T) {
 
 func TestServer_Timeouts(t *testing.T) {
 	_, address := serve(t, ServerOptions{
-		Refuse: refuseWithRule, HeaderTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
+		Reject: rejectWithRule, HeaderTimeout: 100 * time.Millisecond, IdleTimeout: 100 * time.Millisecond, StallTimeout: 100 * time.Millisecond,
 		Handler: func(x *Exchange) {
 			_, err := io.ReadAll(&x.Body)
 			x.Response.Start(400, "")
@@ -464,7 +464,7 @@ func TestServer_MaxConns(t *testing.T) {
 
 func TestServer_TLS(t *testing.T) {
 	config, pool := testCertificate()
-	_, address := serve(t, ServerOptions{Refuse: refuseWithRule, TLS: config, Handler: func(x *Exchange) {
+	_, address := serve(t, ServerOptions{Reject: rejectWithRule, TLS: config, Handler: func(x *Exchange) {
 		if !x.TLS() {
 			t.Error("TLS returned false")
 		}

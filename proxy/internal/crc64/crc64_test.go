@@ -40,7 +40,7 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// The check value of CRC-64/XZ, whose parameters COS uses (catalogue of parametrised
+// The check value of CRC-64/XZ, whose parameters COS uses (catalog of parametrized
 // CRC algorithms).
 func TestUpdate_CheckValue(t *testing.T) {
 	if got, want := crc64.Update(0, []byte("123456789")), uint64(0x995dc9bbdf1939fa); got != want {
