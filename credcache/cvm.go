@@ -21,7 +21,7 @@ const (
 	metadataDialTimeout = 2 * time.Second
 
 	noRole   = "no role attached to this instance"
-	bindRole = "bind a role to the CVM in its console, or choose another source"
+	bindRole = "attach a role to the instance in the CVM console, or use another source"
 )
 
 var (
@@ -80,7 +80,7 @@ func (s *cvmSource) explain(status int) (message, hint string) {
 	case status != http.StatusNotFound:
 		return "the metadata service has no credentials now", s.hint
 	case s.role != "":
-		return "the role " + s.role + " is not attached to this instance", "check its name in the CVM console, or leave the role empty"
+		return "the role " + s.role + " is not attached to this instance", "correct Role, or leave it empty to use the role that is attached"
 	}
 	return noRole, bindRole
 }
@@ -108,7 +108,7 @@ func (s *cvmSource) fetch(ctx context.Context, _ Scope) (signer.Credentials, err
 	case response.Code != "Success":
 		return signer.Credentials{}, c.error(&SourceError{
 			Code: codeForm.FindString(response.Code), Message: "the metadata service has no credentials for the role " + role,
-			Hint: "check that the role exists and trusts CVMs", Retryable: true, Err: ErrInvalidResponse,
+			Hint: "check in the CAM console that the role exists and trusts the CVM service", Retryable: true, Err: ErrInvalidResponse,
 		})
 	}
 	return c.validated(response.credentials(), "")
@@ -133,6 +133,6 @@ func (s *cvmSource) discoverRole(c *call) (string, error) {
 		return "", c.error(&SourceError{Code: "NoRole", Message: noRole, Hint: bindRole})
 	}
 	return "", c.error(&SourceError{
-		Code: "SeveralRoles", Message: "this instance has the roles " + strings.Join(names, ", "), Hint: "name the one to use",
+		Code: "SeveralRoles", Message: "this instance has the roles " + strings.Join(names, ", "), Hint: "set Role to the one to use",
 	})
 }

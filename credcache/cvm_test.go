@@ -78,18 +78,18 @@ func TestCVM_Errors(t *testing.T) {
 		want                           credcache.SourceError
 		cause                          error
 	}{
-		{"no role", "", "", "", credcache.SourceError{Code: "NoRole", Message: "no role attached", Hint: "bind a role"}, nil},
+		{"no role", "", "", "", credcache.SourceError{Code: "NoRole", Message: "no role attached", Hint: "attach a role"}, nil},
 		{"only line breaks", "", "\n\n", "", credcache.SourceError{Code: "NoRole", Message: "no role attached"}, nil},
 		{"several roles", "", "example\nother\n", "", credcache.SourceError{
-			Code: "SeveralRoles", Message: "example, other", Hint: "name the one to use"}, nil},
+			Code: "SeveralRoles", Message: "example, other", Hint: "set Role"}, nil},
 		{"no such role", "other", "", "", credcache.SourceError{
-			Code: "HTTP 404", Message: "the role other is not attached", Hint: "check its name"}, nil},
+			Code: "HTTP 404", Message: "the role other is not attached", Hint: "correct Role"}, nil},
 		{"a role that is gone", "", "other", "", credcache.SourceError{Code: "HTTP 404", Message: "no role attached"}, nil},
 		{"HTML for the roles", "", "<html><body>log in " + secret, "", credcache.SourceError{
 			Message: "unexpected or truncated", Hint: "no proxy intercepts", Retryable: true}, credcache.ErrInvalidResponse},
 		{"a path for a role", "", "../../user-data", "", credcache.SourceError{Message: "unexpected or truncated", Retryable: true}, credcache.ErrInvalidResponse},
 		{"a code", "", "example", `{"Code":"Failed"}`, credcache.SourceError{
-			Code: "Failed", Message: "no credentials for the role example", Hint: "trusts CVMs", Retryable: true}, credcache.ErrInvalidResponse},
+			Code: "Failed", Message: "no credentials for the role example", Hint: "trusts the CVM service", Retryable: true}, credcache.ErrInvalidResponse},
 		{"no code", "", "example", strings.Replace(metadataCredentials(future), "Success", "", 1), credcache.SourceError{
 			Message: "no credentials for the role example", Retryable: true}, credcache.ErrInvalidResponse},
 		{"no token", "", "example", `{"TmpSecretId":"AKID-1","TmpSecretKey":"` + secret + `",` + future + `,"Code":"Success"}`,
@@ -108,7 +108,7 @@ func TestCVM_Errors(t *testing.T) {
 	}
 	absent := stsServer(t, http.NotFound)
 	wantSourceError(t.Context(), t, cvmSource(t, absent.URL, ""),
-		credcache.SourceError{Source: "cvm", Code: "HTTP 404", Message: "no role attached", Hint: "bind a role"}, nil)
+		credcache.SourceError{Source: "cvm", Code: "HTTP 404", Message: "no role attached", Hint: "attach a role"}, nil)
 }
 
 func TestNewCVM_Options(t *testing.T) {

@@ -29,7 +29,7 @@ func timeoutError(err error) error {
 	if errors.As(err, &failed) {
 		return fmt.Errorf("%w (%v): %w", ErrTimeout, fetchTimeout, failed)
 	}
-	return fmt.Errorf("%w (%v)", ErrTimeout, fetchTimeout)
+	return fmt.Errorf("%w (%v); check that this machine can reach it", ErrTimeout, fetchTimeout)
 }
 
 // SourceError is the failure of a source. No field holds a secret.

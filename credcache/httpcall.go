@@ -87,14 +87,14 @@ func (c *call) failure(err error) error {
 		message, hint := c.explainStatus(int(status))
 		return c.error(&SourceError{Code: status.Error(), Message: message, Hint: hint, Retryable: status.retryable()})
 	case c.ctx.Err() != nil:
-		return c.error(&SourceError{Message: "no response from " + c.host + " in time", Retryable: true, Err: c.ctx.Err()})
+		return c.error(&SourceError{Message: "no response from " + c.host + " in time", Hint: c.hint, Retryable: true, Err: c.ctx.Err()})
 	case errors.As(err, &size):
 		return c.error(&SourceError{
 			Message: fmt.Sprintf("the response from %s has more than %d bytes", c.host, size.Limit), Hint: c.hint, Retryable: true, Err: ErrInvalidResponse,
 		})
 	}
 	if text := networkError(err); text != "" {
-		return c.error(&SourceError{Message: "cannot reach " + c.host + ": " + text, Retryable: true})
+		return c.error(&SourceError{Message: "cannot reach " + c.host + ": " + text, Hint: c.hint, Retryable: true})
 	}
 	// Invalid JSON, JSON of another form, or a truncated body. The text of such an error
 	// quotes the response, which may hold credentials.

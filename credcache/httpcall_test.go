@@ -112,7 +112,7 @@ func TestSources_ConnectionRefused(t *testing.T) {
 	for name, open := range httpSources {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, open(t, server.URL),
-				credcache.SourceError{Source: name, Message: "connection refused", Retryable: true}, nil)
+				credcache.SourceError{Source: name, Message: "connection refused", Hint: "check ", Retryable: true}, nil)
 		})
 	}
 }
@@ -152,7 +152,7 @@ func TestSources_ContextCanceled(t *testing.T) {
 					<-r.Context().Done()
 				})
 				wantSourceError(ctx, t, open(t, server.URL),
-					credcache.SourceError{Source: name, Message: "in time", Retryable: true}, context.Canceled)
+					credcache.SourceError{Source: name, Message: "in time", Hint: "check ", Retryable: true}, context.Canceled)
 			})
 		}
 	}

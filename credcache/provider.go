@@ -242,7 +242,7 @@ func (p *Provider) recordFailure(now time.Time, r float64) {
 // expiry. Accepting them would schedule a refresh at 2/3 of an ever shorter lifetime.
 func (p *Provider) checkRenewed(creds signer.Credentials) error {
 	if s := p.current.Load(); p.cache.pollInterval == 0 && s != nil && s.creds.SecretID == creds.SecretID && !creds.Expires.After(s.creds.Expires) {
-		return fmt.Errorf("%w: %s expires at %s", ErrNotRenewed, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%w: %s expires at %s; if this repeats until then, check the issuer", ErrNotRenewed, creds.SecretID, creds.Expires.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

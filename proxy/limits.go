@@ -11,8 +11,8 @@ import (
 type Limits struct {
 	// Requests is the maximum number of concurrent requests to COS. Zero means 1024.
 	Requests int
-	// Queued is the maximum number of queued requests. Zero means as many as Requests;
-	// a negative number disables the queue.
+	// Queued is the maximum number of queued requests. Zero, the default, means as many
+	// as Requests; it does not disable the queue. A negative number, such as -1, does.
 	Queued int
 	// QueueTimeout is the maximum time in the queue. Zero means 10 seconds.
 	QueueTimeout time.Duration

@@ -163,7 +163,7 @@ func TestMetrics_RegisteredTwice(t *testing.T) {
 	if _, err := proxy.New(o); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proxy.New(o); err == nil || !strings.Contains(err.Error(), "register metrics") {
+	if _, err := proxy.New(o); err == nil || !strings.Contains(err.Error(), "rejects the metrics") {
 		t.Errorf("got %v", err)
 	}
 }

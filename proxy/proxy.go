@@ -67,7 +67,7 @@ type Proxy struct {
 // endpoint is not a plain http or https URL, or if two routes have the same address.
 func New(o Options) (*Proxy, error) {
 	if len(o.Routes) == 0 {
-		return nil, errors.New("proxy: Options.Routes is empty")
+		return nil, errors.New("proxy: Options.Routes is empty; add at least one Route")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -83,7 +83,7 @@ func New(o Options) (*Proxy, error) {
 	}
 	var err error
 	if p.metrics, err = newMetrics(o.Registerer, p.InFlight); err != nil {
-		return nil, fmt.Errorf("proxy: register metrics: %w", err)
+		return nil, fmt.Errorf("proxy: Options.Registerer rejects the metrics: %w; use another Registerer for each Proxy", err)
 	}
 	p.admission = newAdmission(limits, p.metrics)
 	p.reporter = reporter{o.Logger, p.metrics, o.SettingName}

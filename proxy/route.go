@@ -83,7 +83,7 @@ func (rt Route) URL() (*url.URL, error) {
 	case u.Hostname() == "":
 		return nil, fmt.Errorf("proxy: endpoint %q has no host; give scheme, host and port", template)
 	case !isPort(u.Port()):
-		return nil, fmt.Errorf("proxy: the port of endpoint %q is not between 1 and 65535", template)
+		return nil, fmt.Errorf("proxy: the port of endpoint %q is not between 1 and 65535; correct it, or omit it for the default port", template)
 	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return nil, errors.New("proxy: the endpoint has a path or query; give only scheme, host and port")
 	}
@@ -111,9 +111,9 @@ func newRoute(r Route) (*route, error) {
 	r.PathPrefix = cmp.Or(r.PathPrefix, "/")
 	switch {
 	case r.Bucket == "" || r.Region == "":
-		return nil, errors.New("proxy: a route needs a bucket and a region")
+		return nil, errors.New("proxy: Route.Bucket or Route.Region is empty; set both, such as examplebucket-1250000000 and ap-guangzhou")
 	case r.Credentials == nil:
-		return nil, errors.New("proxy: Route.Credentials is missing")
+		return nil, errors.New("proxy: Route.Credentials is nil; set it, for example to a Provider of package credcache")
 	}
 	if err := checkPathPrefix(r.PathPrefix); err != nil {
 		return nil, err
@@ -139,12 +139,12 @@ func (rt *route) setting(name string) Setting { return Setting{Route: rt.Name, N
 // so that requests can write it in one way only.
 func checkPathPrefix(p string) error {
 	if !strings.HasPrefix(p, "/") || !strings.HasSuffix(p, "/") || p != "/" && path.Clean(p)+"/" != p {
-		return fmt.Errorf("proxy: path prefix %q must begin and end with a slash and be clean, such as /photos/", p)
+		return fmt.Errorf("proxy: path prefix %q must begin and end with a slash and have no empty, . or .. segments; write it like /photos/", p)
 	}
 	for _, c := range []byte(p) {
 		alphanumeric := '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 		if !alphanumeric && c != '/' && c != '-' && c != '_' && c != '.' && c != '~' {
-			return fmt.Errorf("proxy: path prefix %q may contain only letters, digits, slashes and - _ . ~", p)
+			return fmt.Errorf("proxy: path prefix %q has a character other than letters, digits, slashes and - _ . ~; choose another prefix", p)
 		}
 	}
 	return nil

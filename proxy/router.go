@@ -35,10 +35,10 @@ func (r *router) add(rt *route) error {
 		shared := len(rt.Hosts) == 0 && len(other.Hosts) == 0 ||
 			slices.ContainsFunc(rt.Hosts, func(h string) bool { return slices.Contains(other.Hosts, h) })
 		if shared && rt.PathPrefix == other.PathPrefix {
-			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host", other.Name, rt.Name, rt.PathPrefix)
+			return fmt.Errorf("proxy: routes %s and %s have the same path prefix %s and host; give one of them another path prefix or host name", other.Name, rt.Name, rt.PathPrefix)
 		}
 		if strings.EqualFold(rt.endpoint.Host, other.endpoint.Host) && (rt.Bucket != other.Bucket || rt.Region != other.Region) {
-			return fmt.Errorf("proxy: routes %s and %s have different buckets but the same endpoint host %s; put {bucket} and {region} into the endpoint",
+			return fmt.Errorf("proxy: routes %s and %s have different buckets but the same endpoint host %s; put {bucket} and {region} into Route.Endpoint",
 				other.Name, rt.Name, rt.endpoint.Host)
 		}
 	}

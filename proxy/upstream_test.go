@@ -48,13 +48,13 @@ func TestNew_InvalidOptions(t *testing.T) {
 		says    string
 	}{
 		{"no bucket", route(func(r *proxy.Route) { r.Bucket = "" }), "bucket"},
-		{"no region", route(func(r *proxy.Route) { r.Region = "" }), "region"},
+		{"no region", route(func(r *proxy.Route) { r.Region = "" }), "Region"},
 		{"no credentials", route(func(r *proxy.Route) { r.Credentials = nil }), "Credentials"},
 		{"no routes", proxy.Options{}, "Routes"},
 		{"prefix without slashes", prefix("photos"), "slash"},
 		{"prefix without the last slash", prefix("/photos"), "slash"},
-		{"prefix that is not clean", prefix("/a//b/"), "clean"},
-		{"prefix with dots", prefix("/../"), "clean"},
+		{"prefix that is not clean", prefix("/a//b/"), "segments"},
+		{"prefix with dots", prefix("/../"), "segments"},
 		{"prefix that needs escapes", prefix("/a b/"), "letters"},
 		{"no scheme", endpoint("{bucket}.cos.{region}.myqcloud.com"), "https://"},
 		{"other scheme", endpoint("ftp://{bucket}.example"), "https://"},

@@ -46,7 +46,7 @@ type config struct {
 	MaxQueued      int           `env:"COSPROXY_MAX_QUEUED" envDefault:"1024" example:"200" desc:"Maximum queued requests; '0' disables the queue. Further requests get 503 SlowDown."`
 	QueueTimeout   time.Duration `env:"COSPROXY_QUEUE_TIMEOUT" envDefault:"10s" example:"10s" desc:"Maximum time that a request waits in the queue."`
 	MaxBodyBytes   size          `env:"COSPROXY_MAX_BODY_BYTES" example:"100MiB" desc:"Maximum size of a request body, such as '100MiB'. Default: the limit of COS."`
-	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Maximum size of the request line and the header fields together. It allows one header field for every 256 bytes, and never fewer than 100."`
+	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Maximum size of the request line and the header fields together, up to '1MiB'. It allows one header field for every 256 bytes, and never fewer than 100."`
 	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"Maximum time to receive the header of a request."`
 	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"Time after which a connection without a request is closed."`
 	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"Idle timeout of request and response bodies, and of the response header from COS. An upload below 1 KiB per interval counts as idle, and so does a download of which the client does not read the next 256 KiB."`

@@ -155,8 +155,8 @@ func TestConfig_Problems(t *testing.T) {
 		{"hosts of the route", []string{"COSPROXY_HOSTS=*.internal"}, []string{`COSPROXY_HOSTS is invalid: "*.internal" is not a host name`}},
 		{"connect to no host", []string{"COSPROXY_CONNECT_TO=:443"}, []string{`COSPROXY_CONNECT_TO is invalid: ":443" has no host (example: 10.0.0.5:443`}},
 		{"connect to empty brackets", []string{"COSPROXY_CONNECT_TO=[]:443"}, []string{`COSPROXY_CONNECT_TO is invalid: "[]:443" has no host`}},
-		{"endpoint port", []string{"COSPROXY_ENDPOINT=https://x:99999"}, []string{`COSPROXY_ENDPOINT is invalid: proxy: the port of endpoint "https://x:99999" is not between 1 and 65535 (example: https://`}},
-		{"endpoint with a password", []string{"COSPROXY_ENDPOINT=https://user:p%ss" + testKey + "@x"}, []string{"COSPROXY_ENDPOINT is invalid: proxy: the endpoint must not contain a user"}},
+		{"endpoint port", []string{"COSPROXY_ENDPOINT=https://x:99999"}, []string{`COSPROXY_ENDPOINT is invalid: the port of endpoint "https://x:99999" is not between 1 and 65535; correct it`}},
+		{"endpoint with a password", []string{"COSPROXY_ENDPOINT=https://user:p%ss" + testKey + "@x"}, []string{"COSPROXY_ENDPOINT is invalid: the endpoint must not contain a user"}},
 		{"wrapped token", []string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_TOKEN=" + testToken + "\n" + testToken}, []string{"TENCENTCLOUD_TOKEN is invalid: the value contains a space, a line break or"}},
 		{"wrapped token in a file", []string{"TENCENTCLOUD_TOKEN_FILE=" + file(t, testToken+"\r\n"+testToken)}, []string{"TENCENTCLOUD_TOKEN_FILE is invalid: the value contains a space, a line break or"}},
 		{"wrapped pair in files", []string{

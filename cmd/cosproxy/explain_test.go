@@ -176,7 +176,7 @@ func TestExplain_UsageErrors(t *testing.T) {
 		{"not XML", "hello " + hidden, nil, []string{"GET", local}, "not an error document of COS"},
 		{"other XML", "<html/>", nil, []string{"GET", local}, "not an error document of COS"},
 		{"truncated", "<Error><Code>" + hidden, nil, []string{"GET", local}, "not an error document of COS"},
-		{"other error", response("<Message>no</Message>"), nil, []string{"GET", local}, `is "C", "no", which contains neither`},
+		{"other error", response("<Message>no</Message>"), nil, []string{"GET", local}, `code "C", message "no") contains neither`},
 		{"short FormatString", response("<FormatString>get\n/</FormatString>"), nil, []string{"GET", local}, "fewer than four lines"},
 		{"short StringToSign", response("<StringToSign>sha1\n1;2</StringToSign>"), nil, []string{"GET", local}, "not have three lines"},
 	}

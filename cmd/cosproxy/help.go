@@ -31,7 +31,9 @@ Example:
 Exit codes: 0 after a clean shutdown, 1 after a failure, canceled requests or a
 failed check, 2 for invalid arguments or settings.
 
-HTTP_PROXY, HTTPS_PROXY and NO_PROXY apply to requests to COS and STS.
+HTTP_PROXY, HTTPS_PROXY and NO_PROXY apply to requests to COS (not with
+COSPROXY_CONNECT_TO), STS and the credentials server of the source http. They do
+not apply to loopback addresses and to the metadata service of the source cvm.
 
 Settings (environment variables):
 `

@@ -54,7 +54,7 @@ func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 	select {
 	case err := <-read:
 		if err != nil {
-			return nil, fmt.Errorf("standard input cannot be read: %w", err)
+			return nil, fmt.Errorf("standard input cannot be read: %w; redirect it from a file with the response of COS", err)
 		}
 	case <-ctx.Done():
 		return nil, errors.New("interrupted while reading standard input; if there is no response to compare, add </dev/null")
@@ -64,7 +64,7 @@ func readMismatch(ctx context.Context, in io.Reader) (*mismatch, error) {
 	}
 	m := new(mismatch)
 	if err := xml.Unmarshal(text[max(0, bytes.IndexByte(text, '<')):], m); err != nil {
-		return nil, fmt.Errorf("standard input is not an error document of COS: %w", err)
+		return nil, fmt.Errorf("standard input is not an error document of COS: %w; pass the complete body of the response, which contains <Error>", err)
 	}
 	return m, m.check()
 }
@@ -73,8 +73,8 @@ func (m *mismatch) check() error {
 	_, complete := signer.HTTPLines(m.FormatString)
 	switch {
 	case m.StringToSign == "" && m.FormatString == "":
-		return fmt.Errorf("the response on standard input is %q, %q, which contains neither StringToSign nor FormatString; "+
-			"pass a SignatureDoesNotMatch response", m.Code, m.Message)
+		return fmt.Errorf("the response on standard input (code %q, message %q) contains neither StringToSign nor FormatString; "+
+			"pass the complete response of a SignatureDoesNotMatch error", m.Code, m.Message)
 	case m.FormatString != "" && !complete:
 		return errors.New("the FormatString on standard input has fewer than four lines; copy the complete response")
 	case m.StringToSign != "" && len(m.lines()) != 3:

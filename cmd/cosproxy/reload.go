@@ -85,7 +85,7 @@ func (c *config) clientToken(log *slog.Logger) guard.Token {
 	file := &reloader[string]{log: log, load: func(ctx context.Context) (string, error) {
 		token, err := readToken(ctx, c.ClientTokenFile)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w; all requests are rejected until the file is valid again", variable("ClientTokenFile"), err)
+			return "", fmt.Errorf("%s: %w; write the token alone into the file, on one line; all requests are rejected until then", variable("ClientTokenFile"), err)
 		}
 		if warning := weakToken(token); warning != "" && known != "" && token != known {
 			log.Warn(warning)
@@ -133,7 +133,7 @@ func (c *config) serverTLS(log *slog.Logger) *tls.Config {
 	files := &reloader[*tls.Certificate]{log: log, load: func(ctx context.Context) (*tls.Certificate, error) {
 		pair, err := readCertificate(ctx, c.TLSCertFile, c.TLSKeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("%s and %s: %w; the last valid pair stays in use", variable("TLSCertFile"), variable("TLSKeyFile"), err)
+			return nil, fmt.Errorf("%s and %s: %w; write a certificate and its private key, both as PEM; the last valid pair stays in use until then", variable("TLSCertFile"), variable("TLSKeyFile"), err)
 		}
 		if len(current.Certificate) == 0 || !bytes.Equal(current.Certificate[0], pair.Certificate[0]) {
 			log.Info("TLS certificate", "file.path", c.TLSCertFile, "tls.server.not_after", pair.Leaf.NotAfter.UTC().Format(time.RFC3339))

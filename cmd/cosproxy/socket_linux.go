@@ -45,7 +45,7 @@ func (c *resolved) setSocketAccess(s *socketListener) error {
 		err = unix.Fchmodat(fd, "", uint32(mode), unix.AT_EMPTY_PATH)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %s: %w", variable("SocketMode"), s.path, err)
+		return fmt.Errorf("%s: chmod %s: %w; use a folder on a file system with Unix permissions", variable("SocketMode"), s.path, err)
 	}
 	return nil
 }

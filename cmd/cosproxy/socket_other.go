@@ -24,7 +24,7 @@ func (c *resolved) setSocketAccess(s *socketListener) error {
 		return errReplaced(s.path)
 	}
 	if err := os.Chmod(s.path, fs.FileMode(c.SocketMode)); err != nil {
-		return fmt.Errorf("%s: %w", variable("SocketMode"), err)
+		return fmt.Errorf("%s: %w; use a folder on a file system with Unix permissions", variable("SocketMode"), err)
 	}
 	return nil
 }

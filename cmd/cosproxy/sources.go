@@ -30,7 +30,7 @@ type sourceConfig struct {
 	TKETokenFile  string `env:"TKE_WEB_IDENTITY_TOKEN_FILE" example:"/var/run/secrets/cloud.tencent.com/serviceaccount/token" desc:"For 'oidc': file that contains the token of the service account. It is read for every fetch."`
 	TKERoleARN    string `env:"TKE_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'oidc': the role to assume."`
 
-	CVMRole             string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance. Default: the role that the metadata service reports."`
+	CVMRole             string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance. Default: the role that the metadata service reports. Required if the instance has several."`
 	CVMMetadataEndpoint string `env:"COSPROXY_CVM_METADATA_ENDPOINT" desc:"For 'cvm': URL of the metadata service. Default: 'http://metadata.tencentyun.com'."`
 
 	CredentialsURL          string `env:"COSPROXY_CREDENTIALS_URL" example:"https://credentials.internal/cos" desc:"For 'http': URL of a credentials server that responds in the JSON format of the STS SDKs."`

@@ -107,7 +107,7 @@ func (c *config) validateUpstream(p *problems) {
 	// The sample bucket is valid, so an error concerns the endpoint.
 	sample := proxy.Route{Bucket: "examplebucket-1250000000", Region: "ap-guangzhou", Endpoint: c.Endpoint}
 	if _, err := sample.URL(); err != nil {
-		p.add(variable("Endpoint"), "is invalid: %v (example: %s)", err, proxy.DefaultEndpoint)
+		p.add(variable("Endpoint"), "is invalid: %s (example: %s)", strings.TrimPrefix(err.Error(), "proxy: "), proxy.DefaultEndpoint)
 	}
 	if c.ConnectTo != "" {
 		err := checkHostPort(c.ConnectTo)
@@ -153,7 +153,7 @@ func (c *config) validateLimits(p *problems) {
 		p.add(variable("MaxQueued"), "is negative; use for example 200, or 0 to disable the queue")
 	}
 	if c.MaxHeaderBytes > 1<<20 {
-		p.add(variable("MaxHeaderBytes"), "is more than 1MiB, and every connection may use that much memory; use for example 64KiB")
+		p.add(variable("MaxHeaderBytes"), "is more than 1MiB, the maximum, since every connection may use that much memory; use for example 64KiB")
 	}
 	for _, limit := range []struct {
 		field    string

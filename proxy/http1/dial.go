@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ func (d *dialer) useProxy(proxy *url.URL) error {
 		d.proxyTLS = clientTLSConfig(d.o.TLS, proxy.Hostname())
 	case "http":
 	default:
-		return errors.New("http1: the scheme of the proxy is neither http nor https")
+		return fmt.Errorf("http1: the HTTP proxy has the scheme %q, not http or https; correct HTTPS_PROXY or HTTP_PROXY", proxy.Scheme)
 	}
 	var auth string
 	if proxy.User != nil {
@@ -124,7 +123,7 @@ func (d *dialer) handshake(ctx context.Context, raw net.Conn) (*stream, error) {
 	if d.proxyTLS != nil {
 		proxyConn := tls.Client(raw, d.proxyTLS)
 		if err := proxyConn.HandshakeContext(ctx); err != nil {
-			return nil, fmt.Errorf("TLS handshake with the HTTP proxy: %w", err)
+			return nil, fmt.Errorf("TLS handshake with the HTTP proxy: %w; check HTTPS_PROXY and the certificate of the HTTP proxy", err)
 		}
 		raw = proxyConn
 	}
@@ -148,16 +147,16 @@ func (d *dialer) openTunnel(raw net.Conn) error {
 		request += "Proxy-Authorization: " + d.tunnelAuth + "\r\n"
 	}
 	if _, err := raw.Write([]byte(request + "\r\n")); err != nil {
-		return fmt.Errorf("CONNECT: %w", err)
+		return fmt.Errorf("CONNECT to the HTTP proxy: %w; check HTTPS_PROXY", err)
 	}
 	r := reader{src: raw}
 	head, err := r.readHead(nil, d.o.Limits, 0)
 	if err != nil {
-		return fmt.Errorf("CONNECT: %w", err)
+		return fmt.Errorf("CONNECT to the HTTP proxy: %w; check HTTPS_PROXY", err)
 	}
 	h := ResponseHead{Head: Head{raw: head}}
 	if err := h.parse(d.o.Limits, "CONNECT"); err != nil {
-		return fmt.Errorf("CONNECT: %w", err)
+		return fmt.Errorf("CONNECT to the HTTP proxy: %w; check HTTPS_PROXY", err)
 	}
 	if h.Status/100 != 2 || r.buffered() > 0 {
 		// The reason phrase of the proxy could contain anything, so the error has the standard one.
