@@ -32,7 +32,7 @@ type config struct {
 	TLSCertFile     string    `env:"COSPROXY_TLS_CERT_FILE" desc:"PEM file with the certificate chain. It enables TLS on TCP, on the admin listener too, and is reloaded on change."`
 	TLSKeyFile      string    `env:"COSPROXY_TLS_KEY_FILE" desc:"PEM file with the private key of the certificate."`
 	UnsafeListen    bool      `env:"COSPROXY_UNSAFE_LISTEN" envDefault:"false" example:"true" desc:"'true' allows both listeners to accept connections from other machines. Without a client token, every machine that can connect can use the bucket."`
-	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Host names or addresses that are accepted in the Host header in addition to loopback names, the address of the connection and the hosts of routes and their buckets, comma-separated, without ports."`
+	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Further host names or addresses to accept in the Host header, comma-separated, without ports. Loopback names, the address of the connection and the hosts of routes and their buckets are always accepted."`
 	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Origins whose pages may send requests from a browser, comma-separated, as 'scheme://host:port'. Requests from other origins are rejected, including reads."`
 	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with the token that clients must send, as 'Authorization: Bearer' or as the password of 'http_proxy'. It is reloaded on change; all requests are rejected while it is missing or empty."`
 
@@ -49,7 +49,7 @@ type config struct {
 	MaxHeaderBytes size          `env:"COSPROXY_MAX_HEADER_BYTES" envDefault:"64KiB" example:"64KiB" desc:"Maximum size of the request line and the header fields together, up to '1MiB'. It allows one header field for every 256 bytes, and never fewer than 100."`
 	HeaderTimeout  time.Duration `env:"COSPROXY_HEADER_TIMEOUT" envDefault:"10s" example:"10s" desc:"Maximum time to receive the header of a request."`
 	IdleTimeout    time.Duration `env:"COSPROXY_IDLE_TIMEOUT" envDefault:"2m" example:"2m" desc:"Time after which a connection without a request is closed."`
-	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"Idle timeout of request and response bodies, and of the response header from COS. An upload below 1 KiB per interval counts as idle, and so does a download of which the client does not read the next 256 KiB."`
+	StallTimeout   time.Duration `env:"COSPROXY_STALL_TIMEOUT" envDefault:"1m" example:"1m" desc:"Idle timeout of request and response bodies, and of the response header from COS. An upload below 1 KiB per interval counts as idle, a download if the client does not read the next 256 KiB in this time."`
 
 	Splay         time.Duration `env:"COSPROXY_SPLAY" envDefault:"20s" example:"20s" desc:"Maximum random delay of the first fetch of credentials, so that a fleet that starts at once stays within the STS quota. A request that arrives earlier triggers the fetch immediately. With 'oidc', use about one second for every 8 pods of the account."`
 	ShutdownDelay time.Duration `env:"COSPROXY_SHUTDOWN_DELAY" envDefault:"0s" example:"5s" desc:"How long new requests are accepted after SIGTERM, SIGINT or SIGHUP, while '/readyz' returns 503 and every response has 'Connection: close'. In a pod, '5s' lets applications that are stopped together with cosproxy finish."`
