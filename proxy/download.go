@@ -96,10 +96,13 @@ func (b *resumed) resume() error {
 	b.empty++
 	b.response.Close()
 	again := outgoing{
-		route: o.route, upstream: o.upstream, head: b.head(), idempotent: true, now: o.now, metrics: o.metrics,
+		route: o.route, upstream: o.upstream, spare: o.spare, head: b.head(), idempotent: true, now: o.now, metrics: o.metrics,
 		canceler: o.canceler, ctx: o.ctx, wire: newWire(), retries: maxRetries, // Read retries instead
 	}
 	resp, err := again.send()
+	if o.isHostFailure(resp, err) { // again has no retries, so it did not switch
+		o.switchHost()
+	}
 	if err != nil {
 		return nil //nolint:nilerr // Read tries again; the last attempt returns connErr
 	}

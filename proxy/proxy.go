@@ -96,6 +96,11 @@ func New(o Options) (*Proxy, error) {
 		if rt.upstream, err = p.upstreams.get(rt.endpoint); err != nil {
 			return nil, fmt.Errorf("proxy: endpoint of route %s: %w", rt.Name, err)
 		}
+		if o.Upstream.SpareDomain {
+			if rt.spare, err = newSpareHost(rt, p.upstreams, o.Logger); err != nil {
+				return nil, fmt.Errorf("proxy: spare domain of route %s: %w", rt.Name, err)
+			}
+		}
 		routes = append(routes, rt)
 	}
 	if p.router, err = newRouter(routes); err != nil {
@@ -244,8 +249,9 @@ func (p *Proxy) authorizeHead(x *http1.Exchange, req *request, candidates *[]can
 
 // prepare builds the request to COS.
 func (p *Proxy) prepare(s *scratch, c *candidate, b *body) (*outgoing, error) {
-	to := c.route.upstream
-	if c.endpoint != c.route.endpoint {
+	to, spare := c.route.upstream, c.route.spare
+	if c.endpoint != c.route.endpoint { // GET Service
+		spare = nil
 		var err error
 		if to, err = p.upstreams.get(c.endpoint); err != nil {
 			return nil, err
@@ -257,13 +263,14 @@ func (p *Proxy) prepare(s *scratch, c *candidate, b *body) (*outgoing, error) {
 	}
 	s.fields = head.fields
 	s.outgoing = outgoing{
-		route: c.route, upstream: to, head: head, body: b,
+		route: c.route, upstream: to, spare: spare, head: head, body: b,
 		idempotent: isIdempotent(&s.request, c, b), slow: respondsSlowly(&s.request, c, b),
 		now: p.now, metrics: p.metrics, canceler: s.exchange.Canceler(), ctx: s.wait, wire: s.wire,
 	}
 	if b.length == 0 {
 		s.outgoing.body = nil
 	}
+	s.outgoing.startAtSpare()
 	return &s.outgoing, nil
 }
 

@@ -101,6 +101,7 @@ type route struct {
 	Route
 	endpoint    *url.URL
 	upstream    *upstream
+	spare       *spareHost // nil: there is none
 	signer      signer.Signer
 	clockOffset atomic.Int64 // COS's clock minus the local clock, in nanoseconds
 	budget      *retryBudget

@@ -15,6 +15,7 @@ import (
 type outgoing struct {
 	route      *route
 	upstream   *upstream
+	spare      *spareHost // nil: there is none
 	head       outbound
 	body       *body // nil: no body
 	idempotent bool  // COS may receive it twice (RFC 9110, 9.2.2)
@@ -34,6 +35,7 @@ type outgoing struct {
 	repeated    bool // the rejected credentials were tried once more
 	headChecked bool // after a failed HEAD, COS accepted the credentials for a GET
 	recovered   bool // an attempt used new credentials or a corrected clock
+	switched    bool // the main host failed, and the spare host has not responded yet
 }
 
 // send signs and sends the request. If COS rejects the credentials or the clock, it
@@ -61,18 +63,30 @@ func (o *outgoing) send() (*response, error) {
 		}
 		resp, err := o.attempt(creds)
 		switch {
+		case o.isHostFailure(resp, err):
+			if !o.mayRetry(err, 0) {
+				return resp, err
+			}
+			if resp != nil {
+				resp.drop()
+			}
+			o.switchHost()
+			continue
 		case err != nil:
 			if !o.mayRetry(err, 0) {
 				return nil, err
 			}
 			continue
 		case isTransient(resp.Status):
+			o.recordHost(resp)
 			if !o.mayRetry(nil, retryAfter(resp, o.now())) {
 				return resp, nil
 			}
 			resp.drop()
 			continue
-		case o.recovered:
+		}
+		o.recordHost(resp)
+		if o.recovered {
 			return resp, nil
 		}
 		next, ok := o.recoverRejection(resp, creds, offset)
@@ -189,10 +203,11 @@ func retryAfter(resp *response, now time.Time) time.Duration {
 // mayRetry reports whether to retry after a transient error, and waits for the delay
 // before it. err is the error of the connection; nil after a response.
 func (o *outgoing) mayRetry(err error, minDelay time.Duration) bool {
-	if o.retries == maxRetries || minDelay > maxRetryAfter || o.ctx.Err() != nil || err != nil && !isTransientError(err) {
+	if o.retries == maxRetries || minDelay > maxRetryAfter || o.ctx.Err() != nil || err != nil && !o.mayRecover(err) {
 		return false
 	}
-	if !o.canRetry() || !o.route.budget.spend() {
+	nothingSent := isDialError(err) && o.rewindable()
+	if !o.canRetry() && !nothingSent || !o.route.budget.spend() {
 		return false
 	}
 	reason := "status"
@@ -203,6 +218,12 @@ func (o *outgoing) mayRetry(err error, minDelay time.Duration) bool {
 	delay := max(minDelay, jitter(o.retries))
 	o.retries++
 	return wait(o.ctx, delay)
+}
+
+// mayRecover reports whether a retry may help after err. A host that cannot be reached in
+// time is worth one only if there is another host.
+func (o *outgoing) mayRecover(err error) bool {
+	return isTransientError(err) || o.spare != nil && isDialError(err)
 }
 
 // wait waits for the delay. It returns false if ctx ends first.

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // COS responds to Complete Multipart Upload and Copy with 200 at once, then sends
@@ -109,6 +110,32 @@ func TestStream_InterruptedDownload(t *testing.T) {
 				t.Errorf("the log is silent about it: %s", log)
 			}
 		})
+	}
+}
+
+// If a client leaves while its interrupted download is resumed, the connection to COS is
+// closed.
+func TestStream_ClientLeavesResumedDownload(t *testing.T) {
+	resumed, gone := make(chan struct{}), make(chan struct{})
+	r := start(t, setup{handle: func(a *arrival) {
+		if a.Header.Get("Range") == "" {
+			a.respond("HTTP/1.1 200 OK\r\nETag: \"e\"\r\nContent-Length: 100\r\n\r\nx")
+			a.conn.Close()
+			return
+		}
+		close(resumed)
+		a.waitGone()
+		close(gone)
+	}})
+	c := r.dial(t)
+	c.send("GET /key HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	c.head()
+	<-resumed
+	c.Close()
+	select {
+	case <-gone:
+	case <-time.After(10 * time.Second):
+		t.Error("the connection to COS is still open")
 	}
 }
 

@@ -27,6 +27,11 @@ type Upstream struct {
 	// proxy receives CONNECT for https and absolute targets for http. Proxy is called
 	// once per endpoint. Nil means no HTTP proxy.
 	Proxy func(*url.URL) (*url.URL, error)
+	// SpareDomain lets requests that may be repeated go to the host of the bucket in
+	// tencentcos.cn after that of DefaultEndpoint failed. Later requests go there as
+	// well for a while. It has no effect on routes with another endpoint. False uses
+	// only the endpoint.
+	SpareDomain bool
 	// Dial connects to one address. Nil means net.Dialer with TCP keep-alive.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 

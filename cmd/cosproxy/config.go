@@ -36,9 +36,10 @@ type config struct {
 	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Origins whose pages may send requests from a browser, comma-separated, as 'scheme://host:port'. Requests from other origins are rejected, including reads."`
 	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with the token that clients must send, as 'Authorization: Bearer' or as the password of 'http_proxy'. It is reloaded on change; all requests are rejected while it is missing or empty."`
 
-	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
-	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to connect to instead of the host of the endpoint. Host header, TLS server name and signature do not change."`
-	CAFile    string `env:"COSPROXY_CA_FILE" desc:"PEM file with CA certificates to trust for COS, STS and the credentials server, in addition to those of the system."`
+	Endpoint    string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
+	SpareDomain bool   `env:"COSPROXY_SPARE_DOMAIN" envDefault:"false" desc:"'true' sends requests that may be repeated to the host of the bucket in 'tencentcos.cn' if its host in 'myqcloud.com' cannot be reached, and further requests too for 5 minutes. It has no effect if 'COSPROXY_ENDPOINT' or 'COSPROXY_CONNECT_TO' is set."`
+	ConnectTo   string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to connect to instead of the host of the endpoint. Host header, TLS server name and signature do not change."`
+	CAFile      string `env:"COSPROXY_CA_FILE" desc:"PEM file with CA certificates to trust for COS, STS and the credentials server, in addition to those of the system."`
 
 	Checksums bool `env:"COSPROXY_CHECKSUMS" envDefault:"true" example:"false" desc:"'false' disables the CRC-64 check of uploads and complete downloads, which costs about 0.1 s of CPU time per GiB on amd64 (see 'make bench'). With the check, an upload that COS stored incorrectly is an error, and a corrupted download is aborted."`
 

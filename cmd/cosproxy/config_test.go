@@ -227,6 +227,8 @@ func TestConfig_Warnings(t *testing.T) {
 		{"other names", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal"}, []string{"COSPROXY_ALLOWED_HOSTS without TLS: browsers send"}},
 		{"other names, with a token", []string{"COSPROXY_ALLOWED_HOSTS=cosproxy.internal", "COSPROXY_CLIENT_TOKEN_FILE=" + file(t, testToken)}, nil},
 		{"COS over http", []string{"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com"}, []string{"COSPROXY_ENDPOINT uses plain http, which exposes objects and session tokens"}},
+		{"spare domain", []string{"COSPROXY_SPARE_DOMAIN=true"}, nil},
+		{"spare domain without use", []string{"COSPROXY_SPARE_DOMAIN=true", "COSPROXY_CONNECT_TO=10.0.0.5:443"}, []string{"COSPROXY_SPARE_DOMAIN has no effect, because"}},
 		{"COS on loopback", []string{"COSPROXY_ENDPOINT=http://localhost:9000"}, nil},
 		{"COS through a loopback tunnel", []string{"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO=[::1]:9000"}, nil},
 		{"COS through another machine", []string{"COSPROXY_ENDPOINT=http://localhost", "COSPROXY_CONNECT_TO=10.0.0.5:80"}, []string{"COSPROXY_ENDPOINT uses plain http"}},

@@ -67,11 +67,17 @@ func newTransport(cfg *resolved, connectTo string) *http.Transport {
 	return t
 }
 
+// hasOwnEndpoint reports whether the settings say where COS is.
+func (c *config) hasOwnEndpoint() bool {
+	return c.ConnectTo != "" || c.Endpoint != proxy.DefaultEndpoint
+}
+
 // upstream returns the options for requests of applications to COS.
 func (c *resolved) upstream() proxy.Upstream {
 	return proxy.Upstream{
-		ConnectTo: c.ConnectTo,
-		RootCAs:   c.roots,
-		Proxy:     func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) },
+		ConnectTo:   c.ConnectTo,
+		RootCAs:     c.roots,
+		SpareDomain: c.SpareDomain && !c.hasOwnEndpoint(),
+		Proxy:       func(u *url.URL) (*url.URL, error) { return http.ProxyFromEnvironment(&http.Request{URL: u}) },
 	}
 }

@@ -109,6 +109,9 @@ func (c *config) validateUpstream(p *problems) {
 	if _, err := sample.URL(); err != nil {
 		p.add(variable("Endpoint"), "is invalid: %s (example: %s)", strings.TrimPrefix(err.Error(), "proxy: "), proxy.DefaultEndpoint)
 	}
+	if c.SpareDomain && c.hasOwnEndpoint() {
+		p.warn("%s has no effect, because %s or %s is set; remove one of them", variable("SpareDomain"), variable("Endpoint"), variable("ConnectTo"))
+	}
 	if c.ConnectTo != "" {
 		err := checkHostPort(c.ConnectTo)
 		if host, _, _ := net.SplitHostPort(c.ConnectTo); err == nil && host == "" {

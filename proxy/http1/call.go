@@ -95,6 +95,15 @@ func (e *SourceError) Error() string { return "http1: request body: " + e.Err.Er
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
 
+// DialError means that no connection could be set up: the origin has received nothing.
+type DialError struct{ Err error }
+
+// Error returns the text of the cause.
+func (e *DialError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *DialError) Unwrap() error { return e.Err }
+
 // Do sends a request and returns the response as soon as its head was read. canceler
 // cancels Do, and later reads of the response body.
 func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
@@ -119,7 +128,7 @@ func (c *Client) Do(canceler *Canceler, call *Call) (*Response, error) {
 	case canceler.ctx.Err() != nil:
 		return nil, context.Cause(canceler.ctx)
 	default:
-		return nil, err
+		return nil, &DialError{err}
 	}
 	return newClientConn(c, s).do(canceler, call)
 }
