@@ -9,16 +9,16 @@ import (
 const firstRequestGrace = time.Second
 
 // reserveConn waits until the number of connections is below MaxConns and reserves
-// one for startConn. It returns false if the server was stopped.
+// one for startConn. It returns false if the server was closed.
 func (s *Server) reserveConn() bool {
 	for s.o.MaxConns > 0 {
 		s.mu.Lock()
-		stopped, full := s.stopped, len(s.conns)+s.reserved >= s.o.MaxConns
-		if !stopped && !full {
+		closed, full := s.closed, len(s.conns)+s.reserved >= s.o.MaxConns
+		if !closed && !full {
 			s.reserved++
 		}
 		s.mu.Unlock()
-		if stopped {
+		if closed {
 			s.signalChange() // stop sent one signal, but several listeners may wait
 			return false
 		}

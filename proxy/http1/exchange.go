@@ -112,6 +112,9 @@ func (c *serverConn) handshake() bool {
 	ctx, cancel := context.WithTimeout(c.canceler.ctx, c.server.o.HeaderTimeout)
 	defer cancel()
 	c.markIdle(time.Now()) // so that MaxConns can close a silent connection
+	if c.isStoppedIdle() {
+		return false
+	}
 	err := c.stream.tls.HandshakeContext(ctx)
 	closing := c.clearIdle(err) && err != nil
 	var record tls.RecordHeaderError
@@ -189,14 +192,25 @@ func (c *serverConn) readHead() error {
 func (c *serverConn) awaitRequest() error {
 	now := time.Now()
 	c.markIdle(now)
-	if c.server.closing.Load() && c.server.isStopped() {
+	if c.isStoppedIdle() {
 		return ErrServerClosed
 	}
 	c.stream.extendReadDeadlineAt(waitRequest, c.server.o.IdleTimeout, now)
 	c.server.signalChange()
 	err := c.reader.fill()
-	c.clearIdle(err)
+	if c.clearIdle(err) && err != nil && c.stream.hasReceived() {
+		// The request came before the server was stopped, but this goroutine did not run.
+		c.server.awaitCloseIdle()
+		c.stream.resume()
+		c.stream.extendReadDeadline(waitHead, c.server.o.HeaderTimeout)
+		err = c.reader.fill()
+	}
 	return err
+}
+
+// isStoppedIdle reports whether the server was stopped and the client has sent nothing.
+func (c *serverConn) isStoppedIdle() bool {
+	return c.server.closing.Load() && c.server.isStopped() && !c.stream.hasReceived()
 }
 
 var errHeadTimeout = errors.New("http1: head timeout")

@@ -39,5 +39,13 @@ func (s *stream) hasInput() bool {
 	return found == inputData && s.peeker.peek() != inputNone
 }
 
+// hasReceived reports whether the receive buffer has bytes. It does not wait.
+func (s *stream) hasReceived() bool {
+	if s.peeker == nil {
+		s.peeker = newPeeker(s.raw)
+	}
+	return s.peeker.peek() == inputData
+}
+
 // ticketTimeout is the time to read a TLS message that has arrived, or is arriving.
 const ticketTimeout = time.Millisecond

@@ -52,10 +52,11 @@ type Server struct {
 	mu          sync.Mutex
 	listeners   map[net.Listener]bool
 	conns       map[*serverConn]bool
-	reserved    int  // connections between reserveConn and startConn; only with MaxConns
-	stopped     bool // Shutdown or Close was called
-	running     sync.WaitGroup
-	connChanged chan struct{} // receives a value when a connection ended or became idle
+	reserved    int            // connections between reserveConn and startConn; only with MaxConns
+	stopped     bool           // Shutdown or Close was called
+	closed      bool           // Close was called
+	running     sync.WaitGroup // connections and calls of Serve
+	connChanged chan struct{}  // receives a value when a connection ended or became idle
 }
 
 // NewServer returns a server without listeners; Serve adds them.
@@ -97,6 +98,7 @@ func (s *Server) Serve(l net.Listener) error {
 			c.Close()
 			return ErrServerClosed
 		case s.isStopped():
+			s.acceptPending(l)
 			return ErrServerClosed
 		case isOutOfDescriptors(err) && s.closeLongestIdle(): // its descriptor serves the new connection
 		case isTemporary(err):
@@ -107,6 +109,39 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 	}
 }
+
+// Times of acceptPending. A busy machine may need long to run a goroutine.
+const (
+	pendingWait    = 10 * time.Millisecond
+	maxPendingTime = time.Second
+)
+
+// acceptPending serves the connections that the system established before the server was
+// stopped. Closing the listener would reset them, and their clients would take requests
+// that they have sent for lost. A listener without deadlines has been closed already.
+func (s *Server) acceptPending(l net.Listener) {
+	d, ok := l.(deadlineListener)
+	if !ok {
+		return
+	}
+	for start := time.Now(); time.Since(start) < maxPendingTime; {
+		if d.SetDeadline(time.Now().Add(pendingWait)) != nil {
+			return
+		}
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		if !s.reserveConn() {
+			c.Close()
+			return
+		}
+		s.startConn(c)
+	}
+}
+
+// deadlineListener is a listener of package net.
+type deadlineListener interface{ SetDeadline(time.Time) error }
 
 // isTemporary reports whether a later Accept may succeed.
 func isTemporary(err error) bool {
@@ -121,6 +156,7 @@ func (s *Server) track(l net.Listener) bool {
 		return false
 	}
 	s.listeners[l] = true
+	s.running.Add(1)
 	return true
 }
 
@@ -129,6 +165,7 @@ func (s *Server) untrack(l net.Listener) {
 	delete(s.listeners, l)
 	s.mu.Unlock()
 	l.Close()
+	s.running.Done()
 }
 
 func (s *Server) isStopped() bool {
@@ -143,7 +180,7 @@ func (s *Server) startConn(raw net.Conn) {
 	if s.o.MaxConns > 0 {
 		s.reserved--
 	}
-	if s.stopped {
+	if s.closed {
 		s.mu.Unlock()
 		raw.Close()
 		return
@@ -195,10 +232,11 @@ func (s *Server) awaitCloseIdle() {
 func (s *Server) LastRequests() { s.closing.Store(true) }
 
 // Shutdown stops accepting connections, closes idle ones and waits for the requests in
+// progress and for Serve. Requests that the system has received before count as in
 // progress. If ctx ends first, it returns ctx.Err().
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.LastRequests()
-	s.stop(func(c *serverConn) {
+	s.stop(wake, func(c *serverConn) {
 		if since := c.idleSince.Load(); since > 0 {
 			c.closeIdle(since)
 		}
@@ -216,6 +254,15 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+func closeListener(l net.Listener) { l.Close() }
+
+// wake makes Accept return, and Serve close the listener.
+func wake(l net.Listener) {
+	if d, ok := l.(deadlineListener); !ok || d.SetDeadline(pastDeadline) != nil {
+		l.Close()
+	}
+}
+
 // CloseGrace is the time that Close gives handlers to return.
 const CloseGrace = time.Second
 
@@ -224,7 +271,10 @@ const CloseGrace = time.Second
 // for their handlers.
 func (s *Server) Close() {
 	s.LastRequests()
-	s.stop(func(c *serverConn) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.stop(closeListener, func(c *serverConn) {
 		c.canceler.Cancel(ErrServerClosed)
 		c.stream.interrupt(ErrServerClosed, false)
 	})
@@ -233,17 +283,17 @@ func (s *Server) Close() {
 	if s.Shutdown(ctx) == nil {
 		return
 	}
-	s.stop(func(c *serverConn) { c.stream.resetSocket() })
+	s.stop(closeListener, func(c *serverConn) { c.stream.resetSocket() })
 	s.running.Wait()
 }
 
-// stop closes the listeners and calls do for every connection.
-func (s *Server) stop(do func(*serverConn)) {
+// stop calls end for every listener and do for every connection.
+func (s *Server) stop(end func(net.Listener), do func(*serverConn)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stopped = true
 	for l := range s.listeners {
-		l.Close()
+		end(l)
 	}
 	for c := range s.conns {
 		do(c)
