@@ -21,7 +21,8 @@
 //
 //	           calls                                authenticated by        the credentials grant
 //	NewSTS     STS GetFederationToken               long-lived pair         scope ∩ rights of the pair
-//	NewRole    STS AssumeRole                       long-lived pair         scope ∩ rights of the role
+//	NewRole    STS AssumeRole                       long-lived pair, or     scope ∩ rights of the role
+//	                                                another role
 //	NewOIDC    STS AssumeRoleWithWebIdentity        service account token   rights of the role
 //	NewCVM     metadata service of the instance     address of the instance rights of the role
 //	NewHTTP    a credentials server                 bearer token, or none   rights granted by the server
@@ -30,7 +31,19 @@
 //
 // NewSTS and NewRole send the scope as a policy, which COS enforces. NewHTTP sends the scope
 // to the server, which has to enforce it. For the other sources the owner of the role or
-// credentials must limit their rights.
+// credentials must limit their rights, or their credentials assume a second role:
+//
+//	first, err := credcache.NewOIDC(…)
+//	callers := credcache.New(first, credcache.Options{})
+//	second, err := credcache.NewRole(credcache.RoleOptions{
+//		Caller: callers.For(credcache.Scope{Region: "ap-beijing"}), RoleARN: …,
+//	})
+//	cache := credcache.New(second, credcache.Options{}) // close it before callers
+//
+// All scopes of cache then share one set of first credentials, and STS counts the renewals as
+// AssumeRole. If STS rejects the first credentials, they are fetched again, within the limits
+// of [Provider.Invalidate], and the call is repeated once. A [CallerError] says that the first
+// source failed; the second one is then called as soon as the first one is.
 //
 // Sources read secret files (the pair of [FilePair], tokens) at each fetch, so the next
 // fetch uses a rotated secret. There is no fallback from one source to another. Sources
@@ -134,7 +147,9 @@
 // If all start together, the last gets its first credentials after 7.5 min, and STS rejects
 // 38,000 calls. Retries in an outage (pods divided by the average pause) stay below 20/s for
 // 600 pods without credentials, and for 3,000 pods whose credentials last 25 more min. For more pods, or for quick roll-outs,
-// let the pods share one issuer: the source http.
+// let the pods share one issuer: the source http. If the credentials of the web identity only
+// assume a second role, they can last longer than those of the scopes: with 2 h, the figures
+// above apply, whatever the life and the number of the scopes.
 //
 // # Presets
 //
