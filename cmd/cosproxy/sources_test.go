@@ -24,12 +24,21 @@ type issuer struct {
 func newIssuer(t *testing.T) *issuer {
 	s := new(issuer)
 	s.Server = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
-		var call struct{ RoleArn, RoleSessionName, ProviderID, WebIdentityToken string }
+		var call struct {
+			RoleArn, RoleSessionName, ProviderID, WebIdentityToken, ExternalID, Policy string
+			DurationSeconds                                                            int
+		}
 		line := r.Method + " " + r.URL.Path
 		if r.Header.Get("Content-Type") == "application/json" {
 			if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
 				t.Error(err)
 			}
+		}
+		if caller, ok := strings.CutPrefix(r.Header.Get("Authorization"), "TC3-HMAC-SHA256 Credential="); ok {
+			caller, _, _ = strings.Cut(caller, "/")
+			line = fmt.Sprintf("%s of %s in %s: %s %s %s %d policy %t token %t", r.Header.Get("X-Tc-Action"), caller, r.Header.Get("X-Tc-Region"),
+				call.RoleArn, call.RoleSessionName, call.ExternalID, call.DurationSeconds, call.Policy != "", r.Header.Get("X-Tc-Token") == tmpToken)
+		} else if r.Header.Get("Content-Type") == "application/json" {
 			line = strings.Join([]string{r.Header.Get("X-Tc-Action"), r.Header.Get("X-Tc-Region"), call.RoleArn, call.RoleSessionName,
 				call.ProviderID, fmt.Sprint("token ", call.WebIdentityToken == testToken)}, " ")
 		} else if r.Method == http.MethodPost {
@@ -86,6 +95,13 @@ func TestSources_Settings(t *testing.T) {
 		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL),
 			[]string{"GET /latest/meta-data/cam/security-credentials/", "GET /latest/meta-data/cam/security-credentials/instance-role"}},
 		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
+		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken),
+			"COSPROXY_ROLE_ARN="+role+"2", "COSPROXY_ROLE_SESSION_NAME=pod-1", "COSPROXY_ROLE_EXTERNAL_ID=ext", "COSPROXY_DURATION=10m"),
+			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " pod-1 cls-1 token true",
+				"AssumeRole of AKIDtmp in ap-guangzhou: " + role + "2 pod-1 ext 600 policy true token true"}},
+		{"cvm", append(noPair, sts, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL, "COSPROXY_ROLE_ARN="+role),
+			[]string{"GET /latest/meta-data/cam/security-credentials/named",
+				"AssumeRole of AKIDtmp in ap-guangzhou: " + role + " cosproxy  1800 policy true token true"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
