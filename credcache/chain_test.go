@@ -299,6 +299,35 @@ func TestChain_CallerFails(t *testing.T) {
 	}
 }
 
+// TestChain_PauseOfCaller checks that a scope that is new late in an outage of the first role
+// retries together with it.
+func TestChain_PauseOfCaller(t *testing.T) {
+	first, sts := &issuer{life: time.Hour, err: errDown}, &stsOfRoles{life: time.Hour}
+	withChain(t, first, sts, func(t *testing.T, c *credcache.Cache) {
+		c.For(uploads).Warm()
+		time.Sleep(5*time.Minute + 2*time.Second) // the pauses are at their maximum, 30 s by the jitter
+		synctest.Wait()
+		start, before := time.Now(), first.count()
+		p := c.For(scopes(1)[0])
+		_, err := p.Credentials(t.Context())
+		var unavailable *credcache.UnavailableError
+		if !errors.As(err, &unavailable) || unavailable.RetryAfter() < 5*time.Second || first.count() != before {
+			t.Fatalf("got %v, pause %v, %d calls", err, unavailable.RetryAfter(), first.count()-before)
+		}
+		first.setError(nil)
+		time.Sleep(unavailable.RetryAfter())
+		synctest.Wait()
+		for _, scope := range c.Stats() {
+			if !scope.Ready {
+				t.Errorf("not ready %v later: %+v", time.Since(start), scope)
+			}
+		}
+		if n := first.count() - before; n != 1 {
+			t.Errorf("%d calls of the first role, want 1", n)
+		}
+	})
+}
+
 func wantCredentialsID(t *testing.T, p *credcache.Provider, want string) {
 	t.Helper()
 	if creds, err := p.Credentials(t.Context()); err != nil || creds.SecretID != want {

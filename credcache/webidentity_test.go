@@ -42,6 +42,7 @@ func TestOIDC_Issuer(t *testing.T) {
 		{"plain http", webIdentityToken(`{"iss":"http://ap-beijing-oidc.tke.tencentcs.com/id/a"}`), "", "", ""},
 		{"another domain", webIdentityToken(`{"iss":"https://ap-beijing-oidc.tke.tencentcs.com.example/id/a"}`), "", "", ""},
 		{"another domain in front", webIdentityToken(`{"iss":"https://example/ap-beijing-oidc.tke.tencentcs.com/id/a"}`), "", "", ""},
+		{"text in front", webIdentityToken(`{"iss":"x https://ap-beijing-oidc.tke.tencentcs.com/id/a"}`), "", "", ""},
 		{"user information", webIdentityToken(`{"iss":"https://a@ap-beijing-oidc.tke.tencentcs.com/id/a"}`), "", "", ""},
 		{"no id", webIdentityToken(`{"iss":"https://ap-beijing-oidc.tke.tencentcs.com/id/"}`), "", "", ""},
 		{"a path as id", webIdentityToken(`{"iss":"https://ap-beijing-oidc.tke.tencentcs.com/id/a/b"}`), "", "", ""},

@@ -64,14 +64,11 @@ func (c *sourceConfig) checkOptions(p *problems, r *routeConfig) {
 	if !known {
 		return
 	}
-	d := r.Duration
 	if c.chained(r.Source) {
-		d = firstDuration
-		role := sourceKinds["role"]
 		_, err := c.newSecondRole(new(credcache.Provider), r.Duration, new(transports))
-		p.addOptions(err, role.variables(r))
+		p.addOptions(err, sourceKinds["role"].variables(r))
 	}
-	_, err := kind.new(c, d, new(transports))
+	_, err := kind.new(c, r.Duration, new(transports))
 	p.addOptions(err, kind.variables(r))
 }
 

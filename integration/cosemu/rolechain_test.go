@@ -38,6 +38,12 @@ func (c tc3Call) send(t *testing.T, srv *cosemu.Server) httpResponse {
 
 // signed returns the call with a signature of the SecretKey.
 func (c tc3Call) signed() tc3Call {
+	seconds, _ := strconv.ParseInt(c.Timestamp, 10, 64) // a bad one gets a signature that STS rejects
+	return c.signedOn(time.Unix(seconds, 0).UTC().Format("2006-01-02"))
+}
+
+// signedOn is signed with any date.
+func (c tc3Call) signedOn(date string) tc3Call {
 	hash := func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) }
 	key := []byte("TC3" + c.SecretKey)
 	mac := func(s string) []byte {
@@ -45,8 +51,6 @@ func (c tc3Call) signed() tc3Call {
 		h.Write([]byte(s))
 		return h.Sum(nil)
 	}
-	seconds, _ := strconv.ParseInt(c.Timestamp, 10, 64) // a bad one gets a signature that STS rejects
-	date := time.Unix(seconds, 0).UTC().Format("2006-01-02")
 	text := "TC3-HMAC-SHA256\n" + c.Timestamp + "\n" + date + "/sts/tc3_request\n" +
 		hash("POST\n/\n\ncontent-type:application/json\nhost:"+c.Host+"\n\ncontent-type;host\n"+hash(c.Body))
 	for _, part := range []string{date, "sts", "tc3_request"} {
@@ -81,6 +85,7 @@ func TestAssumeRole_CapturedTC3Call(t *testing.T) {
 		{"host", func(c *tc3Call) { c.Host = "sts.example" }, "AuthFailure.SignatureFailure"},
 		{"time", func(c *tc3Call) { c.Timestamp = fmt.Sprint(seconds + 1) }, "AuthFailure.SignatureFailure"},
 		{"date", func(c *tc3Call) { c.Authorization = strings.Replace(c.Authorization, "2026-11-23", "2026-11-24", 1) }, "AuthFailure.SignatureFailure"},
+		{"date of another zone", func(c *tc3Call) { *c = c.signedOn("2026-11-24") }, "AuthFailure.SignatureFailure"},
 		{"late", func(c *tc3Call) { c.Timestamp = fmt.Sprint(seconds - 301); *c = c.signed() }, "AuthFailure.SignatureExpire"},
 		{"no time", func(c *tc3Call) { c.Timestamp = ""; *c = c.signed() }, "AuthFailure.SignatureFailure"},
 		{"other key", func(c *tc3Call) { c.SecretKey = "x"; *c = c.signed() }, "AuthFailure.SignatureFailure"},
