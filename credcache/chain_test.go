@@ -288,7 +288,7 @@ func TestChain_CallerFails(t *testing.T) {
 				// Both retry together, until both have credentials.
 				time.Sleep(tt.pause - 1)
 				first.setError(nil)
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 				synctest.Wait()
 				wantCredentialsID(t, p, "AKID-role-1")
 				if got := first.offsets(start); len(got) != 2 || got[1] != tt.pause || len(sts.calls()) != 1 {

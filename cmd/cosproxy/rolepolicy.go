@@ -55,14 +55,14 @@ func (c *sourceConfig) assumePolicy() camPolicy {
 // writeRolePolicies writes the policies that connect the two roles of a chained source.
 func (c *sourceConfig) writeRolePolicies(w io.Writer, enc *json.Encoder, source string) error {
 	first, setting := c.firstRole(source)
-	fmt.Fprintf(w, "# The second role, %s: attach the policies of its routes above. Its trust policy (%s):\n", c.RoleARN, variable("RoleARN"))
+	fmt.Fprintf(w, "# Second role, %s=%s: attach the policies of its routes above. Its trust policy:\n", variable("RoleARN"), c.RoleARN)
 	if source == "cvm" {
-		fmt.Fprintf(w, "# This assumes that the instance belongs to the account of that role; set %s to print the name of its role.\n", setting)
+		fmt.Fprintf(w, "# This assumes that the instance belongs to the account of the second role; set %s to print the name of its own role.\n", setting)
 	}
 	if err := enc.Encode(c.trustPolicy(source)); err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "# The first role, %s: attach this and nothing else:\n", first)
+	fmt.Fprintf(w, "# First role, %s: attach this and nothing else:\n", first)
 	return enc.Encode(c.assumePolicy())
 }
 

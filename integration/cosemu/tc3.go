@@ -29,7 +29,7 @@ type tc3Signature struct {
 func readTC3(r *http.Request, body []byte) (*tc3Signature, error) {
 	parts := tc3Form.FindStringSubmatch(r.Header.Get("Authorization"))
 	if parts == nil {
-		return nil, errors.New("Authorization is not TC3-HMAC-SHA256 Credential=<SecretId>/<date>/<service>/tc3_request, SignedHeaders=…, Signature=…")
+		return nil, errors.New("the field Authorization is not TC3-HMAC-SHA256 Credential=<SecretId>/<date>/<service>/tc3_request, SignedHeaders=…, Signature=…")
 	}
 	if parts[3] != "sts" {
 		return nil, errors.New("the signature is for another service than sts")
