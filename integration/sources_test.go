@@ -10,7 +10,7 @@ import (
 )
 
 // sources are the values of cosemu -source.
-var sources = []string{"sts", "role", "oidc", "cvm", "oidc-role", "cvm-role", "http", "file", "static"}
+var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static", "oidc-role", "cvm-role"}
 
 // TestSources_Rotation runs the sidecar with each source for longer than the lifetime
 // of the credentials. The static source has only one set.
