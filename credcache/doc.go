@@ -19,18 +19,31 @@
 //
 // # How credentials are fetched
 //
-//	           calls                             authenticated by         the credentials grant
-//	NewSTS     STS GetFederationToken            long-lived key pair      scope ∩ permissions of the key pair
-//	NewRole    STS AssumeRole                    long-lived key pair      scope ∩ permissions of the role
-//	NewOIDC    STS AssumeRoleWithWebIdentity     service account token    permissions of the role
-//	NewCVM     metadata service of the instance  address of the instance  permissions of the role
-//	NewHTTP    a credentials server              bearer token, or none    what the server grants
-//	NewFile    –, reads a file every minute      –                        permissions of these credentials
-//	NewStatic  –, returns fixed credentials      –                        permissions of these credentials
+//	           calls                                authenticated by        the credentials grant
+//	NewSTS     STS GetFederationToken               long-lived key pair     scope ∩ permissions of the key pair
+//	NewRole    STS AssumeRole                       long-lived key pair, or scope ∩ permissions of the role
+//	                                                another role
+//	NewOIDC    STS AssumeRoleWithWebIdentity        service account token   permissions of the role
+//	NewCVM     metadata service of the instance     address of the instance permissions of the role
+//	NewHTTP    a credentials server                 bearer token, or none   what the server grants
+//	NewFile    –, reads a file every minute         –                       permissions of these credentials
+//	NewStatic  –, returns fixed credentials         –                       permissions of these credentials
 //
 // NewSTS and NewRole send the scope as a policy, which COS enforces. NewHTTP sends the scope
 // to the server, which has to enforce it. For the other sources the owner of the role or
-// credentials must limit their permissions.
+// credentials must limit their permissions, or their credentials assume a second role:
+//
+//	first, err := credcache.NewOIDC(…)
+//	callers := credcache.New(first, credcache.Options{})
+//	second, err := credcache.NewRole(credcache.RoleOptions{
+//		Caller: callers.For(credcache.Scope{Region: "ap-beijing"}), RoleARN: …,
+//	})
+//	cache := credcache.New(second, credcache.Options{}) // close it before callers
+//
+// All scopes of cache then share one set of first credentials, and STS counts the renewals as
+// AssumeRole. If STS rejects the first credentials, they are fetched again, within the limits
+// of [Provider.Invalidate], and the call is repeated once. A [CallerError] says that the first
+// source failed; the second one is then called as soon as the first one is.
 //
 // Sources read secret files (the key pair of [FilePair], tokens) at each fetch, so the next
 // fetch uses a rotated secret. There is no fallback from one source to another. Sources
@@ -134,7 +147,9 @@
 // If all start together, the last gets its first credentials after 7.5 min, and STS rejects
 // 38,000 calls. Retries in an outage (pods divided by the average pause) stay below 20/s for
 // 600 pods without credentials, and for 3,000 pods whose credentials last 25 more min. For more pods, or for quick roll-outs,
-// let the pods share one issuer: the source http.
+// let the pods share one issuer: the source http. If the credentials of the web identity only
+// assume a second role, they can last longer than those of the scopes: with 2 h, the figures
+// above apply, whatever the life and the number of the scopes.
 //
 // # Presets
 //

@@ -23,8 +23,13 @@ var (
 	ErrTimeout = errors.New("the credential source did not respond in time")
 )
 
-// timeoutError wraps ErrTimeout and, if err holds one, the *SourceError.
+// timeoutError wraps ErrTimeout and, if err holds one, the *SourceError. It returns a
+// *CallerError as it is.
 func timeoutError(err error) error {
+	var caller *CallerError
+	if errors.As(err, &caller) {
+		return caller
+	}
 	var failed *SourceError
 	if errors.As(err, &failed) {
 		return fmt.Errorf("%w (%v): %w", ErrTimeout, fetchTimeout, failed)
@@ -72,7 +77,7 @@ func retryable(err error) bool {
 // UnavailableError reports that a scope has no valid credentials and a fetch failed.
 // Retrying later is safe.
 type UnavailableError struct {
-	// Bucket of the scope.
+	// Bucket of the scope; may be empty.
 	Bucket string
 	// Err is the error of the last fetch.
 	Err error
@@ -82,7 +87,11 @@ type UnavailableError struct {
 
 // Error returns the bucket, the cause and the time until the next attempt.
 func (e *UnavailableError) Error() string {
-	text := fmt.Sprintf("no valid credentials for bucket %s: %v", e.Bucket, e.Err)
+	text := "no valid credentials"
+	if e.Bucket != "" {
+		text += " for bucket " + e.Bucket
+	}
+	text += ": " + e.Err.Error()
 	if e.retryAfter > 0 {
 		text += fmt.Sprintf(" (next attempt in %v)", e.retryAfter.Round(time.Millisecond))
 	}

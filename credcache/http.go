@@ -122,7 +122,7 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	c := &call{service: &s.service, ctx: ctx, secret: token}
+	c := &call{service: &s.service, ctx: ctx, secrets: []string{token}}
 	body, err := c.get(s.requestURL(scope), header)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)

@@ -1,6 +1,7 @@
 package credcache
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -34,8 +35,8 @@ type service struct {
 // 200 and a body of limited size. So no redirect is followed.
 type call struct {
 	*service
-	ctx    context.Context
-	secret string // that authenticates the request; removed from errors
+	ctx     context.Context
+	secrets []string // that authenticate the request; removed from errors
 }
 
 // RoundTrip sends req with the context of the call.
@@ -54,7 +55,12 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // get returns the body of the response to GET url. Pass its errors to failure.
 func (c *call) get(url string, header http.Header) ([]byte, error) {
-	req, err := http.NewRequestWithContext(c.ctx, http.MethodGet, url, nil)
+	return c.send(http.MethodGet, url, header, nil)
+}
+
+// send is get for any method, with a body.
+func (c *call) send(method, url string, header http.Header, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(c.ctx, method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +113,12 @@ func (c *call) failure(err error) error {
 // error completes e and redacts its texts, which may come from outside.
 func (c *call) error(e *SourceError) error {
 	// Redact first: truncation could leave the start of a secret.
-	clean := func(text string) string { return oneLine(redact(text, c.secret)) }
+	clean := func(text string) string {
+		for _, secret := range c.secrets {
+			text = redact(text, secret)
+		}
+		return oneLine(text)
+	}
 	e.Source = c.source
 	e.Code, e.Message, e.RequestID = clean(e.Code), clean(e.Message), clean(e.RequestID)
 	return e

@@ -24,10 +24,18 @@ const exampleRole = "qcs::cam::uin/100000000001:roleName/example"
 var httpSources = map[string]func(t *testing.T, url string) credcache.Source{
 	"sts":  func(t *testing.T, url string) credcache.Source { return stsSource(t, url, nil) },
 	"role": func(t *testing.T, url string) credcache.Source { return roleSource(t, url, nil) },
+	"role with a caller": func(t *testing.T, url string) credcache.Source {
+		return roleSource(t, url, func(o *credcache.RoleOptions) {
+			o.Pair, o.Caller = nil, callerOf(t, credcache.NewStatic(temporary(1, 0)))
+		})
+	},
 	"oidc": func(t *testing.T, url string) credcache.Source { return oidcSource(t, url, nil) },
 	"cvm":  func(t *testing.T, url string) credcache.Source { return cvmSource(t, url, "example") },
 	"http": func(t *testing.T, url string) credcache.Source { return httpSource(t, url, nil) },
 }
+
+// sourceName returns SourceError.Source of one of the httpSources.
+func sourceName(name string) string { return strings.Fields(name)[0] }
 
 func text(body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
@@ -95,7 +103,7 @@ func TestSources_InvalidResponse(t *testing.T) {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				calls := 0
 				server := stsServer(t, func(w http.ResponseWriter, r *http.Request) { calls++; tt.respond(w, r) })
-				tt.want.Source = name
+				tt.want.Source = sourceName(name)
 				wantSourceError(t.Context(), t, open(t, server.URL), tt.want, tt.cause)
 				server.Close()
 				if calls != 1 {
@@ -112,7 +120,7 @@ func TestSources_ConnectionRefused(t *testing.T) {
 	for name, open := range httpSources {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, open(t, server.URL),
-				credcache.SourceError{Source: name, Message: "connection refused", Hint: "check ", Retryable: true}, nil)
+				credcache.SourceError{Source: sourceName(name), Message: "connection refused", Hint: "check ", Retryable: true}, nil)
 		})
 	}
 }
@@ -126,9 +134,9 @@ func TestSources_UntrustedCertificate(t *testing.T) {
 	for name, open := range httpSources {
 		t.Run(name, func(t *testing.T) {
 			wantSourceError(t.Context(), t, open(t, server.URL),
-				credcache.SourceError{Source: name, Message: "certificate", Retryable: true}, nil)
+				credcache.SourceError{Source: sourceName(name), Message: "certificate", Retryable: true}, nil)
 			wantSourceError(t.Context(), t, open(t, "https"+strings.TrimPrefix(plain.URL, "http")),
-				credcache.SourceError{Source: name, Retryable: true}, nil)
+				credcache.SourceError{Source: sourceName(name), Retryable: true}, nil)
 		})
 	}
 }
@@ -152,7 +160,7 @@ func TestSources_ContextCanceled(t *testing.T) {
 					<-r.Context().Done()
 				})
 				wantSourceError(ctx, t, open(t, server.URL),
-					credcache.SourceError{Source: name, Message: "in time", Hint: "check ", Retryable: true}, context.Canceled)
+					credcache.SourceError{Source: sourceName(name), Message: "in time", Hint: "check ", Retryable: true}, context.Canceled)
 			})
 		}
 	}

@@ -1,6 +1,7 @@
 package credcache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -14,9 +15,12 @@ import (
 // OIDCOptions configure NewOIDC. In a TKE pod whose service account has a role,
 // the first four come from the variables that TKE sets.
 type OIDCOptions struct {
-	// Region of the STS call: TKE_REGION. Empty: the region of the scope.
+	// Region of the STS call: TKE_REGION. Empty: the region in the issuer of the token if
+	// ProviderID is empty too, and the region of the scope otherwise.
 	Region string
-	// ProviderID is the identity provider in CAM: TKE_PROVIDER_ID. Required.
+	// ProviderID is the identity provider in CAM: TKE_PROVIDER_ID. Empty: the id in the
+	// issuer of the token, which must be that of a TKE cluster,
+	// https://<region>-oidc.tke.tencentcs.com/id/<id>.
 	ProviderID string
 	// TokenFile is the path of the web identity token: TKE_WEB_IDENTITY_TOKEN_FILE.
 	// Required. Each fetch reads it again, because kubelet rotates the token. Surrounding
@@ -45,8 +49,7 @@ func NewOIDC(opts OIDCOptions) (Source, error) {
 	}
 	s, err := newSTSSource("oidc", "name the identity provider and the service account in the trust policy of the role",
 		opts.Endpoint, opts.Duration, roleMaxDuration, opts.Transport)
-	err = errors.Join(required("ProviderID", opts.ProviderID), required("TokenFile", opts.TokenFile),
-		checkRole(opts.RoleARN, opts.SessionName), err)
+	err = errors.Join(required("TokenFile", opts.TokenFile), checkRole(opts.RoleARN, opts.SessionName), err)
 	if opts.Region != "" && !regionForm.MatchString(opts.Region) {
 		err = errors.Join(err, &OptionError{Field: "Region", Problem: "not a region; write its short name, such as ap-beijing"})
 	}
@@ -59,15 +62,23 @@ func NewOIDC(opts OIDCOptions) (Source, error) {
 			return signer.Credentials{}, readError(s.source, err)
 		}
 		params := sts.WebIdentityOptions{
-			Region: opts.Region, ProviderId: opts.ProviderID, WebIdentityToken: token,
+			Region: cmp.Or(opts.Region, scope.Region), ProviderId: opts.ProviderID, WebIdentityToken: token,
 			RoleArn: opts.RoleARN, RoleSessionName: opts.SessionName, DurationSeconds: s.seconds(),
 		}
-		if params.Region == "" {
-			params.Region = scope.Region
+		if opts.ProviderID == "" {
+			issuer, ok := tkeIssuer(token)
+			if !ok {
+				return signer.Credentials{}, unknownIssuer(s.source)
+			}
+			params.Region, params.ProviderId = cmp.Or(opts.Region, issuer.region), issuer.providerID
 		}
-		return s.call(ctx, "", "", token, func(c *sts.Client) (*sts.CredentialResult, error) {
+		creds, err := s.call(ctx, "", "", token, func(c *sts.Client) (*sts.CredentialResult, error) {
 			return c.AssumeRoleWithWebIdentity(&params)
 		})
+		if opts.ProviderID == "" {
+			err = hintProvider(err)
+		}
+		return creds, err
 	}), nil
 }
 

@@ -122,7 +122,6 @@ func TestOIDC_Errors(t *testing.T) {
 func TestNewOIDC_Options(t *testing.T) {
 	for field, change := range map[string]func(*credcache.OIDCOptions){
 		"":            func(*credcache.OIDCOptions) {},
-		"ProviderID":  func(o *credcache.OIDCOptions) { o.ProviderID = "" },
 		"TokenFile":   func(o *credcache.OIDCOptions) { o.TokenFile = "" },
 		"RoleARN":     func(o *credcache.OIDCOptions) { o.RoleARN = "x" },
 		"Region":      func(o *credcache.OIDCOptions) { o.Region = "ap beijing" },

@@ -131,7 +131,14 @@ func (s *snapshot) maxWait(now time.Time) time.Duration {
 // had no newer credentials: a metadata server or a file may change at the last moment. In
 // other cases it must not, because the credentials of a fleet that started together expire
 // together, and STS would receive all these calls at once.
+//
+// If the caller of a role has no credentials, STS was not called, and the caller has a pause
+// of its own. Both pauses then end together: a role must not wait longer than its caller.
 func backoff(err error, n int, s *snapshot, now time.Time, r float64) time.Duration {
+	var caller *CallerError
+	if errors.As(err, &caller) && caller.retryAfter > 0 {
+		return max(minBackoff, caller.retryAfter)
+	}
 	base, maxPause := backoffBase, maxBackoff
 	if s != nil && s.life > 0 {
 		maxPause = min(maxPause, s.life/backoffLifeShare)

@@ -112,6 +112,9 @@ func TestBackoff(t *testing.T) {
 		{"rate limited, first", limited, 1, 0, 0, 1, 8 * time.Second},
 		{"rate limited, maximum", limited, 10, 0, 0, 1, 2 * time.Minute},
 		{"not renewed: until the expiry at most", notRenewed, 10, 30 * time.Minute, 30*time.Minute - 7*time.Second, 1, 7 * time.Second},
+		{"the caller's pause", &CallerError{Err: permanent, retryAfter: 17 * time.Second}, 10, 30 * time.Minute, 25 * time.Minute, 1, 17 * time.Second},
+		{"the caller's pause is over", &CallerError{Err: limited, retryAfter: 1}, 1, 0, 0, 1, 100 * time.Millisecond},
+		{"the caller's pause is unknown", &CallerError{Err: transient}, 3, 0, 0, 1, 4 * time.Second},
 		{"transient: beyond the expiry", transient, 10, 30 * time.Minute, 30*time.Minute - 7*time.Second, 1, time.Minute},
 	} {
 		var s *snapshot

@@ -69,9 +69,9 @@ func (p *Provider) Accepted(secretID string) {
 	}
 }
 
-// Invalidate reports that COS rejected the credentials with this SecretID, and starts a
-// fetch in the background. again says that COS rejected them twice for the same request. A
-// report on older credentials has no effect.
+// Invalidate reports that COS, or STS if they are those of RoleOptions.Caller, rejected the
+// credentials with this SecretID, and starts a fetch in the background. again says that they
+// were rejected twice for the same request. A report on older credentials has no effect.
 //
 // It returns true if COS accepted the credentials within the last 5 s and again is false:
 // the request should be sent once more with the same credentials. A fetch then starts only
@@ -94,7 +94,7 @@ func (p *Provider) Invalidate(secretID string, again bool) (retry bool) {
 		s.trust.accepted.Store(0)
 	}
 	if p.requestRefetch(s) {
-		p.cache.opts.Logger.Warn("COS rejected the credentials; fetching others", "cos.bucket", p.scope.Bucket, "cos.secret_id", secretID)
+		p.cache.opts.Logger.Warn("credentials rejected; fetching others", "cos.bucket", p.scope.Bucket, "cos.secret_id", secretID)
 		p.refresh(context.Background())
 	}
 	return retry

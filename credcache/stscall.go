@@ -40,6 +40,7 @@ type stsSource struct {
 	scheme   string
 	duration time.Duration
 	allow    string // the hint if CAM denies the call
+	chained  bool   // temporary credentials authenticate the call
 }
 
 // newSTSSource replaces zero values with their defaults. Its error joins *OptionErrors.
@@ -81,8 +82,13 @@ func (s *stsSource) policy(scope Scope) (*sts.CredentialPolicy, error) {
 // call calls STS through do, with the pair id and key. secret authenticates the call; it
 // is removed from errors. Each call has its own client because the SDK takes no context.
 func (s *stsSource) call(ctx context.Context, id, key, secret string, do func(*sts.Client) (*sts.CredentialResult, error)) (signer.Credentials, error) {
-	c := &call{service: &s.service, ctx: ctx, secret: secret}
+	c := &call{service: &s.service, ctx: ctx, secrets: []string{secret}}
 	result, err := do(sts.NewClient(id, key, &http.Client{Transport: c}, sts.Scheme(s.scheme), sts.Host(s.host)))
+	return s.result(c, result, err)
+}
+
+// result returns the credentials of a response, or the error of the call.
+func (s *stsSource) result(c *call, result *sts.CredentialResult, err error) (signer.Credentials, error) {
 	if err != nil {
 		return signer.Credentials{}, s.failure(c, err)
 	}

@@ -28,11 +28,23 @@ func stsRetryable(code string) bool {
 	return class == "InternalError" || class == "RequestLimitExceeded"
 }
 
+// rejectsCaller reports whether an error code of STS says that the credentials of the caller
+// are invalid or have expired. The documents do not say which code expired ones get.
+func rejectsCaller(code string) bool {
+	switch code {
+	case "AuthFailure.TokenFailure", "AuthFailure.SecretIdNotFound", "AuthFailure.InvalidSecretId", "AuthFailure.SignatureFailure":
+		return true
+	}
+	return false
+}
+
 // codeHint returns what to do about an error code of STS, "" if that is unknown.
 func (s *stsSource) codeHint(code string) string {
 	switch class, _, _ := strings.Cut(code, "."); {
 	case code == "AuthFailure.SignatureExpire":
 		return "this machine's clock is off by more than 5 min; correct it"
+	case s.chained && rejectsCaller(code):
+		return "STS rejects the credentials of the caller; new ones are fetched; if this continues, check that the role of the caller exists"
 	case code == "AuthFailure.SecretIdNotFound", code == "AuthFailure.InvalidSecretId":
 		return "check the long-lived SecretId: it does not exist or is disabled"
 	case code == "AuthFailure.SignatureFailure":
@@ -40,7 +52,7 @@ func (s *stsSource) codeHint(code string) string {
 	case code == "FailedOperation.TempKeyNotAllowed", code == "AuthFailure.TokenFailure":
 		return "STS accepts only a long-lived key pair here, not temporary credentials"
 	case code == "InvalidParameter.OverTimeError":
-		return "ask for a shorter duration: a root account gets 2h at most, a role its maximum session duration"
+		return "ask for a shorter duration, or raise the maximum session duration of the role; a root account gets 2h at most"
 	case code == "InvalidParameter.PolicyTooLong", code == "InvalidParameter.ExtendStrategyOverSize":
 		return "name fewer prefixes and actions in the scope"
 	case code == "InvalidParameter.GrantOtherResource", code == "InvalidParameter.ResouceError":

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
+// sources are the values of cosemu -source.
+var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static", "oidc-role", "cvm-role"}
 
 // TestSources_Rotation runs the sidecar with each source for longer than the lifetime
 // of the credentials. The static source has only one set.
@@ -19,7 +20,7 @@ func TestSources_Rotation(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()
 			life := 4 * time.Second
-			if source == "cvm" {
+			if strings.HasPrefix(source, "cvm") {
 				// The metadata service has new credentials only in the last tenth of
 				// the lifetime, and its expiries are whole seconds.
 				life = 15 * time.Second
@@ -35,7 +36,7 @@ func TestSources_Rotation(t *testing.T) {
 					t.Fatalf("GET: %d %s", status, body)
 				}
 			}
-			if !strings.Contains(s.log.String(), `"cosproxy.source":"`+source+`"`) {
+			if !strings.Contains(s.log.String(), `"cosproxy.source":"`+strings.TrimSuffix(source, "-role")+`"`) {
 				t.Errorf("the log does not name the source %s", source)
 			}
 		})

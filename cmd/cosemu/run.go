@@ -134,7 +134,7 @@ func parse(args, environ []string, stdout io.Writer) (config, error) {
 		options: cosemu.Options{
 			Buckets: servedNames, Region: servedRegion, COSListen: *cosListen, STSListen: *stsListen,
 			CredentialsDuration: *duration, StrictSignature: *strict,
-			Roles: []cosemu.Role{newRole()}, CredentialsServerToken: rand.Text(),
+			Roles: newRoles(*source, servedRegion), CredentialsServerToken: rand.Text(),
 		},
 		source:  *source,
 		command: flags.Args(),

@@ -15,8 +15,11 @@ import (
 	"cosproxy/integration/cosemu"
 )
 
-// sources are the values of -source, which are those of COSPROXY_SOURCE.
-var sources = []string{"sts", "role", "oidc", "cvm", "http", "file", "static"}
+// sources are the values of -source: those of COSPROXY_SOURCE, and with chainSuffix those
+// whose credentials assume a second role.
+var sources = []string{"sts", "role", "oidc", "cvm", "oidc" + chainSuffix, "cvm" + chainSuffix, "http", "file", "static"}
+
+const chainSuffix = "-role"
 
 // credentialVariables are the variables that lead a COS program to credentials of the
 // caller, except SOURCE of the numbered routes.
@@ -39,15 +42,22 @@ func checkSource(name string) error {
 	return nil
 }
 
-// newRole returns the role of the emulator, for every source that needs one.
-func newRole() cosemu.Role {
-	token := rand.Text()
-	return cosemu.Role{
+// newRoles returns the roles of the emulator: one for every source that needs one, and a
+// second one that trusts it. If the source assumes the second role, this is all that the
+// first one may do.
+func newRoles(source, region string) []cosemu.Role {
+	const second, provider = "qcs::cam::uin/100000000001:roleName/cosemu-second", "cosemu-provider"
+	token := cosemu.WebIdentityToken(region, provider)
+	first := cosemu.Role{
 		ARN:        "qcs::cam::uin/100000000001:roleName/cosemu",
 		ExternalID: "cosemu-external-id",
-		ProviderID: "cosemu-provider", WebIdentityToken: func() string { return token },
+		ProviderID: provider, WebIdentityToken: func() string { return token },
 		Instance: true,
 	}
+	if strings.HasSuffix(source, chainSuffix) {
+		first.Policy = `{"version":"2.0","statement":[{"effect":"allow","action":"name/sts:AssumeRole","resource":"` + second + `"}]}`
+	}
+	return []cosemu.Role{first, {ARN: second, ExternalID: first.ExternalID, TrustedRoles: []string{first.ARN}}}
 }
 
 // credentialSource is the source of CMD's credentials, with a directory for the files
@@ -86,22 +96,26 @@ func (s *credentialSource) close() error {
 }
 
 func (s *credentialSource) setVariables(ctx context.Context, name string, e *environment) error {
+	name, chained := strings.CutSuffix(name, chainSuffix)
 	if name != "" {
 		e.set("COSPROXY_SOURCE", name)
 	}
 	role := s.options.Roles[0]
+	if chained {
+		s.setRole(e, s.options.Roles[1])
+	}
 	switch name {
 	case "", "sts":
 		s.setPair(e)
 	case "role":
 		s.setPair(e)
-		e.set("COSPROXY_ROLE_ARN", role.ARN)
-		e.set("COSPROXY_ROLE_SESSION_NAME", "cosemu")
-		e.set("COSPROXY_ROLE_EXTERNAL_ID", role.ExternalID)
+		s.setRole(e, role)
 	case "oidc":
 		token := filepath.Join(s.dir, "token")
-		e.set("TKE_REGION", s.options.Region)
-		e.set("TKE_PROVIDER_ID", role.ProviderID)
+		if !chained { // region and provider are also in the token
+			e.set("TKE_REGION", s.options.Region)
+			e.set("TKE_PROVIDER_ID", role.ProviderID)
+		}
 		e.set("TKE_WEB_IDENTITY_TOKEN_FILE", token)
 		e.set("TKE_ROLE_ARN", role.ARN)
 		return os.WriteFile(token, []byte(role.WebIdentityToken()), 0o600)
@@ -123,6 +137,13 @@ func (s *credentialSource) setVariables(ctx context.Context, name string, e *env
 func (s *credentialSource) setPair(e *environment) {
 	e.set("TENCENTCLOUD_SECRET_ID", s.srv.SecretID())
 	e.set("TENCENTCLOUD_SECRET_KEY", s.srv.SecretKey())
+}
+
+// setRole sets the role to assume.
+func (s *credentialSource) setRole(e *environment, role cosemu.Role) {
+	e.set("COSPROXY_ROLE_ARN", role.ARN)
+	e.set("COSPROXY_ROLE_SESSION_NAME", "cosemu")
+	e.set("COSPROXY_ROLE_EXTERNAL_ID", role.ExternalID)
 }
 
 // setTriple sets static credentials with a session token. They do not expire, since

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"cosproxy/credcache"
 	"cosproxy/proxy/guard"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -122,7 +123,10 @@ func (s *sidecar) status(now time.Time) string {
 		}
 		p.row("allow prefixes", "%v", r.AllowPrefixes)
 		p.row("allow actions", "%v", r.AllowActions)
-		p.row("source", "%s", r.Source)
+		p.row("source", "%s", s.cfg.Source.describeSource(r.Source))
+		if first, ok := s.credentials.firstStats(r.Source); ok {
+			p.row("first role", "%s", describeCredentials(first, now))
+		}
 		p.credentials(s.credentials.of(r), now)
 	}
 	return p.String()
@@ -137,15 +141,7 @@ func (p *page) row(name, format string, args ...any) {
 
 func (p *page) credentials(c *sharedCredentials, now time.Time) {
 	stats := c.stats()
-	switch {
-	case stats.SecretID == "":
-		p.row("credentials", "none")
-	case stats.Expires.IsZero():
-		p.row("credentials", "%s, without expiry", stats.SecretID)
-	default:
-		p.row("credentials", "%s, expires %s, in %v", stats.SecretID,
-			stats.Expires.UTC().Format(time.RFC3339), stats.Expires.Sub(now).Round(time.Second))
-	}
+	p.row("credentials", "%s", describeCredentials(stats, now))
 	if len(c.routes) > 1 {
 		p.row("shared by", "%s", strings.Join(c.routes, ", "))
 	}
@@ -153,4 +149,16 @@ func (p *page) credentials(c *sharedCredentials, now time.Time) {
 	if stats.LastError != "" {
 		p.row("last error", "%s", stats.LastError)
 	}
+}
+
+// describeCredentials returns the SecretId and the expiry of credentials.
+func describeCredentials(stats credcache.ScopeStats, now time.Time) string {
+	switch {
+	case stats.SecretID == "":
+		return "none"
+	case stats.Expires.IsZero():
+		return stats.SecretID + ", without expiry"
+	}
+	return fmt.Sprintf("%s, expires %s, in %v", stats.SecretID,
+		stats.Expires.UTC().Format(time.RFC3339), stats.Expires.Sub(now).Round(time.Second))
 }

@@ -38,7 +38,9 @@ type report struct {
 	Region   string `json:"region"`
 	Endpoint string `json:"endpoint"`
 	Source   string `json:"source"`
-	OK       bool   `json:"ok"`
+	// RoleARN is the second role, which the credentials of Source assume; absent without one.
+	RoleARN string `json:"role_arn,omitempty"`
+	OK      bool   `json:"ok"`
 
 	SecretID  string     `json:"secret_id,omitempty"`          // of the credentials; not a secret
 	Expires   *time.Time `json:"credentials_expiry,omitempty"` // absent without credentials or an expiry
@@ -132,6 +134,9 @@ func checkRoutes(ctx context.Context, cfg *resolved) ([]report, error) {
 			cfg: cfg, route: r, sourceClock: sourceClock, cosClock: &clock{next: t.toCOS},
 			report: report{Route: r.name, Bucket: r.Bucket, Region: r.Region, Endpoint: r.endpoint.String(), Source: r.Source},
 		}
+		if cfg.Source.chained(r.Source) {
+			c.report.RoleARN = cfg.Source.RoleARN
+		}
 		c.run(ctx, store.of(r).provider)
 		reports = append(reports, c.report)
 	}
@@ -204,7 +209,11 @@ func (c *routeCheck) note(p probe) string {
 // text returns the report as text.
 func (r report) text() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "route %s (%s in %s, credentials from %s): ", r.Route, r.Bucket, r.Region, r.Source)
+	source := r.Source
+	if r.RoleARN != "" {
+		source += ", then " + r.RoleARN
+	}
+	fmt.Fprintf(&b, "route %s (%s in %s, credentials from %s): ", r.Route, r.Bucket, r.Region, source)
 	if r.OK {
 		fmt.Fprintf(&b, "ok\n  credentials %s", r.SecretID)
 		if r.Expires != nil {

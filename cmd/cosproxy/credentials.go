@@ -11,10 +11,12 @@ import (
 )
 
 // credentialStore holds the credentials of all routes: one cache for each combination of
-// source and duration, with one set of credentials for each scope.
+// source and duration, with one set of credentials for each scope. The credentials of a
+// first role have a cache of their own.
 type credentialStore struct {
-	caches map[cacheID]*credcache.Cache
-	shared []*sharedCredentials // without duplicates, in the order of the routes
+	caches  map[cacheID]*credcache.Cache
+	callers map[string]*credcache.Cache // of first roles, by source
+	shared  []*sharedCredentials        // without duplicates, in the order of the routes
 }
 
 type cacheID struct {
@@ -31,14 +33,14 @@ type sharedCredentials struct {
 
 // newCredentialStore creates the caches. It does not fetch credentials.
 func newCredentialStore(cfg *resolved, t *transports, opts credcache.Options) (*credentialStore, error) {
-	store := &credentialStore{caches: make(map[cacheID]*credcache.Cache)}
+	store := &credentialStore{caches: make(map[cacheID]*credcache.Cache), callers: make(map[string]*credcache.Cache)}
 	for _, r := range cfg.routes {
-		kind, id := sourceKinds[r.Source], cacheID{source: r.Source}
-		if kind.hasDuration {
+		id := cacheID{source: r.Source}
+		if kind, _ := cfg.Source.kindOf(r.Source); kind.hasDuration {
 			id.duration = r.Duration
 		}
 		if store.caches[id] == nil {
-			source, err := kind.new(&cfg.Source, id.duration, t)
+			source, err := store.newSource(cfg, id, t, opts)
 			if err != nil {
 				return nil, err
 			}
@@ -73,6 +75,9 @@ func (s *credentialStore) of(r *route) *sharedCredentials {
 func (s *credentialStore) close() {
 	for _, cache := range s.caches {
 		cache.Close()
+	}
+	for _, caller := range s.callers {
+		caller.Close()
 	}
 }
 

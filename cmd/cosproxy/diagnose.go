@@ -138,7 +138,7 @@ func (c *clock) seconds() *int {
 
 // fault is a problem that a check found. The zero value means none.
 type fault struct {
-	// Code is one of clock, no_credentials, dns, tls, unreachable, not_cos, region,
+	// Code is one of clock, no_credentials, role_trust, dns, tls, unreachable, not_cos, region,
 	// bucket, credentials_rejected, signature, denied, cos_error.
 	Code    string `json:"code,omitempty"`
 	Problem string `json:"problem,omitempty"`
@@ -173,13 +173,20 @@ func (c *routeCheck) clockFault(server string) fault {
 func (c *routeCheck) credentialsFault(err error) (f fault, requestID string) {
 	var source *credcache.SourceError
 	var unavailable *credcache.UnavailableError
+	var caller *credcache.CallerError
+	chained := c.cfg.Source.chained(c.route.Source)
 	switch {
+	case errors.As(err, &source) && chained && deniesAssumeRole(source):
+		return c.trustFault(source), source.RequestID
 	case errors.As(err, &source) && source.Code == "AuthFailure.SignatureExpire":
 		return c.clockFault("STS"), source.RequestID
 	case errors.As(err, &source):
 		problem := source.Message
 		if source.Code != "" {
 			problem = source.Code + ": " + problem
+		}
+		if errors.As(err, &caller) {
+			problem = "the first role has no credentials: " + problem
 		}
 		return fault{"no_credentials", problem, cmp.Or(source.Hint, "check the settings of source "+c.route.Source)}, source.RequestID
 	case errors.As(err, &unavailable):
@@ -257,14 +264,14 @@ func (c *routeCheck) responseFault(p probe, e *cos.ErrorResponse) fault {
 
 func (c *routeCheck) denied(p probe, e *cos.ErrorResponse) fault {
 	owner := "the owner of the credentials"
-	switch c.route.Source {
-	case "sts":
+	switch source := c.route.Source; {
+	case source == "sts":
 		owner = "the user of the key pair (" + variable("SecretID") + ")"
-	case "role":
+	case source == "role", c.cfg.Source.chained(source):
 		owner = "the role in " + variable("RoleARN")
-	case "oidc":
+	case source == "oidc":
 		owner = "the role in " + variable("TKERoleARN")
-	case "cvm":
+	case source == "cvm":
 		owner = "the role of the instance"
 	}
 	message := ""

@@ -51,17 +51,21 @@ func (c *resolved) destinations() []destination {
 		if c.ConnectTo == "" && r.endpoint != nil {
 			all = append(all, destination{variable("Endpoint"), r.endpoint, true})
 		}
-		field, address, proxied := "", "", true
+		add := func(field, address string, proxied bool) {
+			if u, err := url.Parse(address); err == nil && u.Host != "" {
+				all = append(all, destination{variable(field), u, proxied})
+			}
+		}
 		switch r.Source {
 		case "sts", "role", "oidc":
-			field, address = "STSEndpoint", c.Source.STSEndpoint
+			add("STSEndpoint", c.Source.STSEndpoint, true)
 		case "http":
-			field, address = "CredentialsURL", c.Source.CredentialsURL
+			add("CredentialsURL", c.Source.CredentialsURL, true)
 		case "cvm":
-			field, address, proxied = "CVMMetadataEndpoint", c.Source.CVMMetadataEndpoint, false
-		}
-		if u, err := url.Parse(address); err == nil && u.Host != "" {
-			all = append(all, destination{variable(field), u, proxied})
+			add("CVMMetadataEndpoint", c.Source.CVMMetadataEndpoint, false)
+			if c.Source.chained(r.Source) {
+				add("STSEndpoint", c.Source.STSEndpoint, true)
+			}
 		}
 	}
 	return all

@@ -63,10 +63,7 @@ func (c *resolved) resolveSources(p *problems) {
 		}
 	}
 	for _, r := range c.routes {
-		if kind, known := sourceKinds[r.Source]; known {
-			_, err := kind.new(&c.Source, r.Duration, new(transports))
-			p.addOptions(err, kind.variables(&r.routeConfig))
-		}
+		c.Source.checkOptions(p, &r.routeConfig)
 	}
 }
 

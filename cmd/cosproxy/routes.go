@@ -22,8 +22,8 @@ type routeConfig struct {
 	PathPrefix    string        `env:"PATH_PREFIX" default:"/" desc:"Path prefix that selects this route; it is not part of the object key. The longest match wins. It does not apply to the COS host names of the bucket."`
 	Hosts         list          `env:"HOSTS" example:"photos.internal" desc:"Host names that select this route, comma-separated, without ports. Default: every host that no other route claims."`
 	ObjectPrefix  string        `env:"OBJECT_PREFIX" desc:"Prefix that is added to the path to form the object key, such as 'photos/'. 'ALLOW_PREFIXES' applies to the complete object key, so its entries start with this prefix. It does not apply to the COS host names of the bucket."`
-	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Source of the credentials: 'static', 'sts', 'role', 'oidc', 'cvm', 'http' or 'file'. 'auto' selects the first of 'role', 'static', 'sts', 'file', 'http', 'cvm' and 'oidc' that is configured, once, at startup."`
-	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Lifetime of the credentials to request from STS. Maximum: 36h with 'sts' (2h with the key pair of a root account), 12h with 'role' and 'oidc'."`
+	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Source of the credentials: 'static', 'sts', 'role', 'oidc', 'cvm', 'http' or 'file'. 'auto' selects the first of 'role', 'static', 'sts', 'file', 'http', 'cvm' and 'oidc' that is configured, once, at startup; with 'COSPROXY_ROLE_ARN' only 'role', 'cvm' and 'oidc'."`
+	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Lifetime of the credentials to request from STS. Maximum: 36h with 'sts' (2h with the key pair of a root account), 12h with 'role', 'oidc' and a second role."`
 
 	name     string            // in log, metrics and messages
 	settings string            // prefix of its variables

@@ -98,7 +98,11 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 // logStart logs each route, and then the addresses of the listeners.
 func (s *sidecar) logStart(app, admin []net.Listener) {
 	for _, r := range s.cfg.routes {
-		s.log.Info("route",
+		log := s.log
+		if s.cfg.Source.chained(r.Source) {
+			log = log.With("cosproxy.second_role", s.cfg.Source.RoleARN)
+		}
+		log.Info("route",
 			"cosproxy.route", r.name,
 			"cos.bucket", r.Bucket,
 			"cloud.region", r.Region,

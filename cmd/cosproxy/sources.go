@@ -21,14 +21,14 @@ type sourceConfig struct {
 	Token         secret `env:"TENCENTCLOUD_TOKEN" desc:"Session token of temporary credentials, for 'static'."`
 	TokenFile     string `env:"TENCENTCLOUD_TOKEN_FILE" desc:"File that contains the session token."`
 
-	RoleARN         string `env:"COSPROXY_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'role': the role to assume (STS AssumeRole)."`
-	RoleSessionName string `env:"COSPROXY_ROLE_SESSION_NAME" desc:"For 'role' and 'oidc': session name, shown in the audit log. Default: 'cosproxy'."`
-	RoleExternalID  string `env:"COSPROXY_ROLE_EXTERNAL_ID" desc:"For 'role': the external ID that the trust policy of the role requires."`
+	RoleARN         string `env:"COSPROXY_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'role': the role to assume (STS AssumeRole). With 'oidc' and 'cvm': a second role, which the credentials of the first one assume, so that COS enforces the prefixes and actions."`
+	RoleSessionName string `env:"COSPROXY_ROLE_SESSION_NAME" desc:"Session name of the roles that cosproxy assumes, shown in the audit log. Default: 'cosproxy'."`
+	RoleExternalID  string `env:"COSPROXY_ROLE_EXTERNAL_ID" desc:"The external ID that the trust policy of the role in 'COSPROXY_ROLE_ARN' requires."`
 
-	TKERegion     string `env:"TKE_REGION" desc:"For 'oidc': region in which to call STS. Default: the region of the bucket. TKE sets this and the next three variables in pods whose service account has a role."`
-	TKEProviderID string `env:"TKE_PROVIDER_ID" example:"cls-examplex" desc:"For 'oidc': the identity provider."`
+	TKERegion     string `env:"TKE_REGION" desc:"For 'oidc': region in which to call STS. Default: the region of the bucket or, without 'TKE_PROVIDER_ID', of the cluster. TKE sets this and the next three variables, or only the last two, in pods whose service account has a role."`
+	TKEProviderID string `env:"TKE_PROVIDER_ID" example:"cls-examplex" desc:"For 'oidc': the identity provider. Default: the one that the issuer of the token names."`
 	TKETokenFile  string `env:"TKE_WEB_IDENTITY_TOKEN_FILE" example:"/var/run/secrets/cloud.tencent.com/serviceaccount/token" desc:"For 'oidc': file that contains the token of the service account. It is read for every fetch."`
-	TKERoleARN    string `env:"TKE_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'oidc': the role to assume."`
+	TKERoleARN    string `env:"TKE_ROLE_ARN" example:"qcs::cam::uin/100000000001:roleName/cosproxy" desc:"For 'oidc': the role of the service account."`
 
 	CVMRole             string `env:"COSPROXY_CVM_ROLE" desc:"For 'cvm': the role of the instance. Default: the role that the metadata service reports. Required if the instance has several."`
 	CVMMetadataEndpoint string `env:"COSPROXY_CVM_METADATA_ENDPOINT" desc:"For 'cvm': URL of the metadata service. Default: 'http://metadata.tencentyun.com'."`
@@ -50,6 +50,7 @@ type sourceKind struct {
 	// do not.
 	unscoped    string
 	hasDuration bool // it requests credentials with the Duration of the route
+	assumesRole bool // its credentials assume RoleARN, if that is set
 	// names maps fields of its Options to fields of sourceConfig, if they differ.
 	names map[string]string
 	new   func(c *sourceConfig, d time.Duration, t *transports) (credcache.Source, error)
@@ -85,7 +86,7 @@ var sourceKinds = map[string]sourceKind{
 		},
 	},
 	"oidc": {
-		needs: []string{"TKEProviderID", "TKETokenFile", "TKERoleARN"}, hasDuration: true,
+		needs: []string{"TKETokenFile", "TKERoleARN"}, hasDuration: true, assumesRole: true,
 		unscoped: "credentials for a web identity have all permissions of the role",
 		names: map[string]string{"Endpoint": "STSEndpoint", "SessionName": "RoleSessionName", "Region": "TKERegion",
 			"ProviderID": "TKEProviderID", "TokenFile": "TKETokenFile", "RoleARN": "TKERoleARN"},
@@ -97,8 +98,8 @@ var sourceKinds = map[string]sourceKind{
 		},
 	},
 	"cvm": {
-		unscoped: "the credentials of an instance have all permissions of its role",
-		names:    map[string]string{"Role": "CVMRole", "Endpoint": "CVMMetadataEndpoint"},
+		unscoped: "the credentials of an instance have all permissions of its role", assumesRole: true,
+		names: map[string]string{"Role": "CVMRole", "Endpoint": "CVMMetadataEndpoint"},
 		new: func(c *sourceConfig, _ time.Duration, _ *transports) (credcache.Source, error) {
 			return credcache.NewCVM(credcache.CVMOptions{Role: c.CVMRole, Endpoint: c.CVMMetadataEndpoint})
 		},
@@ -132,24 +133,37 @@ func (c *sourceConfig) pair() credcache.SecretPair {
 	return credcache.FixedPair(c.SecretID, string(c.SecretKey))
 }
 
-// available returns the configured sources in the order of preference of auto: role
-// before sts, since role needs the key pair too; cosproxy's own variables before those
-// that TKE sets in every pod. It does not query the metadata service, since startup must
-// not depend on the network.
+// hasPair reports whether any part of the key pair is set.
+func (c *sourceConfig) hasPair() bool {
+	return c.SecretID != "" || c.SecretIDFile != "" || c.SecretKey != "" || c.SecretKeyFile != ""
+}
+
+// available returns the configured sources in the order of preference of auto: those that
+// use RoleARN first, since the others ignore it; role before sts, since role needs the key
+// pair too; cosproxy's own variables before those that TKE sets in every pod. It does not
+// query the metadata service, since startup must not depend on the network.
 func (c *sourceConfig) available() []string {
-	pair := c.SecretID != "" || c.SecretIDFile != "" || c.SecretKey != "" || c.SecretKeyFile != ""
+	var (
+		token = c.Token != "" || c.TokenFile != ""
+		cvm   = c.CVMRole != ""
+		oidc  = c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != ""
+		// The credentials of the instance or pod assume the role, since there is no pair.
+		chain = c.RoleARN != "" && !c.hasPair()
+	)
 	var names []string
 	for _, source := range []struct {
 		name string
 		set  bool
 	}{
-		{"role", c.RoleARN != ""},
-		{"static", c.Token != "" || c.TokenFile != ""},
-		{"sts", pair && c.RoleARN == "" && c.Token == "" && c.TokenFile == ""},
+		{"role", c.RoleARN != "" && (c.hasPair() || !cvm && !oidc)},
+		{"cvm", cvm && chain},
+		{"oidc", oidc && chain},
+		{"static", token},
+		{"sts", c.hasPair() && c.RoleARN == "" && !token},
 		{"file", c.CredentialsFile != ""},
 		{"http", c.CredentialsURL != ""},
-		{"cvm", c.CVMRole != ""},
-		{"oidc", c.TKEProviderID != "" || c.TKETokenFile != "" || c.TKERoleARN != ""},
+		{"cvm", cvm && !chain},
+		{"oidc", oidc && !chain},
 	} {
 		if source.set {
 			names = append(names, source.name)
@@ -161,11 +175,15 @@ func (c *sourceConfig) available() []string {
 // validateSources checks the settings of the sources that routes use.
 func (c *config) validateSources(p *problems) {
 	for _, r := range c.routeConfigs {
-		kind, known := sourceKinds[r.Source]
+		kind, known := c.Source.kindOf(r.Source)
 		if len(r.unused) > 0 {
 			p.warn("%s is auto and selects %s; configured but not used: %s", r.names["Source"], r.Source, strings.Join(r.unused, ", "))
 		}
 		switch {
+		case r.auto && r.Source == "role" && !c.Source.hasPair():
+			p.add(r.names["Source"], "is auto and %s is set, but nothing that can assume this role is configured: set %s and %s; or the TKE_ variables; or %s, or this variable to cvm, for the role of the instance",
+				variable("RoleARN"), variable("SecretID"), variable("SecretKey"), variable("CVMRole"))
+			p.invalid[variable("SecretID")], p.invalid[variable("SecretKey")] = true, true
 		case known:
 			c.validateSource(p, &r, kind)
 		case r.auto:
@@ -193,7 +211,7 @@ func (c *config) validateSource(p *problems, r *routeConfig, kind sourceKind) {
 	case kind.unscoped != "":
 		p.warn("%s=%s: %s; the prefixes and actions may be enforced by cosproxy alone", source, r.Source, kind.unscoped)
 	}
-	sts := kind.names["Endpoint"] == "STSEndpoint"
+	sts := kind.names["Endpoint"] == "STSEndpoint" || c.Source.chained(r.Source)
 	if u, err := url.Parse(c.Source.STSEndpoint); sts && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
 		p.warn("%s uses plain http, which exposes the credentials on the network; use https://", variable("STSEndpoint"))
 	}

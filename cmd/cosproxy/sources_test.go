@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cosproxy/credcache"
 )
 
 // issuer simulates STS, a metadata service and a credentials server. It records requests,
@@ -24,14 +26,23 @@ type issuer struct {
 func newIssuer(t *testing.T) *issuer {
 	s := new(issuer)
 	s.Server = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
-		var call struct{ RoleArn, RoleSessionName, ProviderID, WebIdentityToken string }
+		var call struct {
+			RoleArn, RoleSessionName, ProviderID, WebIdentityToken, ExternalID, Policy string
+			DurationSeconds                                                            int
+		}
 		line := r.Method + " " + r.URL.Path
 		if r.Header.Get("Content-Type") == "application/json" {
 			if err := json.NewDecoder(r.Body).Decode(&call); err != nil {
 				t.Error(err)
 			}
+		}
+		if caller, ok := strings.CutPrefix(r.Header.Get("Authorization"), "TC3-HMAC-SHA256 Credential="); ok {
+			caller, _, _ = strings.Cut(caller, "/")
+			line = fmt.Sprintf("%s of %s in %s: %s %s %s %d policy %t token %t", r.Header.Get("X-Tc-Action"), caller, r.Header.Get("X-Tc-Region"),
+				call.RoleArn, call.RoleSessionName, call.ExternalID, call.DurationSeconds, call.Policy != "", r.Header.Get("X-Tc-Token") == tmpToken)
+		} else if r.Header.Get("Content-Type") == "application/json" {
 			line = strings.Join([]string{r.Header.Get("X-Tc-Action"), r.Header.Get("X-Tc-Region"), call.RoleArn, call.RoleSessionName,
-				call.ProviderID, fmt.Sprint("token ", call.WebIdentityToken == testToken)}, " ")
+				call.ProviderID, fmt.Sprint(call.DurationSeconds, " token ", call.WebIdentityToken == testToken)}, " ")
 		} else if r.Method == http.MethodPost {
 			line = strings.Join([]string{r.FormValue("Action"), r.FormValue("SecretId"), r.FormValue("RoleArn"), r.FormValue("RoleSessionName"),
 				r.FormValue("ExternalId"), r.FormValue("DurationSeconds"), fmt.Sprint("policy ", r.FormValue("Policy") != "")}, " ")
@@ -82,10 +93,17 @@ func TestSources_Settings(t *testing.T) {
 		{"role", []string{sts, "COSPROXY_ROLE_ARN=" + role, "COSPROXY_ROLE_SESSION_NAME=pod-1", "COSPROXY_ROLE_EXTERNAL_ID=ext"},
 			[]string{"AssumeRole AKIDexample " + role + " pod-1 ext 1800 policy true"}},
 		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken+"\n")),
-			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " cosproxy cls-1 token true"}},
+			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " cosproxy cls-1 1800 token true"}},
 		{"cvm", append(noPair, "COSPROXY_SOURCE=cvm", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL),
 			[]string{"GET /latest/meta-data/cam/security-credentials/", "GET /latest/meta-data/cam/security-credentials/instance-role"}},
 		{"cvm", append(noPair, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL), []string{"GET /latest/meta-data/cam/security-credentials/named"}},
+		{"oidc", append(noPair, sts, "TKE_REGION=ap-beijing", "TKE_PROVIDER_ID=cls-1", "TKE_ROLE_ARN="+role, "TKE_WEB_IDENTITY_TOKEN_FILE="+file(t, testToken),
+			"COSPROXY_ROLE_ARN="+role+"2", "COSPROXY_ROLE_SESSION_NAME=pod-1", "COSPROXY_ROLE_EXTERNAL_ID=ext", "COSPROXY_DURATION=10m"),
+			[]string{"AssumeRoleWithWebIdentity ap-beijing " + role + " pod-1 cls-1 7200 token true",
+				"AssumeRole of AKIDtmp in ap-guangzhou: " + role + "2 pod-1 ext 600 policy true token true"}},
+		{"cvm", append(noPair, sts, "COSPROXY_CVM_ROLE=named", "COSPROXY_CVM_METADATA_ENDPOINT="+issuer.URL, "COSPROXY_ROLE_ARN="+role, "COSPROXY_DURATION=10m"),
+			[]string{"GET /latest/meta-data/cam/security-credentials/named",
+				"AssumeRole of AKIDtmp in ap-guangzhou: " + role + " cosproxy  600 policy true token true"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys"), []string{"GET /keys [uploads/*] token false"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN="+testToken), []string{"GET /keys [uploads/*] token true"}},
 		{"http", append(noPair, "COSPROXY_CREDENTIALS_URL="+issuer.URL+"/keys", "COSPROXY_CREDENTIALS_URL_TOKEN_FILE="+file(t, testToken+"\n")), []string{"GET /keys [uploads/*] token true"}},
@@ -133,5 +151,34 @@ func TestSources_KeyPairReplaced(t *testing.T) {
 		if got := issuer.requests(); !strings.HasPrefix(got[len(got)-1], "GetFederationToken "+want) {
 			t.Errorf("requests %q, want the last with %s", got, want)
 		}
+	}
+}
+
+// TestCredentialStore_SharedFirstRole has two routes whose credentials have different
+// lifetimes, and so caches of their own: they share the credentials of the first role.
+func TestCredentialStore_SharedFirstRole(t *testing.T) {
+	issuer := newIssuer(t)
+	cfg, err := loadConfig(append(routesFor(chainedSettings(t, "COSPROXY_STS_ENDPOINT="+issuer.URL)...), "COSPROXY_ROUTES_1_DURATION=1h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	transports := newTransports(cfg)
+	defer transports.close()
+	store, err := newCredentialStore(cfg, transports, credcache.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.close()
+	for _, r := range cfg.routes {
+		if _, err := store.of(r).provider.Credentials(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	var actions []string
+	for _, call := range issuer.requests() {
+		actions = append(actions, strings.Fields(call)[0])
+	}
+	if want := []string{"AssumeRoleWithWebIdentity", "AssumeRole", "AssumeRole"}; !slices.Equal(actions, want) || len(store.caches) != 2 {
+		t.Errorf("%d caches, calls %q", len(store.caches), actions)
 	}
 }

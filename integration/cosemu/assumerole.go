@@ -1,6 +1,9 @@
 package cosemu
 
-import "regexp"
+import (
+	"regexp"
+	"slices"
+)
 
 const (
 	// roleDuration and maxRoleDuration bound AssumeRole and
@@ -14,9 +17,12 @@ var roleSessionName = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
 
 // assumeRole issues credentials with the permissions of the role, restricted by the session
 // policy if there is one.
-func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
+func (s *Server) assumeRole(call stsCall, caller *Credentials) (*Credentials, *stsError) {
 	role, err := s.roleOf(call)
 	if err != nil {
+		return nil, err
+	}
+	if err := role.checkCaller(caller); err != nil {
 		return nil, err
 	}
 	if role.ExternalID != "" && call.Params.Get("ExternalId") != role.ExternalID {
@@ -34,7 +40,21 @@ func (s *Server) assumeRole(call stsCall) (*Credentials, *stsError) {
 	if session != nil {
 		rights = rights.and(session)
 	}
-	return s.issue(s.lifetime(seconds), rights), nil
+	return s.issue(s.lifetime(seconds), rights, role.ARN), nil
+}
+
+// checkCaller checks that r trusts the role of temporary credentials, and that this role
+// may assume r.
+func (r *role) checkCaller(caller *Credentials) *stsError {
+	switch {
+	case caller.Token == "":
+		return nil
+	case !slices.Contains(r.TrustedRoles, caller.Role):
+		return stsErrorf("UnauthorizedOperation", "the trust policy of the role does not name the role of the caller")
+	case !caller.rights.allowsAssumeRole(r.ARN):
+		return stsErrorf("UnauthorizedOperation", "the caller has no permission sts:AssumeRole on the role")
+	}
+	return nil
 }
 
 // roleOf returns the role that a call names. It checks the name of the session too.

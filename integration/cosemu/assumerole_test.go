@@ -128,7 +128,7 @@ func TestAssumeRole_Errors(t *testing.T) {
 	if got := callSTS(t, srv, signedForm(srv, "wrong", map[string]string{"Action": "AssumeRole"}).Encode()); got != "AuthFailure.SignatureFailure" {
 		t.Errorf("a wrong signature: %q", got)
 	}
-	if stats := srv.Stats(); stats.STSActions()["AssumeRole"] != len(tests)+1 || stats.CredentialsIssued != 3 {
+	if stats := srv.Stats(); stats.STSActions["AssumeRole"] != len(tests)+1 || stats.CredentialsIssued != 3 {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -140,6 +140,7 @@ func TestStart_InvalidRole(t *testing.T) {
 		"policy":       {ARN: sidecarARN, Policy: "{}"},
 		"token alone":  {ARN: sidecarARN, WebIdentityToken: token},
 		"no token":     {ARN: sidecarARN, ProviderID: "tke"},
+		"trust":        {ARN: sidecarARN, TrustedRoles: []string{"sidecar"}},
 		"two segments": {ARN: "qcs::cam::uin/1:roleName/a/b"},
 	} {
 		if srv, err := cosemu.Start(cosemu.Options{Roles: []cosemu.Role{role}}); err == nil {

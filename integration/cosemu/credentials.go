@@ -22,14 +22,17 @@ type Credentials struct {
 	// Policy is the CAM policy, in JSON, that restricts the credentials; empty allows
 	// everything.
 	Policy string
+	// Role is the ARN of the role that the credentials belong to; empty means none.
+	Role string
 
 	rights rights
 }
 
-// issue creates temporary credentials that COS accepts.
-func (s *Server) issue(lifetime time.Duration, rs rights) *Credentials {
+// issue creates temporary credentials that COS accepts. role is the ARN of their role, or
+// empty.
+func (s *Server) issue(lifetime time.Duration, rs rights, role string) *Credentials {
 	c := &Credentials{
-		SecretID: newSecretID(), SecretKey: newSecretKey(), Token: newToken(),
+		SecretID: newSecretID(), SecretKey: newSecretKey(), Token: newToken(), Role: role,
 		expires: s.options.now().Add(lifetime), rights: rs,
 	}
 	s.credentials.add(c)
@@ -62,8 +65,17 @@ func (s *Server) AddCredentials(c Credentials) error {
 	return nil
 }
 
-// Revoke makes COS reject the credentials with InvalidAccessKeyId. It reports whether
-// COS knew them.
+// Credentials returns the credentials with this SecretId, such as those of a request in
+// Requests. Its Policy is empty for issued credentials.
+func (s *Server) Credentials(secretID string) (c Credentials, known bool) {
+	if found := s.credentials.get(secretID); found != nil {
+		return *found, true
+	}
+	return Credentials{}, false
+}
+
+// Revoke makes COS reject the credentials with InvalidAccessKeyId, and STS with
+// AuthFailure.SecretIdNotFound. It reports whether they were known.
 func (s *Server) Revoke(secretID string) bool { return s.credentials.remove(secretID) }
 
 // credentialSet holds the credentials by SecretId. Stored Credentials are never

@@ -41,7 +41,7 @@ type credentialsServerError struct {
 // bucket and region, each at most once, and any number of prefix and action.
 func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 	s.record.credentialsServerCall()
-	if s.applySourceFault(w, r, &s.faults.credentialsServer, writeCredentialsServerError) {
+	if s.applySourceFault(w, r, &s.faults.credentialsServer, "", writeCredentialsServerError) {
 		return
 	}
 	switch {
@@ -62,7 +62,7 @@ func (s *Server) serveCredentials(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	lifetime := s.lifetime(credentialsServerDuration)
-	creds := s.issue(lifetime, rights{scope.policy()})
+	creds := s.issue(lifetime, rights{scope.policy()}, "")
 	response := credentialsServerResponse{
 		StartTime: creds.expires.Add(-lifetime).Unix(), ExpiredTime: creds.expires.Unix(),
 		Expiration: creds.expires.UTC().Format(time.RFC3339), RequestID: newRequestID(),
@@ -161,7 +161,7 @@ func (k requestedScope) policy() *policy {
 	}
 	p := &policy{Version: "2.0", Statement: []statement{{Effect: "allow", Action: k.actions, Resource: resources}}}
 	onBucket := slices.DeleteFunc(slices.Clone(k.actions), func(action string) bool {
-		return strings.HasSuffix(action, "*") || matchAction(action, "GetBucket") || matchAction(action, "ListMultipartUploads")
+		return strings.HasSuffix(action, "*") || matchAction(action, "cos", "GetBucket") || matchAction(action, "cos", "ListMultipartUploads")
 	})
 	if len(onBucket) > 0 {
 		p.Statement = append(p.Statement, statement{Effect: "allow", Action: onBucket, Resource: stringList{bucket}})

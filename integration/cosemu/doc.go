@@ -8,8 +8,10 @@
 //     session token, the expiry of the credentials and the signing window, and
 //     evaluates the CAM policy that the credentials were issued with. Only then does
 //     it read or write objects.
-//   - STS checks the SDK's HmacSHA1 request signature for GetFederationToken and
-//     AssumeRole, and the web identity token for AssumeRoleWithWebIdentity.
+//   - STS checks the request signature for GetFederationToken and AssumeRole (HmacSHA1 in
+//     a form; AssumeRole also TC3-HMAC-SHA256 in JSON), and the web identity token for
+//     AssumeRoleWithWebIdentity. AssumeRole accepts the credentials of a role, with their
+//     session token, if the roles trust and allow it.
 //   - The metadata service returns the credentials of the instance's roles, as on a
 //     CVM.
 //   - The credentials server issues credentials to clients over HTTP, in the JSON of
@@ -78,8 +80,11 @@
 //   - STS rejects an ExternalId or a ProviderId that the role does not trust with
 //     UnauthorizedOperation, an unknown role with ResourceNotFound.RoleNotFound, and
 //     a Policy in AssumeRoleWithWebIdentity, whose reference has no such parameter,
-//     with UnknownParameter. Long-lived credentials may assume every role. AssumeRole
-//     rejects temporary credentials too.
+//     with UnknownParameter. Long-lived credentials may assume every role; the
+//     credentials of a role need Role.TrustedRoles and the permission sts:AssumeRole, and
+//     get UnauthorizedOperation otherwise, as do temporary credentials without a role.
+//     A session token that is wrong, missing or expired is AuthFailure.TokenFailure.
+//     The new credentials may outlive those of the caller, up to the same 12 h.
 //   - The metadata service renews the credentials of a role when a tenth of their
 //     lifetime is left.
 //   - An unknown condition operator or key makes an allow statement fail and a deny

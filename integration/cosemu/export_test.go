@@ -29,9 +29,6 @@ func (s *Server) SetMetadataFault(f SourceFault) { s.setMetadataFault(f) }
 // SetCredentialsServerFault replaces the fault at the credentials server.
 func (s *Server) SetCredentialsServerFault(f SourceFault) { s.setCredentialsServerFault(f) }
 
-// STSActions counts the calls at STS by action.
-func (s Stats) STSActions() map[string]int { return s.stsActions }
-
 // MetadataCalls counts the requests at the metadata service.
 func (s Stats) MetadataCalls() int { return s.metadataCalls }
 

@@ -36,7 +36,7 @@ func (s *Server) federationToken(call stsCall, caller *Credentials) (*Credential
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.lifetime(seconds), caller.rights.and(session)), nil
+	return s.issue(s.lifetime(seconds), caller.rights.and(session), ""), nil
 }
 
 // policy decodes Policy, which callers URL-encode once more than the form does. It is

@@ -32,7 +32,7 @@ type metadataResponse struct {
 // serveMetadata is the part of the metadata service that returns credentials.
 func (s *Server) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	s.record.metadataCall()
-	if s.applySourceFault(w, r, &s.faults.metadata, writeMetadataError) {
+	if s.applySourceFault(w, r, &s.faults.metadata, "", writeMetadataError) {
 		return
 	}
 	name, ok := strings.CutPrefix(r.RequestURI, roleCredentialsPath)
@@ -88,7 +88,7 @@ func (s *Server) credentialsOf(r *role) *Credentials {
 	lifetime := s.lifetime(roleDuration)
 	creds := s.roleCredentials.byRole[r]
 	if creds == nil || creds.expires.Sub(s.options.now()) <= lifetime/10 {
-		creds = s.issue(lifetime, r.rights)
+		creds = s.issue(lifetime, r.rights, r.ARN)
 		s.roleCredentials.byRole[r] = creds
 	}
 	return creds

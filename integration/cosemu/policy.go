@@ -120,13 +120,26 @@ type access struct {
 // allows reports whether p allows a: an allow statement matches and no deny statement
 // does.
 func (p *policy) allows(a access) bool {
+	return p.decide(a.conditions, func(st statement) bool { return st.covers(a) })
+}
+
+// allowsAssumeRole reports whether p allows sts:AssumeRole on the role.
+func (p *policy) allowsAssumeRole(arn string) bool {
+	return p.decide(nil, func(st statement) bool {
+		return slices.ContainsFunc(st.Action, func(pattern string) bool { return matchAction(pattern, "sts", "AssumeRole") }) &&
+			slices.ContainsFunc(st.Resource, func(pattern string) bool { return matchGlob(pattern, arn) })
+	})
+}
+
+// decide is allows for the statements that covers selects.
+func (p *policy) decide(conditions conditionValues, covers func(statement) bool) bool {
 	allowed := false
 	for _, st := range p.Statement {
-		if !st.covers(a) {
+		if !covers(st) {
 			continue
 		}
 		deny := st.Effect == "deny"
-		if holds, known := st.conditionHolds(a.conditions); !holds && (known || !deny) {
+		if holds, known := st.conditionHolds(conditions); !holds && (known || !deny) {
 			continue
 		}
 		if deny {
@@ -138,16 +151,16 @@ func (p *policy) allows(a access) bool {
 }
 
 func (st statement) covers(a access) bool {
-	return slices.ContainsFunc(st.Action, func(pattern string) bool { return matchAction(pattern, a.action) }) &&
+	return slices.ContainsFunc(st.Action, func(pattern string) bool { return matchAction(pattern, "cos", a.action) }) &&
 		slices.ContainsFunc(st.Resource, func(pattern string) bool { return matchResource(pattern, a) })
 }
 
-// matchAction matches name/cos:X and cos:X. A "*" at the end matches any text.
-func matchAction(pattern, action string) bool {
+// matchAction matches name/<service>:X and <service>:X. A "*" at the end matches any text.
+func matchAction(pattern, service, action string) bool {
 	if pattern == "*" {
 		return true
 	}
-	pattern, ok := strings.CutPrefix(strings.TrimPrefix(pattern, "name/"), "cos:")
+	pattern, ok := strings.CutPrefix(strings.TrimPrefix(pattern, "name/"), service+":")
 	if !ok {
 		return false
 	}

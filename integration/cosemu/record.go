@@ -42,8 +42,8 @@ type Stats struct {
 	COSFaults int
 	// STSCalls counts the calls at STS, including failed ones.
 	STSCalls int
-	// stsActions counts the same calls by action.
-	stsActions map[string]int
+	// STSActions counts the same calls by action.
+	STSActions map[string]int
 	// metadataCalls counts the requests at the metadata service, including failed
 	// ones.
 	metadataCalls int
@@ -63,14 +63,14 @@ type record struct {
 	sts   ring[stsRequest]
 }
 
-func newRecord() *record { return &record{stats: Stats{stsActions: map[string]int{}}} }
+func newRecord() *record { return &record{stats: Stats{STSActions: map[string]int{}}} }
 
 // Stats returns the counters.
 func (s *Server) Stats() Stats {
 	s.record.mu.Lock()
 	defer s.record.mu.Unlock()
 	stats := s.record.stats
-	stats.stsActions = maps.Clone(stats.stsActions)
+	stats.STSActions = maps.Clone(stats.STSActions)
 	return stats
 }
 
@@ -109,7 +109,7 @@ func (r *record) stsCall(call stsRequest) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.STSCalls++
-	r.stats.stsActions[call.Action]++
+	r.stats.STSActions[call.Action]++
 	r.sts.add(call)
 }
 

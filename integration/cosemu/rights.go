@@ -11,6 +11,11 @@ func (rs rights) allows(a access) bool {
 	return !slices.ContainsFunc(rs, func(p *policy) bool { return !p.allows(a) })
 }
 
+// allowsAssumeRole reports whether every policy allows sts:AssumeRole on the role.
+func (rs rights) allowsAssumeRole(arn string) bool {
+	return !slices.ContainsFunc(rs, func(p *policy) bool { return !p.allowsAssumeRole(arn) })
+}
+
 // hasConditions reports whether a policy in rs has conditions.
 func (rs rights) hasConditions() bool { return slices.ContainsFunc(rs, (*policy).hasConditions) }
 

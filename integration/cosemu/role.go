@@ -3,6 +3,7 @@ package cosemu
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -14,6 +15,10 @@ type Role struct {
 	// Policy is the CAM policy, in JSON, that restricts the role; empty allows
 	// everything.
 	Policy string
+	// TrustedRoles are the ARNs of the roles whose credentials may assume this role, if
+	// their policies allow sts:AssumeRole on it. Long-lived credentials may assume every
+	// role.
+	TrustedRoles []string
 	// ExternalID is the ExternalId that AssumeRole requires; empty means none.
 	ExternalID string
 	// ProviderID is the identity provider that the role trusts; empty makes STS reject
@@ -49,6 +54,8 @@ func checkRoles(roles []Role) ([]*role, error) {
 			return nil, fmt.Errorf("cosemu: role %q: an ARN is qcs::cam::uin/<uin>:roleName/<name> or qcs::cam::uin/<uin>:role/<id>", r.ARN)
 		case err != nil:
 			return nil, fmt.Errorf("cosemu: policy of role %s: %w", r.ARN, err)
+		case slices.ContainsFunc(r.TrustedRoles, func(arn string) bool { return !roleARN.MatchString(arn) }):
+			return nil, fmt.Errorf("cosemu: role %s trusts %q: a trusted role is named by its ARN", r.ARN, r.TrustedRoles)
 		case (r.ProviderID == "") != (r.WebIdentityToken == nil):
 			return nil, fmt.Errorf("cosemu: role %s: ProviderID and WebIdentityToken go together", r.ARN)
 		}

@@ -26,6 +26,8 @@ type captures struct {
 		SecretID       string `json:"secret_id"`
 		SecretKey      string `json:"secret_key"`
 	}
+	// STSTC3 is an AssumeRole with temporary credentials.
+	STSTC3 tc3Call `json:"sts_tc3"`
 }
 
 type capture struct {

@@ -11,6 +11,8 @@ import (
 // SourceFault makes calls at a source of credentials fail: STS, the metadata service
 // or the credentials server. The zero value does nothing.
 type SourceFault struct {
+	// Action limits the fault to the calls of one action of STS; empty means all calls.
+	Action string
 	// Times is the number of calls that fail; zero means all until the fault is
 	// replaced.
 	Times int
@@ -54,11 +56,14 @@ func (k *sourceFaults) set(f SourceFault) {
 	k.fault, k.random = f, rand.New(rand.NewPCG(0, 0))
 }
 
-// next returns the fault of the next call.
-func (k *sourceFaults) next() SourceFault {
+// next returns the fault of the next call, which has this action of STS or none.
+func (k *sourceFaults) next(action string) SourceFault {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	fault := k.fault
+	if fault.Action != "" && fault.Action != action {
+		return SourceFault{}
+	}
 	if fault.Percent > 0 && k.random.IntN(100) >= fault.Percent {
 		return SourceFault{}
 	}
@@ -76,10 +81,10 @@ func (f SourceFault) replacesResponse() bool { return f.Code != "" || f.Status !
 // errorWriter writes an error in the form of a service. Status 0 means the usual one.
 type errorWriter func(w http.ResponseWriter, status int, code, message string)
 
-// applySourceFault applies the active fault to r. It reports whether it has sent the
-// response.
-func (s *Server) applySourceFault(w http.ResponseWriter, r *http.Request, in *sourceFaults, fail errorWriter) bool {
-	fault := in.next()
+// applySourceFault applies the active fault to r, a call of this action of STS or none. It
+// reports whether it has sent the response.
+func (s *Server) applySourceFault(w http.ResponseWriter, r *http.Request, in *sourceFaults, action string, fail errorWriter) bool {
+	fault := in.next(action)
 	if !s.faults.wait(r, fault.Delay) || fault.Drop {
 		panic(http.ErrAbortHandler)
 	}

@@ -42,7 +42,7 @@ type stsCredentials struct {
 func (s *Server) serveSTS(w http.ResponseWriter, r *http.Request) {
 	call, stsErr := readSTSCall(w, r)
 	s.record.stsCall(call.stsRequest)
-	if s.applySourceFault(w, r, &s.faults.sts, writeSTSError) {
+	if s.applySourceFault(w, r, &s.faults.sts, call.Action, writeSTSError) {
 		return
 	}
 	var creds *Credentials
@@ -76,7 +76,7 @@ func (s *Server) handleSTS(call stsCall) (*Credentials, *stsError) {
 	case call.Action == "GetFederationToken":
 		return s.federationToken(call, caller)
 	case call.Action == "AssumeRole":
-		return s.assumeRole(call)
+		return s.assumeRole(call, caller)
 	}
 	return nil, stsErrorf("InvalidAction", "The request action=%s is invalid or not found.", call.Action)
 }

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -17,14 +18,16 @@ const (
 	maxSTSSkew = 5 * time.Minute
 )
 
-// stsCall is a call at STS in one of the two protocols of the SDKs: the signed form of
-// API 3.0's v1 scheme, and JSON with X-TC headers, which the emulator supports
-// unsigned only.
+// stsCall is a call at STS in one of the protocols of the SDKs: the signed form of API
+// 3.0's v1 scheme; and JSON with X-TC headers, which is signed for AssumeRole, and
+// unsigned for AssumeRoleWithWebIdentity.
 type stsCall struct {
 	stsRequest
 	host, version, timestamp string
 	// unsigned marks a call in JSON with Authorization: SKIP.
 	unsigned bool
+	// tc3 is the signature of a signed call in JSON; nil for other calls.
+	tc3 *tc3Signature
 }
 
 // readSTSCall parses a call. After an error, the call holds the fields parsed so far.
@@ -46,6 +49,11 @@ func readSTSCall(w http.ResponseWriter, r *http.Request) (stsCall, *stsError) {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case isJSON && mediaType == "application/json":
+		if !call.unsigned {
+			if call.tc3, err = readTC3(r, body); err != nil {
+				return call, stsErrorf("AuthFailure.InvalidAuthorization", "%s", err)
+			}
+		}
 		return call, call.readJSON(body)
 	case !isJSON && mediaType == "application/x-www-form-urlencoded":
 		return call, call.readForm(body)
@@ -69,11 +77,17 @@ func (c *stsCall) readForm(body []byte) *stsError {
 	return nil
 }
 
-// readJSON reads the parameters of AssumeRoleWithWebIdentity, the only call in JSON.
-// It has no Policy: the credentials have the permissions of the role.
+// jsonParams are the text parameters of the calls in JSON. AssumeRoleWithWebIdentity has
+// no Policy: its credentials have the permissions of the role.
+var jsonParams = map[string][]string{
+	"AssumeRoleWithWebIdentity": {"ProviderId", "WebIdentityToken", "RoleArn", "RoleSessionName"},
+	"AssumeRole":                {"RoleArn", "RoleSessionName", "ExternalId", "Policy"},
+}
+
+// readJSON reads the parameters of a call in JSON.
 func (c *stsCall) readJSON(body []byte) *stsError {
-	if !c.unsigned || c.Action != "AssumeRoleWithWebIdentity" {
-		return stsErrorf("AuthFailure.InvalidAuthorization", "only AssumeRoleWithWebIdentity with Authorization: SKIP is accepted in JSON")
+	if jsonParams[c.Action] == nil || c.unsigned != (c.Action == "AssumeRoleWithWebIdentity") {
+		return stsErrorf("AuthFailure.InvalidAuthorization", "only AssumeRoleWithWebIdentity with Authorization: SKIP, and AssumeRole with a signature, are accepted in JSON")
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -85,13 +99,13 @@ func (c *stsCall) readJSON(body []byte) *stsError {
 	for name, value := range params {
 		text, isText := value.(string)
 		number, isNumber := value.(json.Number)
-		switch name {
-		case "ProviderId", "WebIdentityToken", "RoleArn", "RoleSessionName":
+		switch {
+		case slices.Contains(jsonParams[c.Action], name):
 			if !isText {
 				return stsErrorf("InvalidParameter", "The value type of parameter `%s` is not valid.", name)
 			}
 			c.Params.Set(name, text)
-		case "DurationSeconds":
+		case name == "DurationSeconds":
 			if !isNumber {
 				return stsErrorf("InvalidParameter", "The value type of parameter `%s` is not valid.", name)
 			}

@@ -1,6 +1,22 @@
 package cosemu
 
-import "crypto/subtle"
+import (
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+)
+
+// WebIdentityToken returns a token for Role.WebIdentityToken: a JWT whose issuer is a TKE
+// cluster with this region and id. Its signature is random.
+func WebIdentityToken(region, id string) string {
+	encode := base64.RawURLEncoding.EncodeToString
+	payload, _ := json.Marshal(map[string]any{ // strings cannot fail
+		"iss": "https://" + region + "-oidc.tke.tencentcs.com/id/" + id,
+		"aud": []string{"sts.cloud.tencent.com"},
+		"sub": "system:serviceaccount:default:app",
+	})
+	return encode([]byte(`{"alg":"RS256"}`)) + "." + encode(payload) + "." + encode(randomBytes(256))
+}
 
 // webIdentity issues credentials with the permissions of the role for a token of the
 // provider that the role trusts. The call needs no other proof.
@@ -32,5 +48,5 @@ func (s *Server) webIdentity(call stsCall) (*Credentials, *stsError) {
 	if err != nil {
 		return nil, err
 	}
-	return s.issue(s.lifetime(seconds), role.rights), nil
+	return s.issue(s.lifetime(seconds), role.rights, role.ARN), nil
 }
