@@ -153,7 +153,7 @@ func TestClientToken_ShortTokenWarning(t *testing.T) {
 // password.
 func TestMisplacedSecret_PasswordInAddress(t *testing.T) {
 	for _, name := range []string{
-		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
+		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_HEALTH_LISTEN", "COSPROXY_METRICS_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
 		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_CREDENTIALS_URL", "COSPROXY_CVM_METADATA_ENDPOINT", "HTTP_PROXY",
 	} {
 		for _, url := range []string{"http://user:%s@proxy.internal:3128", "user:%s@proxy.internal:1", "ftp://user:%s@h/a", "http://user:%s/x@h"} {
