@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
@@ -53,6 +54,10 @@ func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue
 		c.provider.Warm()
 	}
 	s.logStart(ls)
+	s.notifySystemd(daemon.SdNotifyReady)
+	untilEnd, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.startWatchdog(untilEnd)
 	return s.run(ctx, ls)
 }
 
