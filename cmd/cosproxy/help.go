@@ -17,6 +17,8 @@ Usage:
                              COS, and report problems
   cosproxy explain ...       show how a request is signed, and why COS rejected it
   cosproxy policy            print the CAM policy of each route's credentials
+  cosproxy healthcheck       ask the running cosproxy whether it is healthy
+  cosproxy wait              wait until the running cosproxy is ready
   cosproxy --help            show this text
   cosproxy COMMAND --help    show the flags and exit codes of a command
   cosproxy --help=markdown   show the settings as Markdown tables
