@@ -45,13 +45,17 @@ func (s *sidecar) adminPages() http.Handler {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	pages, probes := s.guarded(mux, s.token), s.guarded(s.probePages(), nil)
+	quit := s.guarded(http.HandlerFunc(s.quitPage), nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		hasToken := r.Header["Authorization"] != nil || r.Header["Proxy-Authorization"] != nil
-		if s.token != nil && isProbe(r.URL.Path) && !hasToken {
+		switch {
+		case r.URL.Path == quitPath && s.cfg.QuitTokenFile != "":
+			quit.ServeHTTP(w, r) // it has a token of its own
+		case s.token != nil && isProbe(r.URL.Path) && !hasToken:
 			probes.ServeHTTP(w, r)
-			return
+		default:
+			pages.ServeHTTP(w, r)
 		}
-		pages.ServeHTTP(w, r)
 	})
 }
 

@@ -37,6 +37,7 @@ type config struct {
 	AllowedHosts    list      `env:"COSPROXY_ALLOWED_HOSTS" example:"cosproxy.internal" desc:"Host names or addresses that are accepted in the Host header in addition to loopback names, the address of the connection and the hosts of routes and their buckets, comma-separated, without ports."`
 	AllowedOrigins  list      `env:"COSPROXY_ALLOWED_ORIGINS" example:"https://app.example" desc:"Origins whose pages may send requests from a browser, comma-separated, as 'scheme://host:port'. Requests from other origins are rejected, including reads."`
 	ClientTokenFile string    `env:"COSPROXY_CLIENT_TOKEN_FILE" desc:"File with the token that clients must send, as 'Authorization: Bearer' or as the password of 'http_proxy'. It is reloaded on change; all requests are rejected while it is missing or empty."`
+	QuitTokenFile   string    `env:"COSPROXY_QUIT_TOKEN_FILE" desc:"File with a token that allows 'POST /quit' on the admin listener, which has the effect of SIGTERM, for 'cosproxy quit'. It is read for every such request. Default: '/quit' does not exist."`
 
 	Endpoint  string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
 	ConnectTo string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to connect to instead of the host of the endpoint. Host header, TLS server name and signature do not change."`

@@ -34,7 +34,7 @@ func onLoopback(t *testing.T, all string) string {
 // The certificate, the client token and the Host do not matter.
 func TestHealth_Pages(t *testing.T) {
 	p := start(t, append(newPair(t, "a").settings(), "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_HEALTH_LISTEN=:0",
-		"COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken))...)
+		"COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken), "COSPROXY_QUIT_TOKEN_FILE="+file(t, testToken))...)
 	health := onLoopback(t, p.address(t, "health"))
 	waitUntil(t, func() bool { status, _ := p.get(t, health, "/readyz"); return status == http.StatusOK })
 	for _, tt := range []struct {
@@ -214,7 +214,8 @@ func (b neverending) Read(p []byte) (int, error) {
 // TestMetrics_Listener checks that the listener has metrics only, and does not require
 // the client token or COSPROXY_UNSAFE_LISTEN.
 func TestMetrics_Listener(t *testing.T) {
-	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_METRICS_LISTEN=:0", "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken))
+	p := start(t, "TENCENTCLOUD_TOKEN="+testToken, "COSPROXY_METRICS_LISTEN=:0", "COSPROXY_CLIENT_TOKEN_FILE="+file(t, testToken),
+		"COSPROXY_QUIT_TOKEN_FILE="+file(t, testToken))
 	metrics := onLoopback(t, p.address(t, "metrics"))
 	status, body := p.get(t, metrics, "/metrics")
 	if status != http.StatusOK {
@@ -271,6 +272,8 @@ func TestListeners_Settings(t *testing.T) {
 		{"systemd twice", []string{"COSPROXY_ADMIN_LISTEN=systemd:a", "COSPROXY_HEALTH_LISTEN=systemd"}, []string{"COSPROXY_HEALTH_LISTEN and COSPROXY_ADMIN_LISTEN are both sockets from systemd"}},
 		{"systemd by name", []string{"COSPROXY_LISTEN=systemd:a", "COSPROXY_HEALTH_LISTEN=systemd:b", "COSPROXY_METRICS_LISTEN=systemd:c"}, nil},
 		{"endpoint leads to metrics", []string{"COSPROXY_METRICS_LISTEN=:4363", "COSPROXY_ENDPOINT=http://127.0.0.1:4363"}, []string{"COSPROXY_ENDPOINT leads to 127.0.0.1:4363, which is a listener of cosproxy itself (COSPROXY_METRICS_LISTEN="}},
+		{"quit without admin", []string{"COSPROXY_ADMIN_LISTEN=off", "COSPROXY_QUIT_TOKEN_FILE=" + file(t, "0123456789abcdef")}, []string{"COSPROXY_QUIT_TOKEN_FILE requires the admin listener, but COSPROXY_ADMIN_LISTEN is off"}},
+		{"quit token empty", []string{"COSPROXY_QUIT_TOKEN_FILE=" + file(t, " ")}, []string{"COSPROXY_QUIT_TOKEN_FILE cannot be used"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg, err := loadConfig(settingsFor(tt.changes...))

@@ -19,6 +19,7 @@ Usage:
   cosproxy policy            print the CAM policy of each route's credentials
   cosproxy healthcheck       ask the running cosproxy whether it is healthy
   cosproxy wait              wait until the running cosproxy is ready
+  cosproxy quit              shut down the running cosproxy, at the end of a Job
   cosproxy --help            show this text
   cosproxy COMMAND --help    show the flags and exit codes of a command
   cosproxy --help=markdown   show the settings as Markdown tables

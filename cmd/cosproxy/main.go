@@ -1,8 +1,8 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS with
 // temporary credentials. It listens on loopback, reads all settings from the environment
 // and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands check, explain and
-// policy diagnose a configuration; healthcheck and wait talk to the cosproxy that runs with
-// it.
+// policy diagnose a configuration; healthcheck, wait and quit talk to the cosproxy that runs
+// with it.
 //
 // Settings pass through three stages: parse reads the environment, validate checks the
 // values, and resolve reads the files that they refer to. Only resolve does I/O. Run
@@ -64,6 +64,7 @@ var commands = map[string]func(ctx context.Context, args, environ []string, std 
 
 	"healthcheck": runHealthcheck,
 	"wait":        runWait,
+	"quit":        runQuit,
 }
 
 // run is the whole program. Without arguments it serves until ctx ends. It returns the

@@ -25,6 +25,7 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 		"COSPROXY_CREDENTIALS_URL_TOKEN_FILE": {"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://127.0.0.1:1/"},
 		"COSPROXY_CREDENTIALS_FILE":           {"COSPROXY_SOURCE=file"},
 		"COSPROXY_CLIENT_TOKEN_FILE":          nil,
+		"COSPROXY_QUIT_TOKEN_FILE":            nil,
 		"COSPROXY_CA_FILE":                    nil,
 		"COSPROXY_TLS_CERT_FILE":              {"COSPROXY_TLS_KEY_FILE=" + newPair(t, "a").key},
 		"COSPROXY_TLS_KEY_FILE":               {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},

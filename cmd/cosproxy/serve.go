@@ -31,6 +31,7 @@ type sidecar struct {
 	proxy       *proxy.Proxy // for applications
 	token       guard.Token  // client token, for applications and the admin pages; nil if none is required
 	draining    atomic.Bool
+	shutDown    func() // has the effect of SIGTERM; set by run
 }
 
 // serve listens, fetches the first credentials, serves until ctx ends, and then drains.
@@ -140,10 +141,12 @@ func (s *sidecar) run(ctx context.Context, ls listeners) error {
 		options.TLS = s.cfg.serverTLS(s.log)
 	}
 	appServer := s.proxy.NewServer(options)
+	serveCtx, shutDown := context.WithCancel(ctx) // ends on a signal or POST /quit
+	defer shutDown()
+	s.shutDown = shutDown
 	pages := s.pageServers(ls, int(adminConns))
 
-	serveCtx := ctx // ends on a signal; the group's also ends if a listener fails
-	group, ctx := errgroup.WithContext(ctx)
+	group, ctx := errgroup.WithContext(serveCtx) // also ends if a listener fails
 	for _, l := range ls["Listen"] {
 		group.Go(func() error { return ignoreClosed(appServer.Serve(l)) })
 	}

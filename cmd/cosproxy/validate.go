@@ -68,6 +68,9 @@ func (c *config) validateListeners(p *problems) {
 			}
 		}
 	}
+	if c.QuitTokenFile != "" && c.AdminListen == (address{}) {
+		p.add(variable("QuitTokenFile"), "requires the admin listener, but %s is off; remove one of them", variable("AdminListen"))
+	}
 }
 
 func (c *config) validateListen(p *problems, field string, a address) {
