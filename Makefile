@@ -52,6 +52,10 @@ run: build ## Run the sidecar against an embedded local COS and STS
 test: ## Run every Go test, under the race detector
 	@test -n '$(RACE)' || echo 'make test: no cgo, so the race detector is off; install gcc or clang' >&2
 	$(GO) test $(RACE) -parallel 4 ./...
+	cd integration/kubernetes && $(GO) test -count=1 ./... # the cache does not see changes of cosproxy
+
+test-systemd: ## Check the printed units with systemd-analyze (needs systemd)
+	cd integration/kubernetes && $(GO) test -count=1 -tags systemd -run Systemd ./...
 
 test-node: build ## Run the official Node SDK through the sidecar (needs npm)
 	cd integration/node && npm install --no-audit --no-fund --silent && ../../bin/cosemu -- node test.mjs ../../bin/cosproxy
@@ -70,6 +74,7 @@ lint: ## Run go vet (also for Windows and macOS) and golangci-lint
 	GOOS=windows $(GO) vet -tags browser ./...
 	GOOS=darwin $(GO) vet -tags browser ./...
 	$(GOLANGCI_LINT) run ./...
+	cd integration/kubernetes && $(GO) vet -tags systemd ./... && $(GOLANGCI_LINT) run --build-tags systemd ./...
 
 vuln: ## Look for known vulnerabilities that the code can reach (needs network)
 	GO='$(GO)' .ci/vuln
@@ -96,6 +101,6 @@ cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
 	$(GO) tool cover -func cover.out | tail -1
 
-check: lint vuln test test-node test-browser test-arm64 ## Everything that CI runs
+check: lint vuln test test-systemd test-node test-browser test-arm64 ## Everything that CI runs
 
-.PHONY: help build install release release-check run test test-node test-browser test-arm64 race lint vuln fuzz bench pgo cover check
+.PHONY: help build install release release-check run test test-systemd test-node test-browser test-arm64 race lint vuln fuzz bench pgo cover check

@@ -17,6 +17,8 @@ var styleFiles = []string{
 	"../SECURITY.md",
 	"../CHANGELOG.md",
 	"../cmd/*/*.go",
+	"../cmd/cosproxy/manifest/*",
+	"../integration/kubernetes/*.go",
 	"../credcache/*.go",
 	"../credcache/smallfile/*.go",
 	"../signer/*.go",

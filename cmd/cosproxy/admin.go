@@ -19,6 +19,7 @@ const indexPage = `<!doctype html>
 <li><a href="/status">/status</a> routes and credentials</li>
 <li><a href="/readyz">/readyz</a> 200 if all routes can be served, else 503</li>
 <li><a href="/livez">/livez</a> 200 while the process runs</li>
+<li><a href="/startupz">/startupz</a> 200 once the process accepts connections</li>
 <li><a href="/metrics">/metrics</a> metrics for Prometheus</li>
 </ul>
 `
@@ -30,35 +31,38 @@ func (s *sidecar) adminPages() http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, indexPage)
 	})
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /livez", respondOK)
+	mux.HandleFunc("GET /startupz", respondOK)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if reason := s.notReady(); reason != "" {
 			http.Error(w, reason, http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		respondOK(w, r)
 	})
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprint(w, s.status(time.Now()))
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
-	pages := s.guarded(mux, s.token)
-	if s.token == nil {
-		return pages
-	}
-	probes := s.guarded(s.probePages(), nil)
+	pages, probes := s.guarded(mux, s.token), s.guarded(s.probePages(), nil)
+	quit := s.guarded(http.HandlerFunc(s.quitPage), nil)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		isProbe := r.URL.Path == "/livez" || r.URL.Path == "/readyz"
-		if isProbe && r.Header["Authorization"] == nil && r.Header["Proxy-Authorization"] == nil {
+		hasToken := r.Header["Authorization"] != nil || r.Header["Proxy-Authorization"] != nil
+		switch {
+		case r.URL.Path == quitPath && s.cfg.QuitTokenFile != "":
+			quit.ServeHTTP(w, r) // it has a token of its own
+		case s.token != nil && isProbe(r.URL.Path) && !hasToken:
 			probes.ServeHTTP(w, r)
-			return
+		default:
+			pages.ServeHTTP(w, r)
 		}
-		pages.ServeHTTP(w, r)
 	})
 }
+
+func isProbe(path string) bool { return path == "/livez" || path == "/readyz" || path == "/startupz" }
+
+func respondOK(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
 func (s *sidecar) guarded(h http.Handler, token guard.Token) http.Handler {
 	return guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token).Handler(h, s.cfg.settingName)
@@ -68,15 +72,14 @@ func (s *sidecar) guarded(h http.Handler, token guard.Token) http.Handler {
 // kubelet cannot send one. They do not say why the process is not ready.
 func (s *sidecar) probePages() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /livez", respondOK)
+	mux.HandleFunc("GET /startupz", respondOK)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if s.notReady() != "" {
 			http.Error(w, "not ready; send the client token to see the reason", http.StatusServiceUnavailable)
 			return
 		}
-		fmt.Fprintln(w, "ok")
+		respondOK(w, r)
 	})
 	return mux
 }

@@ -1,19 +1,62 @@
 package main
 
 import (
+	"crypto/tls"
 	"log"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// newAdminServer returns the HTTP server of the admin pages.
-func (s *sidecar) newAdminServer() *http.Server {
+// pageServer is an HTTP server of pages for operators and its listeners.
+type pageServer struct {
+	*http.Server
+	listeners []net.Listener // empty if they are off
+}
+
+// pageServers returns the servers of all listeners but that for applications. adminConns
+// is the connection limit of the admin listener.
+func (s *sidecar) pageServers(ls listeners, adminConns int) []pageServer {
+	health := s.newPageServer(http.HandlerFunc(s.healthPage))
+	health.SetKeepAlivesEnabled(false) // kubelet opens a connection for each probe
+	health.DisableGeneralOptionsHandler = true
+	return []pageServer{
+		{s.newPageServer(s.adminPages()), s.withTLS(limited(ls["AdminListen"], newConnLimit(adminConns)))},
+		{s.newPageServer(s.metricsPages()), s.withTLS(limited(ls["MetricsListen"], newReplacingLimit(probeConns)))},
+		{health, limited(ls["HealthListen"], newReplacingLimit(probeConns))},
+	}
+}
+
+// limited returns ls with one limit for their connections together.
+func limited(ls []net.Listener, limit interface {
+	listener(inner net.Listener) net.Listener
+}) (all []net.Listener) {
+	for _, l := range ls {
+		all = append(all, limit.listener(l))
+	}
+	return all
+}
+
+// withTLS returns ls with TLS if it applies to them.
+func (s *sidecar) withTLS(ls []net.Listener) []net.Listener {
+	if !s.cfg.isTLS(ls) {
+		return ls
+	}
+	var all []net.Listener
+	for _, l := range ls {
+		all = append(all, tls.NewListener(l, s.cfg.serverTLS(s.log)))
+	}
+	return all
+}
+
+// newPageServer returns an HTTP server of short responses to requests without a body.
+func (s *sidecar) newPageServer(pages http.Handler) *http.Server {
 	server := &http.Server{
-		Handler:           s.adminPages(),
+		Handler:           pages,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,
+		ReadTimeout:       s.cfg.HeaderTimeout, // net/http waits for a body that no page reads
 		IdleTimeout:       s.cfg.IdleTimeout,
-		WriteTimeout:      s.cfg.StallTimeout, // its responses are short
+		WriteTimeout:      s.cfg.StallTimeout,
 		MaxHeaderBytes:    int(s.cfg.MaxHeaderBytes),
 		Protocols:         new(http.Protocols),
 		ErrorLog:          log.New(newLibraryLog(s.log), "", 0),

@@ -60,6 +60,8 @@ func TestClientToken_BothListeners(t *testing.T) {
 		{p.admin, "/metrics", valid, 200, "go_goroutines", ""},
 		{p.admin, "/livez", nil, 200, "ok", ""},
 		{p.admin, "/livez", invalid, 401, "", ""},
+		{p.admin, "/startupz", nil, 200, "ok", ""},
+		{p.admin, "/quit", nil, 401, "", "quit token"},
 		{p.admin, "/livez", valid, 200, "ok", ""},
 		{p.admin, "/livez", foreign, 403, "COSPROXY_ALLOWED_ORIGINS", ""},
 		{p.admin, "/readyz", nil, 503, "not ready", "AuthFailure"},

@@ -13,7 +13,22 @@ const (
 	// minAppConns is the minimum connection limit for applications, even if the limit
 	// of file descriptors is lower.
 	minAppConns = 4
+	// probeConns is the connection limit of the health listener and of the metrics
+	// listener, each.
+	probeConns = 64
 )
+
+// reservedDescriptors returns the number of descriptors for other purposes than
+// connections of applications and to COS.
+func (c *config) reservedDescriptors() int64 {
+	n := int64(otherDescriptors + minAdminConns)
+	for _, a := range []address{c.HealthListen, c.MetricsListen} {
+		if a != (address{}) {
+			n += probeConns
+		}
+	}
+	return n
+}
 
 // wantedConns returns the number of connections of applications that MaxRequests and
 // MaxQueued allow.
@@ -23,7 +38,7 @@ func (c *config) wantedConns() int64 {
 
 // neededDescriptors returns the number of descriptors for wantedConns.
 func (c *config) neededDescriptors() int64 {
-	return c.wantedConns() + c.upstreamConns() + minAdminConns + otherDescriptors
+	return c.wantedConns() + c.upstreamConns() + c.reservedDescriptors()
 }
 
 // upstreamConns returns the maximum number of connections to COS.
@@ -35,7 +50,7 @@ const maxConns = 1 << 40
 // connLimits returns the connection limits of the listeners for a limit of file
 // descriptors, such that a connection to COS is left for every request.
 func (c *config) connLimits(descriptors int64) (app, admin int64) {
-	free := descriptors - otherDescriptors - minAdminConns
+	free := descriptors - c.reservedDescriptors()
 	app = max(free/2, free-c.upstreamConns(), minAppConns)
 	spare := max(app-c.wantedConns(), 0)
 	more := min(spare/2, maxAdminConns-minAdminConns)

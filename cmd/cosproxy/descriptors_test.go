@@ -48,6 +48,20 @@ func TestDescriptors_ConnLimits(t *testing.T) {
 	}
 }
 
+// TestDescriptors_ProbeListeners checks that connections of probes take none from
+// applications.
+func TestDescriptors_ProbeListeners(t *testing.T) {
+	c := &config{MaxRequests: 1024, MaxQueued: 1024}
+	without := c.neededDescriptors()
+	c.HealthListen, c.MetricsListen = address{"tcp", ":1"}, address{"tcp", ":2"}
+	if got := c.neededDescriptors(); got != without+2*probeConns {
+		t.Errorf("%d descriptors are needed, want %d", got, without+2*probeConns)
+	}
+	if app, _ := c.connLimits(without + 2*probeConns); app < c.wantedConns() {
+		t.Errorf("%d connections of applications, want %d", app, c.wantedConns())
+	}
+}
+
 func TestDescriptors_Warning(t *testing.T) {
 	c := &config{MaxRequests: 100, MaxQueued: 50}
 	var log bytes.Buffer

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"cosproxy/proxy/http1"
 )
 
@@ -15,6 +17,7 @@ import (
 func (s *sidecar) drain(server *http1.Server, delay time.Duration) error {
 	end := time.Now().Add(s.cfg.DrainTimeout)
 	s.draining.Store(true)
+	s.notifySystemd(daemon.SdNotifyStopping)
 	server.LastRequests()
 	s.log.Info("draining", "cosproxy.requests_in_flight", s.proxy.InFlight(),
 		"cosproxy.shutdown_delay", delay.String(), "cosproxy.drain_timeout", s.cfg.DrainTimeout.String())

@@ -17,6 +17,11 @@ Usage:
                              COS, and report problems
   cosproxy explain ...       show how a request is signed, and why COS rejected it
   cosproxy policy            print the CAM policy of each route's credentials
+  cosproxy manifest KIND     print files for kubernetes, kustomize, systemd, compose
+                             or quadlet that run cosproxy with these settings
+  cosproxy healthcheck       ask the running cosproxy whether it is healthy
+  cosproxy wait              wait until the running cosproxy is ready
+  cosproxy quit              shut down the running cosproxy, at the end of a Job
   cosproxy --help            show this text
   cosproxy COMMAND --help    show the flags and exit codes of a command
   cosproxy --help=markdown   show the settings as Markdown tables

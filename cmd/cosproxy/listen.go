@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -17,34 +18,54 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// openListeners opens the listeners for applications and for the admin pages. admin is
-// empty if the admin listener is off.
-func (c *resolved) openListeners(log *slog.Logger) (app, admin []net.Listener, err error) {
-	var inherited []*os.File // from systemd
-	if c.Listen.network == "systemd" || c.AdminListen.network == "systemd" {
-		inherited = activation.Files(true)
-	}
-	if app, err = c.listen("Listen", c.Listen, inherited, log); err != nil {
-		return nil, nil, err
-	}
-	if admin, err = c.listen("AdminListen", c.AdminListen, inherited, log); err != nil {
-		return nil, nil, errors.Join(err, closeAll(app))
-	}
-	return app, admin, nil
+// listenSetting is a field of config with the address of a listener.
+type listenSetting struct {
+	field string
+	address
 }
 
-// listen opens the address of a field of config: one listener, two for localhost, none
-// if it is off. Closing a listener removes the file of its Unix socket, unless the socket
-// is from systemd.
+// listenSettings returns the fields of all listeners that are not off.
+func (c *config) listenSettings() []listenSetting {
+	all := []listenSetting{
+		{"Listen", c.Listen}, {"AdminListen", c.AdminListen}, {"HealthListen", c.HealthListen}, {"MetricsListen", c.MetricsListen},
+	}
+	return slices.DeleteFunc(all, func(l listenSetting) bool { return l.network == "" })
+}
+
+// needsUnsafeListen reports whether a listener may accept connections from other machines
+// only with UnsafeListen. Neither probes nor metrics open the bucket or reveal a secret.
+func needsUnsafeListen(field string) bool { return field != "HealthListen" && field != "MetricsListen" }
+
+// listeners maps the fields of listenSettings to open listeners. A field has several if
+// its address is localhost.
+type listeners map[string][]net.Listener
+
+// openListeners opens all listeners that are not off.
+func (c *resolved) openListeners(log *slog.Logger) (listeners, error) {
+	settings := c.listenSettings()
+	var inherited []*os.File // from systemd
+	if slices.ContainsFunc(settings, func(l listenSetting) bool { return l.network == "systemd" }) {
+		inherited = activation.Files(true)
+	}
+	all := make(listeners)
+	for _, l := range settings {
+		opened, err := c.listen(l.field, l.address, inherited, log)
+		if err != nil {
+			return nil, errors.Join(err, closeAll(slices.Concat(slices.Collect(maps.Values(all))...)))
+		}
+		all[l.field] = opened
+	}
+	return all, nil
+}
+
+// listen opens the address of a field of config: one listener, two for localhost. Closing
+// a listener removes the file of its Unix socket, unless the socket is from systemd.
 func (c *resolved) listen(field string, a address, inherited []*os.File, log *slog.Logger) ([]net.Listener, error) {
 	var ls []net.Listener
 	var err error
-	switch a.network {
-	case "":
-		return nil, nil
-	case "systemd":
+	if a.network == "systemd" {
 		ls, err = single(c.inheritSocket(field, a, inherited, log))
-	default:
+	} else {
 		ls, err = c.open(a)
 	}
 	if err != nil {
@@ -189,7 +210,7 @@ func closeAll(ls []net.Listener) error {
 }
 
 // inheritSocket returns a listener on a socket from systemd. The .socket unit sets its
-// permissions, but an address that other machines can reach requires UnsafeListen.
+// permissions, but an address that other machines can reach may require UnsafeListen.
 func (c *resolved) inheritSocket(field string, a address, inherited []*os.File, log *slog.Logger) (net.Listener, error) {
 	f, err := findSocket(inherited, a.at)
 	if err != nil {
@@ -200,7 +221,7 @@ func (c *resolved) inheritSocket(field string, a address, inherited []*os.File, 
 		return nil, fmt.Errorf("socket %s from systemd is not a listening socket: %w; use ListenStream= in its .socket unit", f.Name(), err)
 	}
 	_ = f.Close() // l has a duplicate of the descriptor
-	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+	if tcp, ok := l.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() && needsUnsafeListen(field) {
 		if !c.UnsafeListen {
 			return nil, errors.Join(fmt.Errorf("systemd listens on %s, which other machines can reach; "+
 				"set ListenStream= of the .socket unit to a loopback address or a path, or set %s=true to allow this", tcp, variable("UnsafeListen")), l.Close())

@@ -82,9 +82,9 @@ func portOf(u *url.URL) string {
 // ownListener returns the setting of the listener that a connection to host and port
 // reaches, or "".
 func (c *config) ownListener(host, port string) string {
-	for field, a := range map[string]address{"Listen": c.Listen, "AdminListen": c.AdminListen} {
-		if at, its, err := net.SplitHostPort(a.at); err == nil && a.network == "tcp" && its == port && isReached(at, host) {
-			return variable(field) + "=" + a.String()
+	for _, l := range c.listenSettings() {
+		if at, its, err := net.SplitHostPort(l.at); err == nil && l.network == "tcp" && its == port && isReached(at, host) {
+			return variable(l.field) + "=" + l.String()
 		}
 	}
 	return ""

@@ -1,7 +1,8 @@
 // Command cosproxy is a sidecar that signs plain HTTP requests for Tencent COS with
 // temporary credentials. It listens on loopback, reads all settings from the environment
 // and serves its routes until SIGTERM, SIGINT or SIGHUP. The commands check, explain and
-// policy diagnose a configuration.
+// policy diagnose a configuration; healthcheck, wait and quit talk to the cosproxy that runs
+// with it; manifest prints files that run it elsewhere.
 //
 // Settings pass through three stages: parse reads the environment, validate checks the
 // values, and resolve reads the files that they refer to. Only resolve does I/O. Run
@@ -60,6 +61,12 @@ var commands = map[string]func(ctx context.Context, args, environ []string, std 
 	"check":   runCheck,
 	"explain": runExplain,
 	"policy":  runPolicy,
+
+	"healthcheck": runHealthcheck,
+	"wait":        runWait,
+	"quit":        runQuit,
+
+	"manifest": runManifest,
 }
 
 // run is the whole program. Without arguments it serves until ctx ends. It returns the

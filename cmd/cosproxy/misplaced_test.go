@@ -25,6 +25,7 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 		"COSPROXY_CREDENTIALS_URL_TOKEN_FILE": {"COSPROXY_SOURCE=http", "COSPROXY_CREDENTIALS_URL=http://127.0.0.1:1/"},
 		"COSPROXY_CREDENTIALS_FILE":           {"COSPROXY_SOURCE=file"},
 		"COSPROXY_CLIENT_TOKEN_FILE":          nil,
+		"COSPROXY_QUIT_TOKEN_FILE":            nil,
 		"COSPROXY_CA_FILE":                    nil,
 		"COSPROXY_TLS_CERT_FILE":              {"COSPROXY_TLS_KEY_FILE=" + newPair(t, "a").key},
 		"COSPROXY_TLS_KEY_FILE":               {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},
@@ -153,7 +154,7 @@ func TestClientToken_ShortTokenWarning(t *testing.T) {
 // password.
 func TestMisplacedSecret_PasswordInAddress(t *testing.T) {
 	for _, name := range []string{
-		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
+		"COSPROXY_CONNECT_TO", "COSPROXY_LISTEN", "COSPROXY_ADMIN_LISTEN", "COSPROXY_HEALTH_LISTEN", "COSPROXY_METRICS_LISTEN", "COSPROXY_ALLOWED_HOSTS", "COSPROXY_HOSTS", "COSPROXY_ALLOWED_ORIGINS",
 		"COSPROXY_ENDPOINT", "COSPROXY_STS_ENDPOINT", "COSPROXY_CREDENTIALS_URL", "COSPROXY_CVM_METADATA_ENDPOINT", "HTTP_PROXY",
 	} {
 		for _, url := range []string{"http://user:%s@proxy.internal:3128", "user:%s@proxy.internal:1", "ftp://user:%s@h/a", "http://user:%s/x@h"} {

@@ -87,7 +87,7 @@ func (c *config) clientToken(log *slog.Logger) guard.Token {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w; write the token alone into the file, on one line; all requests are rejected until then", variable("ClientTokenFile"), err)
 		}
-		if warning := weakToken(token); warning != "" && known != "" && token != known {
+		if warning := weakToken("ClientTokenFile", token); warning != "" && known != "" && token != known {
 			log.Warn(warning)
 		}
 		known = token
@@ -100,13 +100,14 @@ func (c *config) clientToken(log *slog.Logger) guard.Token {
 // guessed.
 const minToken = 16
 
-// weakToken returns a warning if the token is short enough to be guessed, else "".
-func weakToken(token string) string {
+// weakToken returns a warning if the token in the file of a field is short enough to be
+// guessed, else "".
+func weakToken(field, token string) string {
 	if len(token) >= minToken {
 		return ""
 	}
 	return fmt.Sprintf("%s contains a token of %d bytes, which can be guessed; use at least %d random characters, such as the output of openssl rand -hex 16",
-		variable("ClientTokenFile"), len(token), minToken)
+		variable(field), len(token), minToken)
 }
 
 // readToken returns the token in the file at path. No error contains the token, or a path

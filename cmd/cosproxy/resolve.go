@@ -88,15 +88,12 @@ func (c *resolved) resolveSecrets(p *problems) {
 	}
 }
 
-// resolveGuards reads the client token and the certificate.
+// resolveGuards reads the tokens and the certificate.
 func (c *resolved) resolveGuards(p *problems) {
-	if c.ClientTokenFile != "" {
-		token, err := readToken(context.Background(), c.ClientTokenFile)
-		if err != nil {
-			p.add(variable("ClientTokenFile"), "cannot be used: %v; use a file that contains the token alone, on one line", err)
-		} else if warning := weakToken(token); warning != "" {
-			p.warn("%s", warning)
-		}
+	client := resolveToken("ClientTokenFile", c.ClientTokenFile, p)
+	quit := resolveToken("QuitTokenFile", c.QuitTokenFile, p)
+	if quit != "" && quit == client {
+		p.warn("%s contains the client token, so every client can shut down cosproxy; use another token", variable("QuitTokenFile"))
 	}
 	if c.TLSCertFile == "" || c.TLSKeyFile == "" {
 		return
@@ -104,6 +101,22 @@ func (c *resolved) resolveGuards(p *problems) {
 	if _, err := readCertificate(context.Background(), c.TLSCertFile, c.TLSKeyFile); err != nil {
 		p.add(variable("TLSCertFile"), "and %s cannot be used: %v; use a certificate and its private key, both as PEM", variable("TLSKeyFile"), err)
 	}
+}
+
+// resolveToken returns the token in the file at path, or "" without a usable one.
+func resolveToken(field, path string, p *problems) string {
+	if path == "" {
+		return ""
+	}
+	token, err := readToken(context.Background(), path)
+	if err != nil {
+		p.add(variable(field), "cannot be used: %v; use a file that contains the token alone, on one line", err)
+		return ""
+	}
+	if warning := weakToken(field, token); warning != "" {
+		p.warn("%s", warning)
+	}
+	return token
 }
 
 // resolveRoots sets c.roots to the CA certificates of the system and CAFile.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
@@ -29,8 +29,9 @@ type sidecar struct {
 	credentials *credentialStore
 	registry    *prometheus.Registry
 	proxy       *proxy.Proxy // for applications
-	token       guard.Token  // client token, for both listeners; nil if none is required
+	token       guard.Token  // client token, for applications and the admin pages; nil if none is required
 	draining    atomic.Bool
+	shutDown    func() // has the effect of SIGTERM; set by run
 }
 
 // serve listens, fetches the first credentials, serves until ctx ends, and then drains.
@@ -46,15 +47,19 @@ func serve(ctx context.Context, cfg *resolved, log *slog.Logger, lines *logQueue
 	defer s.proxy.Close()
 	s.registry.MustRegister(lines.metric())
 
-	app, admin, err := cfg.openListeners(log)
+	ls, err := cfg.openListeners(log)
 	if err != nil {
 		return err
 	}
 	for _, c := range s.credentials.shared {
 		c.provider.Warm()
 	}
-	s.logStart(app, admin)
-	return s.run(ctx, app, admin)
+	s.logStart(ls)
+	s.notifySystemd(daemon.SdNotifyReady)
+	untilEnd, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	s.startWatchdog(untilEnd)
+	return s.run(ctx, ls)
 }
 
 // newSidecar connects the packages. It starts nothing.
@@ -96,7 +101,7 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 }
 
 // logStart logs each route, and then the addresses of the listeners.
-func (s *sidecar) logStart(app, admin []net.Listener) {
+func (s *sidecar) logStart(ls listeners) {
 	for _, r := range s.cfg.routes {
 		log := s.log
 		if s.cfg.Source.chained(r.Source) {
@@ -114,7 +119,8 @@ func (s *sidecar) logStart(app, admin []net.Listener) {
 		)
 	}
 	s.cfg.warnDescriptors(s.log, descriptorLimit())
-	s.log.Info("serving", "cosproxy.listen", display(app), "cosproxy.admin_listen", display(admin),
+	s.log.Info("serving", "cosproxy.listen", display(ls["Listen"]), "cosproxy.admin_listen", display(ls["AdminListen"]),
+		"cosproxy.health_listen", display(ls["HealthListen"]), "cosproxy.metrics_listen", display(ls["MetricsListen"]),
 		"cosproxy.tls", s.cfg.TLSCertFile != "", "cosproxy.routes", len(s.cfg.routes), "service.version", version())
 }
 
@@ -129,29 +135,29 @@ func display(ls []net.Listener) string {
 	return net.JoinHostPort("localhost", listenerPort(ls[0]))
 }
 
-// run serves applications and, if admin is not empty, the admin pages. The admin pages
-// are available until the requests of applications have been drained.
-func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
+// run serves applications on ls["Listen"], and pages on the other listeners. The pages are
+// available until the requests of applications have been drained. run closes ls.
+func (s *sidecar) run(ctx context.Context, ls listeners) error {
 	appConns, adminConns := s.cfg.connLimits(descriptorLimit())
 	options := s.cfg.serverOptions()
 	options.MaxConns = int(appConns)
-	if s.cfg.isTLS(app) {
+	if s.cfg.isTLS(ls["Listen"]) {
 		options.TLS = s.cfg.serverTLS(s.log)
 	}
 	appServer := s.proxy.NewServer(options)
-	adminServer := s.newAdminServer()
+	serveCtx, shutDown := context.WithCancel(ctx) // ends on a signal or POST /quit
+	defer shutDown()
+	s.shutDown = shutDown
+	pages := s.pageServers(ls, int(adminConns))
 
-	serveCtx := ctx // ends on a signal; the group's also ends if a listener fails
-	group, ctx := errgroup.WithContext(ctx)
-	for _, l := range app {
+	group, ctx := errgroup.WithContext(serveCtx) // also ends if a listener fails
+	for _, l := range ls["Listen"] {
 		group.Go(func() error { return ignoreClosed(appServer.Serve(l)) })
 	}
-	limit := newConnLimit(int(adminConns))
-	for _, l := range admin {
-		if l = limit.listener(l); s.cfg.isTLS(admin) {
-			l = tls.NewListener(l, s.cfg.serverTLS(s.log))
+	for _, p := range pages {
+		for _, l := range p.listeners {
+			group.Go(func() error { return ignoreClosed(p.Serve(l)) })
 		}
-		group.Go(func() error { return ignoreClosed(adminServer.Serve(l)) })
 	}
 	group.Go(func() error {
 		<-ctx.Done()
@@ -160,7 +166,10 @@ func (s *sidecar) run(ctx context.Context, app, admin []net.Listener) error {
 			delay = 0 // a listener failed, so no requests will arrive
 		}
 		err := s.drain(appServer, delay)
-		return errors.Join(err, adminServer.Close())
+		for _, p := range pages {
+			err = errors.Join(err, p.Close())
+		}
+		return err
 	})
 	return group.Wait()
 }

@@ -212,7 +212,7 @@ func TestDrain_TimeoutWithPartialBody(t *testing.T) {
 	s, app := newTestSidecar(t, "COSPROXY_DRAIN_TIMEOUT=0s")
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.run(ctx, []net.Listener{app}, nil) }()
+	go func() { ended <- s.run(ctx, listeners{"Listen": {app}}) }()
 	c, err := net.Dial("tcp", app.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestServe_ListenerFails(t *testing.T) {
 	if err := app.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.run(t.Context(), []net.Listener{app}, nil); !errors.Is(err, net.ErrClosed) {
+	if err := s.run(t.Context(), listeners{"Listen": {app}}); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("run returned %v, want the listener's error", err)
 	}
 }

@@ -53,21 +53,29 @@ func (c *config) validateGuards(p *problems) {
 }
 
 func (c *config) validateListeners(p *problems) {
-	c.validateListen(p, "Listen", c.Listen)
-	c.validateListen(p, "AdminListen", c.AdminListen)
-	switch {
-	case c.Listen == address{}:
+	if (c.Listen == address{}) {
 		p.add(variable("Listen"), "cannot be off; use for example 127.0.0.1:4360")
-	case c.Listen.network == "systemd" && c.AdminListen.network == "systemd" && (c.Listen.at == "" || c.AdminListen.at == ""):
-		p.add(variable("AdminListen"), "and %s are both sockets from systemd; use systemd:NAME for both", variable("Listen"))
-	case c.Listen == c.AdminListen && !c.Listen.ephemeral():
-		p.add(variable("AdminListen"), "is the same address as %s; use another one, or off", variable("Listen"))
+	}
+	all := c.listenSettings()
+	for i, l := range all {
+		c.validateListen(p, l.field, l.address)
+		for _, earlier := range all[:i] {
+			switch {
+			case l.network == "systemd" && earlier.network == "systemd" && (l.at == "" || earlier.at == ""):
+				p.add(variable(l.field), "and %s are both sockets from systemd; use systemd:NAME for both", variable(earlier.field))
+			case l.address == earlier.address && !l.ephemeral():
+				p.add(variable(l.field), "is the same address as %s; use another one, or off", variable(earlier.field))
+			}
+		}
+	}
+	if c.QuitTokenFile != "" && c.AdminListen == (address{}) {
+		p.add(variable("QuitTokenFile"), "requires the admin listener, but %s is off; remove one of them", variable("AdminListen"))
 	}
 }
 
 func (c *config) validateListen(p *problems, field string, a address) {
 	switch {
-	case a.local():
+	case a.local() || !needsUnsafeListen(field):
 	case !c.UnsafeListen:
 		p.add(variable(field), "is %s, which other machines can reach; "+
 			"use a loopback address or a Unix socket, or set %s=true to allow this", a, variable("UnsafeListen"))

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// manifestFunc is a function of the templates in folder manifest.
+type manifestFunc func(args []any) any
+
+func (t manifestTemplates) functions() map[string]manifestFunc {
+	text := func(f func(string) string) manifestFunc {
+		return func(args []any) any { return f(args[0].(string)) }
+	}
+	return map[string]manifestFunc{
+		"yaml":        text(quoteYAML),
+		"kube":        text(quoteKubernetes),
+		"compose":     text(quoteCompose),
+		"systemd":     text(quoteSystemd),
+		"unit":        text(escapeSystemd),
+		"shell":       text(quoteShell),
+		"uncommented": text(uncommented),
+		"indent":      func(args []any) any { return indent(args[0].(int), args[1].(string)) },
+		"include":     func(args []any) any { return t.render(args[0].(string), args[1]) },
+		// As in text/template.
+		"print": func(args []any) any { return fmt.Sprint(args...) },
+		"eq":    func(args []any) any { return args[0] == args[1] },
+		"ne":    func(args []any) any { return args[0] != args[1] },
+		"not":   func(args []any) any { return !isTrue(args[0]) },
+		"and":   func(args []any) any { return isTrue(args[0]) && isTrue(args[1]) },
+		"or":    func(args []any) any { return isTrue(args[0]) || isTrue(args[1]) },
+	}
+}
+
+// checkQuotable returns an error if a value cannot be quoted in all formats: unit files
+// have no line breaks in values, and YAML cannot hold bytes that are not UTF-8.
+func checkQuotable(value string) error {
+	switch {
+	case !utf8.ValidString(value):
+		return fmt.Errorf("is not valid UTF-8")
+	case strings.ContainsFunc(value, unicode.IsControl):
+		return fmt.Errorf("contains a line break or another control character")
+	}
+	return nil
+}
+
+// quoteYAML returns a double-quoted scalar. For values that pass checkQuotable, the
+// escapes of Go are a subset of those of YAML 1.2 (5.7).
+func quoteYAML(value string) string { return strconv.Quote(value) }
+
+// quoteKubernetes returns a scalar for the value of an environment variable in a pod,
+// where $(NAME) refers to another variable and $$ is a dollar sign.
+func quoteKubernetes(value string) string {
+	return quoteYAML(strings.ReplaceAll(value, "$", "$$"))
+}
+
+// quoteCompose returns a scalar for a Compose file, where $NAME and ${NAME} are replaced
+// by variables and $$ is a dollar sign.
+func quoteCompose(value string) string {
+	return quoteYAML(strings.ReplaceAll(value, "$", "$$"))
+}
+
+// quoteSystemd returns a quoted item of a list such as Environment= (systemd.syntax(7),
+// Quoting). % starts a specifier there, and %% is a percent sign.
+func quoteSystemd(value string) string {
+	return strconv.Quote(strings.ReplaceAll(value, "%", "%%"))
+}
+
+// escapeSystemd returns a value for settings of units that are not quoted, such as
+// ListenStream=.
+func escapeSystemd(value string) string { return strings.ReplaceAll(value, "%", "%%") }
+
+// quoteShell returns a word of a command line in a comment.
+func quoteShell(word string) string {
+	plain := func(r rune) bool {
+		return !strings.ContainsRune("/.,:=@%+_-", r) && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
+	}
+	if word != "" && !strings.ContainsFunc(word, plain) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// indent indents every line but empty ones.
+func indent(n int, text string) string {
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	for i, line := range lines {
+		if line != "" {
+			lines[i] = strings.Repeat(" ", n) + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// uncommented removes comments that are alone on their lines.
+func uncommented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(strings.TrimSpace(line), "#") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}

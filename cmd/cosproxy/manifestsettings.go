@@ -1,0 +1,295 @@
+package main
+
+import (
+	"maps"
+	"net/url"
+	"path"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// manifest is what the templates in folder manifest print. It holds no secret.
+type manifest struct {
+	App          string // name of the application
+	Name         string // name of cosproxy's own objects
+	Image        string
+	ExampleImage bool // Image must be replaced
+
+	Env       []manifestVariable
+	Files     []manifestFile   // secrets that the platform provides as files
+	SecretEnv []manifestSecret // secrets that cosproxy accepts in a variable only
+
+	manifestListeners
+	manifestResources
+	manifestEgress
+	manifestDerived
+	TKE           tkeIdentity
+	HostFile      string // path of CredentialsFile on the host, outside pods
+	NetworkPolicy bool
+	Drain         int // DrainTimeout in seconds, rounded up
+}
+
+// manifestVariable is a setting that is printed with its value.
+type manifestVariable struct{ Name, Value string }
+
+// manifestFile is a setting with the path of a file that holds a secret.
+type manifestFile struct {
+	Variable string // of the path
+	ByValue  string // variable that has the secret here, if it is set by value
+	Key      string // name of the secret: secret-key for TENCENTCLOUD_SECRET_KEY_FILE
+	From     string // path of the file on this machine; empty if the secret is set by value
+	// Credential is the path on a host from which systemd loads the secret.
+	Credential string
+}
+
+// manifestSecret is a setting whose value is a secret or contains one.
+type manifestSecret struct{ Variable, Key string }
+
+// tkeIdentity says how a pod gets the token of source oidc.
+type tkeIdentity struct {
+	RoleARN   string // empty with other sources
+	Projected bool   // the pod mounts the token; else the webhook of TKE does
+}
+
+// The token of the service account, as TKE's webhook mounts it.
+const (
+	tkeTokenFolder = "/var/run/secrets/cloud.tencent.com/serviceaccount"
+	tkeTokenFile   = tkeTokenFolder + "/token"
+)
+
+// newManifest parses and validates the settings as loadConfig does, but does not resolve
+// them: it reads no file and looks up nothing on this machine.
+func newManifest(kindName string, kind manifestKind, f manifestFlags, environ []string) (*manifest, *problems) {
+	p, vars := newProblems(), env.ToMap(environ)
+	m := &manifest{App: f.name, Image: f.image, NetworkPolicy: f.networkPolicy}
+	m.setNames(kindName)
+	switch off := vars[variable("AdminListen")] == "off" && vars[variable("HealthListen")] == ""; {
+	case kind.inPod:
+		m.TKE = completePod(vars)
+	case off && kind.hasImage: // for the health check of the container
+		vars[variable("HealthListen")] = "127.0.0.1" + settingOf("HealthListen").example
+	}
+	c := parse(vars, p)
+	validate(c, p)
+	c.validateOptions(p)
+	if !kind.inPod {
+		c.validateOutsidePod(p)
+	}
+	m.Drain = int((c.DrainTimeout + time.Second - 1) / time.Second)
+	m.manifestResources = newManifestResources(c)
+	m.manifestEgress = newManifestEgress(c)
+	m.addListeners(kindName, c, p)
+	c.pinSources(vars)
+	m.addSettings(kindName, kind, c, vars, p)
+	m.derive()
+	warnProxies(vars, p)
+	return m, p
+}
+
+func (m *manifest) setNames(kindName string) {
+	m.Name = strings.TrimPrefix(m.App+"-cosproxy", "-")
+	if m.App == "" && kindName != "systemd" {
+		m.App, m.Name = "app", "app-cosproxy"
+	}
+	if m.Image == "" {
+		m.Image, m.ExampleImage = exampleImage, true
+	}
+}
+
+// completePod sets the settings that only exist in a pod: the listener for probes and, if
+// a route uses oidc, the variables that TKE's webhook sets. The webhook serves pods whose
+// service account is annotated, unless the identity provider is known here.
+func completePod(vars map[string]string) tkeIdentity {
+	if vars[variable("HealthListen")] == "" {
+		vars[variable("HealthListen")] = settingOf("HealthListen").example
+	}
+	uses := vars[variable("TKERoleARN")] != ""
+	for name, value := range vars {
+		uses = uses || value == "oidc" && strings.HasPrefix(name, envPrefix) && strings.HasSuffix(name, "SOURCE")
+	}
+	if !uses {
+		return tkeIdentity{}
+	}
+	vars[variable("TKETokenFile")] = tkeTokenFile
+	projected := vars[variable("TKEProviderID")] != ""
+	if !projected {
+		vars[variable("TKEProviderID")] = settingOf("TKEProviderID").example
+	}
+	return tkeIdentity{RoleARN: vars[variable("TKERoleARN")], Projected: projected}
+}
+
+// pinSources replaces auto by the sources that it selects here: other variables of the
+// platform must not change the selection.
+func (c *config) pinSources(vars map[string]string) {
+	for _, r := range c.routeConfigs {
+		if r.auto && r.Source != "" {
+			vars[r.names["Source"]] = r.Source
+		}
+	}
+}
+
+// addSettings adds the settings in the order of --help.
+func (m *manifest) addSettings(kindName string, kind manifestKind, c *config, vars map[string]string, p *problems) {
+	if !c.usesField("TKERoleARN") {
+		m.TKE = tkeIdentity{}
+	}
+	for _, s := range settingsOf(vars) {
+		value := vars[s.variable]
+		if value == "" || !c.usesField(s.field) || m.omits(kindName, s.field) {
+			continue
+		}
+		if err := checkQuotable(value); err != nil {
+			p.add(s.variable, "%v, which this command cannot print; remove it", err)
+		}
+		switch file := s.variable + "_FILE"; {
+		case s.field == "CredentialsFile" && !kind.inPod:
+			m.HostFile = value
+			m.addHostFile(kindName, s.variable, p)
+		case s.field == "TKETokenFile":
+			m.Env = append(m.Env, manifestVariable{s.variable, value})
+		case strings.HasSuffix(s.variable, "_FILE"):
+			m.Files = append(m.Files, manifestFile{Variable: s.variable, Key: secretName(s.variable), From: value})
+		case isSecretField(s.field) && isSetting(file):
+			m.Files = append(m.Files, manifestFile{Variable: file, ByValue: s.variable, Key: secretName(file)})
+		case isSecretField(s.field) || hasQuery(s.field, value):
+			m.SecretEnv = append(m.SecretEnv, manifestSecret{s.variable, secretName(s.variable)})
+		default:
+			m.Env = append(m.Env, manifestVariable{s.variable, value})
+		}
+	}
+}
+
+// omits reports whether the platform replaces a setting.
+func (m *manifest) omits(kindName, field string) bool {
+	switch {
+	case strings.HasPrefix(field, "TKE"):
+		return !m.TKE.Projected
+	case field == "Listen" || field == "SocketOwner": // both are in the .socket unit
+		return kindName == "systemd"
+	}
+	return false
+}
+
+// usesField reports whether a setting has an effect: the settings of a source have none
+// if no route uses the source. Secrets that are not used must not be mounted.
+func (c *config) usesField(field string) bool {
+	field = strings.TrimSuffix(field, "File")
+	if strings.HasPrefix(field, "Role") || field == "STSEndpoint" {
+		return true // of several sources, and not secret
+	}
+	of := func(kind sourceKind) bool {
+		fields := slices.Concat(kind.needs, slices.Collect(maps.Values(kind.names)))
+		return slices.Contains(fields, field) || slices.Contains(fields, field+"File")
+	}
+	if field == "Token" { // not required by static, and of no other source
+		return slices.ContainsFunc(c.routeConfigs, func(r routeConfig) bool { return r.Source == "static" })
+	}
+	ofAny := false
+	for name, kind := range sourceKinds {
+		if of(kind) {
+			ofAny = true
+			if slices.ContainsFunc(c.routeConfigs, func(r routeConfig) bool { return r.Source == name }) {
+				return true
+			}
+		}
+	}
+	return !ofAny
+}
+
+// settingsOf returns all settings, including those of the numbered routes in vars.
+func settingsOf(vars map[string]string) []setting {
+	all := settings()
+	for _, n := range routeNumbers(vars) {
+		all = append(all, routeSettings(routesPrefix+strconv.Itoa(n)+"_")...)
+	}
+	return all
+}
+
+func isSetting(variable string) bool {
+	return slices.ContainsFunc(settings(), func(s setting) bool { return s.variable == variable })
+}
+
+// isSecretField reports whether the value of a field is a secret. The SecretId is not,
+// but belongs to its SecretKey: in files, both can be rotated together.
+func isSecretField(field string) bool {
+	f, ok := reflect.TypeFor[sourceConfig]().FieldByName(field)
+	return field == "SecretID" || ok && f.Type == reflect.TypeFor[secret]()
+}
+
+// hasQuery reports whether the value is the URL of a server and has a query, which may
+// contain a password.
+func hasQuery(field, value string) bool {
+	u, err := url.Parse(value)
+	return field == "CredentialsURL" && (err != nil || u.RawQuery != "" || u.User != nil)
+}
+
+// secretName returns the name of a secret: client-token for COSPROXY_CLIENT_TOKEN_FILE.
+func secretName(variable string) string {
+	_, name, _ := strings.Cut(strings.TrimSuffix(variable, "_FILE"), "_")
+	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+}
+
+// validateOptions lets each source check its options, as at startup, but with a placeholder
+// for the key pair, which may be in files that only exist elsewhere.
+func (c *config) validateOptions(p *problems) {
+	source := c.Source
+	for _, field := range secretFields() {
+		if source.isSet(field) {
+			source.setValue(field, "placeholder")
+			source.setValue(field+"File", "")
+		}
+	}
+	for _, r := range c.routeConfigs {
+		if kind, known := c.Source.kindOf(r.Source); known {
+			_, err := kind.new(&source, r.Duration, new(transports))
+			p.addOptions(err, kind.variables(&r))
+		}
+	}
+}
+
+// validateOutsidePod rejects the source that needs the service account of a pod.
+func (c *config) validateOutsidePod(p *problems) {
+	for _, r := range c.routeConfigs {
+		if r.Source == "oidc" {
+			p.add(r.names["Source"], "selects oidc, which needs the service account of a pod; use the manifest for kubernetes or kustomize, or another source")
+		}
+	}
+}
+
+// warnProxies warns about proxies, which are not copied: they concern this machine, and
+// their URLs often contain a password.
+func warnProxies(vars map[string]string, p *problems) {
+	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
+		if vars[name] != "" {
+			p.warn("%s is not copied; if cosproxy needs a proxy there, add the variable to the files", name)
+		}
+	}
+}
+
+// addHostFile checks that the folder of HostFile can be made available. Another program
+// replaces the file, so the folder is shared and not a copy of the file.
+func (m *manifest) addHostFile(kindName, variable string, p *problems) {
+	if !path.IsAbs(m.HostFile) {
+		p.add(variable, "is not an absolute path, which it must be on the host; use for example /var/lib/cos/credentials.json")
+		return
+	}
+	m.HostFile = path.Clean(m.HostFile)
+	if kindName != "systemd" {
+		m.Env = append(m.Env, manifestVariable{variable, path.Join(hostFolder, path.Base(m.HostFile))})
+		return
+	}
+	for _, hidden := range []string{"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"} {
+		if strings.HasPrefix(m.HostFile, hidden) {
+			p.add(variable, "is in %s, which the unit hides from cosproxy; use a folder such as /var/lib/cos", hidden)
+		}
+	}
+	m.Env = append(m.Env, manifestVariable{variable, m.HostFile})
+}
+
+// hostFolder is the mount point of the folder of HostFile in a container.
+const hostFolder = "/run/cosproxy-credentials"
