@@ -1,44 +1,76 @@
 package main
 
 import (
-	"errors"
-	"io"
 	"net"
-	"os"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
+// closableConn is a connection that records whether it was closed.
+type closableConn struct {
+	net.Conn
+	closed atomic.Bool
+}
+
+func (c *closableConn) Close() error { c.closed.Store(true); return nil }
+
+// listenerOf accepts the connections that it receives.
+type listenerOf struct {
+	net.Listener
+	conns chan *closableConn
+}
+
+func (l listenerOf) Accept() (net.Conn, error) { return <-l.conns, nil }
+
 // TestReplacingLimit opens more connections than the limit, on two listeners.
 func TestReplacingLimit(t *testing.T) {
-	limit := newReplacingLimit(2)
-	var clients, servers []net.Conn
-	for range 4 {
-		inner, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		limit, conns := newReplacingLimit(2), make(chan *closableConn)
+		ls := []net.Listener{limit.listener(listenerOf{conns: conns}), limit.listener(listenerOf{conns: conns})}
+		var clients []*closableConn
+		var servers []net.Conn
+		accept := func(waits time.Duration) {
+			t.Helper()
+			c := new(closableConn)
+			clients = append(clients, c)
+			go func() { conns <- c }()
+			began := time.Now()
+			server, err := ls[len(clients)%2].Accept()
+			if took := time.Since(began); err != nil || took != waits {
+				t.Errorf("connection %d was accepted after %v, want %v; %v", len(clients)-1, took, waits, err)
+			}
+			servers = append(servers, server)
 		}
-		clients = append(clients, dialWithin(t, inner.Addr().String(), time.Minute))
-		server, err := limit.listener(inner).Accept()
-		if err != nil {
-			t.Fatal(err)
+		open := func(want ...bool) {
+			t.Helper()
+			for i, c := range clients {
+				if closed := c.closed.Load(); closed == want[i] {
+					t.Errorf("connection %d of %d: closed is %t", i, len(clients), closed)
+				}
+			}
 		}
-		_ = inner.Close()
-		servers = append(servers, server)
-	}
-	for i, c := range clients {
-		if i >= 2 { // it is still open
-			_ = c.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		accept(0)
+		accept(0)
+		accept(minConnAge) // the first one may still get its response
+		open(false, true, true)
+		time.Sleep(minConnAge)
+		accept(0)
+		open(false, false, true, true)
+
+		younger := servers[3]
+		time.AfterFunc(minConnAge/2, func() { _ = younger.Close() })
+		_ = servers[2].Close()
+		accept(0)
+		accept(minConnAge / 2) // one ended before the oldest is old enough
+		open(false, false, false, false, true, true)
+
+		for _, c := range servers {
+			_ = c.Close() // for some, again
 		}
-		_, err := c.Read(make([]byte, 1))
-		if open := errors.Is(err, os.ErrDeadlineExceeded); open != (i >= 2) || !open && !errors.Is(err, io.EOF) {
-			t.Errorf("connection %d: %v", i, err)
+		if len(limit.open) > 0 {
+			t.Errorf("%d connections are counted after all were closed", len(limit.open))
 		}
-	}
-	for _, c := range servers {
-		_ = c.Close() // fails for those that were replaced
-	}
-	if len(limit.open) > 0 {
-		t.Errorf("%d connections are counted after all were closed", len(limit.open))
-	}
+	})
 }
