@@ -31,7 +31,10 @@ install: build ## Install cosproxy and cosemu into DESTDIR/PREFIX/bin (/usr/loca
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 0755 bin/cosproxy bin/cosemu '$(DESTDIR)$(PREFIX)/bin'
 
-release: ## Build archives for every platform, SBOM and checksums of the last commit into dist/
+image: ## Build the container image of the last commit into dist/, which it empties
+	$(GO) run ./integration/release -image -out dist
+
+release: ## Build archives for every platform, image, SBOM and checksums of the last commit into dist/
 	$(GO) run ./integration/release -out dist
 
 release-check: release ## Build the release twice and compare the bytes (minutes)
@@ -65,6 +68,9 @@ test-browser: ## Attack the sidecar from a real browser (needs chromium)
 
 test-arm64: ## Test the arm64 assembly (needs qemu-user on other machines)
 	GO='$(GO)' .ci/test-arm64
+
+test-image: build image ## Start the image under Podman (needs Linux, root, podman, runc or crun)
+	GO='$(GO)' .ci/test-image
 
 race: ## Run the concurrent packages many times under the race detector
 	$(GO) test -race -count=5 ./signer ./credcache ./proxy
@@ -101,6 +107,6 @@ cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
 	$(GO) tool cover -func cover.out | tail -1
 
-check: lint vuln test test-systemd test-node test-browser test-arm64 ## Everything that CI runs
+check: lint vuln test test-systemd test-node test-browser test-arm64 test-image ## Everything that CI runs
 
-.PHONY: help build install release release-check run test test-systemd test-node test-browser test-arm64 race lint vuln fuzz bench pgo cover check
+.PHONY: help build install image release release-check run test test-systemd test-node test-browser test-arm64 test-image race lint vuln fuzz bench pgo cover check

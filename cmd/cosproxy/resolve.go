@@ -119,7 +119,8 @@ func resolveToken(field, path string, p *problems) string {
 	return token
 }
 
-// resolveRoots sets c.roots to the CA certificates of the system and CAFile.
+// resolveRoots sets c.roots to the CA certificates of CAFile and the system. If the
+// system has none, c.roots gets the embedded ones instead.
 func (c *resolved) resolveRoots(p *problems) {
 	if c.CAFile == "" {
 		return
@@ -129,8 +130,9 @@ func (c *resolved) resolveRoots(p *problems) {
 		p.add(variable("CAFile"), "is a file that cannot be read: %v; use a PEM file with certificates", err)
 		return
 	}
+	setFallbackRoots()
 	if c.roots, err = x509.SystemCertPool(); err != nil {
-		c.roots = x509.NewCertPool() // the system has no certificates
+		c.roots = fallbackRoots()
 	}
 	if !c.roots.AppendCertsFromPEM(pem) {
 		p.add(variable("CAFile"), "is %s, which contains no PEM certificate; use a PEM file with certificates", c.CAFile)

@@ -22,6 +22,7 @@ type transports struct {
 }
 
 func newTransports(cfg *resolved) *transports {
+	setFallbackRoots()
 	toCOS := newTransport(cfg, cfg.ConnectTo)
 	toSource := newTransport(cfg, "")
 	return &transports{toCOS: toCOS, toSource: toSource, all: []*http.Transport{toCOS, toSource}}

@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ var targets = []target{
 func (t target) name(version string) string {
 	return "cosproxy-" + version + "-" + t.os + "-" + t.arch
 }
+
+// environ selects t as the platform that Go builds for.
+func (t target) environ() []string { return []string{"GOOS=" + t.os, "GOARCH=" + t.arch} }
 
 func (t target) extension() string {
 	if t.os == "windows" {
@@ -63,29 +67,53 @@ func mode(path string) fs.FileMode {
 }
 
 func packTar(folder string, modified time.Time, files []string) ([]byte, error) {
-	var archive bytes.Buffer
-	packed, _ := gzip.NewWriterLevel(&archive, gzip.BestCompression) // fails for an unknown level alone
-	w := tar.NewWriter(packed)
+	var entries []tarFile
 	for _, path := range files {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return nil, err
 		}
-		if err := w.WriteHeader(&tar.Header{
-			Typeflag: tar.TypeReg, Format: tar.FormatUSTAR,
-			Name: folder + "/" + filepath.Base(path), Mode: int64(mode(path)), Size: int64(len(content)), ModTime: modified,
-		}); err != nil {
-			return nil, err
-		}
-		if _, err := w.Write(content); err != nil {
-			return nil, err
-		}
+		entries = append(entries, tarFile{folder + "/" + filepath.Base(path), mode(path), content})
 	}
-	if err := w.Close(); err != nil {
+	var archive bytes.Buffer
+	if err := writeTar(&archive, modified, entries); err != nil {
 		return nil, err
 	}
-	err := packed.Close()
-	return archive.Bytes(), err
+	return compress(archive.Bytes())
+}
+
+// tarFile is a regular file of a tar archive, owned by root.
+type tarFile struct {
+	name    string
+	mode    fs.FileMode
+	content []byte
+}
+
+func writeTar(archive io.Writer, modified time.Time, files []tarFile) error {
+	w := tar.NewWriter(archive)
+	for _, f := range files {
+		if err := w.WriteHeader(&tar.Header{
+			Typeflag: tar.TypeReg, Format: tar.FormatUSTAR,
+			Name: f.name, Mode: int64(f.mode), Size: int64(len(f.content)), ModTime: modified,
+		}); err != nil {
+			return err
+		}
+		if _, err := w.Write(f.content); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// compress returns content as gzip, without a name or time.
+func compress(content []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&packed, gzip.BestCompression) // fails for an unknown level alone
+	if _, err := w.Write(content); err != nil {
+		return nil, err
+	}
+	err := w.Close()
+	return packed.Bytes(), err
 }
 
 func packZip(folder string, modified time.Time, files []string) ([]byte, error) {

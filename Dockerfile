@@ -1,0 +1,33 @@
+# The image of `make image` for those who build with Docker: the same files and
+# configuration, which a test compares. It needs BuildKit and, for the version, a clone with
+# .git.
+#
+#   docker build -t cosproxy --build-arg VERSION="$(git describe --tags --always)" \
+#     --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" .
+
+FROM --platform=$BUILDPLATFORM golang:1.26 AS build
+ENV CGO_ENABLED=0 GOFLAGS=-trimpath
+RUN go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
+WORKDIR /src
+COPY . .
+ARG TARGETOS
+ARG TARGETARCH
+ENV GOOS=$TARGETOS GOARCH=$TARGETARCH
+RUN go build -buildvcs=true -ldflags '-s -w' -o /image/cosproxy ./cmd/cosproxy
+RUN cyclonedx-gomod mod -json -licenses -std -type application -noserial -notimestamp -output /image/sbom.cdx.json .
+RUN chmod 0644 /image/sbom.cdx.json && install -m 0644 LICENSE /image/LICENSE
+
+FROM scratch
+ARG VERSION
+ARG REVISION
+ARG CREATED
+LABEL org.opencontainers.image.title="cosproxy" \
+      org.opencontainers.image.description="A sidecar that signs plain HTTP requests for Tencent Cloud COS" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.created="$CREATED"
+COPY --from=build /image/ /
+USER 65532:65532
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["/cosproxy", "healthcheck"]
+ENTRYPOINT ["/cosproxy"]
