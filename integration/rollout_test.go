@@ -3,9 +3,11 @@ package integration_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"path/filepath"
@@ -30,6 +32,7 @@ func TestRollout(t *testing.T) {
 	for _, r := range []rollout{
 		{name: "classic", delay: 300 * time.Millisecond, rounds: 50},
 		{name: "classic, kept connections", delay: 300 * time.Millisecond, keptConns: true, rounds: 50},
+		{name: "classic, Unix socket", delay: 300 * time.Millisecond, unix: true, rounds: 20},
 		{name: "native", native: true, uploads: 300 * time.Millisecond, rounds: 50},
 		{name: "native, kept connections", native: true, uploads: 300 * time.Millisecond, keptConns: true, rounds: 50},
 		{name: "classic, 5 s", delay: 5 * time.Second, uploads: 4 * time.Second, keptConns: true, rounds: 3},
@@ -59,6 +62,7 @@ type rollout struct {
 	delay     time.Duration // COSPROXY_SHUTDOWN_DELAY
 	uploads   time.Duration // how long the application uploads after SIGTERM; zero: as long as delay
 	keptConns bool          // the application reuses its connections
+	unix      bool          // the sidecar listens on a Unix socket
 	rounds    int
 }
 
@@ -71,11 +75,23 @@ type rolloutCounts struct {
 func (r rollout) run(t *testing.T, round int, total *rolloutCounts) {
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
 	defer emu.Close()
-	s := startSidecar(t, filepath.Join(bin, "cosproxy"), append(sidecarEnv(emu), "COSPROXY_SHUTDOWN_DELAY="+r.delay.String())...)
+	env := append(sidecarEnv(emu), "COSPROXY_SHUTDOWN_DELAY="+r.delay.String())
+	socket := filepath.Join(t.TempDir(), "cos.sock")
+	if r.unix {
+		env = append(env, "COSPROXY_LISTEN=unix://"+socket)
+	}
+	s := startSidecar(t, filepath.Join(bin, "cosproxy"), env...)
 	defer s.kill()
 	s.waitReady(t)
+	transport := &http.Transport{DisableKeepAlives: !r.keptConns, MaxIdleConnsPerHost: 8}
+	if r.unix {
+		s.url = "http://localhost"
+		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}
+	}
 	app := &uploader{t: t, emu: emu, total: total, url: fmt.Sprintf("%s/%d", s.url, round), key: fmt.Sprint(round)}
-	app.client = &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: !r.keptConns, MaxIdleConnsPerHost: 8}}
+	app.client = &http.Client{Timeout: time.Minute, Transport: transport}
 	defer app.client.CloseIdleConnections()
 	for worker := range uploadSizes {
 		app.running.Go(func() { app.upload(worker) })

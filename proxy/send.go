@@ -26,16 +26,17 @@ type outgoing struct {
 	ctx        context.Context // ends waits
 	wire       *wire
 
-	attempts    int  // so far
-	retries     int  // after transient errors
-	taken       bool // an attempt has read part of a streamed body
-	abandoned   bool // an attempt gave up a silent pooled connection
-	timedOut    bool // a pooled connection ended with 408
-	noExpect    bool // COS rejected Expect with 417
-	repeated    bool // the rejected credentials were tried once more
-	headChecked bool // after a failed HEAD, COS accepted the credentials for a GET
-	recovered   bool // an attempt used new credentials or a corrected clock
-	switched    bool // the main host failed, and the spare host has not responded yet
+	attempts    int       // so far
+	retries     int       // after transient errors
+	taken       bool      // an attempt has read part of a streamed body
+	abandoned   bool      // an attempt gave up a silent pooled connection
+	timedOut    bool      // a pooled connection ended with 408
+	noExpect    bool      // COS rejected Expect with 417
+	repeated    bool      // the rejected credentials were tried once more
+	headChecked bool      // after a failed HEAD, COS accepted the credentials for a GET
+	recovered   bool      // an attempt used new credentials or a corrected clock
+	started     time.Time // only with spare
+	switched    bool      // the main host failed, and the spare host has not responded yet
 }
 
 // send signs and sends the request. If COS rejects the credentials or the clock, it

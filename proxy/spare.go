@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cosproxy/proxy/http1"
@@ -32,8 +33,10 @@ const (
 type spareHost struct {
 	upstream *upstream
 	log      *slog.Logger
+	inUse    atomic.Bool // until is not zero; saves the lock while the main host works
 
 	mu    sync.Mutex
+	since time.Time // when the main host failed last
 	until time.Time // requests start at the spare host before; zero: at the main host
 }
 
@@ -54,11 +57,16 @@ func newSpareHost(rt *route, all *upstreams, log *slog.Logger) (*spareHost, erro
 }
 
 // isCurrent reports whether a request starts at the spare host. After spareTime, one
-// request per spareProbe starts at the main host, if the request may be repeated.
+// request per spareProbe starts at the main host. A request that may not be repeated
+// waits another spareTime for one that may.
 func (s *spareHost) isCurrent(now time.Time, mayRepeat bool) bool {
+	if !s.inUse.Load() {
+		return false
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.until.IsZero() || now.Before(s.until) || !mayRepeat {
+	isDue := !now.Before(s.until) && mayRepeat || !now.Before(s.until.Add(spareTime))
+	if s.until.IsZero() || !isDue {
 		return !s.until.IsZero()
 	}
 	s.until = now.Add(spareProbe)
@@ -72,22 +80,33 @@ func (s *spareHost) remember(now time.Time) {
 	if s.until.IsZero() {
 		s.log.Warn("the host of the bucket in myqcloud.com failed; requests go to the spare domain")
 	}
-	s.until = now.Add(spareTime)
+	s.since, s.until = now, now.Add(spareTime)
+	s.inUse.Store(true)
 }
 
-// forget makes requests start at the main host.
-func (s *spareHost) forget() {
+// forget makes requests start at the main host, which responded to a request that came at
+// started. A request from before the last failure of the main host shows nothing.
+func (s *spareHost) forget(started time.Time) {
+	if !s.inUse.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.until.IsZero() {
-		s.log.Info("requests go to the host of the bucket in myqcloud.com again")
+	if s.until.IsZero() || started.Before(s.since) {
+		return
 	}
+	s.log.Info("requests go to the host of the bucket in myqcloud.com again")
 	s.until = time.Time{}
+	s.inUse.Store(false)
 }
 
 // startAtSpare moves a new request to the spare host if that is the current one.
 func (o *outgoing) startAtSpare() {
-	if o.spare != nil && o.spare.isCurrent(time.Now(), o.canRetry()) {
+	if o.spare == nil {
+		return
+	}
+	o.started = time.Now()
+	if o.spare.isCurrent(o.started, o.canRetry()) {
 		o.setUpstream(o.spare.upstream)
 	}
 }
@@ -113,13 +132,12 @@ func (o *outgoing) isHostFailure(resp *response, err error) bool {
 
 // switchHost moves the next attempt to the other host.
 func (o *outgoing) switchHost() {
-	if o.upstream == o.spare.upstream {
-		o.spare.forget()
-		o.setUpstream(o.route.upstream)
-		return
+	to := o.spare.upstream
+	if o.upstream == to {
+		to = o.route.upstream
 	}
-	o.switched = true
-	o.setUpstream(o.spare.upstream)
+	o.switched = to == o.spare.upstream
+	o.setUpstream(to)
 }
 
 // recordHost records that the current host responded.
@@ -127,7 +145,7 @@ func (o *outgoing) recordHost(resp *response) {
 	switch {
 	case o.spare == nil || resp.Get("x-cos-request-id") == nil:
 	case o.upstream != o.spare.upstream:
-		o.spare.forget()
+		o.spare.forget(o.started)
 	case o.switched:
 		o.switched = false
 		o.spare.remember(time.Now())

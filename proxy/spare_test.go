@@ -181,6 +181,33 @@ func TestSpareDomain_ResumedDownload(t *testing.T) {
 	}
 }
 
+// A response of the main host to a request from before its failure does not count.
+func TestSpareDomain_LateResponse(t *testing.T) {
+	slow, release := make(chan struct{}), make(chan struct{})
+	r, spare := startSpare(t, false, func(a *arrival) {
+		if a.URL.Path == "/slow" {
+			close(slow)
+			<-release
+			a.respond(ok)
+			return
+		}
+		a.conn.Close()
+	}, nil, nil)
+	result := make(chan int)
+	go func() { result <- r.get(t, "/slow").status }()
+	<-slow
+	r.get(t, "/first")
+	close(release)
+	if status := <-result; status != http.StatusOK {
+		t.Errorf("slow request: status %d", status)
+	}
+	before := len(r.upstream.seen())
+	r.get(t, "/second")
+	if len(r.upstream.seen()) != before || len(spare.seen()) != 2 {
+		t.Error("the late response sent requests to the main host again")
+	}
+}
+
 func TestSpareDomain_Off(t *testing.T) {
 	for name, change := range map[string]func(*proxy.Options){
 		"by default":       func(o *proxy.Options) { o.Upstream.SpareDomain = false },

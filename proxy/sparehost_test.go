@@ -24,7 +24,11 @@ func TestSpareHost_Current(t *testing.T) {
 	expect(spareTime, true, true)  // the others do not
 	expect(spareTime+spareProbe-1, true, true)
 	expect(spareTime+spareProbe, true, false)
-	s.forget()
-	expect(spareTime+spareProbe, true, false)
-	expect(spareTime+spareProbe, true, false)
+	s.remember(start.Add(spareTime))
+	s.forget(start) // a response to an earlier request
+	expect(2*spareTime, false, true)
+	expect(3*spareTime, false, false) // nothing else tried the main host
+	s.forget(start.Add(3 * spareTime))
+	expect(3*spareTime, true, false)
+	expect(3*spareTime, true, false)
 }

@@ -104,10 +104,11 @@ func (c *resolved) openOne(a address) (net.Listener, error) {
 	if err != nil {
 		return nil, adviseOnListen(err)
 	}
-	if a.network != "unix" {
+	unix, ok := l.(*net.UnixListener)
+	if !ok {
 		return l, nil
 	}
-	socket, err := newSocketListener(l, a.at)
+	socket, err := newSocketListener(unix, a.at)
 	if err == nil {
 		err = c.setSocketAccess(socket)
 	}
@@ -256,19 +257,18 @@ func findSocket(inherited []*os.File, name string) (*os.File, error) {
 }
 
 // socketListener is a listener on a Unix socket. Close removes the file, unless another
-// process has replaced it.
+// process has replaced it. It has the deadlines of its listener: without them, http1 could
+// not accept pending connections at shutdown.
 type socketListener struct {
-	net.Listener
+	*net.UnixListener
 	path   string
 	file   fs.FileInfo // device and inode
 	remove *sync.Once
 }
 
 // newSocketListener wraps l, which has just been opened at path.
-func newSocketListener(l net.Listener, path string) (*socketListener, error) {
-	if socket, ok := l.(*net.UnixListener); ok {
-		socket.SetUnlinkOnClose(false)
-	}
+func newSocketListener(l *net.UnixListener, path string) (*socketListener, error) {
+	l.SetUnlinkOnClose(false)
 	file, err := os.Lstat(path)
 	if err == nil && file.Mode().Type() != fs.ModeSocket {
 		err = errReplaced(path)
@@ -289,5 +289,5 @@ func (s *socketListener) Close() error {
 			err = os.Remove(s.path)
 		}
 	})
-	return errors.Join(err, s.Listener.Close())
+	return errors.Join(err, s.UnixListener.Close())
 }

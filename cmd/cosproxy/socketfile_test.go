@@ -50,10 +50,7 @@ func TestSocketAccess_FollowsNoLink(t *testing.T) {
 		"a file":             func() error { return os.Link(victim, path) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			l, err := net.Listen("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
+			l := listenUnix(t, path)
 			socket, err := newSocketListener(l, path)
 			if err != nil {
 				t.Fatal(err)
@@ -89,13 +86,18 @@ func TestSocketAccess_FollowsNoLink(t *testing.T) {
 	}
 }
 
-func TestSocketListener_ClosedTwice(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "app.sock")
-	l, err := net.Listen("unix", path)
+func listenUnix(t *testing.T, path string) *net.UnixListener {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket, err := newSocketListener(l, path)
+	return l
+}
+
+func TestSocketListener_ClosedTwice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.sock")
+	socket, err := newSocketListener(listenUnix(t, path), path)
 	if err != nil {
 		t.Fatal(err)
 	}
