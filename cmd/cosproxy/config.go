@@ -40,7 +40,7 @@ type config struct {
 	QuitTokenFile   string    `env:"COSPROXY_QUIT_TOKEN_FILE" desc:"File with a token that allows 'POST /quit' on the admin listener, which has the effect of SIGTERM, for 'cosproxy quit'. It is read for every such request. Default: '/quit' does not exist."`
 
 	Endpoint    string `env:"COSPROXY_ENDPOINT" envDefault:"https://{bucket}.cos.{region}.myqcloud.com" desc:"URL of the bucket; '{bucket}' and '{region}' are replaced."`
-	SpareDomain bool   `env:"COSPROXY_SPARE_DOMAIN" envDefault:"false" desc:"'true' sends requests that may be repeated to the host of the bucket in 'tencentcos.cn' if its host in 'myqcloud.com' cannot be reached, and further requests too for 5 minutes. It has no effect if 'COSPROXY_ENDPOINT' or 'COSPROXY_CONNECT_TO' is set."`
+	SpareDomain bool   `env:"COSPROXY_SPARE_DOMAIN" envDefault:"false" desc:"'true' sends requests that may be repeated to the host of the bucket in 'tencentcos.cn' if its host in 'myqcloud.com' cannot be reached or something other than COS responds, and further requests too for 5 minutes. It has no effect if 'COSPROXY_ENDPOINT' or 'COSPROXY_CONNECT_TO' is set."`
 	ConnectTo   string `env:"COSPROXY_CONNECT_TO" desc:"'host:port' to connect to instead of the host of the endpoint. Host header, TLS server name and signature do not change."`
 	CAFile      string `env:"COSPROXY_CA_FILE" desc:"PEM file with CA certificates to trust for COS, STS and the credentials server, in addition to those of the system."`
 

@@ -91,7 +91,8 @@ func (c *sharedCredentials) stats() credcache.ScopeStats {
 }
 
 // credentialCollector exports the state of the credentials to Prometheus. Credentials
-// that several routes share are one series, labeled with the names of all of them.
+// that several routes share are one series, labeled with the names of all of them. Those
+// that only assume a second role have a series without a bucket.
 type credentialCollector struct {
 	store *credentialStore
 
@@ -121,20 +122,27 @@ func (c *credentialCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *credentialCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, shared := range c.store.shared {
-		stats := shared.stats()
-		routes := strings.Join(shared.routes, ",")
-		send := func(desc *prometheus.Desc, t prometheus.ValueType, value float64) {
-			ch <- prometheus.MustNewConstMetric(desc, t, value, routes, stats.Scope.Bucket)
-		}
-		ready := 0.0
-		if stats.Ready {
-			ready = 1
-		}
-		send(c.ready, prometheus.GaugeValue, ready)
-		if !stats.Expires.IsZero() {
-			send(c.expiry, prometheus.GaugeValue, float64(stats.Expires.Unix()))
-		}
-		send(c.fetches, prometheus.CounterValue, float64(stats.Fetches))
-		send(c.failures, prometheus.CounterValue, float64(stats.Failures))
+		c.collect(ch, strings.Join(shared.routes, ","), shared.stats())
 	}
+	for source, caller := range c.store.callers {
+		for _, stats := range caller.Stats() {
+			c.collect(ch, "first role of "+source, stats)
+		}
+	}
+}
+
+func (c *credentialCollector) collect(ch chan<- prometheus.Metric, route string, stats credcache.ScopeStats) {
+	send := func(desc *prometheus.Desc, t prometheus.ValueType, value float64) {
+		ch <- prometheus.MustNewConstMetric(desc, t, value, route, stats.Scope.Bucket)
+	}
+	ready := 0.0
+	if stats.Ready {
+		ready = 1
+	}
+	send(c.ready, prometheus.GaugeValue, ready)
+	if !stats.Expires.IsZero() {
+		send(c.expiry, prometheus.GaugeValue, float64(stats.Expires.Unix()))
+	}
+	send(c.fetches, prometheus.CounterValue, float64(stats.Fetches))
+	send(c.failures, prometheus.CounterValue, float64(stats.Failures))
 }

@@ -107,19 +107,19 @@ func awaitHealth(ctx context.Context, command, page string, wait time.Duration, 
 }
 
 // healthListener returns the listener for probes.
-func healthListener(environ []string) (*ownListener, error) {
+func healthListener(environ []string) (*runningListener, error) {
 	c, err := parseOnly(environ, "HealthListen", "AdminListen", "TLSCertFile")
 	switch {
 	case err != nil:
 		return nil, err
 	case c.HealthListen != address{}:
-		return newOwnListener(c, "HealthListen", c.HealthListen, "HealthListen")
+		return newRunningListener(c, "HealthListen", c.HealthListen, "HealthListen")
 	}
-	return newOwnListener(c, "AdminListen", c.AdminListen, "HealthListen")
+	return newRunningListener(c, "AdminListen", c.AdminListen, "HealthListen")
 }
 
 // unhealthy returns nil for status 200, and otherwise the reason.
-func (l *ownListener) unhealthy(page string, status int, text string) error {
+func (l *runningListener) unhealthy(page string, status int, text string) error {
 	switch {
 	case status == http.StatusOK:
 		return nil

@@ -58,7 +58,7 @@ func runQuit(ctx context.Context, args, environ []string, std streams) int {
 }
 
 // quitListener returns the admin listener and the quit token.
-func quitListener(ctx context.Context, environ []string) (l *ownListener, token string, err error) {
+func quitListener(ctx context.Context, environ []string) (l *runningListener, token string, err error) {
 	c, err := parseOnly(environ, "AdminListen", "TLSCertFile", "QuitTokenFile")
 	if err != nil {
 		return nil, "", err
@@ -66,7 +66,7 @@ func quitListener(ctx context.Context, environ []string) (l *ownListener, token 
 	if c.QuitTokenFile == "" {
 		return nil, "", fmt.Errorf("%s is required: set it to a file with a token, for cosproxy and for this command", variable("QuitTokenFile"))
 	}
-	if l, err = newOwnListener(c, "AdminListen", c.AdminListen, "AdminListen"); err != nil {
+	if l, err = newRunningListener(c, "AdminListen", c.AdminListen, "AdminListen"); err != nil {
 		return nil, "", err
 	}
 	if token, err = readToken(ctx, c.QuitTokenFile); err != nil {
@@ -100,7 +100,7 @@ func pinned(ctx context.Context, base *tls.Config, certFile string) (*tls.Config
 }
 
 // notAccepted returns the error for a status other than 202.
-func (l *ownListener) notAccepted(status int, text string) error {
+func (l *runningListener) notAccepted(status int, text string) error {
 	if text == "" || status == http.StatusNotFound {
 		return fmt.Errorf("%s: %s has status %d; check that cosproxy itself runs with %s", l.name, quitPath, status, variable("QuitTokenFile"))
 	}
@@ -110,7 +110,7 @@ func (l *ownListener) notAccepted(status int, text string) error {
 var errStillRuns = errors.New("cosproxy has accepted the request but has not ended; wait longer, or look at its log")
 
 // ended returns nil if the listener does not exist any more.
-func (l *ownListener) ended(ctx context.Context) error {
+func (l *runningListener) ended(ctx context.Context) error {
 	c, err := l.dial(ctx, "", "")
 	if err == nil {
 		c.Close()

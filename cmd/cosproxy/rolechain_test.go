@@ -128,6 +128,8 @@ func TestStatus_FirstRole(t *testing.T) {
 	contains(t, p.send(t, http.MethodGet, "/uploads/a"), "200 OK")
 	_, status := p.get(t, p.admin, "/status")
 	contains(t, status, "source          oidc, then "+secondRole+"\n", "first role      AKIDtmp, expires ", "credentials     AKIDtmp, expires ")
+	_, metrics := p.get(t, p.admin, "/metrics")
+	contains(t, metrics, `cosproxy_credentials_ready{bucket="",route="first role of oidc"} 1`)
 	if line := p.logs.wait(t, "new credentials"); line["cosproxy.first_role"] != "oidc" {
 		t.Errorf("the first credentials are logged as %v", line)
 	}

@@ -40,7 +40,7 @@ type sourceConfig struct {
 	CredentialsFile    string `env:"COSPROXY_CREDENTIALS_FILE" example:"/run/secrets/cos-key.json" desc:"For 'file': file that contains credentials, as JSON or in the format of the Tencent Cloud tools. It is read every minute."`
 	CredentialsProfile string `env:"COSPROXY_CREDENTIALS_PROFILE" desc:"Profile to use in that file. Default: 'default'."`
 
-	STSEndpoint string `env:"COSPROXY_STS_ENDPOINT" envDefault:"https://sts.tencentcloudapi.com" desc:"URL of STS, for 'sts', 'role' and 'oidc'."`
+	STSEndpoint string `env:"COSPROXY_STS_ENDPOINT" envDefault:"https://sts.tencentcloudapi.com" desc:"URL of STS, for 'sts', 'role', 'oidc' and a second role."`
 }
 
 // sourceKind is one value of COSPROXY_SOURCE.

@@ -39,19 +39,19 @@ func parseOnly(environ []string, fields ...string) (*config, error) {
 	return c, p.err()
 }
 
-// ownListener is a listener of the cosproxy that runs with the same settings on this
+// runningListener is a listener of the cosproxy that runs with the same settings on this
 // machine.
-type ownListener struct {
+type runningListener struct {
 	name      string // setting and value
 	network   string
 	addresses []string    // to be tried in turn
 	tls       *tls.Config // nil: plain HTTP
 }
 
-// newOwnListener returns the listener at the address of a field. fallback is the setting
+// newRunningListener returns the listener at the address of a field. fallback is the setting
 // to use if the address says too little. Over TLS it accepts every certificate, which is
 // only right for requests without a secret; see dial.
-func newOwnListener(c *config, field string, a address, fallback string) (*ownListener, error) {
+func newRunningListener(c *config, field string, a address, fallback string) (*runningListener, error) {
 	problem := ""
 	switch {
 	case a == address{}:
@@ -65,7 +65,7 @@ func newOwnListener(c *config, field string, a address, fallback string) (*ownLi
 		return nil, fmt.Errorf("%s %s; set %s to host:port, such as %s, or to unix:///path",
 			variable(field), problem, variable(fallback), settingOf(fallback).example)
 	}
-	l := &ownListener{name: variable(field) + "=" + a.String(), network: a.network, addresses: dialable(a)}
+	l := &runningListener{name: variable(field) + "=" + a.String(), network: a.network, addresses: dialable(a)}
 	if a.network == "tcp" && c.TLSCertFile != "" && field != "HealthListen" {
 		l.tls = &tls.Config{
 			MinVersion: tls.VersionTLS12,
@@ -101,7 +101,7 @@ var errOtherMachine = errors.New("this is an address of another machine; run the
 
 // dial connects to the first address that accepts connections. It refuses connections
 // that leave this machine.
-func (l *ownListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (l *runningListener) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	var failed error
 	for _, at := range l.addresses {
 		c, err := new(net.Dialer).DialContext(ctx, l.network, at)
@@ -128,7 +128,7 @@ func withinMachine(c net.Conn) (net.Conn, error) {
 
 // request sends a request without a body on a connection of its own, with a bearer token
 // unless it is empty. The text is the response body if it is plain text, on one line.
-func (l *ownListener) request(ctx context.Context, method, path, bearer string) (status int, text string, err error) {
+func (l *runningListener) request(ctx context.Context, method, path, bearer string) (status int, text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
 	defer cancel()
 	transport := &http.Transport{DialContext: l.dial, TLSClientConfig: l.tls, DisableKeepAlives: true, Protocols: new(http.Protocols)}
@@ -157,7 +157,7 @@ func (l *ownListener) request(ctx context.Context, method, path, bearer string) 
 }
 
 // explain adds to an error of a request what to do next.
-func (l *ownListener) explain(err error) error {
+func (l *runningListener) explain(err error) error {
 	switch {
 	case errors.Is(err, errOtherMachine):
 	case errors.Is(err, context.Canceled):
