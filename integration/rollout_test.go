@@ -47,7 +47,7 @@ func TestRollout(t *testing.T) {
 				}
 			}
 			t.Logf("%d rounds: %d uploads, %d of them after SIGTERM; the slowest exit took %v after the last upload or the delay",
-				r.rounds, total.uploads.Load(), total.late.Load(), time.Duration(total.slowestExit))
+				r.rounds, total.uploads.Load(), total.late.Load(), total.slowestExit)
 			if total.late.Load() == 0 {
 				t.Error("no upload came after SIGTERM, so the test shows nothing")
 			}
@@ -74,7 +74,7 @@ type rolloutCounts struct {
 // run is the life of one pod.
 func (r rollout) run(t *testing.T, round int, total *rolloutCounts) {
 	emu := startEmulator(t, cosemu.Options{StrictSignature: true})
-	defer emu.Close()
+	defer func() { _ = emu.Close() }()
 	env := append(sidecarEnv(emu), "COSPROXY_SHUTDOWN_DELAY="+r.delay.String())
 	socket := filepath.Join(t.TempDir(), "cos.sock")
 	if r.unix {

@@ -173,7 +173,7 @@ func TestSpareDomain_ResumedDownload(t *testing.T) {
 		a.respond("HTTP/1.1 206 Partial Content\r\n" + head + "Content-Range: bytes 5-9/10\r\nContent-Length: 5\r\n\r\n56789")
 	}
 	r, spare := startSpare(t, false, first, second, nil)
-	if got := r.get(t, "/key"); string(got.body) != "0123456789" {
+	if got := r.get(t, "/key"); got.body != "0123456789" {
 		t.Errorf("body %q", got.body)
 	}
 	if n := len(spare.seen()); n != 1 {
