@@ -44,7 +44,9 @@ func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "credentials se
 // what is allowed.
 //
 // Credentials without token or expiry are rejected. HTTP 408, 429 and 5xx are retryable;
-// other statuses are permanent. Errors are as those of NewSTS.
+// other statuses are permanent. If such a response has the JSON form of cosproxy's issuer,
+// {"error":{"code":"…","message":"…"}}, the error repeats it, without words that may be a
+// secret. Errors are as those of NewSTS.
 func NewHTTP(opts HTTPOptions) (Source, error) {
 	if opts.Transport == nil {
 		opts.Transport = newTransport(dialTimeout)
@@ -122,7 +124,7 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	c := &call{service: &s.service, ctx: ctx, secrets: []string{token}}
+	c := &call{service: &s.service, ctx: ctx, secrets: []string{token}, known: append([]string{scope.Bucket}, scope.canonical().AllowPrefixes...)}
 	body, err := c.get(s.requestURL(scope), header)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)
