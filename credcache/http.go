@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"cosproxy/signer"
 )
@@ -124,7 +125,11 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	c := &call{service: &s.service, ctx: ctx, secrets: []string{token}, known: append([]string{scope.Bucket}, scope.canonical().AllowPrefixes...)}
+	scope = scope.canonical()
+	c := &call{
+		service: &s.service, ctx: ctx, secrets: []string{token},
+		known: slices.Concat([]string{scope.Bucket}, scope.AllowPrefixes, scope.AllowActions),
+	}
 	body, err := c.get(s.requestURL(scope), header)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)
@@ -136,9 +141,8 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	return c.validated(creds, "")
 }
 
-// requestURL returns the URL of the server with the parameters of scope.
+// requestURL returns the URL of the server with the parameters of a canonical scope.
 func (s *httpSource) requestURL(scope Scope) string {
-	scope = scope.canonical()
 	u, query := *s.url, s.url.Query()
 	query.Set("bucket", scope.Bucket)
 	query.Set("region", scope.Region)

@@ -41,7 +41,7 @@ const maxPlainWord = 16
 
 // plainName matches names and patterns of object keys. Secrets are longer, or have
 // upper-case letters.
-var plainName = regexp.MustCompile(`^([a-z0-9]{0,16}([/:.*_-]+|$))+$`)
+var plainName = regexp.MustCompile(`^([a-z0-9]{0,16}([/:.*_-]+|$))+$|^([A-Z][a-z]{2,15}\.?)+$`)
 
 // maskLongWords replaces the words of text that may be a secret of the server with "…": those
 // of more than 16 bytes that are neither known nor a plain name.
