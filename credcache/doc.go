@@ -155,6 +155,10 @@
 // assume a second role, they can last longer than those of the scopes: with 2 h, the figures
 // above apply, whatever the life and the number of the scopes.
 //
+// TestFleet_Issuer runs 10,000 sidecars behind two issuers (package issuer): STS gets two calls
+// for each scope and renewal, which are at least 0.45 of a lifetime apart, and the issuers get
+// 540 requests/s at the start.
+//
 // # Presets
 //
 // [ExpandActions] accepts these words in addition to action names. No preset but acl covers
