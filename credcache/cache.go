@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,6 +43,8 @@ type Cache struct {
 
 	ctx   context.Context // canceled by Close
 	close context.CancelFunc
+
+	fetched, failed atomic.Uint64 // by all Providers, forgotten ones included
 
 	mu        sync.Mutex
 	providers map[string]*Provider // by Scope.id
@@ -120,6 +123,10 @@ func (c *Cache) Stats() []ScopeStats {
 	}
 	return stats
 }
+
+// Totals returns the calls of the source so far, and those that returned no new credentials,
+// including those for forgotten scopes.
+func (c *Cache) Totals() (fetches, failures uint64) { return c.fetched.Load(), c.failed.Load() }
 
 // Close stops the background refreshes, cancels the fetches in flight and waits for
 // them. Valid credentials stay usable. A call that needs new ones gets an error that

@@ -117,6 +117,10 @@ func TestForget_InFlight(t *testing.T) {
 			if source.count() > 2 {
 				t.Errorf("%d calls, want at most 2", source.count())
 			}
+			fetches, failures := c.Totals()
+			if fetches != uint64(source.count()) || (failures == 0) != (err == nil) {
+				t.Errorf("%d fetches, %d failures in total after %d calls", fetches, failures, source.count())
+			}
 		})
 	}
 }

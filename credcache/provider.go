@@ -200,6 +200,7 @@ func (p *Provider) begin() (*snapshot, error) {
 	}
 	p.started = time.Now()
 	p.fetched++
+	p.cache.fetched.Add(1)
 	return nil, nil
 }
 
@@ -244,6 +245,7 @@ func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, err
 func (p *Provider) recordFailure(now time.Time, r float64) {
 	p.failures++
 	p.failed++
+	p.cache.failed.Add(1)
 	s := p.current.Load()
 	if p.refetch {
 		s = nil // rejected credentials do not justify long pauses
