@@ -185,19 +185,23 @@ func excess(routes []*Route, scope credcache.Scope) string {
 	if len(routes) == 0 {
 		return fmt.Sprintf("bucket %s in %s is not among them", scope.Bucket, scope.Region)
 	}
-	allowed := func(prefix, action string) bool {
-		part := scope
-		part.AllowPrefixes, part.AllowActions = []string{prefix}, []string{action}
-		return slices.ContainsFunc(routes, func(r *Route) bool { return r.Scope.Contains(part) })
-	}
+	none := func(contains func(*Route) bool) bool { return !slices.ContainsFunc(routes, contains) }
 	for _, prefix := range scope.AllowPrefixes {
-		if action := scope.AllowActions[0]; !allowed(prefix, action) {
-			return fmt.Sprintf("%s on %s is not allowed", action, shorten(prefix))
+		if none(func(r *Route) bool {
+			part := r.Scope
+			part.AllowPrefixes = []string{prefix}
+			return r.Scope.Contains(part)
+		}) {
+			return fmt.Sprintf("the prefix %s is outside its prefixes", shorten(prefix))
 		}
 	}
 	for _, action := range scope.AllowActions {
-		if prefix := scope.AllowPrefixes[0]; !allowed(prefix, action) {
-			return fmt.Sprintf("%s on %s is not allowed", action, shorten(prefix))
+		if none(func(r *Route) bool {
+			part := r.Scope
+			part.AllowActions = []string{action}
+			return r.Scope.Contains(part)
+		}) {
+			return fmt.Sprintf("the action %s is not among its actions", action)
 		}
 	}
 	return "it needs several routes together"

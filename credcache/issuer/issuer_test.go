@@ -42,7 +42,7 @@ func TestIssuer_SourceHTTP(t *testing.T) {
 	}
 	_, err = source.Fetch(t.Context(), scope("secret/*", "read"))
 	var failed *credcache.SourceError
-	if !errors.As(err, &failed) || failed.Code != "HTTP 403" || failed.Retryable || !strings.Contains(failed.Message, "ScopeNotAllowed: no route of the caller team-a contains the scope: name/cos:GetObject on secret/* is not allowed") {
+	if !errors.As(err, &failed) || failed.Code != "HTTP 403" || failed.Retryable || !strings.Contains(failed.Message, "ScopeNotAllowed: no route of the caller team-a contains the scope: the prefix secret/* is outside its prefixes") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -210,17 +210,17 @@ func TestIssuer_Scopes(t *testing.T) {
 		{teamA, "uploads/deep/*,uploads/x.txt,uploads/deep/*", "name/cos:GetObject", "0", ""},
 		{teamA, "logs/2026/*", "list", "1", ""},
 		{teamB, "logs/*", "list", "1", ""},
-		{teamA, "*", "read", "", "name/cos:GetObject on * is not allowed"},
-		{teamA, "uploads/*", "*", "", "name/cos:* on uploads/* is not allowed"},
-		{teamA, "uploads/*", "read,delete", "", "name/cos:DeleteMultipleObjects on uploads/* is not allowed"},
-		{teamA, "uploads*", "read", "", "on uploads* is not"},
-		{teamA, "Uploads/*", "read", "", "on Uploads/* is not"},
-		{teamA, "uploads%2Fa", "read", "", "on uploads%2Fa is not"},
-		{teamA, "a.txt*", "read", "", "on a.txt* is not"},
-		{teamA, "uploads/*,secret", "read", "", "on secret is not"},
-		{teamA, "logs/*", "read", "", "name/cos:GetObject on logs/* is not"},
-		{teamA, "uploads/*,logs/*", "list", "", "name/cos:GetBucket on uploads/* is not"},
-		{teamB, "uploads/*", "read", "", "name/cos:GetObject on uploads/* is not"},
+		{teamA, "*", "read", "", "the prefix * is outside"},
+		{teamA, "uploads/*", "*", "", "the action name/cos:* is not among its actions"},
+		{teamA, "uploads/*", "read,delete", "", "the action name/cos:DeleteMultipleObjects is not among its actions"},
+		{teamA, "uploads*", "read", "", "the prefix uploads* is outside"},
+		{teamA, "Uploads/*", "read", "", "the prefix Uploads/* is outside"},
+		{teamA, "uploads%2Fa", "read", "", "the prefix uploads%2Fa is outside"},
+		{teamA, "a.txt*", "read", "", "the prefix a.txt* is outside"},
+		{teamA, "uploads/*,secret", "read", "", "the prefix secret is outside"},
+		{teamA, "logs/*", "read", "", "it needs several routes together"},
+		{teamA, "uploads/*,logs/*", "list", "", "it needs several routes together"},
+		{teamB, "uploads/*", "read", "", "the prefix uploads/* is outside"},
 	} {
 		got := r.get(tt.caller, query(scope(tt.prefixes, tt.actions)))
 		if r.observed[len(r.observed)-1] != fmt.Sprintf("%s %d", tt.route, got.status) {
