@@ -255,6 +255,18 @@ func TestIssuer_STSDown(t *testing.T) {
 	contains(t, p.logs.all(), "no such SecretId")
 }
 
+// cosproxy check reads the environment of an issuer, whose routes have numbers.
+func TestIssuer_Check(t *testing.T) {
+	sts := newSTS(t, httptest.NewServer)
+	sts.down.Store(true)
+	code, out := checked(t, nil, append(routesFor("COSPROXY_ROUTES_0_PATH_PREFIX=", "COSPROXY_ROUTES_1_PATH_PREFIX=", "COSPROXY_ROUTES_0_CALLERS=team-a", "COSPROXY_ROUTES_1_CALLERS=team-a"),
+		"COSPROXY_ISSUER_TOKENS_DIR="+tokensDir(t), "COSPROXY_STS_ENDPOINT="+sts.URL)...)
+	if code != exitFailure {
+		t.Errorf("exit code %d", code)
+	}
+	contains(t, out, "route 0 (photos-1250000000 in ap-guangzhou, credentials from sts): FAILED (no_credentials)", "route 1 (logs-1250000000")
+}
+
 func TestIssuer_TLS(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
 	p := startIssuer(t, append(newPair(t, "issuer").settings(), "COSPROXY_STS_ENDPOINT="+sts.URL)...)
