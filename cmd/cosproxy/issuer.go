@@ -25,7 +25,7 @@ scopes that a route contains and to callers that the route lists.
 Usage:
   cosproxy issuer    serve GET /credentials until SIGTERM, SIGINT or SIGHUP
 
-It reads the settings of routes, sources, TLS, the admin listener, shutdown and log,
+It reads the settings of routes, sources, TLS, the other listeners, shutdown and log,
 as the sidecar does. cosproxy policy and cosproxy check work with its settings too.
 
 Exit codes: 0 after a clean shutdown, 1 after a failure, 2 invalid arguments or

@@ -255,6 +255,37 @@ func TestIssuer_STSDown(t *testing.T) {
 	contains(t, p.logs.all(), "no such SecretId")
 }
 
+// The issuer has the health and metrics listeners of the sidecar, and POST /quit.
+func TestIssuer_OtherListeners(t *testing.T) {
+	sts := newSTS(t, httptest.NewServer)
+	p := startIssuer(t, "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_HEALTH_LISTEN=127.0.0.1:0", "COSPROXY_METRICS_LISTEN=127.0.0.1:0",
+		"COSPROXY_QUIT_TOKEN_FILE="+file(t, testToken))
+	line := p.logs.wait(t, "serving")
+	health, metrics := line["cosproxy.health_listen"].(string), line["cosproxy.metrics_listen"].(string)
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/startupz": 200, "/credentials": 404, "/status": 404} {
+		if status, body := p.get(t, health, path); status != want || body != "" {
+			t.Errorf("%s on the health listener: %d %s", path, status, body)
+		}
+	}
+	if status, body := p.get(t, metrics, "/metrics"); status != 200 || !strings.Contains(body, `cosproxy_issuer_scopes{source="sts"} 0`) {
+		t.Errorf("%d %s", status, body)
+	}
+	req, err := http.NewRequest(http.MethodPost, "http://"+p.admin+"/quit", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+testToken)
+	resp, err := p.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if code := <-p.exit; resp.StatusCode != http.StatusAccepted || code != exitOK {
+		t.Errorf("status %d, exit code %d", resp.StatusCode, code)
+	}
+	p.exit <- exitOK
+}
+
 // cosproxy check reads the environment of an issuer, whose routes have numbers.
 func TestIssuer_Check(t *testing.T) {
 	sts := newSTS(t, httptest.NewServer)
