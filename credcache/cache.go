@@ -7,9 +7,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // Options of a Cache. The zero value is ready to use.
@@ -19,6 +18,11 @@ type Options struct {
 	// account): 20 s is enough for 10,000 processes. Requests do not wait for it.
 	// Zero: no delay.
 	Splay time.Duration
+	// ForClients says that the credentials go to clients with a Cache of their own, as an
+	// issuer hands them out. The cache then renews them at half of their life instead of
+	// 2/3, so that a client never gets its current credentials again when it refreshes
+	// them. False: the process uses the credentials itself.
+	ForClients bool
 	// Logger logs each fetch that returns new credentials and each failure. Nil:
 	// nothing is logged.
 	Logger *slog.Logger
@@ -35,11 +39,12 @@ type Cache struct {
 	source       Source
 	pollInterval time.Duration // of a Poller; 0: source is not a Poller
 	opts         Options
-	flight       singleflight.Group
 	start        time.Time // by time.Now
 
 	ctx   context.Context // canceled by Close
 	close context.CancelFunc
+
+	fetched, failed atomic.Uint64 // by all Providers, forgotten ones included
 
 	mu        sync.Mutex
 	providers map[string]*Provider // by Scope.id
@@ -76,10 +81,24 @@ func (c *Cache) For(scope Scope) *Provider {
 	defer c.mu.Unlock()
 	p := c.providers[id]
 	if p == nil {
-		p = &Provider{cache: c, scope: scope, id: id}
+		p = &Provider{cache: c, scope: scope}
 		c.providers[id] = p
 	}
 	return p
+}
+
+// Forget drops the Provider of scope: its refreshes end, and the next call of For creates
+// another one. Callers that still hold the Provider may use it. A scope without a Provider is
+// not an error.
+func (c *Cache) Forget(scope Scope) {
+	id := scope.canonical().id()
+	c.mu.Lock()
+	p := c.providers[id]
+	delete(c.providers, id)
+	c.mu.Unlock()
+	if p != nil {
+		p.retire()
+	}
 }
 
 // ScopeStats is the state of one scope. It holds no secret.
@@ -94,7 +113,7 @@ type ScopeStats struct {
 	LastError string
 }
 
-// Stats returns the state of every scope passed to For, in a stable order.
+// Stats returns the state of every scope passed to For and not to Forget, in a stable order.
 func (c *Cache) Stats() []ScopeStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -104,6 +123,10 @@ func (c *Cache) Stats() []ScopeStats {
 	}
 	return stats
 }
+
+// Totals returns the calls of the source so far, and those that returned no new credentials,
+// including those for forgotten scopes.
+func (c *Cache) Totals() (fetches, failures uint64) { return c.fetched.Load(), c.failed.Load() }
 
 // Close stops the background refreshes, cancels the fetches in flight and waits for
 // them. Valid credentials stay usable. A call that needs new ones gets an error that

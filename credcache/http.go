@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 
 	"cosproxy/signer"
 )
@@ -44,7 +45,9 @@ func (o HTTPOptions) Format(f fmt.State, _ rune) { fmt.Fprint(f, "credentials se
 // what is allowed.
 //
 // Credentials without token or expiry are rejected. HTTP 408, 429 and 5xx are retryable;
-// other statuses are permanent. Errors are as those of NewSTS.
+// other statuses are permanent. If such a response has the JSON form of cosproxy's issuer,
+// {"error":{"code":"…","message":"…"}}, the error repeats it, without words that may be a
+// secret. Errors are as those of NewSTS.
 func NewHTTP(opts HTTPOptions) (Source, error) {
 	if opts.Transport == nil {
 		opts.Transport = newTransport(dialTimeout)
@@ -122,7 +125,11 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	if token != "" {
 		header.Set("Authorization", "Bearer "+token)
 	}
-	c := &call{service: &s.service, ctx: ctx, secrets: []string{token}}
+	scope = scope.canonical()
+	c := &call{
+		service: &s.service, ctx: ctx, secrets: []string{token},
+		known: slices.Concat([]string{scope.Bucket}, scope.AllowPrefixes, scope.AllowActions),
+	}
 	body, err := c.get(s.requestURL(scope), header)
 	if err != nil {
 		return signer.Credentials{}, c.failure(err)
@@ -134,9 +141,8 @@ func (s *httpSource) fetch(ctx context.Context, scope Scope) (signer.Credentials
 	return c.validated(creds, "")
 }
 
-// requestURL returns the URL of the server with the parameters of scope.
+// requestURL returns the URL of the server with the parameters of a canonical scope.
 func (s *httpSource) requestURL(scope Scope) string {
-	scope = scope.canonical()
 	u, query := *s.url, s.url.Query()
 	query.Set("bucket", scope.Bucket)
 	query.Set("region", scope.Region)

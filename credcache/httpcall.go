@@ -37,6 +37,10 @@ type call struct {
 	*service
 	ctx     context.Context
 	secrets []string // that authenticate the request; removed from errors
+
+	// known are texts that an error response may repeat. Nil: its body is not read.
+	known  []string
+	detail string // of the error response; "": none
 }
 
 // RoundTrip sends req with the context of the call.
@@ -46,6 +50,9 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if resp.StatusCode != http.StatusOK {
+		if c.known != nil {
+			c.detail = errorDetail(resp, c.known)
+		}
 		resp.Body.Close()
 		return nil, statusError(resp.StatusCode)
 	}
@@ -91,6 +98,9 @@ func (c *call) failure(err error) error {
 	switch {
 	case errors.As(err, &status):
 		message, hint := c.explainStatus(int(status))
+		if c.detail != "" {
+			message += ": " + c.detail
+		}
 		return c.error(&SourceError{Code: status.Error(), Message: message, Hint: hint, Retryable: status.retryable()})
 	case c.ctx.Err() != nil:
 		return c.error(&SourceError{Message: "no response from " + c.host + " in time", Hint: c.hint, Retryable: true, Err: c.ctx.Err()})

@@ -16,9 +16,9 @@ import (
 
 // Provider provides the credentials of one scope. It is safe for concurrent use.
 type Provider struct {
-	cache *Cache
-	scope Scope // canonical
-	id    string
+	cache  *Cache
+	scope  Scope              // canonical
+	flight singleflight.Group // with one key, flightKey
 
 	current atomic.Pointer[snapshot] // nil: none
 
@@ -34,6 +34,8 @@ type Provider struct {
 	started    time.Time       // of the fetch in flight; zero: none
 	retryAt    time.Time       // no fetch starts before
 	rejections rejectionBucket // limits fetches caused by rejections
+
+	retired bool // by Cache.Forget; no fetch is scheduled
 
 	refetch bool // a fetch is pending or in flight because COS rejected the credentials
 
@@ -120,9 +122,22 @@ func (p *Provider) Warm() {
 	}
 }
 
+// retire ends the scheduled refreshes.
+func (p *Provider) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.retired = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// flightKey is the only key of the flights of a Provider.
+const flightKey = ""
+
 // refresh joins the fetch in flight, or starts one. Callers need not read the channel.
 func (p *Provider) refresh(ctx context.Context) <-chan singleflight.Result {
-	return p.cache.flight.DoChan(p.id, func() (any, error) { return p.fetch(ctx) })
+	return p.flight.DoChan(flightKey, func() (any, error) { return p.fetch(ctx) })
 }
 
 // fetch calls the source once, unless another fetch ended since the caller checked. It keeps
@@ -185,13 +200,14 @@ func (p *Provider) begin() (*snapshot, error) {
 	}
 	p.started = time.Now()
 	p.fetched++
+	p.cache.fetched.Add(1)
 	return nil, nil
 }
 
 // endFlight makes later calls of refresh start another flight. Otherwise a rejection between
 // the result of a fetch and the end of its flight would join this flight, and the requested
 // fetch would never start. p.mu is held.
-func (p *Provider) endFlight() { p.cache.flight.Forget(p.id) }
+func (p *Provider) endFlight() { p.flight.Forget(flightKey) }
 
 // complete records the result of a fetch.
 func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, error) {
@@ -213,6 +229,9 @@ func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, err
 	p.lastErr = err
 	if err == nil {
 		s := newSnapshot(creds, now, r).pollAfter(p.cache.pollInterval, now).inheritTrust(p.current.Load())
+		if p.cache.opts.ForClients {
+			s.renewBeforeClients(now, r)
+		}
 		p.current.Store(s)
 		p.failures = 0
 		p.schedule(now, s.advisory)
@@ -226,6 +245,7 @@ func (p *Provider) complete(creds signer.Credentials, err error) (*snapshot, err
 func (p *Provider) recordFailure(now time.Time, r float64) {
 	p.failures++
 	p.failed++
+	p.cache.failed.Add(1)
 	s := p.current.Load()
 	if p.refetch {
 		s = nil // rejected credentials do not justify long pauses

@@ -17,6 +17,11 @@ const (
 	advisoryMargin = 5 * time.Minute // minimum time between advisory refresh and expiry of a long lifetime
 	longLife       = 15 * time.Minute
 
+	// clientsShare is the advisory refresh of an issuer, as a part (1/n) of the life. With the
+	// jitter it is due after 0.45 to 0.55 of the life. A client refreshes after at least 0.6 of
+	// the life that its credentials had left, so at 0.6 of the whole life or later.
+	clientsShare = 2
+
 	mandatoryWindow = 60 * time.Second // before the expiry
 	mandatoryShare  = 5                // but at most this part (1/n) of the lifetime
 
@@ -94,6 +99,14 @@ func (s *snapshot) pollAfter(interval time.Duration, now time.Time) *snapshot {
 		}
 	}
 	return s
+}
+
+// renewBeforeClients schedules the refresh before that of clients which got the credentials
+// from here.
+func (s *snapshot) renewBeforeClients(now time.Time, r float64) {
+	if s.life > 0 {
+		s.advisory = now.Round(0).Add(time.Duration(float64(s.life) / clientsShare * (1 - advisoryJitter + 2*advisoryJitter*r)))
+	}
 }
 
 // inheritTrust takes over the trust of old if both have the same SecretID; old may be nil.

@@ -13,7 +13,7 @@ const maxSleep = time.Minute
 // schedule sets the timer to fetch at due; a zero due means never. p.mu is held.
 func (p *Provider) schedule(now, due time.Time) {
 	p.due, p.dueMono = due, time.Time{}
-	if !due.IsZero() {
+	if !due.IsZero() && !p.retired {
 		p.dueMono = time.Now().Add(due.Sub(now))
 		p.arm(now)
 	}
@@ -35,7 +35,7 @@ func (p *Provider) tick() {
 		return
 	}
 	p.mu.Lock()
-	now, scheduled := p.cache.opts.now(), !p.due.IsZero()
+	now, scheduled := p.cache.opts.now(), !p.due.IsZero() && !p.retired
 	due := scheduled && (!now.Before(p.due) || p.isDue())
 	if scheduled && !due {
 		p.arm(now)

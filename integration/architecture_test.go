@@ -18,6 +18,7 @@ func TestDependencies(t *testing.T) {
 	arrows := map[string]string{
 		"signer":                  "",
 		"credcache":               "credcache/smallfile signer",
+		"credcache/issuer":        "credcache credcache/smallfile signer",
 		"credcache/smallfile":     "",
 		"proxy":                   "proxy/guard proxy/http1 proxy/internal/coserr proxy/internal/cosreq proxy/internal/crc64 proxy/internal/formdata signer",
 		"proxy/guard":             "proxy/internal/coserr proxy/internal/cosreq",
@@ -26,7 +27,7 @@ func TestDependencies(t *testing.T) {
 		"proxy/internal/cosreq":   "proxy/internal/coserr",
 		"proxy/internal/crc64":    "",
 		"proxy/internal/formdata": "proxy/internal/coserr",
-		"cmd/cosproxy":            "credcache credcache/smallfile proxy proxy/guard proxy/http1 signer",
+		"cmd/cosproxy":            "credcache credcache/issuer credcache/smallfile proxy proxy/guard proxy/http1 signer",
 		"cmd/cosemu":              "integration/cosemu",
 		"integration":             "",
 		"integration/bench":       "",

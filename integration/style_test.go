@@ -20,6 +20,7 @@ var styleFiles = []string{
 	"../cmd/cosproxy/manifest/*",
 	"../integration/kubernetes/*.go",
 	"../credcache/*.go",
+	"../credcache/issuer/*.go",
 	"../credcache/smallfile/*.go",
 	"../signer/*.go",
 	"../proxy/*.go",

@@ -25,7 +25,7 @@ const indexPage = `<!doctype html>
 `
 
 // adminPages returns the pages for operators and probes. No page contains a secret.
-func (s *sidecar) adminPages() http.Handler {
+func (s *pageHost) adminPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -64,13 +64,13 @@ func isProbe(path string) bool { return path == "/livez" || path == "/readyz" ||
 
 func respondOK(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
-func (s *sidecar) guarded(h http.Handler, token guard.Token) http.Handler {
+func (s *pageHost) guarded(h http.Handler, token guard.Token) http.Handler {
 	return guard.New(s.cfg.AllowedHosts, s.cfg.AllowedOrigins, token).Handler(h, s.cfg.settingName)
 }
 
 // probePages returns the probes for clients without a token if one is required, since
 // kubelet cannot send one. They do not say why the process is not ready.
-func (s *sidecar) probePages() http.Handler {
+func (s *pageHost) probePages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", respondOK)
 	mux.HandleFunc("GET /startupz", respondOK)

@@ -3,10 +3,27 @@ package main
 import (
 	"crypto/tls"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cosproxy/proxy/guard"
 )
+
+// pageHost is a process with pages for operators: the sidecar, for example.
+type pageHost struct {
+	cfg      *resolved
+	log      *slog.Logger
+	registry *prometheus.Registry
+	token    guard.Token // client token, for the admin pages; nil if none is required
+	notReady func() string
+	status   func(now time.Time) string // content of /status
+	shutDown func()                     // has the effect of SIGTERM; set before the pages are served
+}
 
 // pageServer is an HTTP server of pages for operators and its listeners.
 type pageServer struct {
@@ -16,7 +33,7 @@ type pageServer struct {
 
 // pageServers returns the servers of all listeners but that for applications. adminConns
 // is the connection limit of the admin listener.
-func (s *sidecar) pageServers(ls listeners, adminConns int) []pageServer {
+func (s *pageHost) pageServers(ls listeners, adminConns int) []pageServer {
 	health := s.newPageServer(http.HandlerFunc(s.healthPage))
 	health.SetKeepAlivesEnabled(false) // kubelet opens a connection for each probe
 	health.DisableGeneralOptionsHandler = true
@@ -38,7 +55,7 @@ func limited(ls []net.Listener, limit interface {
 }
 
 // withTLS returns ls with TLS if it applies to them.
-func (s *sidecar) withTLS(ls []net.Listener) []net.Listener {
+func (s *pageHost) withTLS(ls []net.Listener) []net.Listener {
 	if !s.cfg.isTLS(ls) {
 		return ls
 	}
@@ -50,7 +67,7 @@ func (s *sidecar) withTLS(ls []net.Listener) []net.Listener {
 }
 
 // newPageServer returns an HTTP server of short responses to requests without a body.
-func (s *sidecar) newPageServer(pages http.Handler) *http.Server {
+func (s *pageHost) newPageServer(pages http.Handler) *http.Server {
 	server := &http.Server{
 		Handler:           pages,
 		ReadHeaderTimeout: s.cfg.HeaderTimeout,

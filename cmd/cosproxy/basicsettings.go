@@ -18,16 +18,27 @@ const usageAdvanced = `
 Advanced settings, whose defaults suit most installations:
 `
 
+const usageIssuer = `
+Settings of cosproxy issuer:
+`
+
 // splitSettings returns the basic and the advanced settings, each in the order of config.
+// Those of cosproxy issuer are among neither.
 func splitSettings() (basic, advanced []setting) {
 	for _, s := range settings() {
-		if slices.Contains(basicFields, s.field) {
+		switch {
+		case slices.Contains(basicFields, s.field):
 			basic = append(basic, s)
-		} else {
+		case !isIssuerField(s.field):
 			advanced = append(advanced, s)
 		}
 	}
 	return basic, advanced
+}
+
+// issuerSettings returns the settings that only cosproxy issuer uses.
+func issuerSettings() []setting {
+	return slices.DeleteFunc(settings(), func(s setting) bool { return !isIssuerField(s.field) })
 }
 
 // writeUsage writes settings in the form of --help.

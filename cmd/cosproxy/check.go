@@ -63,7 +63,7 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	if code, ends := parseFlags(flags, args, checkUsage, std); ends {
 		return code
 	}
-	cfg, err := loadConfig(environ)
+	cfg, err := loadAnyConfig(environ)
 	if err != nil && *asJSON {
 		return result{Problems: strings.Split(err.Error(), "\n"), Warnings: cfg.warnings}.write(std)
 	}

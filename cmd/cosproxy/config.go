@@ -24,6 +24,7 @@ type config struct {
 	// Route is the only route of the short form, and the fallback of numbered routes.
 	Route  routeConfig `envPrefix:"COSPROXY_"`
 	Source sourceConfig
+	Issuer issuerConfig
 
 	Listen          address   `env:"COSPROXY_LISTEN" envDefault:"127.0.0.1:4360" example:"127.0.0.1:4360" desc:"Address for applications: 'host:port' ('localhost:port' listens on 127.0.0.1 and ::1), 'unix:///path', 'systemd' for a socket that systemd passes, or 'systemd:NAME' if it passes several."`
 	AdminListen     address   `env:"COSPROXY_ADMIN_LISTEN" envDefault:"127.0.0.1:4361" example:"127.0.0.1:4361" desc:"Address of the admin pages '/livez', '/readyz', '/startupz', '/metrics' and '/status': 'host:port', 'unix:///path' or 'systemd:NAME' as above, or 'off'."`
@@ -61,6 +62,7 @@ type config struct {
 	LogFormat     string        `env:"COSPROXY_LOG_FORMAT" envDefault:"text" desc:"'text' or 'json'."`
 	LogLevel      slog.Level    `env:"COSPROXY_LOG_LEVEL" envDefault:"info" example:"debug" desc:"'debug', 'info', 'warn' or 'error'. Each request is logged at 'info'."`
 
+	issues       bool          // for cosproxy issuer
 	routeConfigs []routeConfig // the routes to serve, with defaults: Route, or the numbered ones
 	// proxyVariables maps the scheme of a request to the variable from which net/http
 	// takes the proxy.

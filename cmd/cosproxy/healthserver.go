@@ -9,7 +9,7 @@ import (
 // healthPage responds to probes on the health listener, which any machine may reach: with
 // a status and nothing else. It does not check the Host, because there is nothing to read
 // for a page that gets here by DNS rebinding, and kubelet may send any Host.
-func (s *sidecar) healthPage(w http.ResponseWriter, r *http.Request) {
+func (s *pageHost) healthPage(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !isProbe(r.URL.Path):
 		w.WriteHeader(http.StatusNotFound)
@@ -23,7 +23,7 @@ func (s *sidecar) healthPage(w http.ResponseWriter, r *http.Request) {
 
 // metricsPages returns the page of the metrics listener. It does not require the client
 // token, which would give Prometheus access to the bucket.
-func (s *sidecar) metricsPages() http.Handler {
+func (s *pageHost) metricsPages() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{}))
 	return s.guarded(mux, nil)

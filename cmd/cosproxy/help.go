@@ -19,6 +19,7 @@ Usage:
   cosproxy policy            print the CAM policy of each route's credentials
   cosproxy manifest KIND     print files for kubernetes, kustomize, systemd, compose
                              or quadlet that run cosproxy with these settings
+  cosproxy issuer            give credentials to many sidecars
   cosproxy healthcheck       ask the running cosproxy whether it is healthy
   cosproxy wait              wait until the running cosproxy is ready
   cosproxy quit              shut down the running cosproxy, at the end of a Job
@@ -56,6 +57,8 @@ func usage() string {
 	writeUsage(&b, basic)
 	b.WriteString(usageAdvanced)
 	writeUsage(&b, advanced)
+	b.WriteString(usageIssuer)
+	writeUsage(&b, issuerSettings())
 	b.WriteString(usageRoutes)
 	for _, s := range numberedSettings() {
 		b.WriteString("\n  " + s.variable + s.initial(" (%s)", " (default %s)"))
@@ -109,6 +112,8 @@ func settingsMarkdown() string {
 	writeTable(&b, basic)
 	b.WriteString("\n### Advanced settings\n\n")
 	writeTable(&b, advanced)
+	b.WriteString("\n### Issuer settings\n\n")
+	writeTable(&b, issuerSettings())
 	b.WriteString("\nSeveral routes are numbered `<n>`, from 0 without gaps. Their settings have the same\n" +
 		"meaning as above:\n\n| variable | default |\n|---|---|\n")
 	for _, s := range numberedSettings() {

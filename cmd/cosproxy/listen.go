@@ -26,15 +26,20 @@ type listenSetting struct {
 
 // listenSettings returns the fields of all listeners that are not off.
 func (c *config) listenSettings() []listenSetting {
+	main := listenSetting{"Listen", c.Listen}
+	if c.issues {
+		main = listenSetting{"IssuerListen", c.Issuer.IssuerListen}
+	}
 	all := []listenSetting{
-		{"Listen", c.Listen}, {"AdminListen", c.AdminListen}, {"HealthListen", c.HealthListen}, {"MetricsListen", c.MetricsListen},
+		main, {"AdminListen", c.AdminListen}, {"HealthListen", c.HealthListen}, {"MetricsListen", c.MetricsListen},
 	}
 	return slices.DeleteFunc(all, func(l listenSetting) bool { return l.network == "" })
 }
 
 // needsUnsafeListen reports whether a listener may accept connections from other machines
-// only with UnsafeListen. Neither probes nor metrics open the bucket or reveal a secret.
-func needsUnsafeListen(field string) bool { return field != "HealthListen" && field != "MetricsListen" }
+// only with UnsafeListen. Neither probes nor metrics open the bucket or reveal a secret, and
+// the issuer requires TLS and a token.
+func needsUnsafeListen(field string) bool { return field == "Listen" || field == "AdminListen" }
 
 // listeners maps the fields of listenSettings to open listeners. A field has several if
 // its address is localhost.

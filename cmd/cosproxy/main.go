@@ -60,6 +60,7 @@ type streams struct {
 var commands = map[string]func(ctx context.Context, args, environ []string, std streams) int{
 	"check":   runCheck,
 	"explain": runExplain,
+	"issuer":  runIssuer,
 	"policy":  runPolicy,
 
 	"healthcheck": runHealthcheck,

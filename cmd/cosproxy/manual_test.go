@@ -262,7 +262,7 @@ func TestDocuments_Configurations(t *testing.T) {
 				environ = append(environ, m[1]+"="+m[2])
 			}
 			switch {
-			case len(environ) == 0:
+			case len(environ) == 0 || strings.Contains(block[2], "_CALLERS="): // TestManual_IssuerConfiguration has the others
 				continue
 			case !strings.Contains(block[2], "_BUCKET"): // it completes another block
 				environ = append(environ, oneRoute()...)

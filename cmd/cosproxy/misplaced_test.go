@@ -31,7 +31,7 @@ func fileSettings(t *testing.T, path string) map[string][]string {
 		"COSPROXY_TLS_KEY_FILE":               {"COSPROXY_TLS_CERT_FILE=" + newPair(t, "a").cert},
 	}
 	for _, s := range settings() {
-		if _, known := all[s.variable]; !known && strings.HasSuffix(s.variable, "_FILE") {
+		if _, known := all[s.variable]; !known && strings.HasSuffix(s.variable, "_FILE") && !isIssuerField(s.field) {
 			t.Errorf("%s is not tested", s.variable)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // notifySystemd sends a state to systemd (sd_notify(3)), for units with Type=notify.
 // Without NOTIFY_SOCKET it does nothing.
-func (s *sidecar) notifySystemd(state string) {
+func (s *pageHost) notifySystemd(state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
 		s.log.Warn("systemd cannot be notified; check NOTIFY_SOCKET, or use Type=exec in the unit", "error.message", err)
 	}
@@ -17,7 +17,7 @@ func (s *sidecar) notifySystemd(state string) {
 
 // startWatchdog keeps the watchdog of systemd (WatchdogSec= of the unit) quiet until ctx
 // ends. Without WATCHDOG_USEC it does nothing.
-func (s *sidecar) startWatchdog(ctx context.Context) {
+func (s *pageHost) startWatchdog(ctx context.Context) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	switch {
 	case err != nil:

@@ -24,8 +24,9 @@ func runPolicy(_ context.Context, args, environ []string, std streams) int {
 	if code, ends := parseFlags(newFlags("policy"), args, policyUsage, std); ends {
 		return code
 	}
-	cfg, ok := loadOrPrint(environ, std.err)
-	if !ok {
+	cfg, err := loadAnyConfig(environ)
+	if err != nil {
+		cfg.printProblems(err, std.err)
 		return exitUsage
 	}
 	cfg.printWarnings(std.err)

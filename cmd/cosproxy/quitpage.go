@@ -13,7 +13,7 @@ const quitPath = "/quit"
 
 // quitPage starts the shutdown, as SIGTERM does, if the request has the quit token. It
 // reads the file of the token for each request, so that a new token is valid at once.
-func (s *sidecar) quitPage(w http.ResponseWriter, r *http.Request) {
+func (s *pageHost) quitPage(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		http.Error(w, "use POST", http.StatusMethodNotAllowed)

@@ -30,7 +30,9 @@ type resolved struct {
 // what the valid settings yield.
 func loadConfig(environ []string) (*resolved, error) {
 	p := newProblems()
-	c := parse(env.ToMap(environ), p)
+	vars := env.ToMap(environ)
+	c := parse(vars, p)
+	rejectIssuerSettings(vars, p)
 	validate(c, p)
 	r := resolve(*c, p)
 	r.warnings = p.warnings

@@ -87,6 +87,7 @@ func (s *credentialStore) newSource(cfg *resolved, id cacheID, t *transports, op
 		if opts.Logger != nil {
 			opts.Logger = opts.Logger.With(slog.String("cosproxy.first_role", id.source))
 		}
+		opts.ForClients = false // cosproxy itself uses these credentials
 		s.callers[id.source] = credcache.New(first, opts)
 	}
 	return cfg.Source.newSecondRole(s.callers[id.source].For(cfg.firstScope()), id.duration, t)

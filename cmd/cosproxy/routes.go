@@ -25,6 +25,8 @@ type routeConfig struct {
 	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Source of the credentials: 'static', 'sts', 'role', 'oidc', 'cvm', 'http' or 'file'. 'auto' selects the first of 'role', 'static', 'sts', 'file', 'http', 'cvm' and 'oidc' that is configured, once, at startup; with 'COSPROXY_ROLE_ARN' only 'role', 'cvm' and 'oidc'."`
 	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Lifetime of the credentials to request from STS. Maximum: 36h with 'sts' (2h with the key pair of a root account), 12h with 'role', 'oidc' and a second role."`
 
+	Callers list `env:"CALLERS" example:"team-a,system:serviceaccount:shop:uploader" desc:"For 'cosproxy issuer': callers that may use the route, comma-separated: names of files in 'COSPROXY_ISSUER_TOKENS_DIR', or service accounts as 'system:serviceaccount:namespace:name'. There are no wildcards."`
+
 	name     string            // in log, metrics and messages
 	settings string            // prefix of its variables
 	names    map[string]string // field to the variable that set it

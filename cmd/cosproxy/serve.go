@@ -17,21 +17,16 @@ import (
 
 	"cosproxy/credcache"
 	"cosproxy/proxy"
-	"cosproxy/proxy/guard"
 	"cosproxy/proxy/http1"
 )
 
 // sidecar is one cosproxy server.
 type sidecar struct {
-	cfg         *resolved
-	log         *slog.Logger
+	pageHost    // token is for applications, too
 	started     time.Time
 	credentials *credentialStore
-	registry    *prometheus.Registry
 	proxy       *proxy.Proxy // for applications
-	token       guard.Token  // client token, for applications and the admin pages; nil if none is required
 	draining    atomic.Bool
-	shutDown    func() // has the effect of SIGTERM; set by run
 }
 
 // serve listens, fetches the first credentials, serves until ctx ends, and then drains.
@@ -94,10 +89,12 @@ func newSidecar(cfg *resolved, log *slog.Logger, t *transports) (*sidecar, error
 	if err != nil {
 		return nil, err
 	}
-	return &sidecar{
-		cfg: cfg, log: log, started: time.Now(), credentials: store, registry: registry,
-		proxy: p, token: options.ClientToken,
-	}, nil
+	s := &sidecar{
+		pageHost: pageHost{cfg: cfg, log: log, registry: registry, token: options.ClientToken},
+		started:  time.Now(), credentials: store, proxy: p,
+	}
+	s.pageHost.notReady, s.pageHost.status = s.notReady, s.status
+	return s, nil
 }
 
 // logStart logs each route, and then the addresses of the listeners.

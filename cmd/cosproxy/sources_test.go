@@ -15,16 +15,16 @@ import (
 	"cosproxy/credcache"
 )
 
-// issuer simulates STS, a metadata service and a credentials server. It records requests,
+// fakeIssuer simulates STS, a metadata service and a credentials server. It records requests,
 // one line each.
-type issuer struct {
+type fakeIssuer struct {
 	*httptest.Server
 	mu    sync.Mutex
 	calls []string
 }
 
-func newIssuer(t *testing.T) *issuer {
-	s := new(issuer)
+func newIssuer(t *testing.T) *fakeIssuer {
+	s := new(fakeIssuer)
 	s.Server = newServer(t, httptest.NewServer, func(w http.ResponseWriter, r *http.Request) {
 		var call struct {
 			RoleArn, RoleSessionName, ProviderID, WebIdentityToken, ExternalID, Policy string
@@ -71,7 +71,7 @@ func newIssuer(t *testing.T) *issuer {
 	return s
 }
 
-func (s *issuer) requests() []string {
+func (s *fakeIssuer) requests() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.calls)

@@ -30,6 +30,10 @@ func validate(c *config, p *problems) {
 	if c.Splay < 0 {
 		p.add(variable("Splay"), "is negative; use for example 20s, or 0s to fetch immediately")
 	}
+	c.validateLog(p)
+}
+
+func (c *config) validateLog(p *problems) {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		p.add(variable("LogFormat"), "is %q; use text or json", c.LogFormat)
 	}
@@ -53,7 +57,7 @@ func (c *config) validateGuards(p *problems) {
 }
 
 func (c *config) validateListeners(p *problems) {
-	if (c.Listen == address{}) {
+	if (c.Listen == address{}) && !c.issues {
 		p.add(variable("Listen"), "cannot be off; use for example 127.0.0.1:4360")
 	}
 	all := c.listenSettings()

@@ -1,6 +1,7 @@
 // Package smallfile reads the small files that settings name: tokens, keys and
-// certificates. Such a file may be replaced at any time, may be on a file system that hangs,
-// or may be a pipe or a device by mistake. Read limits time and size in all these cases.
+// certificates, and lists directories of them. Such a file may be replaced at any time, may
+// be on a file system that hangs, or may be a pipe or a device by mistake. Read and List
+// limit time and size in all these cases.
 //
 // Do not use it for large files or for files that are read often: each call opens the file
 // again.
@@ -13,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -47,19 +49,30 @@ var (
 // A read that hangs cannot be canceled. It continues in the background, and no other read of
 // the same path starts until it ends. So each file blocks at most one goroutine.
 func Read(ctx context.Context, path string, limit int) ([]byte, error) {
+	return within(ctx, path, func() ([]byte, error) { return readRegular(path, limit) })
+}
+
+// List returns the names of the entries of the directory at path, sorted. It returns an error
+// if there are more than limit. Time and errors are as for Read.
+func List(ctx context.Context, path string, limit int) ([]string, error) {
+	return within(ctx, path, func() ([]string, error) { return list(path, limit) })
+}
+
+// within calls read, which may hang, and returns its results or ErrTimeout.
+func within[T any](ctx context.Context, path string, read func() (T, error)) (T, error) {
+	var none, content T
+	var err error
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	lock := lockOf(path)
 	select {
 	case lock <- struct{}{}:
 	case <-ctx.Done():
-		return nil, ErrTimeout
+		return none, ErrTimeout
 	}
-	var content []byte
-	var err error
 	done := make(chan struct{})
 	go func() {
-		content, err = readRegular(path, limit)
+		content, err = read()
 		<-lock
 		close(done)
 	}()
@@ -67,7 +80,7 @@ func Read(ctx context.Context, path string, limit int) ([]byte, error) {
 	case <-done:
 		return content, err
 	case <-ctx.Done():
-		return nil, ErrTimeout
+		return none, ErrTimeout
 	}
 }
 
@@ -105,6 +118,26 @@ func readRegular(path string, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("it has more than %d bytes", limit)
 	}
 	return content, nil
+}
+
+// list may hang.
+func list(path string, limit int) ([]string, error) {
+	f, err := openFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, withoutPath(err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	names, err := f.Readdirnames(limit + 1)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, nil
+	case err != nil:
+		return nil, withoutPath(err)
+	case len(names) > limit:
+		return nil, fmt.Errorf("it has more than %d entries", limit)
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 // withoutPath returns the cause of a *fs.PathError, and any other error unchanged.

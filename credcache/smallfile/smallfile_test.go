@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -146,4 +147,45 @@ func TestRead_OtherFileHangs(t *testing.T) {
 	if got, err := smallfile.Read(t.Context(), hung, 10); string(got) != "a" || err != nil {
 		t.Errorf("afterwards: %q, %v", got, err)
 	}
+}
+
+func TestList(t *testing.T) {
+	dir := t.TempDir()
+	if got, err := smallfile.List(t.Context(), dir, 0); len(got) != 0 || err != nil {
+		t.Errorf("empty: %q, %v", got, err)
+	}
+	for _, name := range []string{"b", "a", ".hidden"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := smallfile.List(t.Context(), dir, 3); !slices.Equal(got, []string{".hidden", "a", "b"}) || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := smallfile.List(t.Context(), dir, 2); got != nil || err == nil || err.Error() != "it has more than 2 entries" {
+		t.Errorf("%q, %v", got, err)
+	}
+	for path, want := range map[string]error{
+		filepath.Join(dir, "a"): syscall.ENOTDIR, "/NEVER-SHOWN": syscall.ENOENT, "": syscall.ENOENT,
+	} {
+		if got, err := smallfile.List(t.Context(), path, 10); got != nil || !errors.Is(err, want) || strings.Contains(err.Error(), "NEVER-SHOWN") {
+			t.Errorf("%q: %q, %v; want %v", path, got, err, want)
+		}
+	}
+}
+
+func TestList_Hanging(t *testing.T) {
+	dir, release, ended := t.TempDir(), make(chan struct{}), make(chan struct{})
+	restore := smallfile.OnOpen(func(string) {
+		<-release
+		close(ended)
+	})
+	defer restore()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if got, err := smallfile.List(ctx, dir, 10); got != nil || !errors.Is(err, smallfile.ErrTimeout) {
+		t.Errorf("%q, %v", got, err)
+	}
+	close(release)
+	<-ended
 }
