@@ -93,10 +93,7 @@ func TestManifest_PrintedSettings(t *testing.T) {
 		if name == "http" { // its value is in the Secret
 			printed["COSPROXY_CREDENTIALS_URL"] = "https://credentials.internal/"
 		}
-		if name == "oidc-webhook" { // set by the webhook
-			printed["TKE_ROLE_ARN"], printed["TKE_PROVIDER_ID"], printed["TKE_WEB_IDENTITY_TOKEN_FILE"] = "qcs::cam::uin/1:roleName/a", "cls-a", "/token"
-		}
-		got, want := routesOf(t, printed), routesOf(t, env.ToMap(append(c.environ, "TKE_PROVIDER_ID=cls-a", "TKE_WEB_IDENTITY_TOKEN_FILE=/token")))
+		got, want := routesOf(t, printed), routesOf(t, env.ToMap(append(c.environ, "TKE_WEB_IDENTITY_TOKEN_FILE=/token")))
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got\n%v, want\n%v", name, got, want)
 		}
@@ -225,6 +222,7 @@ func TestManifest_Problems(t *testing.T) {
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a/app.sock", "COSPROXY_ADMIN_LISTEN=unix:///b/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /b, and another Unix socket in /a"},
 		{"compose", []string{"COSPROXY_SOCKET_OWNER=app"}, "COSPROXY_SOCKET_OWNER cannot be used in a container"},
 		{"kubernetes", []string{"COSPROXY_SOURCE=oidc"}, "TKE_ROLE_ARN is required for source oidc"},
+		{"kubernetes", []string{"COSPROXY_SOURCE=oidc", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a", "COSPROXY_ROLE_ARN=garbage"}, "COSPROXY_ROLE_ARN is invalid"},
 		{"systemd", []string{"COSPROXY_SOURCE=oidc", "TKE_ROLE_ARN=a", "TKE_PROVIDER_ID=b", "TKE_WEB_IDENTITY_TOKEN_FILE=/c"}, "COSPROXY_SOURCE selects oidc, which needs the service account of a pod"},
 		{"systemd", []string{"COSPROXY_ADMIN_LISTEN=unix:///run/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /run, which the unit cannot write to; use unix:///run/cosproxy/NAME"},
 		{"systemd", []string{"COSPROXY_ADMIN_LISTEN=unix:///run/cosproxy/admin.sock", "COSPROXY_LISTEN=unix:///run/cosproxy/app.sock"}, "COSPROXY_ADMIN_LISTEN is in the folder of COSPROXY_LISTEN"},

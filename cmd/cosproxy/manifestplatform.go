@@ -159,7 +159,7 @@ func newManifestEgress(c *config) manifestEgress {
 	for _, r := range c.routeConfigs {
 		e.addURL(r.bucketURL(c.Endpoint))
 		kind := sourceKinds[r.Source]
-		if kind.names["Endpoint"] == "STSEndpoint" || c.Source.RoleARN != "" {
+		if kind.names["Endpoint"] == "STSEndpoint" || c.Source.chained(r.Source) {
 			u, _ := url.Parse(c.Source.STSEndpoint)
 			e.addURL(u)
 		}
@@ -209,7 +209,7 @@ func (m *manifest) derive() {
 	m.manifestDerived = manifestDerived{
 		GracePeriod: 30 + m.Drain,
 		StopTimeout: m.Drain + 5,
-		HasVolumes:  len(m.Files) > 0 || m.SocketDir != "" || m.TKE.Projected || m.HostFile != "",
+		HasVolumes:  len(m.Files) > 0 || m.SocketDir != "" || m.TKEToken || m.HostFile != "",
 		HasSecrets:  len(m.Files)+len(m.SecretEnv) > 0,
 		HostFolder:  path.Dir(m.HostFile),
 		Mount:       hostFolder,
