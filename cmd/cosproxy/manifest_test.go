@@ -220,6 +220,13 @@ func TestManifest_Problems(t *testing.T) {
 		{"kubernetes", []string{"COSPROXY_LISTEN=systemd"}, "COSPROXY_LISTEN is a socket from systemd"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///app.sock"}, "COSPROXY_LISTEN is in the root folder"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a/app.sock", "COSPROXY_ADMIN_LISTEN=unix:///b/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /b, and another Unix socket in /a"},
+		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a\nb"}, "COSPROXY_LISTEN contains a line break"},
+		{"systemd", []string{"COSPROXY_LISTEN=systemd:a\\"}, "COSPROXY_LISTEN ends with a backslash"},
+		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a", "COSPROXY_SOCKET_OWNER=a\\"}, "COSPROXY_SOCKET_OWNER ends with a backslash"},
+		{"systemd", []string{"COSPROXY_LISTEN=127.0.0.1:0"}, "COSPROXY_LISTEN has port 0"},
+		{"compose", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:0"}, "COSPROXY_ADMIN_LISTEN has port 0"},
+		{"kubernetes", []string{"COSPROXY_HEALTH_LISTEN=:0"}, "COSPROXY_HEALTH_LISTEN has port 0"},
+		{"quadlet", []string{"COSPROXY_HEALTH_LISTEN=off", "COSPROXY_ADMIN_LISTEN=off"}, "COSPROXY_HEALTH_LISTEN and COSPROXY_ADMIN_LISTEN are both off"},
 		{"compose", []string{"COSPROXY_SOCKET_OWNER=app"}, "COSPROXY_SOCKET_OWNER cannot be used in a container"},
 		{"kubernetes", []string{"COSPROXY_SOURCE=oidc"}, "TKE_ROLE_ARN is required for source oidc"},
 		{"kubernetes", []string{"COSPROXY_SOURCE=oidc", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a", "COSPROXY_ROLE_ARN=garbage"}, "COSPROXY_ROLE_ARN is invalid"},
@@ -242,6 +249,34 @@ func TestManifest_Problems(t *testing.T) {
 	}
 }
 
+func TestManifest_Warnings(t *testing.T) {
+	const (
+		everyone = "every local user can use the bucket; set COSPROXY_LISTEN=unix:///run/NAME.sock"
+		instance = "COSPROXY_SOURCE=cvm: the application shares the network of the pod"
+		restart  = "COSPROXY_QUIT_TOKEN_FILE: the platform restarts cosproxy after POST /quit"
+	)
+	for _, tt := range []struct {
+		kind, environ, want, not string
+	}{
+		{"systemd", "", everyone, instance},
+		{"systemd", "COSPROXY_LISTEN=systemd", everyone, instance},
+		{"systemd", "COSPROXY_LISTEN=unix:///run/a.sock", "", everyone},
+		{"systemd", "COSPROXY_CLIENT_TOKEN_FILE=/a", "", everyone},
+		{"kubernetes", "", instance, everyone},
+		{"kustomize", "COSPROXY_QUIT_TOKEN_FILE=/a", restart, everyone},
+		{"compose", "COSPROXY_QUIT_TOKEN_FILE=/a", restart, everyone},
+		{"quadlet", "COSPROXY_QUIT_TOKEN_FILE=/a", "", restart}, // it restarts after a failure only
+	} {
+		stdout, stderr := printManifest(t, append(oneRoute(), "COSPROXY_SOURCE=cvm", tt.environ), tt.kind)
+		if !strings.Contains(stderr, tt.want) || strings.Contains(stderr, tt.not) {
+			t.Errorf("%s %s: want %q, not %q; got:\n%s", tt.kind, tt.environ, tt.want, tt.not, stderr)
+		}
+		if commented := strings.Contains(stdout, "# Every local user can connect"); commented != (tt.want == everyone) {
+			t.Errorf("%s %s: comment %v", tt.kind, tt.environ, commented)
+		}
+	}
+}
+
 func TestManifest_Arguments(t *testing.T) {
 	environ := append(oneRoute(), "COSPROXY_SOURCE=cvm")
 	for want, args := range map[string][]string{
@@ -250,6 +285,8 @@ func TestManifest_Arguments(t *testing.T) {
 		"--name is not a name":                {"kubernetes", "--name", "Photo App"},
 		"--image does not apply":              {"systemd", "--image", "a"},
 		"--image is not the name of an image": {"compose", "--image", "a b"},
+		"--image is not the name":             {"compose", "--image", "a@sha256:ab"},
+		"--name cosproxy is the name":         {"compose", "--name", "cosproxy"},
 		"--network-policy applies":            {"kustomize", "--network-policy"},
 		"unexpected arguments":                {"kubernetes", "NEVER-SHOWN"},
 	} {
@@ -258,11 +295,16 @@ func TestManifest_Arguments(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %q; got:\n%s%s", args, code, want, stdout, stderr)
 		}
 	}
-	stdout, _ := printManifest(t, environ, "kubernetes", "--name=photo-app", "--image", "registry.example/cosproxy:1.2@sha256:ab")
-	contains(t, stdout, `name: "photo-app"`, `image: "registry.example/cosproxy:1.2@sha256:ab"`)
-	if strings.Contains(stdout, "Replace this with the name of your image") || strings.Contains(stdout, "NetworkPolicy") {
+	image := "registry.example:5000/cosproxy:1.2"
+	stdout, _ := printManifest(t, environ, "kubernetes", "--name=photo-app", "--image", image)
+	contains(t, stdout, `name: "photo-app"`, `image: "`+image+`"`, "with a digest")
+	image += "@sha256:" + strings.Repeat("0a", 32)
+	stdout, _ = printManifest(t, environ, "kubernetes", "--image", image)
+	contains(t, stdout, `image: "`+image+`"`)
+	if strings.Contains(stdout, "with a digest") || strings.Contains(stdout, "NetworkPolicy") {
 		t.Error(stdout)
 	}
+	printManifest(t, environ, "systemd", "--name", "cosproxy")
 }
 
 func TestManifest_Output(t *testing.T) {
@@ -283,6 +325,10 @@ func TestManifest_Output(t *testing.T) {
 		var got []string
 		for _, e := range entries {
 			got = append(got, e.Name())
+		}
+		info, err := os.Stat(filepath.Join(dir, want[0]))
+		if err != nil || info.Mode() != 0o644 {
+			t.Errorf("%s: %v, %v", kind, info, err)
 		}
 		if !reflect.DeepEqual(got, want) || stdout != "" {
 			t.Errorf("%s: files %v, want %v; printed %q", kind, got, want, stdout)

@@ -19,6 +19,7 @@ type manifest struct {
 	Name         string // name of cosproxy's own objects
 	Image        string
 	ExampleImage bool // Image must be replaced
+	HasDigest    bool // of Image
 
 	Env       []manifestVariable
 	Files     []manifestFile   // secrets that the platform provides as files
@@ -74,9 +75,7 @@ func newManifest(kindName string, kind manifestKind, f manifestFlags, environ []
 	c := parse(vars, p)
 	validate(c, p)
 	c.validateOptions(p)
-	if !kind.inPod {
-		c.validateOutsidePod(p)
-	}
+	c.validatePlatform(kindName, kind, p)
 	m.Drain = int((c.DrainTimeout + time.Second - 1) / time.Second)
 	m.manifestResources = newManifestResources(c)
 	m.manifestEgress = newManifestEgress(c)
@@ -96,6 +95,7 @@ func (m *manifest) setNames(kindName string) {
 	if m.Image == "" {
 		m.Image, m.ExampleImage = exampleImage, true
 	}
+	m.HasDigest = strings.Contains(m.Image, "@")
 }
 
 // completePod sets the settings that only exist in a pod: the listener for probes and, if
@@ -135,6 +135,9 @@ func (m *manifest) addSettings(kindName string, kind manifestKind, c *config, va
 			p.add(s.variable, "%v, which this command cannot print; remove it", err)
 		}
 		if omits(kindName, s.field) {
+			if strings.HasSuffix(value, `\`) { // it would continue the line
+				p.add(s.variable, "ends with a backslash, which a unit cannot have there; remove it")
+			}
 			continue
 		}
 		comment := c.comment(kind, s.field, value)
@@ -218,40 +221,6 @@ func hasQuery(field, value string) bool {
 func secretName(variable string) string {
 	_, name, _ := strings.Cut(strings.TrimSuffix(variable, "_FILE"), "_")
 	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-}
-
-// validateOptions lets each source check its options, as at startup, but with a placeholder
-// for the key pair, which may be in files that only exist elsewhere.
-func (c *config) validateOptions(p *problems) {
-	source := c.Source
-	for _, field := range secretFields() {
-		if source.isSet(field) {
-			source.setValue(field, "placeholder")
-			source.setValue(field+"File", "")
-		}
-	}
-	for i := range c.routeConfigs {
-		source.checkOptions(p, &c.routeConfigs[i])
-	}
-}
-
-// validateOutsidePod rejects the source that needs the service account of a pod.
-func (c *config) validateOutsidePod(p *problems) {
-	for _, r := range c.routeConfigs {
-		if r.Source == "oidc" {
-			p.add(r.names["Source"], "selects oidc, which needs the service account of a pod; use the manifest for kubernetes or kustomize, or another source")
-		}
-	}
-}
-
-// warnProxies warns about proxies, which are not copied: they concern this machine, and
-// their URLs often contain a password.
-func warnProxies(vars map[string]string, p *problems) {
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
-		if vars[name] != "" {
-			p.warn("%s is not copied; if cosproxy needs a proxy there, add the variable to the files", name)
-		}
-	}
 }
 
 // addHostFile checks that the folder of HostFile can be made available. Another program
