@@ -135,7 +135,10 @@ func (f *manifestFlags) check(kindName string, known bool, kind manifestKind) er
 
 // write writes the files to a folder or, if it is empty, prints them to w.
 func (m *manifest) write(kind manifestKind, folder string, w io.Writer) error {
-	templates := parseManifestTemplates()
+	templates, err := parseManifestTemplates(manifestFiles)
+	if err != nil {
+		return err
+	}
 	for i, file := range kind.templates {
 		name := strings.NewReplacer("{name}", m.Name, "{app}", m.App).Replace(file[0])
 		text := templates.render(file[1], m)

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"text/template"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -395,35 +394,4 @@ func TestReadme_Manifest(t *testing.T) {
 		}
 	}
 	t.Error("the README lacks the command")
-}
-
-// TestManifest_TextTemplate compares manifestTemplates with package text/template.
-func TestManifest_TextTemplate(t *testing.T) {
-	functions := template.FuncMap{}
-	for name, f := range parseManifestTemplates().functions() {
-		if !slices.Contains([]string{"print", "eq", "ne", "not", "and", "or", "include"}, name) {
-			functions[name] = func(args ...any) any { return f(args) }
-		}
-	}
-	reference := template.New("").Funcs(functions)
-	reference.Funcs(template.FuncMap{"include": func(name string, data any) (string, error) {
-		var b strings.Builder
-		err := reference.ExecuteTemplate(&b, name, data)
-		return b.String(), err
-	}})
-	template.Must(reference.ParseFS(manifestFiles, "manifest/*"))
-	for name, c := range manifestCases(t) {
-		for _, kind := range c.kinds {
-			m, _ := newManifest(kind, manifestKinds[kind], manifestFlags{networkPolicy: true}, c.environ)
-			for _, file := range manifestKinds[kind].templates {
-				var want strings.Builder
-				if err := reference.ExecuteTemplate(&want, file[1], m); err != nil {
-					t.Fatal(err)
-				}
-				if got := parseManifestTemplates().render(file[1], m); got != want.String() {
-					t.Errorf("%s, %s: got\n%s\ntext/template:\n%s", name, file[1], got, want.String())
-				}
-			}
-		}
-	}
 }
