@@ -339,6 +339,31 @@ func TestManifest_Output(t *testing.T) {
 	}
 }
 
+// TestManifest_OutputFails: a file that cannot be replaced leaves no other file.
+func TestManifest_OutputFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "compose.yaml"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := tryManifest(append(oneRoute(), "COSPROXY_SOURCE=cvm"), "compose", "--output", dir)
+	entries, err := os.ReadDir(dir)
+	if code != exitFailure || err != nil || len(entries) != 1 {
+		t.Errorf("exit code %d, %v, %v, %s", code, entries, err, stderr)
+	}
+}
+
+// TestManifestEgress_STS: the NetworkPolicy has the port of STS if the source calls STS.
+func TestManifestEgress_STS(t *testing.T) {
+	for source, want := range map[string][]int{"file": {443}, "http": {443, 8444}, "cvm": {443, 8443}, "role": {443, 8443}} {
+		environ := append(oneRoute(), "COSPROXY_SOURCE="+source, "COSPROXY_STS_ENDPOINT=https://sts.internal:8443", "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/a",
+			"TENCENTCLOUD_SECRET_ID=id", "TENCENTCLOUD_SECRET_KEY=key", "COSPROXY_CREDENTIALS_FILE=/a/b", "COSPROXY_CREDENTIALS_URL=https://keys.internal:8444/")
+		m, p := newManifest("kubernetes", manifestKinds["kubernetes"], manifestFlags{}, environ)
+		if err := p.err(); err != nil || !slices.Equal(m.Ports, want) {
+			t.Errorf("%s: ports %v, want %v; %v", source, m.Ports, want, err)
+		}
+	}
+}
+
 // TestManifest_Proxy: the proxy of this machine is not copied, and its password not shown.
 func TestManifest_Proxy(t *testing.T) {
 	stdout, stderr := printManifest(t, append(oneRoute(), "COSPROXY_SOURCE=cvm", "HTTPS_PROXY=http://user:NEVER-SHOWN@proxy:3128"), "kubernetes")
