@@ -15,9 +15,9 @@ import (
 const manifestUsage = `cosproxy manifest prints files that run cosproxy with the settings of this environment.
 
 Usage:
-  cosproxy manifest kubernetes [--name NAME] [--image IMAGE] [--network-policy]
-  cosproxy manifest kustomize|compose|quadlet [--name NAME] [--image IMAGE]
-  cosproxy manifest systemd [--name NAME]
+  cosproxy manifest kubernetes [--name NAME] [--image IMAGE] [--network-policy] [--output FOLDER]
+  cosproxy manifest kustomize|compose|quadlet [--name NAME] [--image IMAGE] [--output FOLDER]
+  cosproxy manifest systemd [--name NAME] [--output FOLDER]
 
   kubernetes  a Deployment with cosproxy as a native sidecar (Kubernetes 1.29 or later),
               and its ServiceAccount; a PodMonitor if COSPROXY_METRICS_LISTEN is set
@@ -28,7 +28,8 @@ Usage:
   quadlet     a pod of Podman with an application and its sidecar
 
   --name NAME        name of the application (default app). The units for systemd are
-                     NAME-cosproxy; without this flag they are cosproxy.
+                     NAME-cosproxy; without this flag they are cosproxy, and only they can
+                     have this name.
   --image IMAGE      image of cosproxy (default ` + exampleImage + `)
   --network-policy   also print an example of a NetworkPolicy
   --output FOLDER    write the files to an existing folder, instead of printing them; files
@@ -72,8 +73,8 @@ var (
 	// manifestName matches names that Kubernetes accepts for all objects and labels, and
 	// that leave room for a suffix (RFC 1123, 2.1).
 	manifestName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$`)
-	// manifestImage matches references of images, roughly.
-	manifestImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/@-]*$`)
+	// manifestImage matches references of images, roughly; a digest is exact.
+	manifestImage = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]*(@sha256:[0-9a-f]{64})?$`)
 )
 
 // runManifest prints files that run cosproxy with the settings of environ.
@@ -120,10 +121,12 @@ func (f *manifestFlags) check(kindName string, known bool, kind manifestKind) er
 		return errors.New("name one kind of files: kubernetes, kustomize, systemd, compose or quadlet")
 	case f.name != "" && !manifestName.MatchString(f.name):
 		return errors.New("--name is not a name of at most 50 lower-case letters, digits and hyphens, such as photo-app")
+	case f.name == "cosproxy" && kind.hasImage:
+		return errors.New("--name cosproxy is the name of the container of cosproxy; use the name of the application")
 	case f.image != "" && !kind.hasImage:
 		return errors.New("--image does not apply to systemd, which runs the installed program; omit it")
 	case f.image != "" && !manifestImage.MatchString(f.image):
-		return errors.New("--image is not the name of an image, such as " + exampleImage + ":1.0")
+		return errors.New("--image is not the name of an image, such as " + exampleImage + ":1.0, with or without a digest (@sha256: and 64 hexadecimal digits)")
 	case f.networkPolicy && kindName != "kubernetes":
 		return errors.New("--network-policy applies to kubernetes only; omit it")
 	}
@@ -132,12 +135,15 @@ func (f *manifestFlags) check(kindName string, known bool, kind manifestKind) er
 
 // write writes the files to a folder or, if it is empty, prints them to w.
 func (m *manifest) write(kind manifestKind, folder string, w io.Writer) error {
-	templates := parseManifestTemplates()
+	templates, err := parseManifestTemplates(manifestFiles)
+	if err != nil {
+		return err
+	}
 	for i, file := range kind.templates {
 		name := strings.NewReplacer("{name}", m.Name, "{app}", m.App).Replace(file[0])
 		text := templates.render(file[1], m)
 		if folder != "" {
-			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil { //nolint:gosec // it has no secret
+			if err := replaceFile(filepath.Join(folder, name), text); err != nil {
 				return err
 			}
 			continue
@@ -151,6 +157,23 @@ func (m *manifest) write(kind manifestKind, folder string, w io.Writer) error {
 		if _, err := io.WriteString(w, text); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// replaceFile writes a file, which is complete as soon as it has its name.
+func replaceFile(path, text string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	err = errors.Join(err, f.Chmod(0o644), f.Close()) // it has no secret
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return nil
 }

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"text/template"
 
 	"github.com/caarlos0/env/v11"
 )
@@ -93,10 +92,7 @@ func TestManifest_PrintedSettings(t *testing.T) {
 		if name == "http" { // its value is in the Secret
 			printed["COSPROXY_CREDENTIALS_URL"] = "https://credentials.internal/"
 		}
-		if name == "oidc-webhook" { // set by the webhook
-			printed["TKE_ROLE_ARN"], printed["TKE_PROVIDER_ID"], printed["TKE_WEB_IDENTITY_TOKEN_FILE"] = "qcs::cam::uin/1:roleName/a", "cls-a", "/token"
-		}
-		got, want := routesOf(t, printed), routesOf(t, env.ToMap(append(c.environ, "TKE_PROVIDER_ID=cls-a", "TKE_WEB_IDENTITY_TOKEN_FILE=/token")))
+		got, want := routesOf(t, printed), routesOf(t, env.ToMap(append(c.environ, "TKE_WEB_IDENTITY_TOKEN_FILE=/token")))
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got\n%v, want\n%v", name, got, want)
 		}
@@ -223,8 +219,16 @@ func TestManifest_Problems(t *testing.T) {
 		{"kubernetes", []string{"COSPROXY_LISTEN=systemd"}, "COSPROXY_LISTEN is a socket from systemd"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///app.sock"}, "COSPROXY_LISTEN is in the root folder"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a/app.sock", "COSPROXY_ADMIN_LISTEN=unix:///b/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /b, and another Unix socket in /a"},
+		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a\nb"}, "COSPROXY_LISTEN contains a line break"},
+		{"systemd", []string{"COSPROXY_LISTEN=systemd:a\\"}, "COSPROXY_LISTEN ends with a backslash"},
+		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a", "COSPROXY_SOCKET_OWNER=a\\"}, "COSPROXY_SOCKET_OWNER ends with a backslash"},
+		{"systemd", []string{"COSPROXY_LISTEN=127.0.0.1:0"}, "COSPROXY_LISTEN has port 0"},
+		{"compose", []string{"COSPROXY_ADMIN_LISTEN=127.0.0.1:0"}, "COSPROXY_ADMIN_LISTEN has port 0"},
+		{"kubernetes", []string{"COSPROXY_HEALTH_LISTEN=:0"}, "COSPROXY_HEALTH_LISTEN has port 0"},
+		{"quadlet", []string{"COSPROXY_HEALTH_LISTEN=off", "COSPROXY_ADMIN_LISTEN=off"}, "COSPROXY_HEALTH_LISTEN and COSPROXY_ADMIN_LISTEN are both off"},
 		{"compose", []string{"COSPROXY_SOCKET_OWNER=app"}, "COSPROXY_SOCKET_OWNER cannot be used in a container"},
 		{"kubernetes", []string{"COSPROXY_SOURCE=oidc"}, "TKE_ROLE_ARN is required for source oidc"},
+		{"kubernetes", []string{"COSPROXY_SOURCE=oidc", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a", "COSPROXY_ROLE_ARN=garbage"}, "COSPROXY_ROLE_ARN is invalid"},
 		{"systemd", []string{"COSPROXY_SOURCE=oidc", "TKE_ROLE_ARN=a", "TKE_PROVIDER_ID=b", "TKE_WEB_IDENTITY_TOKEN_FILE=/c"}, "COSPROXY_SOURCE selects oidc, which needs the service account of a pod"},
 		{"systemd", []string{"COSPROXY_ADMIN_LISTEN=unix:///run/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /run, which the unit cannot write to; use unix:///run/cosproxy/NAME"},
 		{"systemd", []string{"COSPROXY_ADMIN_LISTEN=unix:///run/cosproxy/admin.sock", "COSPROXY_LISTEN=unix:///run/cosproxy/app.sock"}, "COSPROXY_ADMIN_LISTEN is in the folder of COSPROXY_LISTEN"},
@@ -244,6 +248,34 @@ func TestManifest_Problems(t *testing.T) {
 	}
 }
 
+func TestManifest_Warnings(t *testing.T) {
+	const (
+		everyone = "every local user can use the bucket; set COSPROXY_LISTEN=unix:///run/NAME.sock"
+		instance = "COSPROXY_SOURCE=cvm: the application shares the network of the pod"
+		restart  = "COSPROXY_QUIT_TOKEN_FILE: the platform restarts cosproxy after POST /quit"
+	)
+	for _, tt := range []struct {
+		kind, environ, want, not string
+	}{
+		{"systemd", "", everyone, instance},
+		{"systemd", "COSPROXY_LISTEN=systemd", everyone, instance},
+		{"systemd", "COSPROXY_LISTEN=unix:///run/a.sock", "", everyone},
+		{"systemd", "COSPROXY_CLIENT_TOKEN_FILE=/a", "", everyone},
+		{"kubernetes", "", instance, everyone},
+		{"kustomize", "COSPROXY_QUIT_TOKEN_FILE=/a", restart, everyone},
+		{"compose", "COSPROXY_QUIT_TOKEN_FILE=/a", restart, everyone},
+		{"quadlet", "COSPROXY_QUIT_TOKEN_FILE=/a", "", restart}, // it restarts after a failure only
+	} {
+		stdout, stderr := printManifest(t, append(oneRoute(), "COSPROXY_SOURCE=cvm", tt.environ), tt.kind)
+		if !strings.Contains(stderr, tt.want) || strings.Contains(stderr, tt.not) {
+			t.Errorf("%s %s: want %q, not %q; got:\n%s", tt.kind, tt.environ, tt.want, tt.not, stderr)
+		}
+		if commented := strings.Contains(stdout, "# Every local user can connect"); commented != (tt.want == everyone) {
+			t.Errorf("%s %s: comment %v", tt.kind, tt.environ, commented)
+		}
+	}
+}
+
 func TestManifest_Arguments(t *testing.T) {
 	environ := append(oneRoute(), "COSPROXY_SOURCE=cvm")
 	for want, args := range map[string][]string{
@@ -252,6 +284,8 @@ func TestManifest_Arguments(t *testing.T) {
 		"--name is not a name":                {"kubernetes", "--name", "Photo App"},
 		"--image does not apply":              {"systemd", "--image", "a"},
 		"--image is not the name of an image": {"compose", "--image", "a b"},
+		"--image is not the name":             {"compose", "--image", "a@sha256:ab"},
+		"--name cosproxy is the name":         {"compose", "--name", "cosproxy"},
 		"--network-policy applies":            {"kustomize", "--network-policy"},
 		"unexpected arguments":                {"kubernetes", "NEVER-SHOWN"},
 	} {
@@ -260,11 +294,16 @@ func TestManifest_Arguments(t *testing.T) {
 			t.Errorf("%q: exit code %d, want %q; got:\n%s%s", args, code, want, stdout, stderr)
 		}
 	}
-	stdout, _ := printManifest(t, environ, "kubernetes", "--name=photo-app", "--image", "registry.example/cosproxy:1.2@sha256:ab")
-	contains(t, stdout, `name: "photo-app"`, `image: "registry.example/cosproxy:1.2@sha256:ab"`)
-	if strings.Contains(stdout, "Replace this with the name of your image") || strings.Contains(stdout, "NetworkPolicy") {
+	image := "registry.example:5000/cosproxy:1.2"
+	stdout, _ := printManifest(t, environ, "kubernetes", "--name=photo-app", "--image", image)
+	contains(t, stdout, `name: "photo-app"`, `image: "`+image+`"`, "with a digest")
+	image += "@sha256:" + strings.Repeat("0a", 32)
+	stdout, _ = printManifest(t, environ, "kubernetes", "--image", image)
+	contains(t, stdout, `image: "`+image+`"`)
+	if strings.Contains(stdout, "with a digest") || strings.Contains(stdout, "NetworkPolicy") {
 		t.Error(stdout)
 	}
+	printManifest(t, environ, "systemd", "--name", "cosproxy")
 }
 
 func TestManifest_Output(t *testing.T) {
@@ -286,12 +325,41 @@ func TestManifest_Output(t *testing.T) {
 		for _, e := range entries {
 			got = append(got, e.Name())
 		}
+		info, err := os.Stat(filepath.Join(dir, want[0]))
+		if err != nil || info.Mode() != 0o644 {
+			t.Errorf("%s: %v, %v", kind, info, err)
+		}
 		if !reflect.DeepEqual(got, want) || stdout != "" {
 			t.Errorf("%s: files %v, want %v; printed %q", kind, got, want, stdout)
 		}
 		code, _, stderr := tryManifest(environ, kind, "--output", filepath.Join(dir, "missing"))
 		if code != exitFailure || !strings.Contains(stderr, "no such file") {
 			t.Errorf("%s: exit code %d, %s", kind, code, stderr)
+		}
+	}
+}
+
+// TestManifest_OutputFails: a file that cannot be replaced leaves no other file.
+func TestManifest_OutputFails(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "compose.yaml"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	code, _, stderr := tryManifest(append(oneRoute(), "COSPROXY_SOURCE=cvm"), "compose", "--output", dir)
+	entries, err := os.ReadDir(dir)
+	if code != exitFailure || err != nil || len(entries) != 1 {
+		t.Errorf("exit code %d, %v, %v, %s", code, entries, err, stderr)
+	}
+}
+
+// TestManifestEgress_STS: the NetworkPolicy has the port of STS if the source calls STS.
+func TestManifestEgress_STS(t *testing.T) {
+	for source, want := range map[string][]int{"file": {443}, "http": {443, 8444}, "cvm": {443, 8443}, "role": {443, 8443}} {
+		environ := append(oneRoute(), "COSPROXY_SOURCE="+source, "COSPROXY_STS_ENDPOINT=https://sts.internal:8443", "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/a",
+			"TENCENTCLOUD_SECRET_ID=id", "TENCENTCLOUD_SECRET_KEY=key", "COSPROXY_CREDENTIALS_FILE=/a/b", "COSPROXY_CREDENTIALS_URL=https://keys.internal:8444/")
+		m, p := newManifest("kubernetes", manifestKinds["kubernetes"], manifestFlags{}, environ)
+		if err := p.err(); err != nil || !slices.Equal(m.Ports, want) {
+			t.Errorf("%s: ports %v, want %v; %v", source, m.Ports, want, err)
 		}
 	}
 }
@@ -351,35 +419,4 @@ func TestReadme_Manifest(t *testing.T) {
 		}
 	}
 	t.Error("the README lacks the command")
-}
-
-// TestManifest_TextTemplate compares manifestTemplates with package text/template.
-func TestManifest_TextTemplate(t *testing.T) {
-	functions := template.FuncMap{}
-	for name, f := range parseManifestTemplates().functions() {
-		if !slices.Contains([]string{"print", "eq", "ne", "not", "and", "or", "include"}, name) {
-			functions[name] = func(args ...any) any { return f(args) }
-		}
-	}
-	reference := template.New("").Funcs(functions)
-	reference.Funcs(template.FuncMap{"include": func(name string, data any) (string, error) {
-		var b strings.Builder
-		err := reference.ExecuteTemplate(&b, name, data)
-		return b.String(), err
-	}})
-	template.Must(reference.ParseFS(manifestFiles, "manifest/*"))
-	for name, c := range manifestCases(t) {
-		for _, kind := range c.kinds {
-			m, _ := newManifest(kind, manifestKinds[kind], manifestFlags{networkPolicy: true}, c.environ)
-			for _, file := range manifestKinds[kind].templates {
-				var want strings.Builder
-				if err := reference.ExecuteTemplate(&want, file[1], m); err != nil {
-					t.Fatal(err)
-				}
-				if got := parseManifestTemplates().render(file[1], m); got != want.String() {
-					t.Errorf("%s, %s: got\n%s\ntext/template:\n%s", name, file[1], got, want.String())
-				}
-			}
-		}
-	}
 }

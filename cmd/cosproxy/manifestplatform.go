@@ -159,7 +159,7 @@ func newManifestEgress(c *config) manifestEgress {
 	for _, r := range c.routeConfigs {
 		e.addURL(r.bucketURL(c.Endpoint))
 		kind := sourceKinds[r.Source]
-		if kind.names["Endpoint"] == "STSEndpoint" || c.Source.RoleARN != "" {
+		if kind.names["Endpoint"] == "STSEndpoint" || c.Source.chained(r.Source) {
 			u, _ := url.Parse(c.Source.STSEndpoint)
 			e.addURL(u)
 		}
@@ -200,6 +200,7 @@ type manifestDerived struct {
 	StopTimeout int  // seconds after which cosproxy may be killed
 	HasVolumes  bool // the container of cosproxy mounts a volume
 	HasSecrets  bool // the platform must provide secrets
+	ClientToken bool // applications must send the client token
 	HostFolder  string
 	Mount       string // mount point of HostFolder
 	TokenFolder string // mount point of the token for oidc
@@ -209,8 +210,9 @@ func (m *manifest) derive() {
 	m.manifestDerived = manifestDerived{
 		GracePeriod: 30 + m.Drain,
 		StopTimeout: m.Drain + 5,
-		HasVolumes:  len(m.Files) > 0 || m.SocketDir != "" || m.TKE.Projected || m.HostFile != "",
+		HasVolumes:  len(m.Files) > 0 || m.SocketDir != "" || m.TKEToken || m.HostFile != "",
 		HasSecrets:  len(m.Files)+len(m.SecretEnv) > 0,
+		ClientToken: slices.ContainsFunc(m.Files, func(f manifestFile) bool { return f.Variable == variable("ClientTokenFile") }),
 		HostFolder:  path.Dir(m.HostFile),
 		Mount:       hostFolder,
 		TokenFolder: tkeTokenFolder,

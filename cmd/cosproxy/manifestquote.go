@@ -8,30 +8,25 @@ import (
 	"unicode/utf8"
 )
 
-// manifestFunc is a function of the templates in folder manifest.
-type manifestFunc func(args []any) any
-
-func (t manifestTemplates) functions() map[string]manifestFunc {
-	text := func(f func(string) string) manifestFunc {
-		return func(args []any) any { return f(args[0].(string)) }
-	}
-	return map[string]manifestFunc{
-		"yaml":        text(quoteYAML),
-		"kube":        text(quoteKubernetes),
-		"compose":     text(quoteCompose),
-		"systemd":     text(quoteSystemd),
-		"unit":        text(escapeSystemd),
-		"shell":       text(quoteShell),
-		"uncommented": text(uncommented),
-		"indent":      func(args []any) any { return indent(args[0].(int), args[1].(string)) },
-		"include":     func(args []any) any { return t.render(args[0].(string), args[1]) },
+// functions returns the functions of the templates. checkTemplates checks their arguments.
+func (t manifestTemplates) functions() map[string]any {
+	return map[string]any{
+		"yaml":        quoteYAML,
+		"kube":        quoteKubernetes,
+		"compose":     quoteCompose,
+		"systemd":     quoteSystemd,
+		"unit":        escapeSystemd,
+		"shell":       quoteShell,
+		"uncommented": uncommented,
+		"indent":      indent,
+		"include":     func(name string, m *manifest) string { return t.render(name, m) },
 		// As in text/template.
-		"print": func(args []any) any { return fmt.Sprint(args...) },
-		"eq":    func(args []any) any { return args[0] == args[1] },
-		"ne":    func(args []any) any { return args[0] != args[1] },
-		"not":   func(args []any) any { return !isTrue(args[0]) },
-		"and":   func(args []any) any { return isTrue(args[0]) && isTrue(args[1]) },
-		"or":    func(args []any) any { return isTrue(args[0]) || isTrue(args[1]) },
+		"print": func(parts ...string) string { return strings.Join(parts, "") },
+		"eq":    func(a, b string) bool { return a == b },
+		"ne":    func(a, b string) bool { return a != b },
+		"not":   func(a any) bool { return !isTrue(a) },
+		"and":   func(a, b any) bool { return isTrue(a) && isTrue(b) },
+		"or":    func(a, b any) bool { return isTrue(a) || isTrue(b) },
 	}
 }
 

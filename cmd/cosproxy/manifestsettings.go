@@ -19,6 +19,7 @@ type manifest struct {
 	Name         string // name of cosproxy's own objects
 	Image        string
 	ExampleImage bool // Image must be replaced
+	HasDigest    bool // of Image
 
 	Env       []manifestVariable
 	Files     []manifestFile   // secrets that the platform provides as files
@@ -28,14 +29,17 @@ type manifest struct {
 	manifestResources
 	manifestEgress
 	manifestDerived
-	TKE           tkeIdentity
+	TKEToken      bool   // the pod mounts a token of its service account, for source oidc
 	HostFile      string // path of CredentialsFile on the host, outside pods
 	NetworkPolicy bool
 	Drain         int // DrainTimeout in seconds, rounded up
 }
 
 // manifestVariable is a setting that is printed with its value.
-type manifestVariable struct{ Name, Value string }
+type manifestVariable struct {
+	Name, Value string
+	Comment     []string // lines that precede it
+}
 
 // manifestFile is a setting with the path of a file that holds a secret.
 type manifestFile struct {
@@ -50,13 +54,7 @@ type manifestFile struct {
 // manifestSecret is a setting whose value is a secret or contains one.
 type manifestSecret struct{ Variable, Key string }
 
-// tkeIdentity says how a pod gets the token of source oidc.
-type tkeIdentity struct {
-	RoleARN   string // empty with other sources
-	Projected bool   // the pod mounts the token; else the webhook of TKE does
-}
-
-// The token of the service account, as TKE's webhook mounts it.
+// The token of the service account, at the path at which TKE's webhook mounts it.
 const (
 	tkeTokenFolder = "/var/run/secrets/cloud.tencent.com/serviceaccount"
 	tkeTokenFile   = tkeTokenFolder + "/token"
@@ -70,16 +68,14 @@ func newManifest(kindName string, kind manifestKind, f manifestFlags, environ []
 	m.setNames(kindName)
 	switch off := vars[variable("AdminListen")] == "off" && vars[variable("HealthListen")] == ""; {
 	case kind.inPod:
-		m.TKE = completePod(vars)
+		completePod(vars)
 	case off && kind.hasImage: // for the health check of the container
 		vars[variable("HealthListen")] = "127.0.0.1" + settingOf("HealthListen").example
 	}
 	c := parse(vars, p)
 	validate(c, p)
 	c.validateOptions(p)
-	if !kind.inPod {
-		c.validateOutsidePod(p)
-	}
+	c.validatePlatform(kindName, kind, p)
 	m.Drain = int((c.DrainTimeout + time.Second - 1) / time.Second)
 	m.manifestResources = newManifestResources(c)
 	m.manifestEgress = newManifestEgress(c)
@@ -99,28 +95,22 @@ func (m *manifest) setNames(kindName string) {
 	if m.Image == "" {
 		m.Image, m.ExampleImage = exampleImage, true
 	}
+	m.HasDigest = strings.Contains(m.Image, "@")
 }
 
 // completePod sets the settings that only exist in a pod: the listener for probes and, if
-// a route uses oidc, the variables that TKE's webhook sets. The webhook serves pods whose
-// service account is annotated, unless the identity provider is known here.
-func completePod(vars map[string]string) tkeIdentity {
+// a route may use oidc, the path of the token.
+func completePod(vars map[string]string) {
 	if vars[variable("HealthListen")] == "" {
 		vars[variable("HealthListen")] = settingOf("HealthListen").example
 	}
-	uses := vars[variable("TKERoleARN")] != ""
+	uses := vars[variable("TKERoleARN")] != "" || vars[variable("TKEProviderID")] != ""
 	for name, value := range vars {
 		uses = uses || value == "oidc" && strings.HasPrefix(name, envPrefix) && strings.HasSuffix(name, "SOURCE")
 	}
-	if !uses {
-		return tkeIdentity{}
+	if uses {
+		vars[variable("TKETokenFile")] = tkeTokenFile
 	}
-	vars[variable("TKETokenFile")] = tkeTokenFile
-	projected := vars[variable("TKEProviderID")] != ""
-	if !projected {
-		vars[variable("TKEProviderID")] = settingOf("TKEProviderID").example
-	}
-	return tkeIdentity{RoleARN: vars[variable("TKERoleARN")], Projected: projected}
 }
 
 // pinSources replaces auto by the sources that it selects here: other variables of the
@@ -135,23 +125,28 @@ func (c *config) pinSources(vars map[string]string) {
 
 // addSettings adds the settings in the order of --help.
 func (m *manifest) addSettings(kindName string, kind manifestKind, c *config, vars map[string]string, p *problems) {
-	if !c.usesField("TKERoleARN") {
-		m.TKE = tkeIdentity{}
-	}
+	m.TKEToken = c.usesField("TKERoleARN")
 	for _, s := range settingsOf(vars) {
 		value := vars[s.variable]
-		if value == "" || !c.usesField(s.field) || m.omits(kindName, s.field) {
+		if value == "" || !c.usesField(s.field) {
 			continue
 		}
 		if err := checkQuotable(value); err != nil {
 			p.add(s.variable, "%v, which this command cannot print; remove it", err)
 		}
+		if omits(kindName, s.field) {
+			if strings.HasSuffix(value, `\`) { // it would continue the line
+				p.add(s.variable, "ends with a backslash, which a unit cannot have there; remove it")
+			}
+			continue
+		}
+		comment := c.comment(kind, s.field, value)
 		switch file := s.variable + "_FILE"; {
 		case s.field == "CredentialsFile" && !kind.inPod:
 			m.HostFile = value
 			m.addHostFile(kindName, s.variable, p)
 		case s.field == "TKETokenFile":
-			m.Env = append(m.Env, manifestVariable{s.variable, value})
+			m.Env = append(m.Env, manifestVariable{s.variable, value, comment})
 		case strings.HasSuffix(s.variable, "_FILE"):
 			m.Files = append(m.Files, manifestFile{Variable: s.variable, Key: secretName(s.variable), From: value})
 		case isSecretField(s.field) && isSetting(file):
@@ -159,20 +154,14 @@ func (m *manifest) addSettings(kindName string, kind manifestKind, c *config, va
 		case isSecretField(s.field) || hasQuery(s.field, value):
 			m.SecretEnv = append(m.SecretEnv, manifestSecret{s.variable, secretName(s.variable)})
 		default:
-			m.Env = append(m.Env, manifestVariable{s.variable, value})
+			m.Env = append(m.Env, manifestVariable{s.variable, value, comment})
 		}
 	}
 }
 
-// omits reports whether the platform replaces a setting.
-func (m *manifest) omits(kindName, field string) bool {
-	switch {
-	case strings.HasPrefix(field, "TKE"):
-		return !m.TKE.Projected
-	case field == "Listen" || field == "SocketOwner": // both are in the .socket unit
-		return kindName == "systemd"
-	}
-	return false
+// omits reports whether the .socket unit has a setting instead of the environment.
+func omits(kindName, field string) bool {
+	return kindName == "systemd" && (field == "Listen" || field == "SocketOwner")
 }
 
 // usesField reports whether a setting has an effect: the settings of a source have none
@@ -234,43 +223,6 @@ func secretName(variable string) string {
 	return strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 }
 
-// validateOptions lets each source check its options, as at startup, but with a placeholder
-// for the key pair, which may be in files that only exist elsewhere.
-func (c *config) validateOptions(p *problems) {
-	source := c.Source
-	for _, field := range secretFields() {
-		if source.isSet(field) {
-			source.setValue(field, "placeholder")
-			source.setValue(field+"File", "")
-		}
-	}
-	for _, r := range c.routeConfigs {
-		if kind, known := c.Source.kindOf(r.Source); known {
-			_, err := kind.new(&source, r.Duration, new(transports))
-			p.addOptions(err, kind.variables(&r))
-		}
-	}
-}
-
-// validateOutsidePod rejects the source that needs the service account of a pod.
-func (c *config) validateOutsidePod(p *problems) {
-	for _, r := range c.routeConfigs {
-		if r.Source == "oidc" {
-			p.add(r.names["Source"], "selects oidc, which needs the service account of a pod; use the manifest for kubernetes or kustomize, or another source")
-		}
-	}
-}
-
-// warnProxies warns about proxies, which are not copied: they concern this machine, and
-// their URLs often contain a password.
-func warnProxies(vars map[string]string, p *problems) {
-	for _, name := range []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"} {
-		if vars[name] != "" {
-			p.warn("%s is not copied; if cosproxy needs a proxy there, add the variable to the files", name)
-		}
-	}
-}
-
 // addHostFile checks that the folder of HostFile can be made available. Another program
 // replaces the file, so the folder is shared and not a copy of the file.
 func (m *manifest) addHostFile(kindName, variable string, p *problems) {
@@ -280,7 +232,7 @@ func (m *manifest) addHostFile(kindName, variable string, p *problems) {
 	}
 	m.HostFile = path.Clean(m.HostFile)
 	if kindName != "systemd" {
-		m.Env = append(m.Env, manifestVariable{variable, path.Join(hostFolder, path.Base(m.HostFile))})
+		m.Env = append(m.Env, manifestVariable{Name: variable, Value: path.Join(hostFolder, path.Base(m.HostFile))})
 		return
 	}
 	for _, hidden := range []string{"/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/"} {
@@ -288,7 +240,7 @@ func (m *manifest) addHostFile(kindName, variable string, p *problems) {
 			p.add(variable, "is in %s, which the unit hides from cosproxy; use a folder such as /var/lib/cos", hidden)
 		}
 	}
-	m.Env = append(m.Env, manifestVariable{variable, m.HostFile})
+	m.Env = append(m.Env, manifestVariable{Name: variable, Value: m.HostFile})
 }
 
 // hostFolder is the mount point of the folder of HostFile in a container.

@@ -164,6 +164,21 @@ func reachable(t *testing.T, what string, probe *corev1.Probe, c *corev1.Contain
 	}
 }
 
+// TestKubernetes_Token checks the token for source oidc: cosproxy alone mounts it, where
+// TKE_WEB_IDENTITY_TOKEN_FILE expects it.
+func TestKubernetes_Token(t *testing.T) {
+	for _, name := range []string{"oidc", "oidc-provider", "oidc-chained"} {
+		all := decode(t, manifest(t, environments(t, "kubernetes")[name], "kubernetes"))
+		pod := all.deployment.Spec.Template.Spec
+		c := &pod.InitContainers[0]
+		source := pod.Volumes[0].Projected.Sources[0].ServiceAccountToken
+		if source.Audience != "sts.cloud.tencent.com" || c.VolumeMounts[0].MountPath+"/"+source.Path != variable(c, "TKE_WEB_IDENTITY_TOKEN_FILE") ||
+			variable(c, "TKE_ROLE_ARN") == "" || len(all.account.Annotations) > 0 {
+			t.Errorf("%s: %+v, environment %v", name, source, c.Env)
+		}
+	}
+}
+
 // mounts checks that every mount has a volume and that every file of a setting is mounted.
 func mounts(t *testing.T, c *corev1.Container, pod *corev1.PodSpec) {
 	t.Helper()
