@@ -29,7 +29,7 @@
 //	send.go        attempts: sign, send, retry (budget.go)
 //	wire.go        the bytes of one attempt
 //	upstream.go    connections to COS (expectstate.go)
-//	spare.go       the spare domain, while the main one fails
+//	failover.go    attempts at the other host of the bucket (spare.go)
 //	credentials.go the interface of a credential source
 //	rejected.go    recovery after COS rejected the credentials or the clock
 //	response.go    a response from COS

@@ -96,10 +96,12 @@ func New(o Options) (*Proxy, error) {
 		if rt.upstream, err = p.upstreams.get(rt.endpoint); err != nil {
 			return nil, fmt.Errorf("proxy: endpoint of route %s: %w", rt.Name, err)
 		}
-		if o.Upstream.SpareDomain {
-			if rt.spare, err = newSpareHost(rt, p.upstreams, o.Logger); err != nil {
+		if endpoint := spareEndpoint(rt.endpoint, rt.Bucket, rt.Region); o.Upstream.SpareDomain && endpoint != nil {
+			to, err := p.upstreams.get(endpoint)
+			if err != nil {
 				return nil, fmt.Errorf("proxy: spare domain of route %s: %w", rt.Name, err)
 			}
+			rt.spare = newSpareHost(to, rt.Name, o.Logger)
 		}
 		routes = append(routes, rt)
 	}

@@ -1,16 +1,12 @@
 package proxy
 
 import (
-	"errors"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"cosproxy/proxy/http1"
 )
 
 // The main and the spare domain of COS (COS document "Regions and access domain names").
@@ -40,20 +36,19 @@ type spareHost struct {
 	until time.Time // requests start at the spare host before; zero: at the main host
 }
 
-// newSpareHost returns the spare host of rt. It is nil if rt has an endpoint other than
-// that of DefaultEndpoint: another one was chosen on purpose, and may have no equivalent
-// in the spare domain.
-func newSpareHost(rt *route, all *upstreams, log *slog.Logger) (*spareHost, error) {
-	main := rt.Bucket + ".cos." + rt.Region + mainDomain
-	if rt.endpoint.Hostname() != main {
-		return nil, nil
+// spareEndpoint returns the endpoint of a bucket in the spare domain. It is nil if the
+// endpoint is another one than DefaultEndpoint: that was chosen on purpose, and may have
+// no equivalent in the spare domain.
+func spareEndpoint(endpoint *url.URL, bucket, region string) *url.URL {
+	if endpoint.Hostname() != bucket+".cos."+region+mainDomain {
+		return nil
 	}
-	spare := &url.URL{Scheme: rt.endpoint.Scheme, Host: strings.Replace(rt.endpoint.Host, mainDomain, spareDomain, 1)}
-	to, err := all.get(spare)
-	if err != nil {
-		return nil, err
-	}
-	return &spareHost{upstream: to, log: log.With("cosproxy.route", rt.Name, "server.address", string(to.host))}, nil
+	return &url.URL{Scheme: endpoint.Scheme, Host: strings.Replace(endpoint.Host, mainDomain, spareDomain, 1)}
+}
+
+// newSpareHost returns the spare host at to of a route.
+func newSpareHost(to *upstream, route string, log *slog.Logger) *spareHost {
+	return &spareHost{upstream: to, log: log.With("cosproxy.route", route, "server.address", string(to.host))}
 }
 
 // isCurrent reports whether a request starts at the spare host. After spareTime, one
@@ -98,69 +93,4 @@ func (s *spareHost) forget(started time.Time) {
 	s.log.Info("requests go to the host of the bucket in myqcloud.com again")
 	s.until = time.Time{}
 	s.inUse.Store(false)
-}
-
-// startAtSpare moves a new request to the spare host if that is the current one.
-func (o *outgoing) startAtSpare() {
-	if o.spare == nil {
-		return
-	}
-	o.started = time.Now()
-	if o.spare.isCurrent(o.started, o.canRetry()) {
-		o.setUpstream(o.spare.upstream)
-	}
-}
-
-// isHostFailure reports whether another host may succeed: the connection failed, or the
-// response is not one of COS. COS identifies each of its responses.
-func (o *outgoing) isHostFailure(resp *response, err error) bool {
-	if o.spare == nil {
-		return false
-	}
-	if err != nil {
-		return o.mayRecover(err)
-	}
-	switch resp.Status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		if resp.Status < http.StatusInternalServerError {
-			return false
-		}
-	}
-	return resp.Get("x-cos-request-id") == nil
-}
-
-// switchHost moves the next attempt to the other host.
-func (o *outgoing) switchHost() {
-	to := o.spare.upstream
-	if o.upstream == to {
-		to = o.route.upstream
-	}
-	o.switched = to == o.spare.upstream
-	o.setUpstream(to)
-}
-
-// recordHost records that the current host responded.
-func (o *outgoing) recordHost(resp *response) {
-	switch {
-	case o.spare == nil || resp.Get("x-cos-request-id") == nil:
-	case o.upstream != o.spare.upstream:
-		o.spare.forget(o.started)
-	case o.switched:
-		o.switched = false
-		o.spare.remember(time.Now())
-	}
-}
-
-// setUpstream sets the host of the next attempt.
-func (o *outgoing) setUpstream(to *upstream) {
-	o.upstream = to
-	o.head.fields[0].Value = to.host
-}
-
-// isDialError reports whether err came before a connection was established, so that the
-// server has received nothing.
-func isDialError(err error) bool {
-	var dial *http1.DialError
-	return errors.As(err, &dial)
 }
