@@ -74,7 +74,7 @@ func startWithSource(t *testing.T, source string) (*cosemu.Server, *sidecar) {
 	return emu, s
 }
 
-var fetchesMetric = regexp.MustCompile(`(?m)^cosproxy_credentials_fetches_total\{.*\} (\d+)$`)
+var fetchesMetric = regexp.MustCompile(`(?m)^cosproxy_credentials_fetches_total\{bucket="[^"]+",.*\} (\d+)$`)
 
 // fetches returns the number of fetches from the source.
 func (s *sidecar) fetches(t *testing.T) int {

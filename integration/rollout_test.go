@@ -83,14 +83,14 @@ func (r rollout) run(t *testing.T, round int, total *rolloutCounts) {
 	s := startSidecar(t, filepath.Join(bin, "cosproxy"), env...)
 	defer s.kill()
 	s.waitReady(t)
-	transport := &http.Transport{DisableKeepAlives: !r.keptConns, MaxIdleConnsPerHost: 8}
+	url, transport := s.url, &http.Transport{DisableKeepAlives: !r.keptConns, MaxIdleConnsPerHost: 8}
 	if r.unix {
-		s.url = "http://localhost"
+		url = "http://localhost"
 		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		}
 	}
-	app := &uploader{t: t, emu: emu, total: total, url: fmt.Sprintf("%s/%d", s.url, round), key: fmt.Sprint(round)}
+	app := &uploader{t: t, emu: emu, total: total, url: fmt.Sprintf("%s/%d", url, round), key: fmt.Sprint(round)}
 	app.client = &http.Client{Timeout: time.Minute, Transport: transport}
 	defer app.client.CloseIdleConnections()
 	for worker := range uploadSizes {
