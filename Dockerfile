@@ -1,6 +1,6 @@
-# The image of `make image` for those who build with Docker: the same files and
-# configuration, which a test compares. It needs BuildKit and, for the version, a clone with
-# .git.
+# The image of `make image` for those who build with Docker, with the same instructions: a
+# test compares these, but does not build this file. It needs BuildKit and, for the version, a
+# clone with .git.
 #
 #   docker build -t cosproxy --build-arg VERSION="$(git describe --tags --always)" \
 #     --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" .

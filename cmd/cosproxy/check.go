@@ -209,11 +209,7 @@ func (c *routeCheck) note(p probe) string {
 // text returns the report as text.
 func (r report) text() string {
 	var b strings.Builder
-	source := r.Source
-	if r.RoleARN != "" {
-		source += ", then " + r.RoleARN
-	}
-	fmt.Fprintf(&b, "route %s (%s in %s, credentials from %s): ", r.Route, r.Bucket, r.Region, source)
+	fmt.Fprintf(&b, "route %s (%s in %s, credentials from %s): ", r.Route, r.Bucket, r.Region, withSecondRole(r.Source, r.RoleARN))
 	if r.OK {
 		fmt.Fprintf(&b, "ok\n  credentials %s", r.SecretID)
 		if r.Expires != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,22 @@ import (
 
 	"cosproxy/proxy/http1"
 )
+
+// delayAfter returns the shutdown delay, given the context that ends on a signal or POST
+// /quit. If that has not ended, a listener failed, and no requests will arrive.
+func (c *config) delayAfter(serveCtx context.Context) time.Duration {
+	if serveCtx.Err() == nil {
+		return 0
+	}
+	return c.ShutdownDelay
+}
+
+func closePages(pages []pageServer) (err error) {
+	for _, p := range pages {
+		err = errors.Join(err, p.Close())
+	}
+	return err
+}
 
 // drain keeps accepting requests during delay, since applications that get SIGTERM at the
 // same time may have one more upload to send. Then it stops accepting and waits for the

@@ -187,15 +187,8 @@ func (s *issuerServer) run(ctx context.Context, ls listeners) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		delay := s.cfg.ShutdownDelay
-		if serveCtx.Err() == nil {
-			delay = 0 // a listener failed, so no requests will arrive
-		}
-		err := s.drain(server, delay)
-		for _, p := range pages {
-			err = errors.Join(err, p.Close())
-		}
-		return err
+		err := s.drain(server, s.cfg.delayAfter(serveCtx))
+		return errors.Join(err, closePages(pages))
 	})
 	return group.Wait()
 }

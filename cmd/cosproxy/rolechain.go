@@ -44,9 +44,17 @@ func (c *sourceConfig) firstRole(source string) (arn, setting string) {
 // describeSource returns a source and, if it is chained, the second role.
 func (c *sourceConfig) describeSource(source string) string {
 	if c.chained(source) {
-		return source + ", then " + c.RoleARN
+		return withSecondRole(source, c.RoleARN)
 	}
 	return source
+}
+
+// withSecondRole describes a source whose credentials assume the role arn, unless it is "".
+func withSecondRole(source, arn string) string {
+	if arn == "" {
+		return source
+	}
+	return source + ", then " + arn
 }
 
 // newSecondRole returns the source of the credentials of RoleARN, which those of caller

@@ -158,15 +158,8 @@ func (s *sidecar) run(ctx context.Context, ls listeners) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		delay := s.cfg.ShutdownDelay
-		if serveCtx.Err() == nil {
-			delay = 0 // a listener failed, so no requests will arrive
-		}
-		err := s.drain(appServer, delay)
-		for _, p := range pages {
-			err = errors.Join(err, p.Close())
-		}
-		return err
+		err := s.drain(appServer, s.cfg.delayAfter(serveCtx))
+		return errors.Join(err, closePages(pages))
 	})
 	return group.Wait()
 }
