@@ -117,6 +117,7 @@ func newIssuerServer(cfg *resolved, log *slog.Logger, t *transports) (*issuerSer
 	}
 	if s.keys != nil {
 		if options.JWT, err = issuer.NewJWT(issuer.JWTOptions{Issuer: cfg.Issuer.JWTIssuer, Audience: cfg.Issuer.JWTAudience, Keys: s.keys}); err != nil {
+			store.close()
 			return nil, err
 		}
 	}

@@ -9,24 +9,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// notReady returns the reasons why callers cannot authenticate, or "" if they can. An outage
-// of STS is none: another issuer would not help.
+// notReady returns the reasons why no caller can authenticate, or "" if some can. An outage of
+// STS is none: another issuer would not help.
 func (s *issuerServer) notReady() string {
 	if s.draining.Load() {
 		return "draining: the process is shutting down"
 	}
-	var reasons []string
+	failed, methods := s.failedMethods()
+	if len(failed) < methods {
+		return ""
+	}
+	return strings.Join(failed, "\n")
+}
+
+// failedMethods returns why methods of authentication do not work, and how many are configured.
+func (s *issuerServer) failedMethods() (failed []string, methods int) {
 	if s.tokens != nil {
+		methods++
 		if _, err := s.tokens(); err != nil {
-			reasons = append(reasons, err.Error())
+			failed = append(failed, err.Error())
 		}
 	}
 	if s.keys != nil {
+		methods++
 		if err := s.keys.Err(); err != nil {
-			reasons = append(reasons, err.Error())
+			failed = append(failed, err.Error())
 		}
 	}
-	return strings.Join(reasons, "\n")
+	return failed, methods
 }
 
 // maxStatusScopes limits the scopes on the page /status.
@@ -41,6 +51,9 @@ func (s *issuerServer) status(now time.Time) string {
 		ready = "ready"
 	}
 	p.row("state", "%s", strings.ReplaceAll(ready, "\n", "; "))
+	if failed, _ := s.failedMethods(); ready == "ready" && len(failed) > 0 {
+		p.row("failed", "%s", strings.Join(failed, "; "))
+	}
 	p.row("uptime", "%v", now.Sub(s.started).Round(time.Second))
 	for _, r := range s.cfg.routes {
 		p.WriteString("\n")

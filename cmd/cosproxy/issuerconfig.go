@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caarlos0/env/v11"
 
@@ -29,6 +30,14 @@ type issuerConfig struct {
 	JWTAudience   string  `env:"COSPROXY_ISSUER_JWT_AUDIENCE" example:"cosproxy-issuer" desc:"The only audience ('aud') that these tokens may have. Use a name that no other service accepts."`
 	MaxScopes     int     `env:"COSPROXY_ISSUER_MAX_SCOPES" envDefault:"32" example:"32" desc:"Maximum number of different scopes for which one caller has valid credentials. Requests for further ones get 429."`
 }
+
+const (
+	// tokensTimeout limits a scan of the directory of tokens, which may have thousands of files.
+	tokensTimeout = 5 * time.Second
+	// tokensRetry is the time to the next scan after a failed one, so that not every request
+	// starts one.
+	tokensRetry = time.Second
+)
 
 // callersField is the field of routeConfig that only cosproxy issuer uses.
 const callersField = "Callers"
@@ -185,7 +194,7 @@ func isURL(text string) bool { return strings.Contains(text, "://") }
 
 // resolveCallers reads the tokens and the JWKS, if it is a file, once.
 func (c *resolved) resolveCallers(p *problems) {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), tokensTimeout)
 	defer cancel()
 	if c.Issuer.TokensDir != "" {
 		tokens, ignored, err := issuer.ReadTokens(ctx, c.Issuer.TokensDir)
@@ -227,10 +236,10 @@ func (c *resolved) issuerTokens(log *slog.Logger) func() (*issuer.Tokens, error)
 		return nil
 	}
 	known := ""
-	files := &reloader[*issuer.Tokens]{log: log, load: func(ctx context.Context) (*issuer.Tokens, error) {
+	files := &reloader[*issuer.Tokens]{log: log, timeout: tokensTimeout, retry: tokensRetry, load: func(ctx context.Context) (*issuer.Tokens, error) {
 		tokens, ignored, err := issuer.ReadTokens(ctx, c.Issuer.TokensDir)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w; all tokens are rejected until the directory can be read", variable("TokensDir"), err)
+			return nil, fmt.Errorf("%s: %w; all tokens are rejected until the directory and its files can be read", variable("TokensDir"), err)
 		}
 		if text := strings.Join(ignored, "; "); text != known {
 			known = text

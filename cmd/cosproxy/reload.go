@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,11 +24,15 @@ const (
 )
 
 // reloader caches a value that is loaded from files. get reloads it after reloadInterval,
-// or immediately after an error. Callers of get wait for the load, except while a file
+// or after retry if there was an error. Callers of get wait for the load, except while a file
 // hangs: then they get the cached value.
 type reloader[T any] struct {
 	load func(ctx context.Context) (T, error) // must return soon after ctx ends
 	log  *slog.Logger
+	// timeout limits a load. Zero: readTimeout.
+	timeout time.Duration
+	// retry is the minimum time between a failed load and the next one.
+	retry time.Duration
 
 	mu      sync.Mutex    // not held during a load
 	loading chan struct{} // closed when the current load ends; nil if there is none
@@ -55,13 +60,15 @@ func (r *reloader[T]) get() (T, error) {
 }
 
 func (r *reloader[T]) reload(done chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(r.timeout, readTimeout))
 	defer cancel()
 	value, err := r.load(ctx)
 	r.mu.Lock()
 	known := r.err
 	if r.err = err; err == nil {
 		r.value, r.next = value, time.Now().Add(reloadInterval)
+	} else {
+		r.next = time.Now().Add(r.retry)
 	}
 	r.hangs = errors.Is(err, smallfile.ErrTimeout)
 	r.mu.Unlock()

@@ -55,6 +55,8 @@ func (i *Issuer) authenticate(r *http.Request) (string, *refusal) {
 		switch {
 		case err == nil:
 			return caller, nil
+		case errors.As(err, &invalid) && tokensErr != nil:
+			return "", cannotAuthenticate(tokensErr) // it may be the token of a file
 		case errors.As(err, &invalid):
 			return "", refuse(http.StatusUnauthorized, "Unauthenticated", "the token is rejected: %s", invalid.Reason)
 		}

@@ -23,6 +23,8 @@ const (
 	loadTimeout = 5 * time.Second
 	// retryInterval is the time to the next attempt after a failed one.
 	retryInterval = 5 * time.Second
+	// maxKeysAge is the time after the last successful fetch during which keys are accepted.
+	maxKeysAge = time.Hour
 )
 
 // KeysOptions configure NewKeys.
@@ -31,7 +33,7 @@ type KeysOptions struct {
 	// is logged and must hold no secret. Required.
 	Fetch func(ctx context.Context) ([]byte, error)
 	// Interval is the time between two fetches. A key that was removed from the JWKS is
-	// accepted until the next one. Zero: 10 min.
+	// accepted until the next successful one, at most 1 h. Zero: 10 min.
 	Interval time.Duration
 	// MinInterval is the minimum time between two fetches that unknown key IDs cause. Zero:
 	// 30 s.
@@ -41,7 +43,7 @@ type KeysOptions struct {
 }
 
 // Keys are the public keys of a JWKS (RFC 7517), fetched again from time to time. If a fetch
-// fails, the last keys stay in use. Call Run once.
+// fails, the last keys stay in use until they are 1 h old. Call Run once.
 type Keys struct {
 	opts   KeysOptions
 	wanted chan struct{} // asks Run for a fetch before its time
@@ -50,6 +52,7 @@ type Keys struct {
 	byID   map[string][]jose.JSONWebKey // nil: never fetched
 	err    error                        // of the last fetch
 	last   time.Time                    // end of the last fetch
+	valid  time.Time                    // end of the last successful fetch
 	loaded chan struct{}                // closed at the end of the next fetch
 }
 
@@ -67,12 +70,12 @@ func NewKeys(opts KeysOptions) *Keys {
 	return &Keys{opts: opts, wanted: make(chan struct{}, 1), loaded: make(chan struct{})}
 }
 
-// Err returns nil if there are keys, and otherwise why not.
+// Err returns nil if there are keys that are not too old, and otherwise why not.
 func (k *Keys) Err() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case k.byID != nil:
+	case k.byID != nil && time.Since(k.valid) < maxKeysAge:
 		return nil
 	case k.err != nil:
 		return k.err
@@ -112,12 +115,12 @@ func (k *Keys) load(ctx context.Context) error {
 	defer k.mu.Unlock()
 	switch {
 	case err != nil && (k.err == nil || k.err.Error() != err.Error()):
-		k.opts.Logger.Error("the JWKS cannot be used; the last keys stay in use", "error.message", err)
+		k.opts.Logger.Error("the JWKS cannot be used; the last keys stay in use for at most 1 h", "error.message", err)
 	case err == nil && (k.err != nil || len(byID) != len(k.byID)):
 		k.opts.Logger.Info("JWKS", "cosproxy.keys", len(byID))
 	}
 	if k.err = err; err == nil {
-		k.byID = byID
+		k.byID, k.valid = byID, time.Now()
 	}
 	k.last = time.Now()
 	close(k.loaded)
@@ -146,11 +149,11 @@ func (k *Keys) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 		keys = k.byID[id]
 		k.mu.Unlock()
 	}
-	if keys != nil {
-		return keys, nil
-	}
 	if err := k.Err(); err != nil {
 		return nil, err
+	}
+	if keys != nil {
+		return keys, nil
 	}
 	return nil, invalidToken("its kid is unknown; check that the JWKS is that of the cluster which issued the token")
 }

@@ -110,8 +110,16 @@ func TestKeys_Outage(t *testing.T) {
 			t.Error("no retry within 6 s")
 		}
 		s.document.Store(nil)
-		if time.Sleep(24 * time.Hour); !accepts(t, v, known) || keys.Err() != nil {
+		if time.Sleep(59 * time.Minute); !accepts(t, v, known) || keys.Err() != nil {
 			t.Error("the last keys are not in use during an outage")
+		}
+		time.Sleep(2 * time.Minute)
+		if _, err := v.Caller(t.Context(), known.sign(t, claims(), nil)); err == nil || errors.As(err, &invalid) || keys.Err() == nil {
+			t.Errorf("the keys are in use after 1 h: %v", err)
+		}
+		s.serve(known.jwk())
+		if time.Sleep(6 * time.Second); !accepts(t, v, known) || keys.Err() != nil {
+			t.Error("the keys are not in use after the outage")
 		}
 	})
 }

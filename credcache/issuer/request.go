@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"encoding/hex"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,20 +57,32 @@ func parseScope(rawQuery string) (credcache.Scope, *refusal) {
 }
 
 // hasDotSegment reports whether a prefix has a segment . or .., between slashes of either
-// kind, percent-encoded or not. COS does not document whether it resolves them in a policy.
+// kind, percent-encoded any number of times or not. COS does not document whether it resolves
+// them in a policy.
 func hasDotSegment(prefix string) bool {
-	readings := []string{prefix}
-	if decoded, err := url.PathUnescape(prefix); err == nil {
-		readings = append(readings, decoded)
-	}
-	for _, reading := range readings {
-		for segment := range strings.SplitSeq(strings.ReplaceAll(reading, `\`, "/"), "/") {
-			if segment == "." || segment == ".." {
-				return true
-			}
+	for segment := range strings.SplitSeq(strings.ReplaceAll(decodeFully(prefix), `\`, "/"), "/") {
+		if segment == "." || segment == ".." {
+			return true
 		}
 	}
 	return false
+}
+
+// decodeFully decodes percent-encoded bytes until none is left, in one pass. A percent sign
+// without two hexadecimal digits does not hide the others.
+func decodeFully(text string) string {
+	decoded := make([]byte, 0, len(text))
+	for i := range len(text) {
+		decoded = append(decoded, text[i])
+		for n := len(decoded) - 3; n >= 0 && decoded[n] == '%'; n = len(decoded) - 3 {
+			b, err := hex.DecodeString(string(decoded[n+1:]))
+			if err != nil {
+				break
+			}
+			decoded = append(decoded[:n], b...)
+		}
+	}
+	return string(decoded)
 }
 
 // shorten returns at most maxShown bytes of text for an error.

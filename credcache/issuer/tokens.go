@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -34,7 +36,9 @@ type tokenDigest struct {
 // ReadTokens reads the tokens of the files in dir: the name of a file is the name of the
 // caller, its content is the token, without surrounding white space. Names that begin with a
 // dot are skipped. problems describes the other files that are ignored, because the name or
-// the token is not usable or two files have the same token. No text contains a token.
+// the token is not usable or two files have the same token. A file that cannot be read is an
+// error, because its caller would be unknown; one that was removed meanwhile is a problem. No
+// text contains a token.
 func ReadTokens(ctx context.Context, dir string) (tokens *Tokens, problems []string, err error) {
 	names, err := smallfile.List(ctx, dir, maxTokens)
 	if err != nil {
@@ -45,7 +49,10 @@ func ReadTokens(ctx context.Context, dir string) (tokens *Tokens, problems []str
 		if strings.HasPrefix(name, ".") { // such as ..data, which Kubernetes adds to a mounted Secret
 			continue
 		}
-		digest, problem := readToken(ctx, dir, name)
+		digest, problem, err := readToken(ctx, dir, name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("the file %s cannot be read: %w", shorten(name), err)
+		}
 		if problem != "" {
 			problems = append(problems, fmt.Sprintf("the file %s %s", shorten(name), problem))
 			continue
@@ -64,23 +71,27 @@ func ReadTokens(ctx context.Context, dir string) (tokens *Tokens, problems []str
 	return tokens, problems, nil
 }
 
-// readToken returns the digest of the token in a file, or the problem of the file.
-func readToken(ctx context.Context, dir, name string) (digest [sha256.Size]byte, problem string) {
+// readToken returns the digest of the token in a file, or the problem of the file. The error is
+// that of a read.
+func readToken(ctx context.Context, dir, name string) (digest [sha256.Size]byte, problem string, err error) {
 	if !tokenNameForm.MatchString(name) {
-		return digest, "has a name that is not one of a caller; use letters, digits and . _ -"
+		return digest, "has a name that is not one of a caller; use letters, digits and . _ -", nil
 	}
 	content, err := smallfile.Read(ctx, filepath.Join(dir, name), smallfile.SecretLimit)
-	if err != nil {
-		return digest, "cannot be read: " + err.Error()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return digest, "cannot be read: " + err.Error(), nil
+	case err != nil:
+		return digest, "", err
 	}
 	token := strings.TrimSpace(string(content))
 	if problem := checkToken(token); problem != "" {
-		return digest, problem
+		return digest, problem, nil
 	}
 	if len(token) < minToken {
-		return digest, fmt.Sprintf("has a token of %d bytes, which can be guessed; use at least %d random characters, such as the output of openssl rand -hex 16", len(token), minToken)
+		return digest, fmt.Sprintf("has a token of %d bytes, which can be guessed; use at least %d random characters, such as the output of openssl rand -hex 16", len(token), minToken), nil
 	}
-	return sha256.Sum256([]byte(token)), ""
+	return sha256.Sum256([]byte(token)), "", nil
 }
 
 // Callers returns the names of the callers, sorted.
