@@ -86,9 +86,16 @@ func (r rollout) run(t *testing.T, round int, total *rolloutCounts) {
 	url, transport := s.url, &http.Transport{DisableKeepAlives: !r.keptConns, MaxIdleConnsPerHost: 8}
 	if r.unix {
 		url = "http://localhost"
-		transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if r.unix {
+			network, address = "unix", socket
 		}
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &stampedConn{Conn: c}, nil
 	}
 	app := &uploader{t: t, emu: emu, total: total, url: fmt.Sprintf("%s/%d", url, round), key: fmt.Sprint(round)}
 	app.client = &http.Client{Timeout: time.Minute, Transport: transport}
@@ -179,13 +186,17 @@ func (u *uploader) upload(worker int) {
 	}
 }
 
-// put uploads one object, and returns when its request header was written, or when it
-// failed before that. The client cannot repeat the request, since that would hide a
-// connection that the sidecar closed too early.
+// put uploads one object, and returns when the system had taken the beginning of its
+// request, or when it failed before that. The client cannot repeat the request, since that
+// would hide a connection that the sidecar closed too early.
 func (u *uploader) put(name string, body []byte) (sent int64, err error) {
-	var written atomic.Int64
+	var used atomic.Pointer[stampedConn]
 	ctx := httptrace.WithClientTrace(u.t.Context(), &httptrace.ClientTrace{
-		WroteHeaders: func() { written.Store(time.Now().UnixNano()) },
+		GotConn: func(info httptrace.GotConnInfo) {
+			c := info.Conn.(*stampedConn)
+			c.written.Store(0)
+			used.Store(c)
+		},
 	})
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, u.url+name, io.NopCloser(bytes.NewReader(body)))
 	if err != nil {
@@ -193,15 +204,33 @@ func (u *uploader) put(name string, body []byte) (sent int64, err error) {
 	}
 	req.ContentLength = int64(len(body))
 	resp, err := u.client.Do(req)
+	sent = time.Now().UnixNano()
+	if c := used.Load(); c != nil {
+		sent = cmp.Or(c.written.Load(), sent)
+	}
 	if err != nil {
-		return cmp.Or(written.Load(), time.Now().UnixNano()), err
+		return sent, err
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = fmt.Errorf("status %d: %s", resp.StatusCode, text)
 	}
-	return written.Load(), err
+	return sent, err
+}
+
+// stampedConn records when the first write of a request returned. Earlier stamps, such as
+// those of httptrace, are taken before the write, and a busy machine may pause in between.
+type stampedConn struct {
+	net.Conn
+	written atomic.Int64 // in Unix nanoseconds; 0: not yet
+}
+
+// Write implements net.Conn.
+func (c *stampedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.written.CompareAndSwap(0, time.Now().UnixNano())
+	return n, err
 }
 
 // checkStored checks that COS has every acknowledged object.

@@ -1,11 +1,10 @@
 package http1
 
-import (
-	"time"
-)
+import "time"
 
 // firstRequestGrace is the time before a new connection without a request counts as
-// idle. A client that has just connected is about to send one.
+// idle. A client that has just connected is about to send one, but a busy machine may need
+// long to run it.
 const firstRequestGrace = time.Second
 
 // reserveConn waits until the number of connections is below MaxConns and reserves
@@ -72,12 +71,18 @@ func (s *Server) closeLongestIdle() bool {
 // longestIdle returns the connection that has been idle longest and the start of that
 // time in Unix nanoseconds, or nil. The caller holds s.mu.
 func (s *Server) longestIdle() (oldest *serverConn, since int64) {
-	idleBefore := time.Now().Add(-firstRequestGrace).UnixNano()
+	now := time.Now()
 	for c := range s.conns {
 		idle := c.idleSince.Load()
-		if idle > 0 && (oldest == nil || idle < since) && (c.served.Load() || idle <= idleBefore) {
+		if idle > 0 && (oldest == nil || idle < since) && !c.isNew(idle, now) {
 			oldest, since = c, idle
 		}
 	}
 	return oldest, since
+}
+
+// isNew reports whether a connection that is idle since the given time in Unix nanoseconds
+// may be about to send its first request.
+func (c *serverConn) isNew(since int64, now time.Time) bool {
+	return !c.served.Load() && since > now.Add(-firstRequestGrace).UnixNano()
 }

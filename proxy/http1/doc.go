@@ -56,7 +56,8 @@
 //	syscall_linux.go   the system calls of direct_linux.go
 //	syscall_unix.go    the same for the race detector and other systems
 //	cancel.go          Canceler: ends an exchange from another goroutine
-//	server.go          Server: listeners, shutdown
+//	server.go          Server: listeners, connections
+//	shutdown.go        the end of a server; closes idle connections
 //	connlimit.go       the limit on connections; closes idle ones
 //	exchange.go        a connection of a Server and its requests
 //	response.go        the writer of a response; lingering close

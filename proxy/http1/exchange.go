@@ -208,9 +208,11 @@ func (c *serverConn) awaitRequest() error {
 	return err
 }
 
-// isStoppedIdle reports whether the server was stopped and the client has sent nothing.
+// isStoppedIdle reports whether the server was stopped, does not wait for the first request
+// of this connection, and the client has sent nothing.
 func (c *serverConn) isStoppedIdle() bool {
-	return c.server.closing.Load() && c.server.isStopped() && !c.stream.hasReceived()
+	return c.server.closing.Load() && c.server.isStopped() &&
+		(c.served.Load() || c.server.isGraceOver()) && !c.stream.hasReceived()
 }
 
 var errHeadTimeout = errors.New("http1: head timeout")

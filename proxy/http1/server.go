@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -53,7 +52,7 @@ type Server struct {
 	listeners   map[net.Listener]bool
 	conns       map[*serverConn]bool
 	reserved    int            // connections between reserveConn and startConn; only with MaxConns
-	stopped     bool           // Shutdown or Close was called
+	stopped     time.Time      // when Shutdown or Close was called; zero: not yet
 	closed      bool           // Close was called
 	running     sync.WaitGroup // connections and calls of Serve
 	connChanged chan struct{}  // receives a value when a connection ended or became idle
@@ -110,39 +109,6 @@ func (s *Server) Serve(l net.Listener) error {
 	}
 }
 
-// Times of acceptPending. A busy machine may need long to run a goroutine.
-const (
-	pendingWait    = 10 * time.Millisecond
-	maxPendingTime = time.Second
-)
-
-// acceptPending serves the connections that the system established before the server was
-// stopped. Closing the listener would reset them, and their clients would take requests
-// that they have sent for lost. A listener without deadlines has been closed already.
-func (s *Server) acceptPending(l net.Listener) {
-	d, ok := l.(deadlineListener)
-	if !ok {
-		return
-	}
-	for start := time.Now(); time.Since(start) < maxPendingTime; {
-		if d.SetDeadline(time.Now().Add(pendingWait)) != nil {
-			return
-		}
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		if !s.reserveConn() {
-			c.Close()
-			return
-		}
-		s.startConn(c)
-	}
-}
-
-// deadlineListener is a listener of package net.
-type deadlineListener interface{ SetDeadline(time.Time) error }
-
 // isTemporary reports whether a later Accept may succeed.
 func isTemporary(err error) bool {
 	var t interface{ Temporary() bool } // deprecated, but package net offers nothing else for EMFILE
@@ -152,7 +118,7 @@ func isTemporary(err error) bool {
 func (s *Server) track(l net.Listener) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped {
+	if !s.stopped.IsZero() {
 		return false
 	}
 	s.listeners[l] = true
@@ -166,12 +132,6 @@ func (s *Server) untrack(l net.Listener) {
 	s.mu.Unlock()
 	l.Close()
 	s.running.Done()
-}
-
-func (s *Server) isStopped() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.stopped
 }
 
 func (s *Server) startConn(raw net.Conn) {
@@ -209,94 +169,5 @@ func (s *Server) removeConn(c *serverConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.signalChange()
-}
-
-// closeIdle closes a connection that has been idle since the given time, unless a request
-// came meanwhile. The caller holds Server.mu.
-func (c *serverConn) closeIdle(since int64) {
-	if c.idleSince.CompareAndSwap(since, idleClosing) {
-		c.stream.interrupt(ErrServerClosed, false)
-	}
-}
-
-// awaitCloseIdle waits until a running closeIdle has returned. Locking is enough, since
-// closeIdle runs under the lock.
-func (s *Server) awaitCloseIdle() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-}
-
-// LastRequests makes each response from now on close its connection. The server still
-// accepts new connections.
-func (s *Server) LastRequests() { s.closing.Store(true) }
-
-// Shutdown stops accepting connections, closes idle ones and waits for the requests in
-// progress and for Serve. Requests that the system has received before count as in
-// progress. If ctx ends first, it returns ctx.Err().
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.LastRequests()
-	s.stop(wake, func(c *serverConn) {
-		if since := c.idleSince.Load(); since > 0 {
-			c.closeIdle(since)
-		}
-	})
-	done := make(chan struct{})
-	go func() {
-		s.running.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func closeListener(l net.Listener) { l.Close() }
-
-// wake makes Accept return, and Serve close the listener.
-func wake(l net.Listener) {
-	if d, ok := l.(deadlineListener); !ok || d.SetDeadline(pastDeadline) != nil {
-		l.Close()
-	}
-}
-
-// CloseGrace is the time that Close gives handlers to return.
-const CloseGrace = time.Second
-
-// Close stops accepting connections and cancels all requests with the cause
-// ErrServerClosed. After CloseGrace it resets the connections that are left, and waits
-// for their handlers.
-func (s *Server) Close() {
-	s.LastRequests()
-	s.mu.Lock()
-	s.closed = true
-	s.mu.Unlock()
-	s.stop(closeListener, func(c *serverConn) {
-		c.canceler.Cancel(ErrServerClosed)
-		c.stream.interrupt(ErrServerClosed, false)
-	})
-	ctx, cancel := context.WithTimeout(context.Background(), CloseGrace)
-	defer cancel()
-	if s.Shutdown(ctx) == nil {
-		return
-	}
-	s.stop(closeListener, func(c *serverConn) { c.stream.resetSocket() })
-	s.running.Wait()
-}
-
-// stop calls end for every listener and do for every connection.
-func (s *Server) stop(end func(net.Listener), do func(*serverConn)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.stopped = true
-	for l := range s.listeners {
-		end(l)
-	}
-	for c := range s.conns {
-		do(c)
-	}
 	s.signalChange()
 }

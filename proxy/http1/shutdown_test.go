@@ -17,9 +17,13 @@ func TestShutdown_PendingRequest(t *testing.T) {
 		name     string
 		keptConn bool
 		sent     bool
+		sentLate bool // after the start of Shutdown
+		accepted bool // the server waits for the first request
 	}{
 		{name: "in the backlog", sent: true},
 		{name: "on an idle connection", keptConn: true, sent: true},
+		{name: "later, on a new connection", sentLate: true},
+		{name: "later, on an accepted connection", sentLate: true, accepted: true},
 		{name: "nothing in the backlog's connection"},
 		{name: "nothing on an idle connection", keptConn: true},
 	} {
@@ -39,14 +43,20 @@ func TestShutdown_PendingRequest(t *testing.T) {
 			responses := bufio.NewReader(c)
 			const get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 			blocked := l.accept
-			if tt.keptConn {
+			if tt.accepted {
+				blocked = nil
+				close(l.accept)
+				for !isWaiting(s) {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			if !tt.keptConn {
+				close(l.read)
+			} else {
 				blocked = l.read
 				close(l.accept)
 				l.read <- struct{}{}
 				exchangeOnce(t, c, responses, get)
-			}
-			if !tt.keptConn {
-				close(l.read)
 			}
 			if tt.sent {
 				if _, err := io.WriteString(c, get); err != nil {
@@ -59,9 +69,15 @@ func TestShutdown_PendingRequest(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 			time.Sleep(10 * time.Millisecond) // Shutdown looks at the connections after that
-			close(blocked)
-			if tt.sent {
+			if blocked != nil {
+				close(blocked)
+			}
+			switch {
+			case tt.sent:
 				exchangeOnce(t, c, responses, "")
+			case tt.sentLate:
+				time.Sleep(50 * time.Millisecond) // the server waits for the request
+				exchangeOnce(t, c, responses, get)
 			}
 			if b, err := responses.ReadByte(); err == nil {
 				t.Errorf("byte %q after the last response", b)
@@ -74,6 +90,18 @@ func TestShutdown_PendingRequest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// isWaiting reports whether a connection of s waits for a request.
+func isWaiting(s *Server) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.idleSince.Load() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func exchangeOnce(t *testing.T, c net.Conn, responses *bufio.Reader, request string) {
