@@ -380,6 +380,55 @@ func TestManifest_Figures(t *testing.T) {
 	contains(t, readText(t, manual), "needs about 150 MiB of memory")
 }
 
+// TestManifest_IssuerSettings: settings of cosproxy issuer are left out with a warning, even
+// invalid ones, since the sidecar does not use them.
+func TestManifest_IssuerSettings(t *testing.T) {
+	for _, s := range issuerSettings() {
+		if s.field == callersField {
+			continue // the sidecar rejects it, see TestIssuerSettings
+		}
+		environ := append(oneRoute(), "COSPROXY_SOURCE=cvm", s.variable+"=https://user:NEVER-SHOWN@keys.example/?a=NEVER-SHOWN\u2028")
+		for kind := range manifestKinds {
+			stdout, stderr := printManifest(t, environ, kind)
+			contains(t, stderr, s.variable+" is not copied: it is a setting of cosproxy issuer")
+			if strings.Contains(stdout, "ISSUER") || strings.Contains(stdout+stderr, "NEVER-SHOWN") || strings.Count(stderr, s.variable) != 1 {
+				t.Errorf("%s, %s: %s%s", kind, s.variable, stdout, stderr)
+			}
+		}
+	}
+}
+
+// TestManifest_NoPasswordInURL: the password and the query of a URL are not printed, whether
+// a route uses the setting or not.
+func TestManifest_NoPasswordInURL(t *testing.T) {
+	tried := 0
+	for _, s := range settings() {
+		if !strings.Contains(s.desc, "URL") || strings.HasSuffix(s.variable, "_FILE") {
+			continue
+		}
+		tried++
+		for _, source := range []string{"sts", "role", "oidc", "http", "file", "cvm", "auto"} {
+			for _, secret := range []string{"user:NEVER-SHOWN@keys.example/", "keys.example/?token=NEVER-SHOWN"} {
+				environ := append(oneRoute(), "TENCENTCLOUD_SECRET_ID=id", "TENCENTCLOUD_SECRET_KEY=key", "TKE_ROLE_ARN=qcs::cam::uin/1:roleName/a",
+					"COSPROXY_CREDENTIALS_URL=https://keys.example/", "COSPROXY_CREDENTIALS_FILE=/a/b", "COSPROXY_SOURCE="+source,
+					s.variable+"=https://"+secret)
+				if source == "role" {
+					environ = append(environ, "COSPROXY_ROLE_ARN=qcs::cam::uin/1:roleName/a")
+				}
+				for kind := range manifestKinds {
+					_, stdout, stderr := tryManifest(environ, kind)
+					if text := stdout + stderr; strings.Contains(text, "NEVER-SHOWN") {
+						t.Errorf("%s, source %s: %s is printed:\n%s", kind, source, s.variable, text)
+					}
+				}
+			}
+		}
+	}
+	if tried < 5 {
+		t.Errorf("only %d settings were tried", tried)
+	}
+}
+
 // TestSecretNames: no two files get the same name.
 func TestSecretNames(t *testing.T) {
 	seen := make(map[string]string)

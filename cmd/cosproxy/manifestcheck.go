@@ -42,6 +42,17 @@ func (c *config) validatePlatform(kindName string, kind manifestKind, p *problem
 	}
 }
 
+// omitIssuerSettings removes the settings that only cosproxy issuer uses, with a warning: the
+// files run the sidecar. A list of callers remains, which the sidecar rejects.
+func omitIssuerSettings(vars map[string]string, p *problems) {
+	for _, s := range issuerSettings() {
+		if vars[s.variable] != "" && s.field != callersField {
+			delete(vars, s.variable)
+			p.warn("%s is not copied: it is a setting of cosproxy issuer, and these files run the sidecar; remove it", s.variable)
+		}
+	}
+}
+
 // warnProxies warns about proxies, which are not copied: they concern this machine, and
 // their URLs often contain a password.
 func warnProxies(vars map[string]string, p *problems) {

@@ -158,8 +158,7 @@ func newManifestEgress(c *config) manifestEgress {
 	var e manifestEgress
 	for _, r := range c.routeConfigs {
 		e.addURL(r.bucketURL(c.Endpoint))
-		kind := sourceKinds[r.Source]
-		if kind.names["Endpoint"] == "STSEndpoint" || c.Source.chained(r.Source) {
+		if c.Source.callsSTS(r.Source) {
 			u, _ := url.Parse(c.Source.STSEndpoint)
 			e.addURL(u)
 		}

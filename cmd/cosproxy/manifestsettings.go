@@ -66,6 +66,7 @@ func newManifest(kindName string, kind manifestKind, f manifestFlags, environ []
 	p, vars := newProblems(), env.ToMap(environ)
 	m := &manifest{App: f.name, Image: f.image, NetworkPolicy: f.networkPolicy}
 	m.setNames(kindName)
+	omitIssuerSettings(vars, p)
 	switch off := vars[variable("AdminListen")] == "off" && vars[variable("HealthListen")] == ""; {
 	case kind.inPod:
 		completePod(vars)
@@ -168,8 +169,11 @@ func omits(kindName, field string) bool {
 // if no route uses the source. Secrets that are not used must not be mounted.
 func (c *config) usesField(field string) bool {
 	field = strings.TrimSuffix(field, "File")
-	if strings.HasPrefix(field, "Role") || field == "STSEndpoint" {
+	switch {
+	case strings.HasPrefix(field, "Role"):
 		return true // of several sources, and not secret
+	case field == "STSEndpoint": // only checked, and so without a password, if a route uses it
+		return slices.ContainsFunc(c.routeConfigs, func(r routeConfig) bool { return c.Source.callsSTS(r.Source) })
 	}
 	of := func(kind sourceKind) bool {
 		fields := slices.Concat(kind.needs, slices.Collect(maps.Values(kind.names)))

@@ -20,6 +20,11 @@ func (c *sourceConfig) chained(source string) bool {
 	return c.RoleARN != "" && sourceKinds[source].assumesRole
 }
 
+// callsSTS reports whether a source, or the second role, uses STSEndpoint.
+func (c *sourceConfig) callsSTS(source string) bool {
+	return sourceKinds[source].names["Endpoint"] == "STSEndpoint" || c.chained(source)
+}
+
 // kindOf returns the kind of a source. If it is chained, the kind describes the credentials
 // of the second role, but for needs, names and new, which are those of the first.
 func (c *sourceConfig) kindOf(source string) (kind sourceKind, known bool) {

@@ -211,8 +211,7 @@ func (c *config) validateSource(p *problems, r *routeConfig, kind sourceKind) {
 	case kind.unscoped != "":
 		p.warn("%s=%s: %s; the prefixes and actions may be enforced by cosproxy alone", source, r.Source, kind.unscoped)
 	}
-	sts := kind.names["Endpoint"] == "STSEndpoint" || c.Source.chained(r.Source)
-	if u, err := url.Parse(c.Source.STSEndpoint); sts && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
+	if u, err := url.Parse(c.Source.STSEndpoint); c.Source.callsSTS(r.Source) && err == nil && u.Scheme == "http" && !isLocalHost(u.Hostname()) {
 		p.warn("%s uses plain http, which exposes the credentials on the network; use https://", variable("STSEndpoint"))
 	}
 	if kind.unscoped == "" && r.scope().Validate() == nil {
