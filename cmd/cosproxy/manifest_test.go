@@ -219,6 +219,11 @@ func TestManifest_Problems(t *testing.T) {
 		{"kubernetes", []string{"COSPROXY_LISTEN=systemd"}, "COSPROXY_LISTEN is a socket from systemd"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///app.sock"}, "COSPROXY_LISTEN is in the root folder"},
 		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a/app.sock", "COSPROXY_ADMIN_LISTEN=unix:///b/admin.sock"}, "COSPROXY_ADMIN_LISTEN is in /b, and another Unix socket in /a"},
+		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a:b/app.sock"}, `COSPROXY_LISTEN is in "/a:b", and the path of a mount cannot have a colon`},
+		{"kustomize", []string{"COSPROXY_ADMIN_LISTEN=unix:///a:b/admin.sock"}, `COSPROXY_ADMIN_LISTEN is in "/a:b", and`},
+		{"compose", []string{"COSPROXY_LISTEN=unix:///a:b/app.sock"}, `COSPROXY_LISTEN is in "/a:b", and`},
+		{"compose", []string{"COSPROXY_SOURCE=file", "COSPROXY_CREDENTIALS_FILE=/a:b/c"}, "COSPROXY_CREDENTIALS_FILE is in a folder with a colon"},
+		{"quadlet", []string{"COSPROXY_SOURCE=file", "COSPROXY_CREDENTIALS_FILE=/a:b/c"}, "COSPROXY_CREDENTIALS_FILE is in a folder with a colon"},
 		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a\nb"}, "COSPROXY_LISTEN contains a line break"},
 		{"systemd", []string{"COSPROXY_LISTEN=systemd:a\\"}, "COSPROXY_LISTEN ends with a backslash"},
 		{"systemd", []string{"COSPROXY_LISTEN=unix:///run/a", "COSPROXY_SOCKET_OWNER=a\\"}, "COSPROXY_SOCKET_OWNER ends with a backslash"},
@@ -238,6 +243,7 @@ func TestManifest_Problems(t *testing.T) {
 		{"compose", []string{"COSPROXY_SOURCE=file", "COSPROXY_CREDENTIALS_FILE=a"}, "COSPROXY_CREDENTIALS_FILE is not an absolute path"},
 		{"quadlet", []string{"COSPROXY_LISTEN=unix:///a/app.sock"}, "COSPROXY_LISTEN is a Unix socket"},
 		{"kubernetes", []string{"COSPROXY_ROLE_EXTERNAL_ID=a\nb"}, "COSPROXY_ROLE_EXTERNAL_ID contains a line break"},
+		{"kubernetes", []string{"COSPROXY_LISTEN=unix:///a/b\u2028c"}, "COSPROXY_LISTEN contains a line break"},
 		{"kubernetes", []string{"COSPROXY_ROLE_EXTERNAL_ID=a\xffb"}, "COSPROXY_ROLE_EXTERNAL_ID is not valid UTF-8"},
 		{"kubernetes", []string{"TENCENTCLOUD_SECRET_KEY_FILE=/a"}, "TENCENTCLOUD_SECRET_KEY_FILE and TENCENTCLOUD_SECRET_KEY are both set"},
 	} {
@@ -378,6 +384,33 @@ func TestManifest_Figures(t *testing.T) {
 	contains(t, readText(t, "../../integration/BENCHMARKS.md"), "| peak RSS, eight of 1 GiB at once, plain HTTP / TLS | 20 / 25 MB |",
 		"| small GET, 64 connections | 50 µs of CPU", "| small PUT, 64 connections | 56 µs of CPU")
 	contains(t, readText(t, manual), "needs about 150 MiB of memory")
+}
+
+// TestManifest_Colon: only paths of mounts cannot have a colon.
+func TestManifest_Colon(t *testing.T) {
+	stdout, _ := printManifest(t, append(oneRoute(), "COSPROXY_SOURCE=cvm", "COSPROXY_LISTEN=unix:///run/a:b.sock"), "systemd")
+	contains(t, stdout, "ListenStream=/run/a:b.sock\n")
+	file := append(oneRoute(), "COSPROXY_SOURCE=file", "COSPROXY_CREDENTIALS_FILE=/a/b:c")
+	stdout, _ = printManifest(t, file, "compose")
+	contains(t, stdout, `source: "/a"`, `"/run/cosproxy-credentials/b:c"`)
+	stdout, _ = printManifest(t, file, "quadlet")
+	contains(t, stdout, "Volume=/a:/run/cosproxy-credentials:ro\n", `"COSPROXY_CREDENTIALS_FILE=/run/cosproxy-credentials/b:c"`)
+}
+
+// TestManifest_Dollar: a dollar sign is doubled where it would refer to a variable, and
+// only there.
+func TestManifest_Dollar(t *testing.T) {
+	socket := append(oneRoute(), "COSPROXY_SOURCE=cvm", "COSPROXY_LISTEN=unix:///run/$(A)/app.sock")
+	for kind, want := range map[string][]string{
+		"kubernetes": {`value: "unix:///run/$$(A)/app.sock"`, `mountPath: "/run/$(A)"}`, `mountPath: "/run/$(A)", readOnly: true}`},
+		"kustomize":  {`value: "unix:///run/$$(A)/app.sock"`, `mountPath: "/run/$(A)"}`},
+		"compose":    {`"unix:///run/$$(A)/app.sock"`, `target: "/run/$$(A)"}`, `target: "/run/$$(A)", read_only: true}`},
+	} {
+		stdout, _ := printManifest(t, socket, kind)
+		contains(t, stdout, want...)
+	}
+	stdout, _ := printManifest(t, append(oneRoute(), "COSPROXY_SOURCE=file", "COSPROXY_CREDENTIALS_FILE=/srv/${A}/$b"), "quadlet")
+	contains(t, stdout, `Environment="COSPROXY_CREDENTIALS_FILE=/run/cosproxy-credentials/$$b"`, "Volume=/srv/$${A}:/run/cosproxy-credentials:ro\n")
 }
 
 // TestManifest_IssuerSettings: settings of cosproxy issuer are left out with a warning, even

@@ -61,6 +61,8 @@ func (m *manifest) addSocketDir(kindName, field, dir string, p *problems) {
 		p.add(variable(field), "is a Unix socket, which this kind of files does not share; use host:port, since the containers of a pod share loopback")
 	case dir == "/":
 		p.add(variable(field), "is in the root folder, which cannot be shared; use for example unix:///run/cosproxy/app.sock")
+	case strings.Contains(dir, ":"):
+		p.add(variable(field), "is in %s, and the path of a mount cannot have a colon; use for example unix:///run/cosproxy/app.sock", quoted(dir))
 	case m.SocketDir != "" && m.SocketDir != dir:
 		p.add(variable(field), "is in %s, and another Unix socket in %s; use one folder for all", dir, m.SocketDir)
 	}

@@ -16,6 +16,8 @@ func (t manifestTemplates) functions() map[string]any {
 		"compose":     quoteCompose,
 		"systemd":     quoteSystemd,
 		"unit":        escapeSystemd,
+		"quadlet":     quoteQuadlet,
+		"volume":      escapeQuadlet,
 		"shell":       quoteShell,
 		"uncommented": uncommented,
 		"indent":      indent,
@@ -30,16 +32,24 @@ func (t manifestTemplates) functions() map[string]any {
 	}
 }
 
-// checkQuotable returns an error if a value cannot be quoted in all formats: unit files
-// have no line breaks in values, and YAML cannot hold bytes that are not UTF-8.
+// checkQuotable returns an error if a value cannot be printed in all formats. Some values are
+// printed in comments, too, where no format can escape a character.
 func checkQuotable(value string) error {
 	switch {
 	case !utf8.ValidString(value):
 		return fmt.Errorf("is not valid UTF-8")
-	case strings.ContainsFunc(value, unicode.IsControl):
-		return fmt.Errorf("contains a line break or another control character")
+	case strings.ContainsFunc(value, breaksFile):
+		return fmt.Errorf("contains a line break, another control character, a byte order mark or a noncharacter")
 	}
 	return nil
+}
+
+// breaksFile reports whether a character ends a line or makes a file invalid. U+0085, U+2028
+// and U+2029 are line breaks in YAML 1.1 (4.2), which most parsers implement, so the rest of
+// a comment would be content. YAML 1.2 (5.1, 5.2) forbids control characters, U+FFFE and U+FFFF,
+// and a byte order mark within a document. systemd ignores lines with any noncharacter.
+func breaksFile(r rune) bool {
+	return unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, unicode.Noncharacter_Code_Point) || r == '\ufeff'
 }
 
 // quoteYAML returns a double-quoted scalar. For values that pass checkQuotable, the
@@ -62,6 +72,19 @@ func quoteCompose(value string) string {
 // Quoting). % starts a specifier there, and %% is a percent sign.
 func quoteSystemd(value string) string {
 	return strconv.Quote(strings.ReplaceAll(value, "%", "%%"))
+}
+
+// quoteQuadlet returns a quoted item of Environment= in a .container unit. Podman copies it
+// to ExecStart=, where ${NAME} refers to a variable and $$ is a dollar sign (systemd.service(5),
+// Command Lines).
+func quoteQuadlet(value string) string {
+	return quoteSystemd(strings.ReplaceAll(value, "$", "$$"))
+}
+
+// escapeQuadlet returns a value for settings of .container units that are not quoted and
+// that Podman copies to ExecStart=, such as Volume=.
+func escapeQuadlet(value string) string {
+	return escapeSystemd(strings.ReplaceAll(value, "$", "$$"))
 }
 
 // escapeSystemd returns a value for settings of units that are not quoted, such as

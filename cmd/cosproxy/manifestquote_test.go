@@ -16,7 +16,7 @@ func TestQuote(t *testing.T) {
 		{`100%d`, `"100%d"`, `"100%d"`, `"100%%d"`, `100%d`},
 		{`a\b`, `"a\\b"`, `"a\\b"`, `"a\\b"`, `'a\b'`},
 		{`腾讯云`, `"腾讯云"`, `"腾讯云"`, `"腾讯云"`, `'腾讯云'`},
-		{"a\u2028b", `"a\u2028b"`, `"a\u2028b"`, `"a\u2028b"`, "'a\u2028b'"},
+		{"a\u200bb", `"a\u200bb"`, `"a\u200bb"`, `"a\u200bb"`, "'a\u200bb'"},
 		{``, `""`, `""`, `""`, `''`},
 	} {
 		for _, got := range [][2]string{
@@ -31,21 +31,31 @@ func TestQuote(t *testing.T) {
 }
 
 func TestCheckQuotable(t *testing.T) {
-	for _, value := range []string{"a\nb", "a\rb", "a\x00b", "a\tb", "a\x7fb", "a\u0085b", "a\xffb"} {
+	for _, value := range []string{"a\nb", "a\rb", "a\x00b", "a\tb", "a\x7fb", "a\u0085b", "a\u2028b", "a\u2029b", "a\ufeffb",
+		"a\ufdd0b", "a\ufffeb", "a\uffffb", "a\U0001fffeb", "a\xffb"} {
 		if checkQuotable(value) == nil {
 			t.Errorf("%q is accepted", value)
 		}
 	}
-	for _, value := range []string{"", "a b", "腾讯云 🙂", `"'\$%#: *`} {
+	for _, value := range []string{"", "a b", "腾讯云 🙂 👩\u200d💻", "a\u00a0b\ufffd", `"'\$%#: *`} {
 		if err := checkQuotable(value); err != nil {
 			t.Errorf("%q: %v", value, err)
 		}
 	}
 }
 
+func TestQuoteQuadlet(t *testing.T) {
+	if got, want := quoteQuadlet(`A=${B} $C 1% "d"`), `"A=$${B} $$C 1%% \"d\""`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := escapeQuadlet(`/a $b/1%`), `/a $$b/1%%`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 // FuzzQuoteSystemd decodes quoted values as systemd does.
 func FuzzQuoteSystemd(f *testing.F) {
-	for _, value := range []string{`a"b\c%d$e#f`, "腾讯云\u2028\ufeff🙂", " a ", `\x41\u00e4`} {
+	for _, value := range []string{`a"b\c%d$e#f`, "腾讯云\u200b\u00ad🙂", " a ", `\x41\u00e4`} {
 		f.Add(value)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -236,6 +236,9 @@ func (m *manifest) addHostFile(kindName, variable string, p *problems) {
 	}
 	m.HostFile = path.Clean(m.HostFile)
 	if kindName != "systemd" {
+		if strings.Contains(path.Dir(m.HostFile), ":") {
+			p.add(variable, "is in a folder with a colon in its path, which ends the path of a mount; use for example /var/lib/cos/credentials.json")
+		}
 		m.Env = append(m.Env, manifestVariable{Name: variable, Value: path.Join(hostFolder, path.Base(m.HostFile))})
 		return
 	}

@@ -66,6 +66,18 @@ func TestCompose_NastyValues(t *testing.T) {
 	}
 }
 
+func TestCompose_BreakingCharacters(t *testing.T) {
+	accepted(t, "compose", func(value, socket string, text []byte) {
+		c := load(t, text).Services["cosproxy"]
+		if got := *c.Environment["COSPROXY_ROLE_EXTERNAL_ID"]; got != value {
+			t.Errorf("%q becomes %q", value, got)
+		}
+		if got := *c.Environment["COSPROXY_LISTEN"]; got != "unix://"+socket {
+			t.Errorf("%q becomes %q", socket, got)
+		}
+	})
+}
+
 // load parses, validates and resolves a file as docker compose does.
 func load(t *testing.T, text []byte) *types.Project {
 	t.Helper()

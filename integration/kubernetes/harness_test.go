@@ -76,6 +76,34 @@ func manifest(t *testing.T, environ []string, args ...string) []byte {
 	return out
 }
 
+// breaking are characters that a YAML parser takes for line breaks or rejects, or other
+// systems do, and some that look similar.
+var breaking = []rune("\t\n\v\f\r\x1b\x7f\u0080\u0085\u00a0\u00ad\u200b\u200e\u2028\u2029\u202e\ue000\ufdd0\ufdef\ufeff\ufffc\ufffd\ufffe\uffff\U0001f642\U0001ffff")
+
+// accepted calls check with the output for every breaking character that cosproxy prints, in
+// a value and in a comment. If the character ends the comment, the output has a key more.
+func accepted(t *testing.T, kind string, check func(value, socket string, text []byte)) {
+	t.Helper()
+	printed := 0
+	for _, r := range breaking {
+		value, socket := "a"+string(r)+"b", "/run/cos/a"+string(r)+"injected: b"
+		cmd := exec.Command(program, "manifest", kind)
+		cmd.Env = append(slices.Clone(environments(t, kind)["cvm"]), "COSPROXY_ROLE_EXTERNAL_ID="+value, "COSPROXY_LISTEN=unix://"+socket)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		switch out, err := cmd.Output(); {
+		case err == nil:
+			printed++
+			check(value, socket, out)
+		case !strings.Contains(stderr.String(), "COSPROXY_LISTEN contains a line break"):
+			t.Errorf("%s, %U: %v\n%s", kind, r, err, stderr.Bytes())
+		}
+	}
+	if printed < 8 || printed == len(breaking) {
+		t.Errorf("%d of %d characters are printed", printed, len(breaking))
+	}
+}
+
 // with returns the environment sts with more settings.
 func with(t *testing.T, kind string, more ...string) []string {
 	t.Helper()
@@ -87,5 +115,5 @@ func with(t *testing.T, kind string, more ...string) []string {
 var nasty = []string{
 	`"quoted" 'twice'`, `a: b`, `a #b`, `# a`, `*anchor`, `&anchor`, `!tag`, `%25 %d %`, `- a`, `{a: b}`, `[a]`, `|`, `>`, `@a`, "`a`",
 	`$HOME`, `${HOME}`, `$(HOME)`, `$$`, `$$(HOME)`, `a$`, `${HOME:-x}`, `\`, `a\nb`, `\x41`, ` a `, `yes`, `null`, `1e3`, `0777`, `~`,
-	"ünïcode 腾讯云 🙂", "a\u00a0b\u200bc\ufeffd\u2028e",
+	"ünïcode 腾讯云 🙂", "a\u00a0b\u200bc\u00add 👩\u200d💻",
 }

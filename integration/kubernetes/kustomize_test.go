@@ -50,6 +50,20 @@ func TestKustomize_NastyValues(t *testing.T) {
 	}
 }
 
+func TestKustomize_BreakingCharacters(t *testing.T) {
+	accepted(t, "kustomize", func(value, socket string, text []byte) {
+		for kind, pod := range build(t, text) {
+			c := &pod.Spec.InitContainers[0]
+			if got := variable(c, "COSPROXY_ROLE_EXTERNAL_ID"); got != value && kind != "other" {
+				t.Errorf("%s: %q becomes %q", kind, value, got)
+			}
+			if got := variable(c, "COSPROXY_LISTEN"); got != "unix://"+socket && kind != "other" {
+				t.Errorf("%s: %q becomes %q", kind, socket, got)
+			}
+		}
+	})
+}
+
 // TestKustomize_ServiceAccount: the service accounts of workloads are not changed, so the
 // webhook of TKE does not give the token to the application.
 func TestKustomize_ServiceAccount(t *testing.T) {

@@ -257,6 +257,35 @@ func expand(value string) string {
 	return strings.NewReplacer("$$", "$", "$(", "REFERENCE(").Replace(value)
 }
 
+func TestKubernetes_BreakingCharacters(t *testing.T) {
+	accepted(t, "kubernetes", func(value, socket string, text []byte) {
+		c := &decode(t, text).deployment.Spec.Template.Spec.InitContainers[0]
+		if got := variable(c, "COSPROXY_ROLE_EXTERNAL_ID"); got != value {
+			t.Errorf("%q becomes %q", value, got)
+		}
+		if got := variable(c, "COSPROXY_LISTEN"); got != "unix://"+socket {
+			t.Errorf("%q becomes %q", socket, got)
+		}
+	})
+}
+
+// TestKubernetes_SocketFolder: the folder of the socket is mounted at its path, in which
+// Kubernetes expands no $(NAME).
+func TestKubernetes_SocketFolder(t *testing.T) {
+	for _, value := range nasty {
+		if strings.Contains(value, ":") {
+			continue // Kubernetes accepts no such path
+		}
+		dir := "/run/" + value
+		pod := decode(t, manifest(t, append(environments(t, "kubernetes")["cvm"], "COSPROXY_LISTEN=unix://"+dir+"/app.sock"), "kubernetes")).deployment.Spec.Template.Spec
+		for _, c := range []corev1.Container{pod.InitContainers[0], pod.Containers[0]} {
+			if got := c.VolumeMounts[0].MountPath; got != dir {
+				t.Errorf("%s: %q becomes %q", c.Name, dir, got)
+			}
+		}
+	}
+}
+
 func TestKubernetes_NastyValues(t *testing.T) {
 	for _, value := range nasty {
 		environ := with(t, "kubernetes", "COSPROXY_ROLE_EXTERNAL_ID="+value)
