@@ -1,9 +1,10 @@
-# The image of `make image` for those who build with Docker, with the same instructions: a
-# test compares these, but does not build this file. It needs BuildKit and, for the version, a
-# clone with .git.
+# The image of `make image` for those who build with Docker, with the same instructions: tests
+# compare these, and do not build this file.
+# It needs BuildKit and, for the version, a clone with .git.
 #
-#   docker build -t cosproxy --build-arg VERSION="$(git describe --tags --always)" \
-#     --build-arg REVISION="$(git rev-parse HEAD)" --build-arg CREATED="$(git log -1 --format=%cI)" .
+#   docker build -t cosproxy --build-arg VERSION="$(git describe --tags --always | sed s/^v//)" \
+#     --build-arg REVISION="$(git rev-parse HEAD)" \
+#     --build-arg CREATED="$(TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ)" .
 
 FROM --platform=$BUILDPLATFORM golang:1.26 AS build
 ENV CGO_ENABLED=0 GOFLAGS=-trimpath

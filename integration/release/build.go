@@ -92,26 +92,32 @@ func newSource(ctx context.Context, work string, env []string) (*source, error) 
 	if _, err := output(ctx, ".", nil, "git", "clone", "--quiet", ".", s.tree); err != nil {
 		return nil, err
 	}
+	if err := s.readCommit(ctx); err != nil {
+		return nil, err
+	}
+	// The caller's Go settings must not change the result. The SBOM has the checksum of
+	// the tool that writes it, so that is built with -trimpath as well.
+	s.env = slices.Concat(env, buildEnv, []string{"GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off"})
+	_, err := s.output(ctx, []string{"GOBIN=" + work, "GOOS=", "GOARCH="}, "go", "install", sbomTool+"@"+sbomVersion)
+	return s, err
+}
+
+// readCommit sets version, revision and committed to those of the last commit. The commands
+// in the Dockerfile give the same.
+func (s *source) readCommit(ctx context.Context) error {
 	version, err := output(ctx, s.tree, nil, "git", "describe", "--tags", "--always")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.version = strings.TrimPrefix(version, "v")
 	commit, err := output(ctx, s.tree, nil, "git", "log", "-1", "--format=%H %ct")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	revision, seconds, _ := strings.Cut(commit, " ")
 	committed, err := strconv.ParseInt(seconds, 10, 64)
-	if err != nil {
-		return nil, err
-	}
 	s.revision, s.committed = revision, time.Unix(committed, 0).UTC()
-	// The caller's Go settings must not change the result. The SBOM has the checksum of
-	// the tool that writes it, so that is built with -trimpath as well.
-	s.env = slices.Concat(env, buildEnv, []string{"GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOWORK=off"})
-	_, err = s.output(ctx, []string{"GOBIN=" + work, "GOOS=", "GOARCH="}, "go", "install", sbomTool+"@"+sbomVersion)
-	return s, err
+	return err
 }
 
 // compile builds the programs for t and returns their folder.

@@ -116,6 +116,47 @@ func TestDockerfile_SameBuild(t *testing.T) {
 	}
 }
 
+// TestDockerfile_SameLabels runs the command in the first lines of the Dockerfile, with a
+// docker that prints its arguments, in a repository with a tag and a commit of another time zone.
+func TestDockerfile_SameLabels(t *testing.T) {
+	content, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var command []string
+	for line := range strings.Lines(string(content)) {
+		if text, found := strings.CutPrefix(line, "#   "); found {
+			command = append(command, text)
+		}
+	}
+	s := &source{tree: t.TempDir()}
+	run := func(name string, args ...string) string {
+		t.Helper()
+		out, err := output(t.Context(), s.tree, []string{"TZ=Asia/Shanghai", "GIT_COMMITTER_DATE=2026-01-02T03:04:05+0800"}, name, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	run("git", "init", "--quiet")
+	run("git", "-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--allow-empty", "--message", "a")
+	run("git", "tag", "v0.1.0")
+	if err := s.readCommit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"build", "-t", "cosproxy", "--build-arg", "VERSION=0.1.0", "--build-arg", "REVISION=" + s.revision,
+		"--build-arg", "CREATED=2026-01-01T19:04:05Z", ".",
+	}
+	got := strings.Split(run("sh", "-c", `docker() { printf '%s\n' "$@"; }; `+strings.Join(command, "")), "\n")
+	if !slices.Equal(got, want) {
+		t.Errorf("docker gets\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if labels := s.labels(); labels["org.opencontainers.image.version"] != "0.1.0" || labels["org.opencontainers.image.created"] != "2026-01-01T19:04:05Z" {
+		t.Errorf("labels %v", labels)
+	}
+}
+
 // TestDockerignore_NoTrackedFile: if a tracked file were missing in the build, Go would
 // call the version modified.
 func TestDockerignore_NoTrackedFile(t *testing.T) {
