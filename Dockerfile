@@ -1,6 +1,6 @@
-# The image of `make image` for those who build with Docker, with the same instructions: tests
-# compare these, and do not build this file.
-# It needs BuildKit and, for the version, a clone with .git.
+# The image of `make image` for builds with Docker. Tests compare the instructions, and build
+# the last stage from the files of `make image`; they do not build the first stage. It needs
+# BuildKit and, for the version, a clone with .git.
 #
 #   docker build -t cosproxy --build-arg VERSION="$(git describe --tags --always | sed s/^v//)" \
 #     --build-arg REVISION="$(git rev-parse HEAD)" \

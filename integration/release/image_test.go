@@ -3,12 +3,14 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"debug/elf"
 	"encoding/json"
 	"errors"
 	"flag"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -18,7 +20,10 @@ import (
 	"time"
 )
 
-var builtImage = flag.String("image", "", "`file` of a built image to check too")
+var (
+	builtImage      = flag.String("image", "", "`file` of a built image to check too")
+	dockerfileImage = flag.String("dockerfile", "", "`file` of an image that the Dockerfile built from the files of -image, to compare")
+)
 
 func testSource() *source {
 	return &source{version: "0.1.0", revision: strings.Repeat("0123456789", 4), committed: committed}
@@ -117,6 +122,59 @@ func TestImage_Built(t *testing.T) {
 		}
 	}
 }
+
+// TestImage_Dockerfile compares the image that -dockerfile names, in the format of docker
+// save, with that of -image for the same platform: the configurations and the files.
+func TestImage_Dockerfile(t *testing.T) {
+	if *dockerfileImage == "" {
+		return // make test-image sets it
+	}
+	archive, err := os.ReadFile(*builtImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	saved, err := os.ReadFile(*dockerfileImage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := readImage(t, archive)
+	files := make(map[string][]byte)
+	eachEntry(t, saved, func(header *tar.Header, content []byte) { files[header.Name] = content })
+	var manifest []dockerImage
+	r.unmarshal(files["manifest.json"], &manifest)
+	var image struct {
+		ociPlatform
+		Config struct {
+			ociConfig
+			Cmd, Shell   []string
+			Volumes      map[string]struct{}
+			ExposedPorts map[string]struct{}
+		}
+	}
+	if err := json.Unmarshal(files[manifest[0].Config], &image); err != nil {
+		t.Fatal(err)
+	}
+	want := r.platforms[image.Architecture]
+	image.Config.WorkingDir = cmp.Or(image.Config.WorkingDir, "/") // the default
+	if c := image.Config; !reflect.DeepEqual(c.ociConfig, want.image.Config) || len(c.Cmd)+len(c.Shell)+len(c.Volumes)+len(c.ExposedPorts) > 0 {
+		t.Errorf("the Dockerfile gives the configuration %+v, want %+v", c, want.image.Config)
+	}
+	tree := make(map[string][]byte)
+	for _, layer := range manifest[0].Layers {
+		eachEntry(t, files[layer], func(header *tar.Header, content []byte) {
+			if mode := header.Mode & 0o777; header.Typeflag != tar.TypeReg || header.Uid != 0 || header.Gid != 0 || mode != imageModes[header.Name] {
+				t.Errorf("%+v is not a file of root with the mode of make image", header)
+			}
+			tree[header.Name] = content
+		})
+	}
+	if !maps.EqualFunc(tree, want.files, bytes.Equal) {
+		t.Errorf("the Dockerfile gives the files %v, want %v", slices.Sorted(maps.Keys(tree)), slices.Sorted(maps.Keys(want.files)))
+	}
+}
+
+// imageModes are the permissions of the files of the image.
+var imageModes = map[string]int64{"LICENSE": 0o644, "cosproxy": 0o755, "sbom.cdx.json": 0o644}
 
 // checkProgram checks that the program is static and for machine.
 func checkProgram(t *testing.T, program []byte, machine elf.Machine) {
@@ -224,15 +282,14 @@ func (r *imageReader) readPlatform(d descriptor) {
 	if want := (ociRootFS{"layers", []string{digest(layer)}}); !reflect.DeepEqual(p.image.RootFS, want) {
 		t.Errorf("rootfs %v, want %v", p.image.RootFS, want)
 	}
-	modes := map[string]int64{"LICENSE": 0o644, "cosproxy": 0o755, "sbom.cdx.json": 0o644}
 	for _, f := range tarEntries(t, layer) {
-		mode, known := modes[f.header.Name]
+		mode, known := imageModes[f.header.Name]
 		if !known || f.header.Mode != mode || !f.header.ModTime.Equal(p.image.Created) {
 			t.Errorf("%s with mode %o and time %v", f.header.Name, f.header.Mode, f.header.ModTime)
 		}
 		p.files[f.header.Name] = f.content
 	}
-	if len(p.files) != len(modes) {
+	if len(p.files) != len(imageModes) {
 		t.Errorf("the layer has %d files", len(p.files))
 	}
 	r.platforms[p.image.Architecture] = p
@@ -289,10 +346,26 @@ type tarEntry struct {
 func tarEntries(t *testing.T, archive []byte) (entries []tarEntry) {
 	t.Helper()
 	var names []string
+	eachEntry(t, archive, func(header *tar.Header, content []byte) {
+		if header.Typeflag != tar.TypeReg || header.Uid != 0 || header.Gid != 0 || header.Uname+header.Gname != "" || len(header.PAXRecords) > 0 {
+			t.Errorf("%+v is no plain file of root", header)
+		}
+		entries = append(entries, tarEntry{header, content})
+		names = append(names, header.Name)
+	})
+	if slices.Sort(names); len(slices.Compact(names)) != len(entries) {
+		t.Errorf("a name occurs twice in %v", names)
+	}
+	return entries
+}
+
+// eachEntry calls f for each entry of a tar file.
+func eachEntry(t *testing.T, archive []byte, f func(header *tar.Header, content []byte)) {
+	t.Helper()
 	for r := tar.NewReader(bytes.NewReader(archive)); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -301,14 +374,6 @@ func tarEntries(t *testing.T, archive []byte) (entries []tarEntry) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if header.Typeflag != tar.TypeReg || header.Uid != 0 || header.Gid != 0 || header.Uname+header.Gname != "" || len(header.PAXRecords) > 0 {
-			t.Errorf("%+v is no plain file of root", header)
-		}
-		entries = append(entries, tarEntry{header, content})
-		names = append(names, header.Name)
+		f(header, content)
 	}
-	if slices.Sort(names); len(slices.Compact(names)) != len(entries) {
-		t.Errorf("a name occurs twice in %v", names)
-	}
-	return entries
 }
