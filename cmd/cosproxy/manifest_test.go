@@ -381,7 +381,7 @@ func TestManifest_Proxy(t *testing.T) {
 
 // TestManifest_Figures: the comments on resources have the figures of BENCHMARKS.md.
 func TestManifest_Figures(t *testing.T) {
-	contains(t, readText(t, "../../integration/BENCHMARKS.md"), "| peak RSS, eight of 1 GiB at once, plain HTTP / TLS | 20 / 25 MB |",
+	contains(t, readText(t, "../../integration/BENCHMARKS.md"), "| peak RSS, eight of 1 GiB at once, plain HTTP / TLS | 21 / 27 MiB |",
 		"| small GET, 64 connections | 50 µs of CPU", "| small PUT, 64 connections | 56 µs of CPU")
 	contains(t, readText(t, manual), "needs about 150 MiB of memory")
 }

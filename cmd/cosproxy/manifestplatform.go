@@ -134,7 +134,7 @@ type manifestResources struct {
 }
 
 const (
-	memoryRequest = 32 // MiB; the peak of eight transfers of 1 GiB is 25 MB
+	memoryRequest = 32 // MiB; the peak of eight transfers of 1 GiB is 27 MiB
 	// memoryBase is for the process, its pool of large buffers (16 MiB) and the garbage
 	// before a collection, in MiB.
 	memoryBase = 64
