@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -463,4 +464,53 @@ func TestIssuer_JWKSFile(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Error("the new key was never accepted")
+}
+
+// The issuer is ready while callers can authenticate with tokens or with JWTs.
+func TestIssuer_ReadyWithOneMethod(t *testing.T) {
+	jwks, sign := newPodKey(t, "k")
+	_, other := newPodKey(t, "k") // not in the JWKS
+	var down atomic.Bool
+	server := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) {
+		if down.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, jwks)
+	})
+	for _, tt := range []struct {
+		name         string
+		keys, tokens bool
+		pod, file    string // responses to a JWT and to the token of a file
+		rejected     string // response to a JWT with an invalid signature
+		ready        int
+		failed       string // row of /status
+	}{
+		{"both", true, true, "200" + tmpID, "200" + tmpID, "401Unauthenticated", 200, ""},
+		{"JWTs", true, false, "200" + tmpID, "503Unavailable", "503Unavailable", 200, "failed          COSPROXY_ISSUER_TOKENS_DIR: no such file or directory"},
+		{"tokens", false, true, "503Unavailable", "200" + tmpID, "503Unavailable", 200, "failed          COSPROXY_ISSUER_JWKS: the server responded with HTTP 500"},
+		{"neither", false, false, "503Unavailable", "503Unavailable", "503Unavailable", 503, "state           COSPROXY_ISSUER_TOKENS_DIR: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			down.Store(!tt.keys)
+			sts, dir := newSTS(t, httptest.NewServer), tokensDir(t)
+			p := startIssuer(t, append(forPods(server.URL), "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ISSUER_TOKENS_DIR="+dir)...)
+			if !tt.tokens {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for token, want := range map[string]string{sign("cosproxy-issuer"): tt.pod, callerToken: tt.file, other("cosproxy-issuer"): tt.rejected} {
+				if status, result := p.issue(t, token, uploadsQuery); fmt.Sprint(status, result) != want {
+					t.Errorf("got %d %s, want %s", status, result, want)
+				}
+			}
+			if status, page := p.get(t, p.admin, "/readyz"); status != tt.ready {
+				t.Errorf("/readyz is %d: %s", status, page)
+			}
+			_, page := p.get(t, p.admin, "/status")
+			if contains(t, page, tt.failed); tt.failed == "" && strings.Contains(page, "failed") {
+				t.Error(page)
+			}
+		})
+	}
 }
