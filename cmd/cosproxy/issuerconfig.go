@@ -16,7 +16,6 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"cosproxy/credcache/issuer"
-	"cosproxy/credcache/smallfile"
 )
 
 // issuerConfig holds the settings of cosproxy issuer, in addition to those of routes,
@@ -207,11 +206,7 @@ func (c *resolved) resolveCallers(p *problems) {
 	if c.Issuer.JWKS == "" || isURL(c.Issuer.JWKS) {
 		return
 	}
-	document, err := smallfile.Read(ctx, c.Issuer.JWKS, smallfile.CertificateLimit)
-	if err == nil {
-		_, err = issuer.ParseKeys(document)
-	}
-	if err != nil {
+	if _, err := c.readJWKS(ctx, nil); err != nil {
 		p.add(variable("JWKS"), "is a file that cannot be used: %v; use the JWKS of the cluster (kubectl get --raw /openid/v1/jwks), or its URL", err)
 	}
 }

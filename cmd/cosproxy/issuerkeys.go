@@ -19,33 +19,41 @@ const jwksFileInterval = 10 * time.Second
 
 // issuerKeys returns the keys that verify tokens of service accounts, nil without a JWKS.
 func (c *resolved) issuerKeys(t *transports, log *slog.Logger) *issuer.Keys {
-	opts := issuer.KeysOptions{Logger: log}
-	fetch := func(ctx context.Context) ([]byte, error) { return c.fetchJWKS(ctx, t.toSource) }
-	switch {
-	case c.Issuer.JWKS == "":
+	if c.Issuer.JWKS == "" {
 		return nil
-	case !isURL(c.Issuer.JWKS):
-		opts.Interval, opts.MinInterval = jwksFileInterval, reloadInterval
-		fetch = func(ctx context.Context) ([]byte, error) {
-			return smallfile.Read(ctx, c.Issuer.JWKS, smallfile.CertificateLimit)
-		}
 	}
-	opts.Fetch = func(ctx context.Context) ([]byte, error) {
-		document, err := fetch(ctx)
-		if err == nil {
-			_, err = issuer.ParseKeys(document) // so that the error names the setting
-		}
+	opts := issuer.KeysOptions{Logger: log}
+	if !isURL(c.Issuer.JWKS) {
+		opts.Interval, opts.MinInterval = jwksFileInterval, reloadInterval
+	}
+	opts.Fetch = func(ctx context.Context) (*issuer.KeySet, error) {
+		keys, err := c.readJWKS(ctx, t.toSource)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable("JWKS"), err)
 		}
-		return document, nil
+		return keys, nil
 	}
 	return issuer.NewKeys(opts)
 }
 
+// readJWKS returns the keys of the JWKS from its file or URL.
+func (c *config) readJWKS(ctx context.Context, transport http.RoundTripper) (*issuer.KeySet, error) {
+	var document []byte
+	var err error
+	if isURL(c.Issuer.JWKS) {
+		document, err = c.fetchJWKS(ctx, transport)
+	} else {
+		document, err = smallfile.Read(ctx, c.Issuer.JWKS, smallfile.CertificateLimit)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return issuer.ParseKeys(document)
+}
+
 // fetchJWKS gets the JWKS from its URL. It follows no redirect. No error quotes the URL, the
 // token or the response.
-func (c *resolved) fetchJWKS(ctx context.Context, transport http.RoundTripper) ([]byte, error) {
+func (c *config) fetchJWKS(ctx context.Context, transport http.RoundTripper) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.Issuer.JWKS, nil)
 	if err != nil {
 		return nil, errors.New("it is not a URL")

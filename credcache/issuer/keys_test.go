@@ -150,7 +150,7 @@ func TestKeys_Retry(t *testing.T) {
 	for _, interval := range []time.Duration{10 * time.Second, 10 * time.Minute} { // of a file, and of a URL
 		synctest.Test(t, func(t *testing.T) {
 			s, known := new(server), newECKey(t, "known")
-			keys := issuer.NewKeys(issuer.KeysOptions{Fetch: s.fetch, Interval: interval, MinInterval: 30 * time.Second})
+			keys := issuer.NewKeys(issuer.KeysOptions{Fetch: parsed(s.fetch), Interval: interval, MinInterval: 30 * time.Second})
 			go keys.Run(t.Context())
 			v := newJWT(t, keys)
 			for range 58 {
