@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -122,6 +123,11 @@ func TestIssuer_Problems(t *testing.T) {
 		{"missing JWKS", append(jwt, "COSPROXY_ISSUER_JWKS=/"+testKey), []string{"COSPROXY_ISSUER_JWKS is a file that cannot be used: no such file"}},
 		{"JWKS token for a file", append(jwt, "COSPROXY_ISSUER_JWKS="+jwks, "COSPROXY_ISSUER_JWKS_TOKEN_FILE=/x"), []string{
 			"COSPROXY_ISSUER_JWKS_TOKEN_FILE has no effect, since COSPROXY_ISSUER_JWKS is a file", "COSPROXY_ISSUER_JWKS is a file that"}},
+		{"JWKS CA for a file", append(jwt, "COSPROXY_ISSUER_JWKS="+jwks, "COSPROXY_ISSUER_JWKS_CA_FILE="+cert.cert), []string{
+			"COSPROXY_ISSUER_JWKS_CA_FILE has no effect, since COSPROXY_ISSUER_JWKS is a file", "COSPROXY_ISSUER_JWKS is a file that"}},
+		{"JWKS CA without a JWKS", []string{"COSPROXY_ISSUER_JWKS_CA_FILE=" + cert.cert}, []string{"COSPROXY_ISSUER_JWKS_CA_FILE has no effect without COSPROXY_ISSUER_JWKS"}},
+		{"missing JWKS CA", append(jwt, "COSPROXY_ISSUER_JWKS_CA_FILE=/"+testKey), []string{"COSPROXY_ISSUER_JWKS_CA_FILE is a file that cannot be read: no such file"}},
+		{"JWKS CA without a certificate", append(jwt, "COSPROXY_ISSUER_JWKS_CA_FILE="+jwks), []string{"COSPROXY_ISSUER_JWKS_CA_FILE is " + jwks + ", which contains no PEM certificate"}},
 		{"other machines without TLS", []string{"COSPROXY_ISSUER_LISTEN=:4364", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
 			"COSPROXY_ISSUER_LISTEN is :4364, which other machines can reach, and responses hold credentials; set COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE"}},
 		{"off", []string{"COSPROXY_ISSUER_LISTEN=off"}, []string{"COSPROXY_ISSUER_LISTEN is off; use host:port"}},
@@ -512,5 +518,47 @@ func TestIssuer_ReadyWithOneMethod(t *testing.T) {
 				t.Error(page)
 			}
 		})
+	}
+}
+
+// The CA of the JWKS is trusted for the JWKS, and not for STS; COSPROXY_CA_FILE is not trusted for
+// the JWKS then.
+func TestIssuer_JWKSCA(t *testing.T) {
+	jwks, sign := newPodKey(t, "k")
+	server := newServer(t, httptest.NewTLSServer, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, jwks) })
+	sts := newSTS(t, httptest.NewTLSServer) // with the same certificate
+	ca, other := certificateOf(t, server), newPair(t, "other").cert
+	for _, tt := range []struct {
+		name           string
+		jwksCA, ca     string
+		authenticates  bool
+		fetchesFromSTS bool
+	}{
+		{"for the JWKS", ca, "", true, false},
+		{"for both", ca, ca, true, true},
+		{"another for the JWKS", other, ca, false, false},
+		{"COSPROXY_CA_FILE alone", "", ca, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startIssuer(t, append(forPods(server.URL), "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ISSUER_JWKS_CA_FILE="+tt.jwksCA, "COSPROXY_CA_FILE="+tt.ca)...)
+			status, code := p.issue(t, sign("cosproxy-issuer"), uploadsQuery)
+			if (status == http.StatusOK) != tt.fetchesFromSTS {
+				t.Errorf("got %d %s", status, code)
+			}
+			if _, page := p.get(t, p.admin, "/status"); strings.Contains(page, "COSPROXY_ISSUER_JWKS: the server cannot be reached") == tt.authenticates {
+				t.Error(page)
+			}
+		})
+	}
+}
+
+// The commands for probes work with an issuer.
+func TestIssuer_Healthcheck(t *testing.T) {
+	p := startIssuer(t)
+	for _, command := range []string{"healthcheck", "wait"} {
+		var errs bytes.Buffer
+		if code := run(t.Context(), []string{command}, []string{"COSPROXY_ADMIN_LISTEN=" + p.admin}, streams{out: io.Discard, err: &errs}); code != exitOK {
+			t.Errorf("%s: exit code %d: %s", command, code, errs.String())
+		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -27,7 +28,7 @@ func (c *resolved) issuerKeys(t *transports, log *slog.Logger) *issuer.Keys {
 		opts.Interval, opts.MinInterval = jwksFileInterval, reloadInterval
 	}
 	opts.Fetch = func(ctx context.Context) (*issuer.KeySet, error) {
-		keys, err := c.readJWKS(ctx, t.toSource)
+		keys, err := c.readJWKS(ctx, t.toJWKS)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", variable("JWKS"), err)
 		}
@@ -67,7 +68,7 @@ func (c *config) fetchJWKS(ctx context.Context, transport http.RoundTripper) ([]
 	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return nil, fmt.Errorf("the server cannot be reached: %w; check the URL, and %s for its certificate", unquoted(err), variable("CAFile"))
+		return nil, fmt.Errorf("the server cannot be reached: %w; check the URL, and %s for its certificate", unquoted(err), variable("JWKSCAFile"))
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -81,4 +82,19 @@ func (c *config) fetchJWKS(ctx context.Context, transport http.RoundTripper) ([]
 		return nil, fmt.Errorf("the response has more than %d bytes", smallfile.CertificateLimit)
 	}
 	return document, nil
+}
+
+// resolveJWKSRoots sets c.jwksRoots to the CA certificates of JWKSCAFile.
+func (c *resolved) resolveJWKSRoots(p *problems) {
+	if c.Issuer.JWKSCAFile == "" {
+		return
+	}
+	pem, err := smallfile.Read(context.Background(), c.Issuer.JWKSCAFile, smallfile.CertificateLimit)
+	if err != nil {
+		p.add(variable("JWKSCAFile"), "is a file that cannot be read: %v; use a PEM file with certificates", err)
+		return
+	}
+	if c.jwksRoots = x509.NewCertPool(); !c.jwksRoots.AppendCertsFromPEM(pem) {
+		p.add(variable("JWKSCAFile"), "is %s, which contains no PEM certificate; use a PEM file with certificates", c.Issuer.JWKSCAFile)
+	}
 }
