@@ -562,3 +562,49 @@ func TestIssuer_Healthcheck(t *testing.T) {
 		}
 	}
 }
+
+// cosproxy check fetches the JWKS of an issuer once.
+func TestIssuer_CheckJWKS(t *testing.T) {
+	jwks, _ := newPodKey(t, "k")
+	cos := newServer(t, httptest.NewServer, func(http.ResponseWriter, *http.Request) {}) // status 200
+	sts := newSTS(t, httptest.NewServer)
+	var fetches atomic.Int32
+	status, body := http.StatusOK, jwks
+	server := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+	for _, tt := range []struct {
+		name, body, setting string
+		status, code        int
+		text                string // with a newline: all lines
+		json                string
+	}{
+		{"ok", jwks, server.URL, 200, exitOK, "JWKS: ok\n  keys: 1\n", `"jwks":{"ok":true,"keys":1}`},
+		{"HTTP 403", testToken, server.URL, 403, exitFailure,
+			"JWKS: FAILED (jwks)\n  the server responded with HTTP 403; check the URL and COSPROXY_ISSUER_JWKS_TOKEN_FILE\n  check COSPROXY_ISSUER_JWKS; ",
+			`"jwks":{"ok":false,"code":"jwks","problem":"the server responded with HTTP 403;`},
+		{"another document", testToken, server.URL, 200, exitFailure, "JWKS: FAILED (jwks)\n  it is not a JWKS of at most 100 keys\n", `"code":"jwks"`},
+		{"a file", "", file(t, jwks), 200, exitOK, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, body = tt.status, tt.body
+			fetches.Store(0)
+			environ := append(issuerSettingsFor(t, forPods(tt.setting)...), "COSPROXY_STS_ENDPOINT="+sts.URL,
+				"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())
+			code, out := checked(t, nil, environ...)
+			if code != tt.code || !strings.Contains(out, tt.text) || tt.text == "" && strings.Contains(out, "JWKS") {
+				t.Errorf("exit code %d:\n%s", code, out)
+			}
+			if n := fetches.Load(); n > 1 || n == 0 && tt.text != "" {
+				t.Errorf("%d fetches, want 1", n)
+			}
+			var compact bytes.Buffer
+			_, out = checked(t, []string{"--json"}, environ...)
+			if err := json.Compact(&compact, []byte(out)); err != nil || !strings.Contains(compact.String(), tt.json) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}

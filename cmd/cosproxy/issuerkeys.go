@@ -98,3 +98,32 @@ func (c *resolved) resolveJWKSRoots(p *problems) {
 		p.add(variable("JWKSCAFile"), "is %s, which contains no PEM certificate; use a PEM file with certificates", c.Issuer.JWKSCAFile)
 	}
 }
+
+// jwksReport is the result of the check of a JWKS, and its JSON form.
+type jwksReport struct {
+	OK   bool `json:"ok"`
+	Keys int  `json:"keys,omitempty"` // different key IDs
+	fault
+}
+
+// checkJWKS fetches the JWKS once, as the issuer does. It returns nil without the URL of one.
+func (c *resolved) checkJWKS(ctx context.Context, t *transports) *jwksReport {
+	if !c.issues || !isURL(c.Issuer.JWKS) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	keys, err := c.readJWKS(ctx, t.toJWKS)
+	if err != nil {
+		return &jwksReport{fault: fault{"jwks", err.Error(), "check " + variable("JWKS") + "; tokens of service accounts are rejected until it works"}}
+	}
+	return &jwksReport{OK: true, Keys: keys.Len()}
+}
+
+// text returns the report as text.
+func (r *jwksReport) text() string {
+	if r.OK {
+		return fmt.Sprintf("JWKS: ok\n  keys: %d\n", r.Keys)
+	}
+	return fmt.Sprintf("JWKS: FAILED (%s)\n  %s\n  %s\n", r.Code, r.Problem, r.Advice)
+}
