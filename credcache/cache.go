@@ -47,7 +47,7 @@ type Cache struct {
 	fetched, failed atomic.Uint64 // by all Providers, forgotten ones included
 
 	mu        sync.Mutex
-	providers map[string]*Provider // by Scope.id
+	providers map[string]*Provider // by Scope.ID
 	fetches   sync.WaitGroup       // Add only under mu and before close
 }
 
@@ -76,7 +76,7 @@ func New(source Source, opts Options) *Cache {
 // the scope: Scope.Validate does, and so do sources that send a policy.
 func (c *Cache) For(scope Scope) *Provider {
 	scope = scope.canonical()
-	id := scope.id()
+	id := scope.ID()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.providers[id]
@@ -91,7 +91,7 @@ func (c *Cache) For(scope Scope) *Provider {
 // another one. Callers that still hold the Provider may use it. A scope without a Provider is
 // not an error.
 func (c *Cache) Forget(scope Scope) {
-	id := scope.canonical().id()
+	id := scope.canonical().ID()
 	c.mu.Lock()
 	p := c.providers[id]
 	delete(c.providers, id)

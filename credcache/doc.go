@@ -75,7 +75,10 @@
 // a lifetime under 10 min), or a fifth of the remaining lifetime (at most 5 min) if that is
 // longer.
 // RequestLimitExceeded starts at 8 s and ends at 2 min. A permanent error is remembered for
-// 5 s to 60 s, so that many requests do not cause many calls.
+// 5 s to 60 s, so that many requests do not cause many calls. After a Retry-After with 429 or
+// 503, the next call follows no earlier (at most 5 min), and up to half as long later: a fleet that
+// was throttled does not come back at once. If the credentials expire before, there is one more
+// call at half of their remaining lifetime.
 //
 // An issuer, whose clients have a Cache of their own, sets Options.ForClients: it renews at
 // half of the life, before any client refreshes, so that no refresh of a client meets the
@@ -157,7 +160,8 @@
 //
 // TestFleet_Issuer runs 10,000 sidecars behind two issuers (package issuer): STS gets two calls
 // for each scope and renewal, which are at least 0.45 of a lifetime apart, and the issuers get
-// 540 requests/s at the start.
+// 540 requests/s at the start. If they get 503 with Retry-After: 60 in the first minute, they
+// come back with 350 requests/s (TestFleet_IssuerThrottled).
 //
 // # Presets
 //

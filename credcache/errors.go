@@ -46,6 +46,10 @@ type SourceError struct {
 	Hint      string // what to do next; "": unknown
 	Retryable bool   // the same call may succeed later
 	Err       error  // the cause; nil: the other fields say everything
+
+	// RetryAfter is how long the server asked to wait, at most 5 min. The Cache does not call
+	// the source earlier, unless the current credentials expire before. Zero: not known.
+	RetryAfter time.Duration
 }
 
 // Error returns code, message, request id and hint on one line.

@@ -31,6 +31,9 @@ type issuerFleet struct {
 
 	down, up   time.Duration // STS fails from down to up
 	gone, back time.Duration // one issuer is not reachable from gone to back
+
+	throttled time.Duration // until then the load balancer responds with 503
+	delay     time.Duration // and this Retry-After
 }
 
 // fleetRecord is what happened in a fleet.
@@ -42,6 +45,7 @@ type fleetRecord struct {
 	calls    map[string][]time.Duration // of STS, by issuer and scope
 	requests []int                      // to the issuers, by second
 	statuses map[int]int
+	early    int // requests of sidecars before the Retry-After that they got
 }
 
 // fetch is STS.
@@ -58,8 +62,9 @@ func (f *fleetRecord) fetch(issuer int, scope credcache.Scope) (signer.Credentia
 	}, nil
 }
 
-// roundTripper is the load balancer.
+// roundTripper is the load balancer, for one sidecar.
 func (f *fleetRecord) roundTripper(issuers []*issuing.Issuer, chance func() float64) http.RoundTripper {
+	var notBefore time.Duration
 	return roundTrip(func(r *http.Request) (*http.Response, error) {
 		at := time.Since(f.start)
 		n := int(chance() * float64(len(issuers)))
@@ -67,9 +72,20 @@ func (f *fleetRecord) roundTripper(issuers []*issuing.Issuer, chance func() floa
 			n = 1
 		}
 		w := httptest.NewRecorder()
-		issuers[n].ServeHTTP(w, r)
+		if at < f.throttled {
+			w.Header().Set("Retry-After", fmt.Sprint(f.delay.Seconds()))
+			w.WriteHeader(http.StatusServiceUnavailable)
+		} else {
+			issuers[n].ServeHTTP(w, r)
+		}
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if at < notBefore {
+			f.early++
+		}
+		if notBefore = 0; at < f.throttled {
+			notBefore = at + f.delay
+		}
 		f.requests[at/time.Second]++
 		f.statuses[w.Code]++
 		return w.Result(), nil
@@ -183,6 +199,19 @@ func TestFleet_IssuerOutage(t *testing.T) {
 			during, limit, slices.Max(record.requests[60:]), f.size/10)
 	}
 	wantFleet(t, record, sidecars, 10*f.size)
+}
+
+// A fleet whose start is throttled comes back after the requested delay, and not in one instant.
+func TestFleet_IssuerThrottled(t *testing.T) {
+	const m = time.Minute
+	f := issuerFleet{size: 10_000, scopes: 3, life: 30 * m, run: 5 * m, throttled: m, delay: m}
+	record, sidecars := f.simulate(t)
+	start, later := slices.Max(record.requests[:60]), slices.Max(record.requests[60:])
+	t.Logf("at most %d requests per second while throttled, then %d; statuses %v", start, later, record.statuses)
+	if record.early > 0 || later > start {
+		t.Errorf("%d requests before Retry-After, want 0; at most %d per second after it, want %d", record.early, later, start)
+	}
+	wantFleet(t, record, sidecars, f.size)
 }
 
 // wantFleet fails the test unless all sidecars have valid credentials, and at most this many

@@ -178,3 +178,50 @@ func TestNewHTTP_Options(t *testing.T) {
 		wantProblem(t, err, tt.field)
 	}
 }
+
+// The cache does not call a server earlier than it asks for in Retry-After.
+func TestHTTP_RetryAfter(t *testing.T) {
+	const asked = 2 * time.Minute
+	for _, tt := range []struct {
+		name  string
+		value func() string
+	}{
+		{"seconds", func() string { return "120" }},
+		{"date", func() string { return time.Now().Add(asked + time.Second).UTC().Format(http.TimeFormat) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var calls []time.Duration
+			start := time.Now()
+			src := httpSource(t, "https://issuer.internal", func(o *credcache.HTTPOptions) {
+				o.Transport = roundTrip(func(*http.Request) (*http.Response, error) {
+					calls = append(calls, time.Since(start))
+					w := httptest.NewRecorder()
+					if len(calls) == 1 {
+						fmt.Fprint(w, serverJSON(secret, start.Add(30*time.Minute).Unix()))
+						return w.Result(), nil
+					}
+					w.Header().Set("Retry-After", tt.value())
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return w.Result(), nil
+				})
+			})
+			withCache(t, src, credcache.Options{}, func(t *testing.T, c *credcache.Cache) {
+				start = time.Now()
+				p := c.For(uploads)
+				p.Warm()
+				time.Sleep(28 * time.Minute)
+				if _, err := p.Credentials(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+			if len(calls) < 4 {
+				t.Fatalf("calls at %v, want 4 or more", calls)
+			}
+			for i, at := range calls[2:] {
+				if gap := at - calls[i+1]; gap < asked || gap > 2*asked {
+					t.Errorf("%v between two calls, want %v to %v", gap, asked, 2*asked)
+				}
+			}
+		})
+	}
+}

@@ -41,6 +41,8 @@ type call struct {
 	// known are texts that an error response may repeat. Nil: its body is not read.
 	known  []string
 	detail string // of the error response; "": none
+
+	retryAfter time.Duration // that an error response asks for; 0: nothing
 }
 
 // RoundTrip sends req with the context of the call.
@@ -53,6 +55,7 @@ func (c *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		if c.known != nil {
 			c.detail = errorDetail(resp, c.known)
 		}
+		c.retryAfter = retryAfter(resp, time.Now())
 		resp.Body.Close()
 		return nil, statusError(resp.StatusCode)
 	}
@@ -101,7 +104,7 @@ func (c *call) failure(err error) error {
 		if c.detail != "" {
 			message += ": " + c.detail
 		}
-		return c.error(&SourceError{Code: status.Error(), Message: message, Hint: hint, Retryable: status.retryable()})
+		return c.error(&SourceError{Code: status.Error(), Message: message, Hint: hint, Retryable: status.retryable(), RetryAfter: c.retryAfter})
 	case c.ctx.Err() != nil:
 		return c.error(&SourceError{Message: "no response from " + c.host + " in time", Hint: c.hint, Retryable: true, Err: c.ctx.Err()})
 	case errors.As(err, &size):

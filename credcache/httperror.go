@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // maxErrorBody limits the part of an error response that is read, in bytes.
@@ -35,6 +37,28 @@ func errorDetail(resp *http.Response, known []string) string {
 		text += ": " + document.Error.Message
 	}
 	return maskLongWords(text, known)
+}
+
+// retryAfter returns the delay that a response with status 429 or 503 asks for: Retry-After, in
+// seconds or as a date (RFC 9110, 10.2.3). A date counts from the Date of the response, so that
+// the clock of this machine does not matter. now replaces a missing one. It returns 0 without a
+// valid delay, and at most maxRetryAfter.
+func retryAfter(resp *http.Response, now time.Time) time.Duration {
+	if resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0
+	}
+	value := resp.Header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(value, 10, 63); err == nil {
+		return time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
+	}
+	until, err := http.ParseTime(value)
+	if err != nil {
+		return 0
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		now = date
+	}
+	return min(max(until.Sub(now), 0), maxRetryAfter)
 }
 
 const maxPlainWord = 16

@@ -52,6 +52,13 @@ const (
 	rateLimitedBackoffBase = 8 * time.Second
 	maxRateLimitedBackoff  = 2 * time.Minute
 
+	// maxRetryAfter limits the delay that a server asks for, such as an issuer whose clients
+	// have too many scopes. After a longer one, nobody would notice that the cause is gone.
+	maxRetryAfter = 5 * time.Minute
+	// retryAfterShare is the minimum jitter after such a delay, as a part (1/n) of it. Without
+	// it, a fleet that got the same delay would come back at once.
+	retryAfterShare = 2
+
 	// minPermanentBackoff is how long a permanent error is remembered at least. It is short because
 	// an operator can correct the cause: enable the SecretId, set the clock.
 	minPermanentBackoff  = 5 * time.Second
@@ -145,6 +152,9 @@ func (s *snapshot) maxWait(now time.Time) time.Duration {
 // other cases it must not, because the credentials of a fleet that started together expire
 // together, and STS would receive all these calls at once.
 //
+// If the server asked for a delay, the pause is this delay and the usual jitter on top of it, or
+// more; see requestedDelay.
+//
 // If the caller of a role has no credentials, STS was not called, and the caller has a pause
 // of its own. Both pauses then end together: a role must not wait longer than its caller.
 func backoff(err error, n int, s *snapshot, now time.Time, r float64) time.Duration {
@@ -165,11 +175,30 @@ func backoff(err error, n int, s *snapshot, now time.Time, r float64) time.Durat
 		base, maxPause = rateLimitedBackoffBase, max(maxPause, maxRateLimitedBackoff)
 	}
 	step := min(maxPause, base<<min(n-1, 10)) // 2^10 s exceeds every maximum
-	pause := max(minPause, time.Duration(r*float64(step)))
+	delay := requestedDelay(err, s, now)
+	step = max(step, delay/retryAfterShare)
+	pause := delay + max(minPause, time.Duration(r*float64(step)))
 	if s.valid(now) && s.life > 0 && errors.Is(err, ErrNotRenewed) {
 		pause = min(pause, s.creds.Expires.Sub(now))
 	}
 	return pause
+}
+
+// requestedDelay returns the delay that the server asked for with err, limited to maxRetryAfter;
+// 0 if there is none. If s would expire before, it returns half of the remaining life: one more
+// call is better than requests without credentials.
+func requestedDelay(err error, s *snapshot, now time.Time) time.Duration {
+	var failed *SourceError
+	if !errors.As(err, &failed) {
+		return 0
+	}
+	delay := min(failed.RetryAfter, maxRetryAfter)
+	if s.valid(now) && s.life > 0 {
+		if rest := s.creds.Expires.Sub(now); delay >= rest {
+			delay = rest / 2
+		}
+	}
+	return delay
 }
 
 // rateLimited reports whether the issuer rejected the call because of its quota.

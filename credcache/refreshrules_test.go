@@ -87,6 +87,9 @@ func TestBackoff(t *testing.T) {
 	transient := errors.New("connection refused")
 	permanent := &SourceError{Code: "AuthFailure.SecretIdNotFound"}
 	limited := &SourceError{Code: "RequestLimitExceeded.UinLimitExceeded", Retryable: true}
+	asks := func(delay time.Duration) error {
+		return fmt.Errorf("wrapped: %w", &SourceError{Code: "HTTP 503", Retryable: true, RetryAfter: delay})
+	}
 	notRenewed := fmt.Errorf("%w: AKID-1", ErrNotRenewed)
 	for _, tt := range []struct {
 		name string
@@ -115,6 +118,13 @@ func TestBackoff(t *testing.T) {
 		{"the caller's pause", &CallerError{Err: permanent, retryAfter: 17 * time.Second}, 10, 30 * time.Minute, 25 * time.Minute, 1, 17 * time.Second},
 		{"the caller's pause is over", &CallerError{Err: limited, retryAfter: 1}, 1, 0, 0, 1, 100 * time.Millisecond},
 		{"the caller's pause is unknown", &CallerError{Err: transient}, 3, 0, 0, 1, 4 * time.Second},
+		{"Retry-After, no jitter", asks(20 * time.Second), 1, 0, 0, 0, 20*time.Second + minBackoff},
+		{"Retry-After, jitter of half of it", asks(20 * time.Second), 1, 0, 0, 1, 30 * time.Second},
+		{"Retry-After, usual jitter", asks(20 * time.Second), 10, 0, 0, 1, 80 * time.Second},
+		{"Retry-After, maximum", asks(time.Hour), 1, 0, 0, 0, 5*time.Minute + minBackoff},
+		{"Retry-After, before the expiry", asks(4 * time.Minute), 1, 30 * time.Minute, 25 * time.Minute, 0, 4*time.Minute + minBackoff},
+		{"Retry-After, at the expiry", asks(4 * time.Minute), 1, 30 * time.Minute, 26 * time.Minute, 0, 2*time.Minute + minBackoff},
+		{"Retry-After, after the expiry", asks(4 * time.Minute), 1, 30 * time.Minute, 31 * time.Minute, 0, 4*time.Minute + minBackoff},
 		{"transient: beyond the expiry", transient, 10, 30 * time.Minute, 30*time.Minute - 7*time.Second, 1, time.Minute},
 	} {
 		var s *snapshot

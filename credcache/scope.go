@@ -245,8 +245,8 @@ func covers(outer, p string) bool {
 	return wild && strings.HasPrefix(p, start)
 }
 
-// id returns a string that is equal for two canonical scopes if and only if the scopes are
+// ID returns a string that is equal for two results of Canonical if and only if the scopes are
 // equal. Quoting separates fields and list items.
-func (s Scope) id() string {
+func (s Scope) ID() string {
 	return fmt.Sprintf("%q %q %q %q", s.Bucket, s.Region, s.AllowPrefixes, s.AllowActions)
 }

@@ -39,8 +39,8 @@ func (s *pageHost) pageServers(ls listeners, adminConns int) []pageServer {
 	health.DisableGeneralOptionsHandler = true
 	return []pageServer{
 		{s.newPageServer(s.adminPages()), s.withTLS(limited(ls["AdminListen"], newConnLimit(adminConns)))},
-		{s.newPageServer(s.metricsPages()), s.withTLS(limited(ls["MetricsListen"], newReplacingLimit(probeConns)))},
-		{health, limited(ls["HealthListen"], newReplacingLimit(probeConns))},
+		{s.newPageServer(s.metricsPages()), s.withTLS(limited(ls["MetricsListen"], newReplacingLimit(probeConns, minConnAge)))},
+		{health, limited(ls["HealthListen"], newReplacingLimit(probeConns, minConnAge))},
 	}
 }
 

@@ -17,14 +17,15 @@ import (
 )
 
 const checkUsage = `cosproxy check fetches the credentials of each route, sends one request to COS that
-changes nothing, and reports problems.
+changes nothing, and reports problems. With the settings of cosproxy issuer, it also
+fetches the JWKS.
 
 Usage:
   cosproxy check [--json]
 
   --json   print the results as JSON
 
-Exit codes: 0 all routes work, 1 a problem was found, 2 invalid arguments.
+Exit codes: 0 everything works, 1 a problem was found, 2 invalid arguments.
 `
 
 // checkTimeout limits the request to COS. Package credcache limits the fetch.
@@ -75,12 +76,15 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 		cfg.printWarnings(std.err)
 	}
 	defer logLibraries(slog.New(slog.NewTextHandler(std.err, nil)))()
-	reports, err := checkRoutes(ctx, cfg)
+	t := newTransports(cfg)
+	defer t.close()
+	reports, err := checkRoutes(ctx, cfg, t)
 	if err != nil {
 		fmt.Fprintln(std.err, "cosproxy:", err)
 		return exitFailure
 	}
-	all := result{OK: true, Routes: reports, Warnings: cfg.warnings}
+	all := result{JWKS: cfg.checkJWKS(ctx, t), Routes: reports, Warnings: cfg.warnings}
+	all.OK = all.JWKS == nil || all.JWKS.OK
 	for _, r := range reports {
 		all.OK = all.OK && r.OK
 	}
@@ -89,6 +93,9 @@ func runCheck(ctx context.Context, args, environ []string, std streams) int {
 	}
 	for _, r := range reports {
 		fmt.Fprint(std.out, r.text())
+	}
+	if all.JWKS != nil {
+		fmt.Fprint(std.out, all.JWKS.text())
 	}
 	return all.code()
 }
@@ -99,6 +106,8 @@ type result struct {
 	Problems []string `json:"problems,omitempty"` // of the settings; the routes were not checked then
 	Warnings []string `json:"warnings,omitempty"` // risky or suspicious settings
 	Routes   []report `json:"routes"`
+	// JWKS is absent unless the settings are those of cosproxy issuer and have the URL of one.
+	JWKS *jwksReport `json:"jwks,omitempty"`
 }
 
 func (r result) code() int {
@@ -118,9 +127,7 @@ func (r result) write(std streams) int {
 	return r.code()
 }
 
-func checkRoutes(ctx context.Context, cfg *resolved) ([]report, error) {
-	t := newTransports(cfg)
-	defer t.close()
+func checkRoutes(ctx context.Context, cfg *resolved, t *transports) ([]report, error) {
 	sourceClock := &clock{next: t.toSource}
 	t.toSource = sourceClock
 	store, err := newCredentialStore(cfg, t, credcache.Options{})

@@ -16,6 +16,9 @@ const (
 	// probeConns is the connection limit of the health listener and of the metrics
 	// listener, each.
 	probeConns = 64
+	// maxIssuerConns is the maximum connection limit of cosproxy issuer, even if the limit
+	// of file descriptors is higher.
+	maxIssuerConns = 10_000
 )
 
 // reservedDescriptors returns the number of descriptors for other purposes than
@@ -55,6 +58,12 @@ func (c *config) connLimits(descriptors int64) (app, admin int64) {
 	spare := max(app-c.wantedConns(), 0)
 	more := min(spare/2, maxAdminConns-minAdminConns)
 	return app - more, minAdminConns + more
+}
+
+// issuerConns returns the connection limit of the listener of cosproxy issuer, such that a
+// connection to the source is left for every request.
+func (c *config) issuerConns(descriptors int64) int64 {
+	return min(max((descriptors-c.reservedDescriptors())/2, minAppConns), maxIssuerConns)
 }
 
 // warnDescriptors warns if the limit of file descriptors is too low for the settings.

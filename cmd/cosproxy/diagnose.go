@@ -139,7 +139,7 @@ func (c *clock) seconds() *int {
 // fault is a problem that a check found. The zero value means none.
 type fault struct {
 	// Code is one of clock, no_credentials, role_trust, dns, tls, unreachable, not_cos, region,
-	// bucket, credentials_rejected, signature, denied, cos_error.
+	// bucket, credentials_rejected, signature, denied, cos_error, jwks.
 	Code    string `json:"code,omitempty"`
 	Problem string `json:"problem,omitempty"`
 	Advice  string `json:"advice,omitempty"` // what to change

@@ -18,7 +18,7 @@ Usage:
 
   livez        the process runs
   readyz       all routes have valid credentials, and cosproxy is not shutting down
-               (default)
+               (default); of cosproxy issuer: callers can authenticate
   --wait TIME  repeat the request until it succeeds, for at most this time, such as 30s
 
 It connects to COSPROXY_HEALTH_LISTEN or, if this is not set, to COSPROXY_ADMIN_LISTEN,
@@ -29,8 +29,8 @@ Exit codes: 0 healthy, 1 not healthy (standard error has the reason), 2 invalid
 arguments or settings.
 `
 
-const waitUsage = `cosproxy wait waits until cosproxy is ready, for start scripts. It is short for
-cosproxy healthcheck --wait 1m readyz.
+const waitUsage = `cosproxy wait waits until cosproxy or cosproxy issuer is ready, for start scripts. It
+is short for cosproxy healthcheck --wait 1m readyz.
 
 Usage:
   cosproxy wait [--timeout TIME]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"os/signal"
 	"strings"
@@ -158,17 +159,22 @@ func (s *issuerServer) logStart(ls listeners) {
 // minIssuerTimeout exceeds the time that the Issuer waits for a fetch.
 const minIssuerTimeout = 15 * time.Second
 
-// maxIssuerConns limits the open connections, also if the limit of file descriptors is high.
-const maxIssuerConns = 10_000
+// listen returns the server of ls, with at most maxConns connections together. A
+// sidecar sends one request in many minutes, so each connection ends after its response.
+func (s *issuerServer) listen(handler http.Handler, ls []net.Listener, maxConns int64) pageServer {
+	server := s.newPageServer(handler)
+	server.SetKeepAlivesEnabled(false)
+	server.ReadTimeout += minIssuerTimeout // it cancels a request that waits, too
+	server.WriteTimeout = max(server.WriteTimeout, minIssuerTimeout)
+	limit := newReplacingLimit(int(maxConns), minIssuerConnAge)
+	server.ConnState = limit.connState
+	return pageServer{server, s.withTLS(limited(ls, limit))}
+}
 
 // run serves sidecars on ls["IssuerListen"], and pages on the other listeners. The pages are
 // available until the requests of sidecars have ended. run closes ls.
 func (s *issuerServer) run(ctx context.Context, ls listeners) error {
-	server := s.newPageServer(s.handler)
-	server.ReadTimeout += minIssuerTimeout // it cancels a request that waits, too
-	server.WriteTimeout = max(server.WriteTimeout, minIssuerTimeout)
-	conns := min(max(descriptorLimit()-s.cfg.reservedDescriptors(), minAppConns), maxIssuerConns)
-	main := pageServer{server, s.withTLS(limited(ls["IssuerListen"], newConnLimit(int(conns))))}
+	main := s.listen(s.handler, ls["IssuerListen"], s.cfg.issuerConns(descriptorLimit()))
 	serveCtx, shutDown := context.WithCancel(ctx) // ends on a signal or POST /quit
 	defer shutDown()
 	s.shutDown = shutDown
@@ -188,7 +194,7 @@ func (s *issuerServer) run(ctx context.Context, ls listeners) error {
 	}
 	group.Go(func() error {
 		<-ctx.Done()
-		err := s.drain(server, s.cfg.delayAfter(serveCtx))
+		err := s.drain(main.Server, s.cfg.delayAfter(serveCtx))
 		return errors.Join(err, closePages(pages))
 	})
 	return group.Wait()

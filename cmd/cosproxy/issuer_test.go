@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -121,6 +123,11 @@ func TestIssuer_Problems(t *testing.T) {
 		{"missing JWKS", append(jwt, "COSPROXY_ISSUER_JWKS=/"+testKey), []string{"COSPROXY_ISSUER_JWKS is a file that cannot be used: no such file"}},
 		{"JWKS token for a file", append(jwt, "COSPROXY_ISSUER_JWKS="+jwks, "COSPROXY_ISSUER_JWKS_TOKEN_FILE=/x"), []string{
 			"COSPROXY_ISSUER_JWKS_TOKEN_FILE has no effect, since COSPROXY_ISSUER_JWKS is a file", "COSPROXY_ISSUER_JWKS is a file that"}},
+		{"JWKS CA for a file", append(jwt, "COSPROXY_ISSUER_JWKS="+jwks, "COSPROXY_ISSUER_JWKS_CA_FILE="+cert.cert), []string{
+			"COSPROXY_ISSUER_JWKS_CA_FILE has no effect, since COSPROXY_ISSUER_JWKS is a file", "COSPROXY_ISSUER_JWKS is a file that"}},
+		{"JWKS CA without a JWKS", []string{"COSPROXY_ISSUER_JWKS_CA_FILE=" + cert.cert}, []string{"COSPROXY_ISSUER_JWKS_CA_FILE has no effect without COSPROXY_ISSUER_JWKS"}},
+		{"missing JWKS CA", append(jwt, "COSPROXY_ISSUER_JWKS_CA_FILE=/"+testKey), []string{"COSPROXY_ISSUER_JWKS_CA_FILE is a file that cannot be read: no such file"}},
+		{"JWKS CA without a certificate", append(jwt, "COSPROXY_ISSUER_JWKS_CA_FILE="+jwks), []string{"COSPROXY_ISSUER_JWKS_CA_FILE is " + jwks + ", which contains no PEM certificate"}},
 		{"other machines without TLS", []string{"COSPROXY_ISSUER_LISTEN=:4364", "COSPROXY_UNSAFE_LISTEN=true"}, []string{
 			"COSPROXY_ISSUER_LISTEN is :4364, which other machines can reach, and responses hold credentials; set COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE"}},
 		{"off", []string{"COSPROXY_ISSUER_LISTEN=off"}, []string{"COSPROXY_ISSUER_LISTEN is off; use host:port"}},
@@ -463,4 +470,141 @@ func TestIssuer_JWKSFile(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	t.Error("the new key was never accepted")
+}
+
+// The issuer is ready while callers can authenticate with tokens or with JWTs.
+func TestIssuer_ReadyWithOneMethod(t *testing.T) {
+	jwks, sign := newPodKey(t, "k")
+	_, other := newPodKey(t, "k") // not in the JWKS
+	var down atomic.Bool
+	server := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) {
+		if down.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+		_, _ = io.WriteString(w, jwks)
+	})
+	for _, tt := range []struct {
+		name         string
+		keys, tokens bool
+		pod, file    string // responses to a JWT and to the token of a file
+		rejected     string // response to a JWT with an invalid signature
+		ready        int
+		failed       string // row of /status
+	}{
+		{"both", true, true, "200" + tmpID, "200" + tmpID, "401Unauthenticated", 200, ""},
+		{"JWTs", true, false, "200" + tmpID, "503Unavailable", "503Unavailable", 200, "failed          COSPROXY_ISSUER_TOKENS_DIR: no such file or directory"},
+		{"tokens", false, true, "503Unavailable", "200" + tmpID, "503Unavailable", 200, "failed          COSPROXY_ISSUER_JWKS: the server responded with HTTP 500"},
+		{"neither", false, false, "503Unavailable", "503Unavailable", "503Unavailable", 503, "state           COSPROXY_ISSUER_TOKENS_DIR: "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			down.Store(!tt.keys)
+			sts, dir := newSTS(t, httptest.NewServer), tokensDir(t)
+			p := startIssuer(t, append(forPods(server.URL), "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ISSUER_TOKENS_DIR="+dir)...)
+			if !tt.tokens {
+				if err := os.RemoveAll(dir); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for token, want := range map[string]string{sign("cosproxy-issuer"): tt.pod, callerToken: tt.file, other("cosproxy-issuer"): tt.rejected} {
+				if status, result := p.issue(t, token, uploadsQuery); fmt.Sprint(status, result) != want {
+					t.Errorf("got %d %s, want %s", status, result, want)
+				}
+			}
+			if status, page := p.get(t, p.admin, "/readyz"); status != tt.ready {
+				t.Errorf("/readyz is %d: %s", status, page)
+			}
+			_, page := p.get(t, p.admin, "/status")
+			if contains(t, page, tt.failed); tt.failed == "" && strings.Contains(page, "failed") {
+				t.Error(page)
+			}
+		})
+	}
+}
+
+// The CA of the JWKS is trusted for the JWKS, and not for STS; COSPROXY_CA_FILE is not trusted for
+// the JWKS then.
+func TestIssuer_JWKSCA(t *testing.T) {
+	jwks, sign := newPodKey(t, "k")
+	server := newServer(t, httptest.NewTLSServer, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, jwks) })
+	sts := newSTS(t, httptest.NewTLSServer) // with the same certificate
+	ca, other := certificateOf(t, server), newPair(t, "other").cert
+	for _, tt := range []struct {
+		name           string
+		jwksCA, ca     string
+		authenticates  bool
+		fetchesFromSTS bool
+	}{
+		{"for the JWKS", ca, "", true, false},
+		{"for both", ca, ca, true, true},
+		{"another for the JWKS", other, ca, false, false},
+		{"COSPROXY_CA_FILE alone", "", ca, true, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := startIssuer(t, append(forPods(server.URL), "COSPROXY_STS_ENDPOINT="+sts.URL, "COSPROXY_ISSUER_JWKS_CA_FILE="+tt.jwksCA, "COSPROXY_CA_FILE="+tt.ca)...)
+			status, code := p.issue(t, sign("cosproxy-issuer"), uploadsQuery)
+			if (status == http.StatusOK) != tt.fetchesFromSTS {
+				t.Errorf("got %d %s", status, code)
+			}
+			if _, page := p.get(t, p.admin, "/status"); strings.Contains(page, "COSPROXY_ISSUER_JWKS: the server cannot be reached") == tt.authenticates {
+				t.Error(page)
+			}
+		})
+	}
+}
+
+// The commands for probes work with an issuer.
+func TestIssuer_Healthcheck(t *testing.T) {
+	p := startIssuer(t)
+	for _, command := range []string{"healthcheck", "wait"} {
+		var errs bytes.Buffer
+		if code := run(t.Context(), []string{command}, []string{"COSPROXY_ADMIN_LISTEN=" + p.admin}, streams{out: io.Discard, err: &errs}); code != exitOK {
+			t.Errorf("%s: exit code %d: %s", command, code, errs.String())
+		}
+	}
+}
+
+// cosproxy check fetches the JWKS of an issuer once.
+func TestIssuer_CheckJWKS(t *testing.T) {
+	jwks, _ := newPodKey(t, "k")
+	cos := newServer(t, httptest.NewServer, func(http.ResponseWriter, *http.Request) {}) // status 200
+	sts := newSTS(t, httptest.NewServer)
+	var fetches atomic.Int32
+	status, body := http.StatusOK, jwks
+	server := newServer(t, httptest.NewServer, func(w http.ResponseWriter, _ *http.Request) {
+		fetches.Add(1)
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	})
+	for _, tt := range []struct {
+		name, body, setting string
+		status, code        int
+		text                string // with a newline: all lines
+		json                string
+	}{
+		{"ok", jwks, server.URL, 200, exitOK, "JWKS: ok\n  keys: 1\n", `"jwks":{"ok":true,"keys":1}`},
+		{"HTTP 403", testToken, server.URL, 403, exitFailure,
+			"JWKS: FAILED (jwks)\n  the server responded with HTTP 403; check the URL and COSPROXY_ISSUER_JWKS_TOKEN_FILE\n  check COSPROXY_ISSUER_JWKS; ",
+			`"jwks":{"ok":false,"code":"jwks","problem":"the server responded with HTTP 403;`},
+		{"another document", testToken, server.URL, 200, exitFailure, "JWKS: FAILED (jwks)\n  it is not a JWKS of at most 100 keys\n", `"code":"jwks"`},
+		{"a file", "", file(t, jwks), 200, exitOK, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, body = tt.status, tt.body
+			fetches.Store(0)
+			environ := append(issuerSettingsFor(t, forPods(tt.setting)...), "COSPROXY_STS_ENDPOINT="+sts.URL,
+				"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+cos.Listener.Addr().String())
+			code, out := checked(t, nil, environ...)
+			if code != tt.code || !strings.Contains(out, tt.text) || tt.text == "" && strings.Contains(out, "JWKS") {
+				t.Errorf("exit code %d:\n%s", code, out)
+			}
+			if n := fetches.Load(); n > 1 || n == 0 && tt.text != "" {
+				t.Errorf("%d fetches, want 1", n)
+			}
+			var compact bytes.Buffer
+			_, out = checked(t, []string{"--json"}, environ...)
+			if err := json.Compact(&compact, []byte(out)); err != nil || !strings.Contains(compact.String(), tt.json) {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"cosproxy/credcache/issuer"
-	"cosproxy/credcache/smallfile"
 )
 
 // issuerConfig holds the settings of cosproxy issuer, in addition to those of routes,
@@ -26,9 +25,10 @@ type issuerConfig struct {
 	TokensDir     string  `env:"COSPROXY_ISSUER_TOKENS_DIR" example:"/run/secrets/callers" desc:"Directory with one file for each caller: its name is the name of the caller, its content the bearer token. It is reloaded on change."`
 	JWKS          string  `env:"COSPROXY_ISSUER_JWKS" example:"https://kubernetes.default.svc/openid/v1/jwks" desc:"File or https URL of the JWKS that verifies the tokens of Kubernetes service accounts. It is fetched again every 10 minutes, and for an unknown key ID."`
 	JWKSTokenFile string  `env:"COSPROXY_ISSUER_JWKS_TOKEN_FILE" desc:"File with the bearer token for the URL of the JWKS, if it requires one. It is read for every fetch."`
+	JWKSCAFile    string  `env:"COSPROXY_ISSUER_JWKS_CA_FILE" example:"/var/run/secrets/kubernetes.io/serviceaccount/ca.crt" desc:"PEM file with the CA certificates to trust for the URL of the JWKS, and for nothing else. Default: as for STS."`
 	JWTIssuer     string  `env:"COSPROXY_ISSUER_JWT_ISSUER" example:"https://kubernetes.default.svc.cluster.local" desc:"Issuer ('iss') of these tokens, exactly as in the token."`
 	JWTAudience   string  `env:"COSPROXY_ISSUER_JWT_AUDIENCE" example:"cosproxy-issuer" desc:"The only audience ('aud') that these tokens may have. Use a name that no other service accepts."`
-	MaxScopes     int     `env:"COSPROXY_ISSUER_MAX_SCOPES" envDefault:"32" example:"32" desc:"Maximum number of different scopes for which one caller has valid credentials. Requests for further ones get 429."`
+	MaxScopes     int     `env:"COSPROXY_ISSUER_MAX_SCOPES" envDefault:"32" example:"32" desc:"Maximum number of different scopes for which one caller has valid credentials. Requests for further ones get 429. Each replica counts the credentials that it has issued since its start."`
 }
 
 const (
@@ -163,9 +163,9 @@ func (c *config) validateIssuerListen(p *problems) {
 
 // validateAuthentication checks how callers authenticate.
 func (c *config) validateAuthentication(p *problems) {
-	jwt := []string{"JWTIssuer", "JWTAudience"}
+	jwt, onlyForURL := []string{"JWTIssuer", "JWTAudience"}, []string{"JWKSTokenFile", "JWKSCAFile"}
 	if c.Issuer.JWKS == "" {
-		for _, field := range append(jwt, "JWKSTokenFile") {
+		for _, field := range append(jwt, onlyForURL...) {
 			if reflect.ValueOf(c.Issuer).FieldByName(field).String() != "" {
 				p.add(variable(field), "has no effect without %s; set both, or remove it", variable("JWKS"))
 			}
@@ -178,8 +178,10 @@ func (c *config) validateAuthentication(p *problems) {
 		}
 	}
 	if !isURL(c.Issuer.JWKS) {
-		if c.Issuer.JWKSTokenFile != "" {
-			p.add(variable("JWKSTokenFile"), "has no effect, since %s is a file; remove it", variable("JWKS"))
+		for _, field := range onlyForURL {
+			if reflect.ValueOf(c.Issuer).FieldByName(field).String() != "" {
+				p.add(variable(field), "has no effect, since %s is a file; remove it", variable("JWKS"))
+			}
 		}
 		return
 	}
@@ -192,7 +194,7 @@ func (c *config) validateAuthentication(p *problems) {
 // isURL reports whether the value of JWKS is a URL, not a file.
 func isURL(text string) bool { return strings.Contains(text, "://") }
 
-// resolveCallers reads the tokens and the JWKS, if it is a file, once.
+// resolveCallers reads the tokens, the CA of the JWKS and the JWKS, if it is a file, once.
 func (c *resolved) resolveCallers(p *problems) {
 	ctx, cancel := context.WithTimeout(context.Background(), tokensTimeout)
 	defer cancel()
@@ -204,14 +206,11 @@ func (c *resolved) resolveCallers(p *problems) {
 			c.warnTokens(tokens.Callers(), ignored, p)
 		}
 	}
+	c.resolveJWKSRoots(p)
 	if c.Issuer.JWKS == "" || isURL(c.Issuer.JWKS) {
 		return
 	}
-	document, err := smallfile.Read(ctx, c.Issuer.JWKS, smallfile.CertificateLimit)
-	if err == nil {
-		_, err = issuer.ParseKeys(document)
-	}
-	if err != nil {
+	if _, err := c.readJWKS(ctx, nil); err != nil {
 		p.add(variable("JWKS"), "is a file that cannot be used: %v; use the JWKS of the cluster (kubectl get --raw /openid/v1/jwks), or its URL", err)
 	}
 }

@@ -81,28 +81,64 @@ func TestManual_IssuerLogFields(t *testing.T) {
 	compare(t, documented, actual)
 }
 
-// TestManual_IssuerConfiguration: the settings of the shell block of the issuer are valid.
+// issuerBlocks returns the blocks of code in the manual's section on the issuer.
+func issuerBlocks(t *testing.T, language string) (blocks []string) {
+	t.Helper()
+	_, section, found := strings.Cut(readText(t, manual), "\n## Issuer\n")
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(section, -1) {
+		blocks = append(blocks, m[1])
+	}
+	if !found || len(blocks) == 0 {
+		t.Fatalf("the section on the issuer has no %s", language)
+	}
+	return blocks
+}
+
+// TestManual_IssuerConfiguration checks that the shell block of the issuer is valid and complete.
 func TestManual_IssuerConfiguration(t *testing.T) {
-	inShell := regexp.MustCompile(`\b(COSPROXY_[A-Z0-9_]+)='?([^\s']+)'?`)
-	checked := 0
-	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(readText(t, manual), -1) {
-		if !strings.Contains(block[1], "_CALLERS=") {
-			continue
-		}
-		vars := map[string]string{
-			"TENCENTCLOUD_SECRET_ID": "id", "TENCENTCLOUD_SECRET_KEY": "key", "COSPROXY_ROLE_ARN": "qcs::cam::uin/100000000001:roleName/cosproxy",
-		}
-		for _, m := range inShell.FindAllStringSubmatch(block[1], -1) {
+	inShell := regexp.MustCompile(`\b([A-Z][A-Z0-9_]+)='?([^\s']+)'?`)
+	for _, block := range issuerBlocks(t, "sh") {
+		vars := make(map[string]string)
+		for _, m := range inShell.FindAllStringSubmatch(block, -1) {
 			vars[m[1]] = m[2]
 		}
 		p := newProblems()
 		validateIssuer(parse(vars, p), p)
 		if err := p.err(); err != nil || len(p.warnings) > 0 {
-			t.Errorf("%v, %q\n%s", err, p.warnings, block[1])
+			t.Errorf("%v, %q\n%s", err, p.warnings, block)
 		}
-		checked++
+		if vars[variable("CAFile")] != "" {
+			t.Error("the CA of the cluster is trusted for STS")
+		}
 	}
-	if checked == 0 {
-		t.Error("the manual has no configuration of an issuer")
+}
+
+// TestManual_IssuerSidecar checks that the settings of the sidecar are valid, and that all volumes
+// that it mounts exist.
+func TestManual_IssuerSidecar(t *testing.T) {
+	setting := regexp.MustCompile(`- \{name: ([A-Z0-9_]+), value: "?([^"}]+)"?\}`)
+	mount := regexp.MustCompile(`- \{name: ([a-z-]+), mountPath: ([^,]+),`)
+	for _, block := range issuerBlocks(t, "yaml") {
+		vars := make(map[string]string)
+		for _, m := range setting.FindAllStringSubmatch(block, -1) {
+			vars[m[1]] = m[2]
+		}
+		p := newProblems()
+		validate(parse(vars, p), p)
+		if err := p.err(); err != nil {
+			t.Errorf("%v\n%s", err, block)
+		}
+		mounts := mount.FindAllStringSubmatch(block, -1)
+		for _, m := range mounts {
+			if !strings.Contains(block, "  - name: "+m[1]) {
+				t.Errorf("the volume %s does not exist", m[1])
+			}
+		}
+		for name, value := range vars {
+			mounted := slices.ContainsFunc(mounts, func(m []string) bool { return strings.HasPrefix(value, m[2]+"/") })
+			if strings.HasSuffix(name, "_FILE") && !mounted {
+				t.Errorf("%s=%s is not mounted", name, value)
+			}
+		}
 	}
 }

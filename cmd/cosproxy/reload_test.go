@@ -96,3 +96,50 @@ func TestReloader_HangingFile(t *testing.T) {
 		}
 	})
 }
+
+// TestReloader_Retry checks that a failed load is repeated after retry, not for each call.
+func TestReloader_Retry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		loads, bad := 0, errors.New("gone")
+		w := &reloader[string]{log: slog.New(slog.DiscardHandler), retry: tokensRetry, load: func(context.Context) (string, error) {
+			loads++
+			return "a", bad
+		}}
+		want := func(err error, wantLoads int) {
+			t.Helper()
+			if _, got := w.get(); !errors.Is(got, err) || loads != wantLoads {
+				t.Errorf("got %v after %d loads; want %v, %d", got, loads, err, wantLoads)
+			}
+		}
+		gone := bad
+		for range 3 {
+			want(gone, 1)
+		}
+		time.Sleep(tokensRetry - 1)
+		want(gone, 1)
+		time.Sleep(time.Nanosecond)
+		want(gone, 2)
+		bad = nil
+		want(gone, 2)
+		time.Sleep(tokensRetry)
+		want(nil, 3)
+		time.Sleep(tokensRetry)
+		want(nil, 3) // a valid value stays in use for reloadInterval
+	})
+}
+
+// TestReloader_Timeout checks that timeout replaces readTimeout.
+func TestReloader_Timeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for timeout, want := range map[time.Duration]time.Duration{0: readTimeout, tokensTimeout: tokensTimeout} {
+			w := &reloader[string]{log: slog.New(slog.DiscardHandler), timeout: timeout, load: func(ctx context.Context) (string, error) {
+				<-ctx.Done()
+				return "", smallfile.ErrTimeout
+			}}
+			start := time.Now()
+			if _, err := w.get(); !errors.Is(err, smallfile.ErrTimeout) || time.Since(start) != want {
+				t.Errorf("timeout %v: %v after %v, want %v", timeout, err, time.Since(start), want)
+			}
+		}
+	})
+}

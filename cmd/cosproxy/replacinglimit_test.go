@@ -27,7 +27,7 @@ func (l listenerOf) Accept() (net.Conn, error) { return <-l.conns, nil }
 // TestReplacingLimit opens more connections than the limit, on two listeners.
 func TestReplacingLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limit, conns := newReplacingLimit(2), make(chan *closableConn)
+		limit, conns := newReplacingLimit(2, minConnAge), make(chan *closableConn)
 		ls := []net.Listener{limit.listener(listenerOf{conns: conns}), limit.listener(listenerOf{conns: conns})}
 		var clients []*closableConn
 		var servers []net.Conn

@@ -21,6 +21,7 @@ type resolved struct {
 	config                     // Source includes the secrets from files
 	routes      []*route       // in the order of routeConfigs
 	roots       *x509.CertPool // of the system and CAFile; nil without CAFile
+	jwksRoots   *x509.CertPool // of JWKSCAFile; nil without it
 	socketOwner owner
 	warnings    []string // risky or suspicious settings that are allowed
 }

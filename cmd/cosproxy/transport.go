@@ -17,6 +17,7 @@ import (
 type transports struct {
 	toCOS    http.RoundTripper // for cosproxy check; requests of applications use package proxy
 	toSource http.RoundTripper // for STS and the credentials server
+	toJWKS   http.RoundTripper // for the URL of the JWKS of an issuer
 
 	all []*http.Transport
 }
@@ -25,7 +26,11 @@ func newTransports(cfg *resolved) *transports {
 	setFallbackRoots()
 	toCOS := newTransport(cfg, cfg.ConnectTo)
 	toSource := newTransport(cfg, "")
-	return &transports{toCOS: toCOS, toSource: toSource, all: []*http.Transport{toCOS, toSource}}
+	toJWKS := newTransport(cfg, "")
+	if cfg.jwksRoots != nil {
+		toJWKS.TLSClientConfig.RootCAs = cfg.jwksRoots
+	}
+	return &transports{toCOS: toCOS, toSource: toSource, toJWKS: toJWKS, all: []*http.Transport{toCOS, toSource, toJWKS}}
 }
 
 func (t *transports) close() {

@@ -11,10 +11,21 @@ import (
 	"cosproxy/credcache/issuer"
 )
 
+// parsed parses the JWKS that fetch returns.
+func parsed(fetch func(context.Context) ([]byte, error)) func(context.Context) (*issuer.KeySet, error) {
+	return func(ctx context.Context) (*issuer.KeySet, error) {
+		document, err := fetch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return issuer.ParseKeys(document)
+	}
+}
+
 // startKeys returns Keys that fetch with fetch until the test ends.
 func startKeys(t *testing.T, fetch func(context.Context) ([]byte, error)) *issuer.Keys {
 	t.Helper()
-	keys := issuer.NewKeys(issuer.KeysOptions{Fetch: fetch})
+	keys := issuer.NewKeys(issuer.KeysOptions{Fetch: parsed(fetch)})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -191,8 +202,12 @@ func TestParseKeys(t *testing.T) {
 		{"a point off the curve", []map[string]any{offCurve}, 0},
 	} {
 		got, err := issuer.ParseKeys(jwks(tt.keys...))
-		if len(got) != tt.want || (err != nil) != (tt.want == 0) {
-			t.Errorf("%s: %d keys, %v; want %d", tt.name, len(got), err, tt.want)
+		n := 0
+		if err == nil {
+			n = got.Len()
+		}
+		if n != tt.want || (err != nil) != (tt.want == 0) {
+			t.Errorf("%s: %d keys, %v; want %d", tt.name, n, err, tt.want)
 		}
 	}
 	many := make([]map[string]any, 101)

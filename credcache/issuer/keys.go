@@ -29,9 +29,9 @@ const (
 
 // KeysOptions configure NewKeys.
 type KeysOptions struct {
-	// Fetch returns the JWKS, of at most 1 MiB. It must return soon after ctx ends. Its error
-	// is logged and must hold no secret. Required.
-	Fetch func(ctx context.Context) ([]byte, error)
+	// Fetch returns the keys of the JWKS, from ParseKeys. It must return soon after ctx ends.
+	// Its error is logged and must hold no secret. Required.
+	Fetch func(ctx context.Context) (*KeySet, error)
 	// Interval is the time between two fetches. A key that was removed from the JWKS is
 	// accepted until the next successful one, at most 1 h. Zero: 10 min.
 	Interval time.Duration
@@ -49,11 +49,11 @@ type Keys struct {
 	wanted chan struct{} // asks Run for a fetch before its time
 
 	mu     sync.Mutex
-	byID   map[string][]jose.JSONWebKey // nil: never fetched
-	err    error                        // of the last fetch
-	last   time.Time                    // end of the last fetch
-	valid  time.Time                    // end of the last successful fetch
-	loaded chan struct{}                // closed at the end of the next fetch
+	set    *KeySet       // of the last successful fetch; empty: there was none
+	err    error         // of the last fetch
+	last   time.Time     // end of the last fetch
+	valid  time.Time     // end of the last successful fetch
+	loaded chan struct{} // closed at the end of the next fetch
 }
 
 // NewKeys returns Keys without any key. It starts no fetch.
@@ -67,7 +67,7 @@ func NewKeys(opts KeysOptions) *Keys {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Keys{opts: opts, wanted: make(chan struct{}, 1), loaded: make(chan struct{})}
+	return &Keys{opts: opts, set: new(KeySet), wanted: make(chan struct{}, 1), loaded: make(chan struct{})}
 }
 
 // Err returns nil if there are keys that are not too old, and otherwise why not.
@@ -75,7 +75,7 @@ func (k *Keys) Err() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case k.byID != nil && time.Since(k.valid) < maxKeysAge:
+	case k.set.Len() > 0 && time.Since(k.valid) < maxKeysAge:
 		return nil
 	case k.err != nil:
 		return k.err
@@ -106,21 +106,17 @@ func (k *Keys) Run(ctx context.Context) {
 func (k *Keys) load(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	document, err := k.opts.Fetch(ctx)
-	var byID map[string][]jose.JSONWebKey
-	if err == nil {
-		byID, err = ParseKeys(document)
-	}
+	set, err := k.opts.Fetch(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
 	case err != nil && (k.err == nil || k.err.Error() != err.Error()):
 		k.opts.Logger.Error("the JWKS cannot be used; the last keys stay in use for at most 1 h", "error.message", err)
-	case err == nil && (k.err != nil || len(byID) != len(k.byID)):
-		k.opts.Logger.Info("JWKS", "cosproxy.keys", len(byID))
+	case err == nil && (k.err != nil || set.Len() != k.set.Len()):
+		k.opts.Logger.Info("JWKS", "cosproxy.keys", set.Len())
 	}
 	if k.err = err; err == nil {
-		k.byID, k.valid = byID, time.Now()
+		k.set, k.valid = set, time.Now()
 	}
 	k.last = time.Now()
 	close(k.loaded)
@@ -132,7 +128,7 @@ func (k *Keys) load(ctx context.Context) error {
 // last one was less than MinInterval ago.
 func (k *Keys) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	k.mu.Lock()
-	keys, loaded, wait := k.byID[id], k.loaded, time.Since(k.last) >= k.opts.MinInterval
+	keys, loaded, wait := k.set.byID[id], k.loaded, time.Since(k.last) >= k.opts.MinInterval
 	k.mu.Unlock()
 	if keys == nil && wait {
 		select {
@@ -146,7 +142,7 @@ func (k *Keys) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 		case <-ctx.Done():
 		}
 		k.mu.Lock()
-		keys = k.byID[id]
+		keys = k.set.byID[id]
 		k.mu.Unlock()
 	}
 	if err := k.Err(); err != nil {
@@ -158,18 +154,24 @@ func (k *Keys) find(ctx context.Context, id string) ([]jose.JSONWebKey, error) {
 	return nil, invalidToken("its kid is unknown; check that the JWKS is that of the cluster which issued the token")
 }
 
-// ParseKeys returns the usable keys of a JWKS by their IDs: RSA keys of at least 2048 bits and
+// KeySet are the usable keys of a JWKS. It is immutable.
+type KeySet struct{ byID map[string][]jose.JSONWebKey }
+
+// Len returns the number of different key IDs.
+func (s *KeySet) Len() int { return len(s.byID) }
+
+// ParseKeys returns the usable keys of a JWKS: RSA keys of at least 2048 bits and
 // EC keys, for signatures. Other keys, and those without an ID, are skipped, as RFC 7517, 5,
 // recommends. It returns an error if no key is usable.
-func ParseKeys(document []byte) (map[string][]jose.JSONWebKey, error) {
-	var set struct {
+func ParseKeys(document []byte) (*KeySet, error) {
+	var all struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
-	if json.Unmarshal(document, &set) != nil || len(set.Keys) > maxKeys {
+	if json.Unmarshal(document, &all) != nil || len(all.Keys) > maxKeys {
 		return nil, fmt.Errorf("it is not a JWKS of at most %d keys", maxKeys)
 	}
 	byID := make(map[string][]jose.JSONWebKey)
-	for _, raw := range set.Keys {
+	for _, raw := range all.Keys {
 		var key jose.JSONWebKey
 		if json.Unmarshal(raw, &key) == nil && usable(key) {
 			byID[key.KeyID] = append(byID[key.KeyID], key)
@@ -178,7 +180,7 @@ func ParseKeys(document []byte) (map[string][]jose.JSONWebKey, error) {
 	if len(byID) == 0 {
 		return nil, errors.New("the JWKS has no RSA or EC key with a kid for signatures")
 	}
-	return byID, nil
+	return &KeySet{byID}, nil
 }
 
 // usable reports whether a key may verify tokens.

@@ -143,3 +143,52 @@ func TestKeys_Hanging(t *testing.T) {
 		}
 	})
 }
+
+// A fetch that fails is repeated after 5 s, whatever the interval and however many tokens have
+// unknown key IDs.
+func TestKeys_Retry(t *testing.T) {
+	for _, interval := range []time.Duration{10 * time.Second, 10 * time.Minute} { // of a file, and of a URL
+		synctest.Test(t, func(t *testing.T) {
+			s, known := new(server), newECKey(t, "known")
+			keys := issuer.NewKeys(issuer.KeysOptions{Fetch: parsed(s.fetch), Interval: interval, MinInterval: 30 * time.Second})
+			go keys.Run(t.Context())
+			v := newJWT(t, keys)
+			for range 58 {
+				time.Sleep(time.Second)
+				if accepts(t, v, known) {
+					t.Fatal("a key is accepted without a JWKS")
+				}
+			}
+			if n := s.fetches.Load(); n != 12 {
+				t.Errorf("%d fetches in 1 min of failures, want 12", n)
+			}
+			s.serve(known.jwk())
+			if time.Sleep(6 * time.Second); !accepts(t, v, known) {
+				t.Error("no retry within 5 s")
+			}
+			for before := s.fetches.Load(); s.fetches.Load() == before; {
+				time.Sleep(time.Second)
+			}
+			before := s.fetches.Load()
+			if time.Sleep(interval - 2*time.Second); s.fetches.Load() != before {
+				t.Error("a fetch before the interval after a successful one")
+			}
+			if time.Sleep(3 * time.Second); s.fetches.Load() != before+1 {
+				t.Errorf("no fetch after %v", interval)
+			}
+		})
+	}
+}
+
+// A fetch is canceled after 5 s, and the next one follows after 5 more.
+func TestKeys_Timeout(t *testing.T) {
+	s := new(server)
+	s.serve(newECKey(t, "known").jwk())
+	s.delay.Store(int64(time.Hour))
+	inBubble(t, s, func(t *testing.T, keys *issuer.Keys, _ *issuer.JWT) {
+		time.Sleep(time.Minute - time.Second)
+		if n := s.fetches.Load(); n != 6 || !errors.Is(keys.Err(), context.DeadlineExceeded) {
+			t.Errorf("%d fetches in 1 min, want 6; %v", n, keys.Err())
+		}
+	})
+}

@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -31,7 +30,7 @@ type scopes struct {
 // scopeID identifies a scope in a cache.
 type scopeID struct {
 	cache *credcache.Cache
-	text  string
+	scope string // its ID
 }
 
 type heldScope struct {
@@ -48,7 +47,7 @@ func newScopes(limit int) *scopes {
 // acquire lets the caller hold a canonical scope. If the caller already holds max others, it
 // returns nil and how long the first of them is still held.
 func (s *scopes) acquire(caller string, cache *credcache.Cache, scope credcache.Scope) (held *heldScope, wait time.Duration) {
-	id := scopeID{cache, fmt.Sprintf("%q %q %q %q", scope.Bucket, scope.Region, scope.AllowPrefixes, scope.AllowActions)}
+	id := scopeID{cache, scope.ID()}
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,6 +1,9 @@
 package issuer_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +11,7 @@ import (
 	"testing"
 
 	"cosproxy/credcache/issuer"
+	"cosproxy/credcache/smallfile"
 )
 
 func writeFile(t testing.TB, path, content string) {
@@ -59,6 +63,19 @@ func TestReadTokens(t *testing.T) {
 	}
 	if _, _, err := issuer.ReadTokens(t.Context(), dir); err == nil || !strings.Contains(err.Error(), "the file folder cannot be read") {
 		t.Errorf("a file that cannot be read: got %v", err)
+	}
+}
+
+// A scan that takes too long is an error: the callers whose files were not read would be unknown.
+func TestReadTokens_Timeout(t *testing.T) {
+	dir := t.TempDir()
+	for n := range 20 {
+		writeFile(t, filepath.Join(dir, fmt.Sprint("team-", n)), strings.Repeat("t", 20)+fmt.Sprint(n))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if tokens, _, err := issuer.ReadTokens(ctx, dir); !errors.Is(err, smallfile.ErrTimeout) || tokens != nil {
+		t.Errorf("got %v, %v, want %v", tokens, err, smallfile.ErrTimeout)
 	}
 }
 

@@ -13,3 +13,10 @@ func OnOpen(opening func(path string)) (restore func()) {
 	}
 	return func() { openFile = os.OpenFile }
 }
+
+// Locks returns the number of paths that are being read.
+func Locks() int {
+	locksMu.Lock()
+	defer locksMu.Unlock()
+	return len(locks)
+}

@@ -64,16 +64,18 @@ func within[T any](ctx context.Context, path string, read func() (T, error)) (T,
 	var err error
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	lock := lockOf(path)
+	l := join(path)
 	select {
-	case lock <- struct{}{}:
+	case l.reading <- struct{}{}:
 	case <-ctx.Done():
+		l.leave(path)
 		return none, ErrTimeout
 	}
 	done := make(chan struct{})
 	go func() {
 		content, err = read()
-		<-lock
+		<-l.reading
+		l.leave(path)
 		close(done)
 	}()
 	select {
@@ -84,13 +86,37 @@ func within[T any](ctx context.Context, path string, read func() (T, error)) (T,
 	}
 }
 
-// locks maps each path to a channel of capacity 1. There are as many as settings that name
-// a file.
-var locks sync.Map
+// pathLock allows one read of a path at a time.
+type pathLock struct {
+	reading chan struct{} // of capacity 1; full during a read
+	users   int           // reads, and calls that wait for one; guarded by locksMu
+}
 
-func lockOf(path string) chan struct{} {
-	lock, _ := locks.LoadOrStore(path, make(chan struct{}, 1))
-	return lock.(chan struct{})
+var (
+	locksMu sync.Mutex
+	locks   = make(map[string]*pathLock) // by path; only those with users
+)
+
+// join returns the lock of a path. Each call needs one of leave.
+func join(path string) *pathLock {
+	locksMu.Lock()
+	defer locksMu.Unlock()
+	l := locks[path]
+	if l == nil {
+		l = &pathLock{reading: make(chan struct{}, 1)}
+		locks[path] = l
+	}
+	l.users++
+	return l
+}
+
+// leave removes the lock of path after its last user.
+func (l *pathLock) leave(path string) {
+	locksMu.Lock()
+	defer locksMu.Unlock()
+	if l.users--; l.users == 0 {
+		delete(locks, path)
+	}
 }
 
 // openFile is os.OpenFile. Tests replace it to simulate a file system that hangs.

@@ -117,10 +117,16 @@ func TestRead_Hanging(t *testing.T) {
 	if n := opened.Load(); n != 1 {
 		t.Errorf("%d readers wait for the file", n)
 	}
+	if n := smallfile.Locks(); n != 1 {
+		t.Errorf("%d locks of one file", n)
+	}
 	close(release)
 	<-ended
 	if got, err := smallfile.Read(t.Context(), path, 10); string(got) != "a" || err != nil {
 		t.Errorf("afterwards %q, %v", got, err)
+	}
+	if n := smallfile.Locks(); n != 0 {
+		t.Errorf("%d locks without a read", n)
 	}
 }
 
