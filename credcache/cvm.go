@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"cosproxy/signer"
@@ -24,10 +25,11 @@ const (
 	bindRole = "attach a role to the instance in the CVM console, or use another source"
 )
 
+// Compiled on first use, since bounded repetitions make this slow.
 var (
-	roleName = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
+	roleName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{1,128}$`) })
 	// A code of any other form is not shown: it could be a secret.
-	codeForm = regexp.MustCompile(`^[A-Za-z.]{1,64}$`)
+	codeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z.]{1,64}$`) })
 )
 
 // CVMOptions configure NewCVM. The zero value is ready to use.
@@ -55,7 +57,7 @@ func NewCVM(opts CVMOptions) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	if opts.Role != "" && !roleName.MatchString(opts.Role) {
+	if opts.Role != "" && !roleName().MatchString(opts.Role) {
 		return nil, &OptionError{Field: "Role", Problem: fmt.Sprintf("%q is not the name of a role; copy it from the CAM console, without the leading qcs::", opts.Role)}
 	}
 	transport := newTransport(metadataDialTimeout)
@@ -107,7 +109,7 @@ func (s *cvmSource) fetch(ctx context.Context, _ Scope) (signer.Credentials, err
 		return signer.Credentials{}, c.failure(err)
 	case response.Code != "Success":
 		return signer.Credentials{}, c.error(&SourceError{
-			Code: codeForm.FindString(response.Code), Message: "the metadata service has no credentials for the role " + role,
+			Code: codeForm().FindString(response.Code), Message: "the metadata service has no credentials for the role " + role,
 			Hint: "check in the CAM console that the role exists and trusts the CVM service", Retryable: true, Err: ErrInvalidResponse,
 		})
 	}
@@ -122,7 +124,7 @@ func (s *cvmSource) discoverRole(c *call) (string, error) {
 	}
 	names := strings.Fields(string(body))
 	for _, name := range names {
-		if !roleName.MatchString(name) {
+		if !roleName().MatchString(name) {
 			return "", c.failure(ErrInvalidResponse)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -65,7 +66,9 @@ const maxPlainWord = 16
 
 // plainName matches names and patterns of object keys. Secrets are longer, or have
 // upper-case letters.
-var plainName = regexp.MustCompile(`^([a-z0-9]{0,16}([/:.*_-]+|$))+$|^([A-Z][a-z]{2,15}\.?)+$`)
+var plainName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9]{0,16}([/:.*_-]+|$))+$|^([A-Z][a-z]{2,15}\.?)+$`)
+})
 
 // maskLongWords replaces the words of text that may be a secret of the server with "…": those
 // of more than 16 bytes that are neither known nor a plain name.
@@ -73,7 +76,7 @@ func maskLongWords(text string, known []string) string {
 	words := strings.Fields(text)
 	for i, word := range words {
 		core := strings.Trim(word, `"'(),;:.`)
-		if len(core) > maxPlainWord && !slices.Contains(known, core) && !plainName.MatchString(core) {
+		if len(core) > maxPlainWord && !slices.Contains(known, core) && !plainName().MatchString(core) {
 			words[i] = strings.Replace(word, core, "…", 1)
 		}
 	}

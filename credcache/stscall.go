@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	sts "github.com/tencentyun/qcloud-cos-sts-sdk/go"
@@ -30,7 +31,7 @@ const (
 
 var (
 	// From the API definition of STS: RoleSessionName, and the two forms of RoleArn.
-	sessionForm = regexp.MustCompile(`^[\w+=,.@-]{2,128}$`)
+	sessionForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\w+=,.@-]{2,128}$`) })
 	roleForm    = regexp.MustCompile(`^qcs::cam::uin/[0-9]+:role(Name)?/[^\s/]+$`)
 )
 
@@ -129,7 +130,7 @@ func checkRole(arn, session string) error {
 	if !roleForm.MatchString(arn) {
 		role = &OptionError{Field: "RoleARN", Problem: fmt.Sprintf("%q is not a role ARN; copy it from the CAM console: qcs::cam::uin/100000000001:roleName/example", arn)}
 	}
-	if !sessionForm.MatchString(session) {
+	if !sessionForm().MatchString(session) {
 		name = &OptionError{Field: "SessionName", Problem: fmt.Sprintf("%q is not a session name; write 2 to 128 letters, digits or any of +=,.@_-", session)}
 	}
 	return errors.Join(role, name)

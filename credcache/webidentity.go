@@ -6,12 +6,15 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // issuerForm matches the issuer of a TKE cluster, of which Tencent's Terraform provider
 // (kubernetes_auth_attachment) has examples. That its id is the provider's name in CAM rests on
 // public code; Tencent does not document it.
-var issuerForm = regexp.MustCompile(`^https://([a-z0-9]+(?:-[a-z0-9]+)*)-oidc\.tke\.tencentcs\.com/id/([A-Za-z0-9_.-]{1,128})$`)
+var issuerForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^https://([a-z0-9]+(?:-[a-z0-9]+)*)-oidc\.tke\.tencentcs\.com/id/([A-Za-z0-9_.-]{1,128})$`)
+})
 
 // issuer is what the issuer of a token says about its cluster.
 type issuer struct{ region, providerID string }
@@ -31,7 +34,7 @@ func tkeIssuer(token string) (i issuer, ok bool) {
 	if json.Unmarshal(payload, &claims) != nil {
 		return issuer{}, false
 	}
-	match := issuerForm.FindStringSubmatch(claims.Iss)
+	match := issuerForm().FindStringSubmatch(claims.Iss)
 	if match == nil {
 		return issuer{}, false
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,16 +17,19 @@ const maxToken = 16 << 10
 // no other callers.
 const serviceAccountPrefix = "system:serviceaccount:"
 
+// Compiling these takes milliseconds, which every start of a sidecar would pay.
 var (
-	serviceAccountForm = regexp.MustCompile(`^system:serviceaccount:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
-	tokenNameForm      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+	serviceAccountForm = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^system:serviceaccount:[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?:[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+	})
+	tokenNameForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`) })
 )
 
 // CheckCaller returns an error unless name is the name of a caller: that of a token, with
 // letters, digits and . _ -, or system:serviceaccount:<namespace>:<name>. There are no
 // wildcards.
 func CheckCaller(name string) error {
-	if tokenNameForm.MatchString(name) || serviceAccountForm.MatchString(name) {
+	if tokenNameForm().MatchString(name) || serviceAccountForm().MatchString(name) {
 		return nil
 	}
 	return fmt.Errorf("%q is not a caller; write the file name of its token, or system:serviceaccount:<namespace>:<name>, without wildcards", shorten(name))

@@ -94,7 +94,7 @@ func (v *JWT) check(c jwt.Claims) (string, error) {
 		return "", invalidToken("its aud is not the audience of this issuer alone; project a token with this audience")
 	case c.Expiry == nil || c.NotBefore == nil:
 		return "", invalidToken("it has no exp or nbf; project a token that expires")
-	case !serviceAccountForm.MatchString(c.Subject):
+	case !serviceAccountForm().MatchString(c.Subject):
 		return "", invalidToken("its sub is not system:serviceaccount:<namespace>:<name>")
 	}
 	switch err := c.ValidateWithLeeway(jwt.Expected{Time: time.Now()}, leeway); {

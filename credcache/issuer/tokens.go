@@ -74,7 +74,7 @@ func ReadTokens(ctx context.Context, dir string) (tokens *Tokens, problems []str
 // readToken returns the digest of the token in a file, or the problem of the file. The error is
 // that of a read.
 func readToken(ctx context.Context, dir, name string) (digest [sha256.Size]byte, problem string, err error) {
-	if !tokenNameForm.MatchString(name) {
+	if !tokenNameForm().MatchString(name) {
 		return digest, "has a name that is not one of a caller; use letters, digits and . _ -", nil
 	}
 	content, err := smallfile.Read(ctx, filepath.Join(dir, name), smallfile.SecretLimit)
