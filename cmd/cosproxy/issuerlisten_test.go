@@ -57,6 +57,7 @@ func TestIssuer_HeldConnections(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				defer resp.Body.Close()
 				if body, err := io.ReadAll(resp.Body); string(body) != "issued" || !resp.Close {
 					t.Errorf("%q, %v, the connection is closed: %t", body, err, resp.Close)
 				}
