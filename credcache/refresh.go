@@ -53,7 +53,8 @@ const (
 	maxRateLimitedBackoff  = 2 * time.Minute
 
 	// maxRetryAfter limits the delay that a server asks for, such as an issuer whose clients
-	// have too many scopes. After a longer one, nobody would notice that the cause is gone.
+	// have too many scopes. After a longer one, credentials would be missing long after the
+	// cause is gone.
 	maxRetryAfter = 5 * time.Minute
 	// retryAfterShare is the minimum jitter after such a delay, as a part (1/n) of it. Without
 	// it, a fleet that got the same delay would come back at once.
