@@ -14,7 +14,7 @@ func (c *config) comment(kind manifestKind, field, value string) []string {
 		return []string{"Not a secret: it is a part of the trust policy of the role."}
 	case field == "TKETokenFile" && c.Source.TKEProviderID == "":
 		return []string{
-			"STS finds the identity provider by the id in the issuer of the token. If it has another",
+			"cosproxy takes the identity provider from the issuer of the token. If it has another",
 			"name in CAM, set TKE_PROVIDER_ID and TKE_REGION.",
 		}
 	}
@@ -34,6 +34,7 @@ func (c *config) roleComment() []string {
 		return []string{
 			"The second role: it needs the policies of the routes, and trusts the first role. The first",
 			"role, " + first + ", needs only the permission to assume it. cosproxy policy prints all policies.",
+			"This was not tested on Tencent Cloud: see Two roles in the manual.",
 		}
 	}
 	return nil
