@@ -48,3 +48,36 @@ func TestSign_Allocations(t *testing.T) {
 		t.Errorf("AppendAuthorization: %v allocations, want none", got)
 	}
 }
+
+func TestS3AppendFields_Allocations(t *testing.T) {
+	var s signer.S3Signer
+	creds := benchmarkCreds()
+	for _, h := range []signer.S3Head{s3Of(benchmarkGet(t)), s3Of(benchmarkPut(t))} {
+		var dst []signer.Field
+		var memory []byte
+		var err error
+		if got := testing.AllocsPerRun(200, func() {
+			if dst, memory, err = s.AppendFields(dst[:0], memory[:0], h, creds, now); err != nil {
+				t.Fatal(err)
+			}
+		}); got > 0 {
+			t.Errorf("%s: %v allocations with memory to reuse, want none", h.Method, got)
+		}
+		if got := testing.AllocsPerRun(200, func() {
+			if _, _, err = s.AppendFields(nil, nil, h, creds, now); err != nil {
+				t.Fatal(err)
+			}
+		}); got > 2 {
+			t.Errorf("%s: %v allocations, want at most 2 (the fields and their values)", h.Method, got)
+		}
+	}
+	authorization := []byte("Bearer x")
+	if got := testing.AllocsPerRun(200, func() {
+		query := "response-content-type=text%2Fcsv&versionId=MTg0NDUxNzgxMjk&X-Amz-Signature=a&X-Amz-Date=20300506T070809Z&X-Amz-Expires=60"
+		if _, err := signer.PresignedExpiry(query); err != nil || signer.SchemeOf(authorization, query) != signer.AWSSignatureV4 {
+			t.Fatal(err)
+		}
+	}); got > 0 {
+		t.Errorf("SchemeOf and PresignedExpiry: %v allocations, want none", got)
+	}
+}

@@ -85,6 +85,67 @@ func BenchmarkSDK(b *testing.B) {
 	})
 }
 
+// s3Of returns the same request in the dialect of S3.
+func s3Of(req *http.Request) signer.S3Head {
+	h := signer.S3Head{
+		Method: req.Method, Path: req.URL.EscapedPath(), RawQuery: req.URL.RawQuery, Fields: headOf(req).Fields,
+		Region: "ap-guangzhou", PayloadHash: signer.UnsignedPayload,
+	}
+	for i, f := range h.Fields {
+		if rest, ok := strings.CutPrefix(string(f.Name), "X-Cos-"); ok {
+			h.Fields[i].Name = []byte("X-Amz-" + rest)
+		}
+	}
+	return h
+}
+
+// benchmarkS3 makes the functions that sign a request and runs them like benchmarkEach.
+func benchmarkS3(b *testing.B, signing func(h signer.S3Head) func(signer.Credentials) error) {
+	made := map[*http.Request]func(signer.Credentials) error{}
+	benchmarkEach(b, func(req *http.Request, creds signer.Credentials) error {
+		sign, ok := made[req]
+		if !ok {
+			sign = signing(s3Of(req))
+			made[req] = sign
+		}
+		return sign(creds)
+	})
+}
+
+func BenchmarkS3(b *testing.B) {
+	var s signer.S3Signer
+	benchmarkS3(b, func(h signer.S3Head) func(signer.Credentials) error {
+		var dst []signer.Field
+		var memory []byte
+		return func(creds signer.Credentials) (err error) {
+			dst, memory, err = s.AppendFields(dst[:0], memory[:0], h, creds, now)
+			return err
+		}
+	})
+}
+
+// BenchmarkS3NewMemory does not reuse the memory of the fields.
+func BenchmarkS3NewMemory(b *testing.B) {
+	var s signer.S3Signer
+	benchmarkS3(b, func(h signer.S3Head) func(signer.Credentials) error {
+		return func(creds signer.Credentials) error {
+			_, _, err := s.AppendFields(nil, nil, h, creds, now)
+			return err
+		}
+	})
+}
+
+// BenchmarkAWSSDK signs the same requests with aws-sdk-go-v2, for comparison in the same run.
+func BenchmarkAWSSDK(b *testing.B) {
+	sdk := newSDKSigner()
+	benchmarkS3(b, func(h signer.S3Head) func(signer.Credentials) error {
+		req := sdkRequest(b, h)
+		return func(creds signer.Credentials) error {
+			return sdk.SignHTTP(b.Context(), sdkCredentials(creds), req, h.PayloadHash, "s3", h.Region, now)
+		}
+	})
+}
+
 // BenchmarkSignParallel uses one Signer and eight sets of credentials on all processors.
 func BenchmarkSignParallel(b *testing.B) {
 	var keys [8]signer.Credentials

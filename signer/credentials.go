@@ -17,7 +17,8 @@ type Credentials struct {
 	// SecretKey is the secret of the signature. Required.
 	SecretKey string
 	// Token is the session token, which temporary credentials need. It is sent as the header
-	// x-cos-security-token. Empty: a long-lived key pair.
+	// x-cos-security-token, or x-amz-security-token in the dialect of S3. Empty: a long-lived key
+	// pair.
 	Token string
 	// Expires is the time from which COS rejects the credentials. Zero: no expiry.
 	Expires time.Time

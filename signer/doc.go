@@ -1,12 +1,14 @@
 // Package signer signs requests to Tencent Cloud Object Storage (COS, XML API). It computes
 // the Authorization header that begins with "q-sign-algorithm=sha1". With temporary
-// credentials it also signs the session token, the header x-cos-security-token.
+// credentials it also signs the session token, the header x-cos-security-token. For programs
+// that speak S3 it computes AWS Signature Version 4, which the S3-compatible API of COS accepts.
 //
-// There are three ways to sign:
+// There are four ways to sign:
 //
 //   - [Signer.AppendAuthorization] signs a [Head], for a program with its own HTTP client.
 //   - [Signer.Sign] signs an *http.Request.
 //   - [Signer.SignForm] signs a form upload (POST Object).
+//   - [S3Signer.AppendFields] signs an [S3Head] in the dialect of S3.
 //
 // [Explain] returns the intermediate strings of a signature, to find out why COS rejects one.
 //
@@ -20,7 +22,7 @@
 //
 // The source is "Request signature" in the COS API documentation (436/7778). Where it is
 // silent, the package follows auth.go of cos-go-sdk-v5. Each line below ends with one LF,
-// including the last one. All hex digits are lower case.
+// including the last one. All hex digits are lower case. SignKeys are cached (keycache.go).
 //
 //	KeyTime      = start;end in Unix seconds                (keytime.go)
 //	SignKey      = hex(HMAC-SHA1(SecretKey, KeyTime))       (keytime.go)
@@ -61,6 +63,38 @@
 // source is "POST Object" in the same documentation. For forms, StringToSign is
 // hex(SHA1(policy)) without a line feed, and q-sign-time is a condition of the policy instead of
 // a field.
+//
+// # The dialect of S3
+//
+// The source is "Signature Calculations for the Authorization Header" in the Amazon S3 API
+// Reference. Lines are joined by one LF, without one at the end. The service is always s3.
+//
+//	Scope            = day/region/s3/aws4_request                  (s3key.go)
+//	SigningKey       = HMAC-SHA256 of each part of Scope in turn,
+//	                   from the key "AWS4" + SecretKey
+//	CanonicalRequest = method                                      (s3canonical.go)
+//	                   path as it is sent                          (s3path.go)
+//	                   k=v&k=v of every query parameter
+//	                   name:value of the signed headers, one line each
+//	                   an empty line
+//	                   names of the signed headers, joined by ";"
+//	                   x-amz-content-sha256                        (s3.go)
+//	StringToSign     = "AWS4-HMAC-SHA256"
+//	                   x-amz-date, in UTC
+//	                   Scope
+//	                   hex(SHA256(CanonicalRequest))
+//	Signature        = hex(HMAC-SHA256(SigningKey, StringToSign))
+//
+// Names and values of parameters are decoded, encoded again as the values of the COS signature,
+// and sorted in their encoded form. A "+" in a query is a blank and is signed as %20, as
+// aws-sdk-go-v2 does; send %20 or %2B, which have one meaning. Values of headers lose surrounding
+// blanks, several spaces become one, and those of repeated headers are joined by commas in their
+// order. All x-amz-* headers are signed, the headers of the COS signature, and Date.
+//
+// [SchemeOf] recognizes the dialect of a client by its signature (s3scheme.go).
+// [IsAWSSignatureField] and [IsAWSSignatureParam] name the parts to remove before signing, and
+// [PresignedExpiry] tells when a presigned URL expires (s3expiry.go). These functions do not
+// verify the signature of the client.
 //
 // # When not to use it
 //

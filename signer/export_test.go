@@ -1,6 +1,7 @@
 package signer
 
 import (
+	"encoding/base64"
 	"net/http"
 	"strconv"
 	"strings"
@@ -67,7 +68,7 @@ func (s *Signer) CachedSignKeys() int {
 }
 
 // MaxSignKeys is the bound of the cache.
-const MaxSignKeys = maxSignKeys
+const MaxSignKeys = maxKeys
 
 // EscapeValue is UrlEncode.
 func EscapeValue(value string) string { return string(appendEscaped(nil, []byte(value))) }
@@ -93,4 +94,32 @@ func ExplainAt(req *http.Request, creds Credentials, keyTime string) (Explanatio
 		return Explanation{}, err
 	}
 	return explain(req, creds, w)
+}
+
+// S3Intermediate returns CanonicalRequest and StringToSign of AppendFields.
+func S3Intermediate(h S3Head, creds Credentials, now time.Time) (canonicalRequest, stringToSign string, err error) {
+	var c canonical
+	date := c.addS3Date(now)
+	if err := c.addS3Head(h, creds.Token); err != nil {
+		return "", "", err
+	}
+	c.sortS3()
+	c.text = c.appendCanonicalRequest(nil, h)
+	canonicalRequest = string(c.text)
+	c.appendS3Authorization(nil, newS3Key(s3KeyIDAt(creds, h.Region, now)), c.bytes(date))
+	return canonicalRequest, string(c.text), nil
+}
+
+// CachedS3Keys counts the signing keys in the cache.
+func (s *S3Signer) CachedS3Keys() int {
+	if keys := s.keys.current.Load(); keys != nil {
+		return len(*keys)
+	}
+	return 0
+}
+
+// S3FormSignature signs the text of any policy of a form.
+func S3FormSignature(policy, secretKey, region string, now time.Time) string {
+	key := newS3Key(s3KeyIDAt(Credentials{SecretID: "id", SecretKey: secretKey}, region, now))
+	return key.formSignature(base64.StdEncoding.AppendEncode(nil, []byte(policy)))
 }

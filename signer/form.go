@@ -32,7 +32,7 @@ func (s *Signer) SignForm(conditions []FormField, creds Credentials, now time.Ti
 		}
 	}
 	w := windowAt(now, creds.Expires)
-	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, w})
+	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, w}, newSignKey)
 	policy := formPolicy(conditions, creds.SecretID, w)
 	fields := []FormField{
 		{"policy", base64.StdEncoding.EncodeToString(policy)},

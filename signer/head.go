@@ -41,7 +41,7 @@ func (s *Signer) AppendAuthorization(dst []byte, h Head, creds Credentials, now 
 		return dst, err
 	}
 	c.sort()
-	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, windowAt(now, creds.Expires)})
+	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, windowAt(now, creds.Expires)}, newSignKey)
 	c.text = c.appendHTTPString(c.text[:0], h.Method, h.Path)
 	return c.appendAuthorization(dst, key), nil
 }

@@ -5,10 +5,8 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"hash"
-	"maps"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,9 +23,6 @@ const (
 	// SDKs. COS checks it when a request arrives, so it does not limit the duration of an
 	// upload.
 	windowLength = 3600
-	// maxSignKeys limits the cache. It holds one SignKey for each set of credentials used in the
-	// current minute.
-	maxSignKeys = 128
 )
 
 // window is KeyTime in Unix seconds. Documents and SDKs use the same window as q-sign-time and
@@ -92,27 +87,5 @@ type signKeyID struct {
 	window
 }
 
-// signKeys caches SignKeys. Readers load one pointer. Writers publish a new map. The zero value
-// is empty.
-type signKeys struct {
-	current atomic.Pointer[map[signKeyID]*signKey]
-}
-
-func (s *signKeys) get(id signKeyID) *signKey {
-	old := s.current.Load()
-	if old != nil {
-		if key, ok := (*old)[id]; ok {
-			return key
-		}
-	}
-	key := newSignKey(id)
-	next := map[signKeyID]*signKey{}
-	if old != nil && len(*old) < maxSignKeys {
-		maps.Copy(next, *old)
-		maps.DeleteFunc(next, func(other signKeyID, _ *signKey) bool { return other.start != id.start })
-	}
-	next[id] = key
-	// If another writer wins the race, key is still correct. The next miss caches it.
-	s.current.CompareAndSwap(old, &next)
-	return key
-}
+// period: SignKeys of an earlier minute are not used again.
+func (id signKeyID) period() int64 { return id.start }

@@ -8,11 +8,12 @@ import (
 )
 
 // secretPairs matches the pairs of an HttpString whose values are secrets: session tokens, and
-// the keys of server-side encryption with customer keys (SSE-C).
-var secretPairs = regexp.MustCompile(`(?i)(^|&)((?:x-c(?:os|i)-security-token|[a-z0-9-]*-customer-key)=)[^&]+`)
+// the keys of server-side encryption with customer keys (SSE-C). A CanonicalRequest of AWS has
+// lines with a colon instead of pairs.
+var secretPairs = regexp.MustCompile(`(?i)(^|&)((?:x-(?:cos|ci|amz)-security-token|[a-z0-9-]*-customer-key)[=:])[^&]+`)
 
-// Redact returns one line of an HttpString in a printable form: it masks secret values, and
-// quotes a line with unprintable characters.
+// Redact returns one line of an HttpString or CanonicalRequest in a printable form: it masks
+// secret values, and quotes a line with unprintable characters.
 func Redact(line string) string {
 	line = secretPairs.ReplaceAllString(line, "${1}${2}[masked]")
 	unprintable := func(r rune) bool { return !strconv.IsPrint(r) }

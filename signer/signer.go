@@ -26,7 +26,7 @@ var (
 // caches the SignKeys of the current minute (at most 128), so that a request costs one SHA-1
 // and one HMAC. It is safe for concurrent use and must not be copied after first use.
 type Signer struct {
-	keys    signKeys
+	keys    keyCache[signKeyID, signKey]
 	scratch sync.Pool // of *canonical
 }
 
@@ -71,7 +71,7 @@ func (s *Signer) sign(req *http.Request, creds Credentials, w window) error {
 	if err != nil {
 		return err
 	}
-	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, w})
+	key := s.keys.get(signKeyID{creds.SecretID, creds.SecretKey, w}, newSignKey)
 	c.text = c.appendHTTPString(c.text[:0], req.Method, path)
 	c.authorization = c.appendAuthorization(c.authorization[:0], key)
 	setCredentials(req, string(c.authorization), creds.Token)
