@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 type aclXML struct {
@@ -18,6 +19,8 @@ type grantXML struct {
 }
 
 type granteeXML struct {
+	XSI         string `xml:"xmlns:xsi,attr,omitempty"`
+	Type        string `xml:"xsi:type,attr,omitempty"`
 	ID          string `xml:",omitempty"`
 	DisplayName string `xml:",omitempty"`
 	URI         string `xml:",omitempty"`
@@ -38,7 +41,22 @@ func (x *exchange) getACL() error {
 		}
 		result.AccessControlList = slices.Concat(result.AccessControlList, o.meta.grants(), o.grants)
 	}
+	if x.dialect == DialectS3 {
+		for i, g := range result.AccessControlList {
+			result.AccessControlList[i].Grantee = g.Grantee.inS3()
+		}
+	}
 	return x.writeXML(result)
+}
+
+// inS3 returns g with the attributes and the group names of S3.
+func (g granteeXML) inS3() granteeXML {
+	g.XSI, g.Type = "http://www.w3.org/2001/XMLSchema-instance", "CanonicalUser"
+	if g.URI != "" {
+		g.Type = "Group"
+		g.URI = strings.Replace(g.URI, "http://cam.qcloud.com/groups/global/", "http://acs.amazonaws.com/groups/global/", 1)
+	}
+	return g
 }
 
 // putACL sets the ACL of an object from x-cos-acl or from a body, but not from both.

@@ -33,13 +33,20 @@ func (x *exchange) copyObject() error {
 	if err != nil {
 		return err
 	}
+	tags := source.tags
+	if strings.EqualFold(x.r.Header.Get("x-cos-tagging-directive"), "Replaced") {
+		if tags, err = tagsFrom(x.r.Header); err != nil {
+			body.close()
+			return err
+		}
+	}
 	return x.writeSlowly(func() (any, error) {
 		defer body.close()
 		copied, err := x.s.store.save(body)
 		if err != nil {
 			return nil, err
 		}
-		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta.withACL(x.r.Header), body: copied}
+		o := &object{key: x.key(), etag: contentETag(copied), modified: x.now, meta: source.meta.withACL(x.r.Header), tags: tags, body: copied}
 		if replaced {
 			o.meta = metadataFrom(x.r.Header)
 		}

@@ -24,6 +24,9 @@ type exchange struct {
 	rights    rights
 	bucket    *bucket
 	fault     COSFault
+	dialect   Dialect
+	payload   string      // the SHA-256 of the body that an S3 request claims; empty for none
+	wire      http.Header // the headers as they arrived
 	// conditionHeader replaces the headers for policy conditions on a form.
 	conditionHeader http.Header
 
@@ -33,7 +36,7 @@ type exchange struct {
 
 // serveCOS handles one request: it authenticates, authorizes and executes it.
 func (s *Server) serveCOS(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{s: s, w: w, r: r, now: s.options.now()}
+	x := &exchange{s: s, w: w, r: r, wire: r.Header, dialect: DialectCOS, now: s.options.now()}
 	x.requestID = fmt.Sprintf("%x_%x", x.now.UnixNano(), s.requestCount.Add(1))
 	defer func() {
 		if x.status == 0 { // the connection is being dropped
@@ -59,6 +62,11 @@ func (x *exchange) run() error {
 	if onService {
 		x.action = serviceAction(x.r.Method, x.target)
 	}
+	var dialectErr error
+	if x.action != "PostObject" { // a form has its signature in its fields
+		x.dialect, dialectErr = dialectOf(x.r, x.query)
+		x.nameRequestID()
+	}
 	if err := x.applyFault(); err != nil {
 		return err
 	}
@@ -66,15 +74,31 @@ func (x *exchange) run() error {
 	if x.action == "PostObject" {
 		return x.postObject(name)
 	}
+	switch {
+	case dialectErr != nil:
+		return dialectErr
+	case onService && x.path != "/":
+		return pathStyleForbidden()
+	}
 	if err := x.authenticate(); err != nil {
 		return err
 	}
 	if onService {
 		return x.service()
 	}
+	return x.runOnBucket(name)
+}
+
+// runOnBucket authorizes and executes an authenticated request to a bucket's host.
+func (x *exchange) runOnBucket(name string) error {
 	if x.bucket = x.s.store.buckets[name]; x.bucket == nil {
 		return cosErrorf(http.StatusNotFound, "NoSuchBucket",
 			"The specified bucket does not exist: no %s in %s", x.r.Host, x.s.options.Region)
+	}
+	if x.dialect == DialectS3 {
+		if err := x.rejectS3Unsupported(); err != nil {
+			return err
+		}
 	}
 	handler := handlers[x.action]
 	switch {
@@ -95,6 +119,9 @@ func (x *exchange) run() error {
 		return err
 	}
 	if err := x.checkLength(); err != nil {
+		return err
+	}
+	if err := x.verifyPayload(); err != nil {
 		return err
 	}
 	return handler(x)
@@ -125,7 +152,9 @@ var handlers = map[string]func(*exchange) error{
 	"DeleteObjectTagging":     (*exchange).deleteTagging,
 	"GetBucket":               (*exchange).getBucket,
 	"GetBucketACL":            (*exchange).getACL,
+	"GetBucketLocation":       (*exchange).getLocation,
 	"GetBucketObjectVersions": (*exchange).listVersions,
+	"GetBucketVersioning":     (*exchange).getVersioning,
 	"GetObject":               (*exchange).getObject,
 	"GetObjectACL":            (*exchange).getACL,
 	"GetObjectTagging":        (*exchange).getTagging,
@@ -162,7 +191,12 @@ func (x *exchange) checkLength() error {
 
 // setHeader sets a response header with the given case: COS writes ETag and
 // x-cos-request-id, and case-sensitive clients rely on it.
-func (x *exchange) setHeader(name, value string) { x.w.Header()[name] = []string{value} }
+func (x *exchange) setHeader(name, value string) {
+	if x.dialect == DialectS3 {
+		name = s3ResponseName(name)
+	}
+	x.w.Header()[name] = []string{value}
+}
 
 // writeStatus sends the status. It records the request first, so that a test that has
 // the response finds it in Requests.
@@ -227,7 +261,7 @@ func (x *exchange) errorXML(e *cosError) string {
 	resource := x.r.Host + x.path
 	body, err := xml.Marshal(errorBody{
 		Code: e.code, Message: e.message,
-		StringToSign: e.stringToSign, FormatString: e.formatString,
+		StringToSign: e.stringToSign, FormatString: e.formatString, CanonicalRequest: e.canonicalRequest,
 		Resource: resource, RequestID: x.requestID, TraceID: "trace-" + x.requestID,
 	})
 	if err != nil {

@@ -97,6 +97,28 @@
 //     empty list of tags. x-cos-content-sha1 of an append is the MD5 of its body,
 //     which the Go SDK compares it with.
 //   - SELECT supports "SELECT * FROM COSObject [LIMIT n]" from CSV to CSV.
+//   - A copy keeps the tags of its source unless x-cos-tagging-directive is Replaced.
+//
+// # S3
+//
+// COS documents its S3-compatible API by examples of SDKs alone. Public reports show:
+// PathStyleDomainForbidden for a bucket in the path (FAQ 436/102489), InvalidRequest for
+// DeleteObjects without Content-MD5, and that aws-chunked bodies are refused with status
+// 400. The rest follows Amazon's reference, and these are assumptions:
+//
+//   - The code NotImplemented for aws-chunked bodies: reports quote it from a similar
+//     service. InvalidToken for the session token of other credentials.
+//   - A region other than the bucket's in the credential scope is refused. COS is
+//     reported to accept it.
+//   - Response headers that begin with x-cos- begin with x-amz- instead, but for the
+//     request ID, which has both names, the trace ID, the CRC-64 and those of appends.
+//   - A raw "+" in the path is a plus, as at S3. In x-amz-copy-source it is a blank.
+//   - In a presigned URL, parameters that begin with x-amz- count as headers.
+//   - Conditions of policies see an x-amz-* header as the x-cos-* header of the same name.
+//   - PUT Object may be chunked, as in COS's own dialect.
+//   - Storage classes keep the names that they were stored with.
+//   - A form is checked as at S3, with the fields of its signature. Its field acl is not
+//     the condition cos:x-cos-acl of policies, as in COS's own forms.
 //
 // Each object is listed as its only version. The following get 501 NotImplemented after
 // signature and policy are checked: x-cos-forbid-overwrite, single grants in headers of

@@ -14,9 +14,10 @@ type cosError struct {
 	status  int
 	code    string
 	message string
-	// stringToSign and formatString come with SignatureDoesNotMatch, so that a
-	// client can compare them with its own. All they contain is in the request.
-	stringToSign, formatString string
+	// stringToSign and formatString (canonicalRequest in S3's dialect) come with
+	// SignatureDoesNotMatch, so that a client can compare them with its own. All they
+	// contain is in the request.
+	stringToSign, formatString, canonicalRequest string
 }
 
 func (e *cosError) Error() string {
@@ -33,6 +34,26 @@ func accessDenied(format string, args ...any) *cosError {
 
 func invalidArgument(format string, args ...any) *cosError {
 	return cosErrorf(http.StatusBadRequest, "InvalidArgument", format, args...)
+}
+
+func unknownSecretID() *cosError {
+	return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
+}
+
+func expiredToken() *cosError {
+	return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+}
+
+func incompleteBody() *cosError {
+	return cosErrorf(http.StatusBadRequest, "IncompleteBody",
+		"You did not provide the number of bytes specified by the Content-Length HTTP header.")
+}
+
+// pathStyleForbidden is the error for a bucket in the path of the service's host (FAQ
+// 436/102489, buckets created since 2024).
+func pathStyleForbidden() *cosError {
+	return cosErrorf(http.StatusForbidden, "PathStyleDomainForbidden",
+		"The bucket you are attempting to access must be addressed using COS virtual-styled domain.")
 }
 
 func noSuchKey() *cosError {
@@ -59,7 +80,9 @@ type errorBody struct {
 	Message      string
 	StringToSign string `xml:",omitempty"`
 	FormatString string `xml:",omitempty"`
-	Resource     string
-	RequestID    string `xml:"RequestId"`
-	TraceID      string `xml:"TraceId"`
+	// CanonicalRequest is what S3 sends in place of FormatString.
+	CanonicalRequest string `xml:",omitempty"`
+	Resource         string
+	RequestID        string `xml:"RequestId"`
+	TraceID          string `xml:"TraceId"`
 }

@@ -93,50 +93,75 @@ type contentXML struct {
 	LastModified string
 	ETag         string
 	Size         int64
-	Owner        ownerXML
+	Owner        *ownerXML `xml:",omitempty"`
 	StorageClass string
 }
 
 func (x *exchange) getBucket() error {
+	if x.dialect == DialectS3 && x.query.has("list-type") {
+		return x.listObjectsV2()
+	}
 	l, err := x.parseListing("marker", "max-keys")
 	if err != nil {
 		return err
 	}
+	p := x.page(l)
 	result := bucketListXML{
 		EncodingType: l.encoding, Name: x.bucket.name, Prefix: l.encode(l.prefix), Marker: l.encode(l.marker),
 		MaxKeys: l.max, Delimiter: l.encode(l.delimiter),
+		IsTruncated: p.truncated, Contents: p.contents, CommonPrefixes: p.prefixes,
 	}
-	last := ""
-	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
-		group := l.commonPrefix(o.key)
-		if group != "" && (group == last || group == l.marker) {
-			continue
-		}
-		if len(result.Contents)+len(result.CommonPrefixes) == l.max {
-			result.IsTruncated = l.max > 0
-			break
-		}
-		if group != "" {
-			last = group
-			result.CommonPrefixes = append(result.CommonPrefixes, prefixXML{l.encode(group)})
-			continue
-		}
-		last = o.key
-		result.Contents = append(result.Contents, x.content(l, o))
-	}
-	if result.IsTruncated {
-		result.NextMarker = l.encode(last)
+	if p.truncated {
+		result.NextMarker = l.encode(p.last)
 	}
 	x.setHeader("x-cos-bucket-region", x.s.options.Region)
 	return x.writeXML(result)
 }
 
+// page is one page of a listing of objects.
+type page struct {
+	contents  []contentXML
+	prefixes  []prefixXML
+	truncated bool
+	last      string // the last key or common prefix
+}
+
+func (x *exchange) page(l listing) page {
+	var p page
+	for _, o := range x.bucket.sorted(func(key string) bool { return strings.HasPrefix(key, l.prefix) && key > l.marker }) {
+		group := l.commonPrefix(o.key)
+		if group != "" && (group == p.last || group == l.marker) {
+			continue
+		}
+		if len(p.contents)+len(p.prefixes) == l.max {
+			p.truncated = l.max > 0
+			break
+		}
+		if group != "" {
+			p.last = group
+			p.prefixes = append(p.prefixes, prefixXML{l.encode(group)})
+			continue
+		}
+		p.last = o.key
+		p.contents = append(p.contents, x.content(l, o))
+	}
+	return p
+}
+
 func (x *exchange) content(l listing, o *object) contentXML {
+	own := owner(x.bucket.name)
 	return contentXML{
 		Key: l.encode(o.key), LastModified: xmlTime(o.modified), ETag: o.etag, Size: o.body.size,
-		Owner: owner(x.bucket.name), StorageClass: o.meta.storageClass(),
+		Owner: &own, StorageClass: o.meta.storageClass(),
 	}
 }
+
+type locationXML struct {
+	XMLName xml.Name `xml:"LocationConstraint"`
+	Region  string   `xml:",chardata"`
+}
+
+func (x *exchange) getLocation() error { return x.writeXML(locationXML{Region: x.s.options.Region}) }
 
 func (x *exchange) headBucket() error {
 	x.setHeader("x-cos-bucket-region", x.s.options.Region)

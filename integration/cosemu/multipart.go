@@ -21,6 +21,7 @@ type upload struct {
 	key       string
 	initiated time.Time
 	meta      metadata
+	tags      []tagXML
 	parts     map[int]*part
 }
 
@@ -39,9 +40,13 @@ type initiateResultXML struct {
 }
 
 func (x *exchange) initiateMultipartUpload() error {
+	tags, err := tagsFrom(x.r.Header)
+	if err != nil {
+		return err
+	}
 	u := &upload{
 		id: base64.RawURLEncoding.EncodeToString(randomBytes(24)), key: x.key(), initiated: x.now,
-		meta: metadataFrom(x.r.Header), parts: map[int]*part{},
+		meta: metadataFrom(x.r.Header), tags: tags, parts: map[int]*part{},
 	}
 	x.bucket.mu.Lock()
 	x.bucket.uploads[u.id] = u
@@ -206,5 +211,5 @@ func (x *exchange) assemble(u *upload, parts []*part) (*object, error) {
 		return nil, err
 	}
 	etag := fmt.Sprintf(`"%s-%d"`, hex.EncodeToString(sums.Sum(nil)), len(parts))
-	return &object{key: u.key, etag: etag, modified: x.now, meta: u.meta, body: body}, nil
+	return &object{key: u.key, etag: etag, modified: x.now, meta: u.meta, tags: u.tags, body: body}, nil
 }

@@ -94,6 +94,8 @@ type uploadListXML struct {
 	Upload             []uploadXML
 	// Bucket.ListMultipartUploads of the Go SDK expects this spelling from COS.
 	CommonPrefixes []prefixXML `xml:"CommonPrefixs"`
+	// S3Prefixes are the common prefixes in S3's dialect.
+	S3Prefixes []prefixXML `xml:"CommonPrefixes"`
 }
 
 type uploadXML struct {
@@ -139,6 +141,9 @@ func (x *exchange) listMultipartUploads() error {
 	}
 	if result.IsTruncated {
 		result.NextKeyMarker, result.NextUploadIDMarker = l.encode(lastKey), lastID
+	}
+	if x.dialect == DialectS3 {
+		result.S3Prefixes, result.CommonPrefixes = result.CommonPrefixes, nil
 	}
 	return x.writeXML(result)
 }

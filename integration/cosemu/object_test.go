@@ -181,7 +181,7 @@ func TestRequest_NotImplemented(t *testing.T) {
 	client := httpClient(t, srv)
 	for target, want := range map[string]string{
 		"PUT /?cors": "NotImplemented", "GET /?lifecycle": "NotImplemented", "DELETE /": "NotImplemented",
-		"GET /o?retention": "NotImplemented", "GET /?versioning": "NotImplemented", "PUT /?acl": "NotImplemented",
+		"GET /o?retention": "NotImplemented", "PUT /?versioning": "NotImplemented", "PUT /?acl": "NotImplemented",
 		"PUT /o?legal-hold": "NotImplemented", "GET /o?cors": "NotImplemented", "GET /?live": "NotImplemented",
 		"POST /o": "MethodNotAllowed", "PATCH /o": "MethodNotAllowed",
 	} {

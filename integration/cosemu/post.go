@@ -19,6 +19,7 @@ const maxPostHead = 1 << 20
 type postForm struct {
 	fields       params     // in the order of the form
 	lengthRanges [][2]int64 // allowed by the policy
+	dialect      Dialect
 	file         *multipart.Part
 }
 
@@ -35,32 +36,50 @@ func (x *exchange) postObject(bucket string) error {
 	if err != nil {
 		return err
 	}
-	if err := x.authenticateForm(f, bucket); err != nil {
+	if err := f.setDialect(); err != nil {
+		return err
+	}
+	x.dialect = f.dialect
+	x.nameRequestID()
+	authenticate := x.authenticateForm
+	if x.dialect == DialectS3 {
+		authenticate = x.authenticateS3Form
+	}
+	if err := authenticate(f, bucket); err != nil {
 		return err
 	}
 	if x.bucket = x.s.store.buckets[bucket]; x.bucket == nil {
 		return cosErrorf(http.StatusNotFound, "NoSuchBucket",
 			"The specified bucket does not exist: no %s in %s", x.r.Host, x.s.options.Region)
 	}
+	return x.storeForm(f)
+}
+
+// storeForm authorizes an authenticated form and stores its file.
+func (x *exchange) storeForm(f *postForm) error {
 	key, err := f.key()
 	if err != nil {
 		return err
 	}
 	x.conditionHeader = f.conditionHeader()
-	if err := x.requireAllowed(x.action, bucket, key); err != nil {
+	if err := x.requireAllowed(x.action, x.bucket.name, key); err != nil {
 		return err
 	}
 	if err := checkCannedACL(f.header()["X-Cos-Acl"]); err != nil {
 		return err
 	}
-	if f.fields.has("x-cos-forbid-overwrite") {
-		return notImplemented("x-cos-forbid-overwrite")
+	if err := f.rejectUnsupported(); err != nil {
+		return err
+	}
+	tags, err := f.tags()
+	if err != nil {
+		return err
 	}
 	body, err := x.readFormFile(f)
 	if err != nil {
 		return err
 	}
-	o := &object{key: key, etag: contentETag(body), modified: x.now, meta: metadataFrom(f.header()), body: body}
+	o := &object{key: key, etag: contentETag(body), modified: x.now, meta: metadataFrom(f.header()), tags: tags, body: body}
 	x.bucket.put(o)
 	return x.respondToForm(f, o)
 }
@@ -100,9 +119,14 @@ func readPostForm(r *http.Request) (*postForm, error) {
 	}
 }
 
+// expandedKey returns the field key with the name of the file in place of ${filename}.
+func (f *postForm) expandedKey() string {
+	return strings.ReplaceAll(f.get("key"), "${filename}", f.file.FileName())
+}
+
 // key returns the object key of the form.
 func (f *postForm) key() (string, error) {
-	key := strings.ReplaceAll(f.get("key"), "${filename}", f.file.FileName())
+	key := f.expandedKey()
 	switch {
 	case key == "":
 		return "", invalidArgument("the form has no field key")
@@ -122,7 +146,7 @@ func (f *postForm) header() http.Header {
 		if field.name == "acl" {
 			h.Set("X-Cos-Acl", field.value)
 		} else {
-			h.Set(field.name, field.value)
+			h.Set(f.cosName(field.name), field.value)
 		}
 	}
 	return h
@@ -133,7 +157,7 @@ func (f *postForm) header() http.Header {
 func (f *postForm) conditionHeader() http.Header {
 	h := http.Header{}
 	for _, field := range f.fields {
-		h.Set(field.name, field.value)
+		h.Set(f.cosName(field.name), field.value)
 	}
 	return h
 }
@@ -153,8 +177,7 @@ func (x *exchange) readFormFile(f *postForm) (*blob, error) {
 	}
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, cosErrorf(http.StatusBadRequest, "IncompleteBody",
-			"You did not provide the number of bytes specified by the Content-Length HTTP header.")
+		return nil, incompleteBody()
 	case err != nil:
 		return nil, err
 	case want != nil && *want != body.md5:

@@ -22,6 +22,13 @@ type postPolicy struct {
 // postCondition is one condition on a field; name has no "$".
 type postCondition struct{ operator, name, value string }
 
+func (c postCondition) matches(value string) bool {
+	if c.operator == "starts-with" {
+		return strings.HasPrefix(value, c.value)
+	}
+	return value == c.value
+}
+
 // authenticateForm verifies the signature of a form and checks the form against its
 // policy.
 func (x *exchange) authenticateForm(f *postForm, bucket string) error {
@@ -34,7 +41,7 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 	}
 	creds := x.s.credentials.get(x.secretID)
 	if creds == nil {
-		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
+		return unknownSecretID()
 	}
 	if err := checkWindow(f.get("q-key-time"), x.now); err != nil {
 		return err
@@ -52,7 +59,7 @@ func (x *exchange) authenticateForm(f *postForm, bucket string) error {
 		return accessDenied("x-cos-security-token is not the one that was issued with this SecretId")
 	}
 	if creds.expired(x.now) {
-		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+		return expiredToken()
 	}
 	x.rights = creds.rights
 	return x.checkPostPolicy(f, policy, bucket)
@@ -78,13 +85,10 @@ func (x *exchange) checkPostPolicy(f *postForm, text []byte, bucket string) erro
 		case "q-sign-time": // the field has another name
 			value, present = f.get("q-key-time"), true
 		}
-		holds := present && value == c.value
-		if c.operator == "starts-with" {
-			holds = present && strings.HasPrefix(value, c.value)
-		} else {
+		if c.operator == "eq" {
 			delete(missing, c.name)
 		}
-		if !holds {
+		if !present || !c.matches(value) {
 			return accessDenied("Condition key %s doesn't match the value %s", c.name, c.value)
 		}
 	}

@@ -37,8 +37,7 @@ func (x *exchange) readBody() (*blob, error) {
 	body, err := x.s.store.save(x.r.Body)
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, cosErrorf(http.StatusBadRequest, "IncompleteBody",
-			"You did not provide the number of bytes specified by the Content-Length HTTP header.")
+		return nil, incompleteBody()
 	case err != nil:
 		return nil, err
 	case want != nil && *want != body.md5:

@@ -15,6 +15,8 @@ type Request struct {
 	Host string
 	// Header holds the header fields of the request. Do not modify it.
 	Header http.Header
+	// Dialect is that of the signature, valid or not.
+	Dialect Dialect
 	// Action is the COS action without "name/cos:", or "" if COS has no such action.
 	Action string
 	// SecretID is the SecretId that the request claims to be signed with.
@@ -94,7 +96,7 @@ func (r *record) cosRequest(x *exchange) {
 	defer r.mu.Unlock()
 	r.stats.COSRequests++
 	r.cos.add(Request{
-		Method: x.r.Method, URI: x.r.RequestURI, Host: x.r.Host, Header: x.r.Header,
+		Method: x.r.Method, URI: x.r.RequestURI, Host: x.r.Host, Header: x.wire, Dialect: x.dialect,
 		Action: x.action, SecretID: x.secretID, Status: x.status, Code: x.code,
 	})
 }

@@ -27,9 +27,11 @@ func serviceAction(method string, t target) string {
 	return ""
 }
 
-// service handles the hosts without a bucket. It does not support buckets in the path,
-// as COS does not for new buckets.
+// service handles the hosts without a bucket.
 func (x *exchange) service() error {
+	if err := x.verifyPayload(); err != nil {
+		return err
+	}
 	if x.action == "" {
 		return notImplemented(x.r.Method + " at the service, other than GET /")
 	}

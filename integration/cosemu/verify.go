@@ -9,6 +9,9 @@ import (
 // authenticate verifies the signature and the session token of x, from the raw request
 // alone.
 func (x *exchange) authenticate() error {
+	if x.dialect == DialectS3 {
+		return x.authenticateS3()
+	}
 	auth, err := parseAuthorization(x.r, x.query)
 	if err != nil {
 		return err
@@ -16,7 +19,7 @@ func (x *exchange) authenticate() error {
 	x.secretID = auth.secretID
 	creds := x.s.credentials.get(auth.secretID)
 	if creds == nil {
-		return cosErrorf(http.StatusForbidden, "InvalidAccessKeyId", "The Access Key Id you provided does not exist in our records")
+		return unknownSecretID()
 	}
 	if err := checkWindow(auth.signTime, x.now); err != nil {
 		return err
@@ -31,7 +34,7 @@ func (x *exchange) authenticate() error {
 		return err
 	}
 	if creds.expired(x.now) {
-		return cosErrorf(http.StatusBadRequest, "ExpiredToken", "The provided token has expired.")
+		return expiredToken()
 	}
 	if x.s.options.StrictSignature {
 		if err := x.checkStrict(auth); err != nil {

@@ -36,8 +36,17 @@ func TestVerify_Errors(t *testing.T) {
 		{"nothing wrong", func(*http.Request, clientCredentials) {}, 404, "NoSuchKey"},
 		{"unsigned", func(r *http.Request, _ clientCredentials) { r.Header.Del("Authorization") }, 403, "AccessDenied"},
 		{"other scheme", func(r *http.Request, _ clientCredentials) {
-			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+			r.Header.Set("Authorization", "Bearer x")
 		}, 403, "AccessDenied"},
+		{"signatures of two dialects", func(r *http.Request, _ clientCredentials) {
+			r.Header.Add("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+		}, 400, "InvalidArgument"},
+		{"headers of COS with an AWS signature", func(r *http.Request, _ clientCredentials) {
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+		}, 400, "InvalidArgument"},
+		{"AWS signature version 2", func(r *http.Request, _ clientCredentials) {
+			r.Header.Set("Authorization", "AWS x:y")
+		}, 501, "NotImplemented"},
 		{"two signatures", func(r *http.Request, _ clientCredentials) {
 			r.Header.Add("Authorization", r.Header.Get("Authorization"))
 		}, 403, "AccessDenied"},

@@ -27,6 +27,13 @@ type versionXML struct {
 	contentXML
 }
 
+// versioningXML is empty in a bucket that never had versioning.
+type versioningXML struct {
+	XMLName xml.Name `xml:"VersioningConfiguration"`
+}
+
+func (x *exchange) getVersioning() error { return x.writeXML(versioningXML{}) }
+
 // listVersions lists every object as its only version. The emulator keeps no old
 // versions, and in a bucket without versioning the version is "null".
 func (x *exchange) listVersions() error {
