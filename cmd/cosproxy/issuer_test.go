@@ -444,9 +444,9 @@ func TestIssuer_JWKSServerFails(t *testing.T) {
 			t.Errorf("%s: %d %s", name, status, code)
 		}
 		_, page := p.get(t, p.admin, "/readyz")
+		p.end(t, exitOK) // the error may be logged after the response
 		contains(t, page+p.logs.all(), "COSPROXY_ISSUER_JWKS: ", name)
 		noSecrets(t, page)
-		p.end(t, exitOK)
 	}
 }
 
