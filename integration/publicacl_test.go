@@ -119,7 +119,7 @@ var publicACLs = []string{
 var accessSettings = append(slices.Clone(publicACLs),
 	"X-COS-ACL: Public-Read", "x-cos-acl: private,public-read",
 	`x-cos-grant-read: id="2"`, `x-cos-grant-write: id="2"`, `x-cos-grant-read-acp: id="2"`, `x-cos-grant-write-acp: id="2"`,
-	`x-cos-grant-full-control: id="2"`, "x-amz-acl: public-read", "x-amz-grant-read: x",
+	`x-cos-grant-full-control: id="2"`,
 )
 
 // checkPrivate requires that all objects have the ACL of the owner only.

@@ -153,7 +153,7 @@ func (rt *route) authorizeCopy(s *copySource) error {
 			"name/cos:GetObject on %q of %s is not allowed. A copy on route %s can only read from its bucket, %s in %s. Copy from that bucket, or download the object and upload it.",
 			s.key, coserr.Host(s.host), rt.Name, rt.Bucket, rt.Region)
 	case s.key == "":
-		return coserr.New(http.StatusBadRequest, "InvalidArgument", "x-cos-copy-source has a bucket but no object key. Send <bucket>.cos.<region>.myqcloud.com/<key>.")
+		return coserr.New(http.StatusBadRequest, "InvalidArgument", "%s has a bucket but no object key. Send %s.", s.header, s.example())
 	case !rt.allowsAction(cosreq.GetObject):
 		return rt.denied(cosreq.GetObject, s.key, "AllowActions")
 	case !rt.allowsKey(s.key):

@@ -24,6 +24,7 @@ type body struct {
 	form       *form    // nil if the body is not a form
 	deleteKeys []string // of a delete list whose keys must be checked
 	md5        string   // Content-MD5 to add; empty if the client sent it
+	payload    string   // x-amz-content-sha256, with dialectS3
 }
 
 // isStreamed reports whether the body is read from the client while it is sent to COS.
@@ -84,7 +85,17 @@ func (p bodyPlan) memory() int64 {
 // read reads the part of the body that the plan requires. It may use buf as memory.
 func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 	b := body{length: p.length, upload: u}
+	if req.dialect == dialectS3 {
+		var err error
+		if b.payload, err = u.decode(req, p.length); err != nil {
+			return b, err
+		}
+	}
 	switch {
+	case p.length == 0:
+		if err := u.verifyEmpty(); err != nil {
+			return b, err
+		}
 	case p.length < 0 && p.measure:
 		if err := b.measureChunks(buf); err != nil {
 			return b, err
@@ -165,7 +176,7 @@ func (b *body) measureChunks(buf []byte) error {
 // takesChunks reports whether COS accepts the body without a length (COS document "PUT
 // Object").
 func takesChunks(req *request, c *candidate) bool {
-	return c.op.Action == cosreq.PutObject && len(req.head.Get(copySourceField)) == 0
+	return c.op.Action == cosreq.PutObject && !req.isCopy()
 }
 
 // checkLength rejects a body of unknown length unless COS accepts it, which it does only
@@ -188,6 +199,9 @@ func checkLength(req *request, c *candidate, b *body) error {
 // empty chunked body counts as no body.
 func bodyLength(req *request, x *http1.Exchange) (int64, error) {
 	length := x.Body.Length()
+	if req.isAWSChunked() {
+		return decodedLength(req)
+	}
 	if length == 0 || !req.readsOnly() {
 		return length, nil
 	}
@@ -203,4 +217,9 @@ func bodyLength(req *request, x *http1.Exchange) (int64, error) {
 	}
 	return 0, coserr.New(http.StatusBadRequest, "InvalidRequest",
 		"The %s request has a body, which COS does not use. Remove the body, or send it with PUT or POST.", req.method)
+}
+
+func lengthRequiredError() error {
+	return coserr.New(http.StatusLengthRequired, "MissingContentLength",
+		"COS requires the length of the body for this request, and the chunked body is longer than %d KiB. Send Content-Length.", bufferLimit>>10)
 }

@@ -9,6 +9,7 @@ import (
 	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
+	"cosproxy/proxy/internal/s3req"
 )
 
 const (
@@ -47,6 +48,11 @@ func (rt *route) candidate(req *request, urlPath, rawPath, keyPrefix string, sou
 	}
 	if readsAsBucket(key) && key != "" {
 		return c, bucketKeyError(key)
+	}
+	if req.dialect == dialectS3 {
+		if _, err := s3req.Operation(req.method, key, c.query); err != nil {
+			return c, err
+		}
 	}
 	c.op = cosreq.Classify(req.method, key, c.query)
 	c.op.Also = appendHeaderNeeds(c.op.Also, req, c.op)
@@ -89,7 +95,8 @@ func bucketKeyError(key string) error {
 // allowed to upload could also make objects public.
 func appendHeaderNeeds(needs []cosreq.Need, req *request, op cosreq.Operation) []cosreq.Need {
 	for _, f := range req.head.Fields {
-		if !http1.HasPrefixFold(f.Name, "x-cos-") && !http1.HasPrefixFold(f.Name, "x-amz-") || http1.HasPrefixFold(f.Name, "x-cos-meta-") {
+		if !http1.HasPrefixFold(f.Name, "x-cos-") && !http1.HasPrefixFold(f.Name, s3req.Prefix) || !req.forwards(f.Name) ||
+			http1.HasPrefixFold(f.Name, "x-cos-meta-") || http1.HasPrefixFold(f.Name, "x-amz-meta-") {
 			continue
 		}
 		name := strings.ToLower(string(f.Name))

@@ -23,6 +23,9 @@ func withToken(t *testing.T, give guard.Token) *rig {
 
 func given() (string, error) { return token, nil }
 
+// v4With is an AWS signature with this access key ID.
+func v4With(id string) string { return strings.Replace(dummySignature, "dummy", id, 1) }
+
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)) + "\r\n"
 }
@@ -49,6 +52,19 @@ func TestClientToken(t *testing.T) {
 		{"as a password", "GET", "Authorization: " + basic("any", token), false},
 		{"not base64", "GET", "Proxy-Authorization: Basic " + token + "\r\n", false},
 		{"in another header", "GET", "X-Token: " + token + "\r\nCookie: " + token + "\r\n", false},
+		{"as an access key ID", "GET", v4With(token), true},
+		{"as an access key ID of Version 2", "GET", "Authorization: AWS " + token + ":c2lnbmF0dXJl=\r\n", true},
+		{"as an access key ID, wrong", "GET", v4With("x" + token[1:]), false},
+		{"as an access key ID, cut", "GET", v4With(token[1:]), false},
+		{"as an access key ID, longer", "GET", v4With(token + "/"), false},
+		{"as an access key ID of a proxy", "GET", "Proxy-" + v4With(token), false},
+		{"an access key ID without a scope", "GET", "Authorization: AWS4-HMAC-SHA256 Credential=" + token + "\r\n", false},
+		{"an access key ID with half a scope", "GET", "Authorization: AWS4-HMAC-SHA256 Credential=" + token + "/20261129/s3\r\n", false},
+		{"an access key ID of Version 2 without a signature", "GET", "Authorization: AWS " + token + "\r\n", false},
+		{"in the signature", "GET", strings.Replace(v4With("dummy"), "Signature=00", "Signature="+token, 1), false},
+		{"a dummy key", "GET", dummySignature, false},
+		{"a dummy key and a bearer", "GET", dummySignature + "Authorization: Bearer " + token + "\r\n", true},
+		{"a dummy key, as a proxy", "GET", dummySignature + "Proxy-Authorization: Bearer " + token + "\r\n", true},
 		{"a signature", "GET", "Authorization: q-sign-algorithm=sha1&q-ak=dummy\r\n", false},
 		{"preflight of a listed site", "OPTIONS", listed + "Access-Control-Request-Method: PUT\r\n", true},
 		{"OPTIONS of a listed site", "OPTIONS", listed, false},
@@ -61,8 +77,8 @@ func TestClientToken(t *testing.T) {
 		status      int
 		name, value string
 	}{
-		"/key":                 {http.StatusUnauthorized, "WWW-Authenticate", `Bearer realm="cosproxy"`},
-		"http://localhost/key": {http.StatusProxyAuthRequired, "Proxy-Authenticate", `Basic realm="cosproxy"`},
+		"/" + bucket + "/key":                 {http.StatusUnauthorized, "WWW-Authenticate", `Bearer realm="cosproxy"`},
+		"http://localhost/" + bucket + "/key": {http.StatusProxyAuthRequired, "Proxy-Authenticate", `Basic realm="cosproxy"`},
 	} {
 		for _, tt := range tests {
 			t.Run(tt.name+", "+target, func(t *testing.T) {

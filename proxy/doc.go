@@ -14,16 +14,18 @@
 //	proxy.go       the steps, and the response to a request that fails
 //	request.go     parse: method, target, query and host, as a value
 //	via.go         reject requests that this proxy has sent (loops)
-//	s3.go          reject S3 features that COS would misread
+//	dialect.go     the API that the request uses, COS's or S3's, and the rules of S3
 //	router.go      host and path to candidate routes (service.go: GET Service)
+//	pathstyle.go   the same for S3 requests with the bucket in the path
 //	candidate.go   the operation that the request means on one route
 //	route.go       Route, and the actions and object keys it allows (setting.go)
 //	copysource.go  the source object of a copy
 //	authorize.go   the first candidate that allows everything (keyfields.go)
 //	admission.go   body memory, concurrency slots, the queue (limits.go)
 //	body.go        the part of a body that is read before sending (upload.go)
+//	s3body.go      bodies of S3 requests: decode chunks, verify checksums
 //	deletelist.go  bodies that list object keys to delete
-//	form.go        bodies that are form uploads
+//	form.go        bodies that are form uploads (formdialect.go, forms3.go)
 //	outbound.go    the request header for COS (forwarded.go, fieldnames.go)
 //	idempotent.go  whether COS may receive the request twice
 //	send.go        attempts: sign, send, retry (budget.go)
@@ -39,6 +41,7 @@
 //	respond.go     stream the response to the client
 //	failure.go     map failures to error responses (clienterror.go)
 //	proxyerror.go  write a proxy error in COS's XML form
+//	s3error.go     its code in an S3 response
 //	result.go      the result of a request, logged and counted (accesslog.go, metrics.go)
 //	scratch.go     per-request memory, reused
 //	server.go      the server, and requests that violate HTTP
@@ -47,7 +50,10 @@
 //
 // http1 reads and writes HTTP/1.1 messages. guard checks Host, Origin and the client
 // token. internal/coserr has errors in COS's form, internal/cosreq the meaning of
-// requests to COS, internal/formdata form uploads, internal/crc64 the checksum.
+// requests to COS, internal/formdata form uploads, internal/postpolicy their
+// policies, internal/crc64 the CRC-64 checksums,
+// internal/s3req what S3 requests ask for, internal/digest the verification of the checksums
+// of S3 clients, internal/awschunked the coding of their bodies.
 //
 // # Bodies
 //

@@ -35,7 +35,7 @@ func (o *outgoing) isHostFailure(resp *response, err error) bool {
 			return false
 		}
 	}
-	return resp.Get("x-cos-request-id") == nil
+	return resp.requestID() == nil
 }
 
 // switchHost moves the next attempt to the other host.
@@ -51,7 +51,7 @@ func (o *outgoing) switchHost() {
 // recordHost records that the current host responded.
 func (o *outgoing) recordHost(resp *response) {
 	switch {
-	case o.spare == nil || resp.Get("x-cos-request-id") == nil:
+	case o.spare == nil || resp.requestID() == nil:
 	case o.upstream != o.spare.upstream:
 		o.spare.forget(o.started)
 	case o.switched:

@@ -15,6 +15,7 @@ import (
 	"cosproxy/proxy/internal/cosreq"
 	"cosproxy/proxy/internal/crc64"
 	"cosproxy/proxy/internal/formdata"
+	"cosproxy/proxy/internal/s3req"
 	"cosproxy/signer"
 )
 
@@ -23,7 +24,8 @@ import (
 // are forwarded unchanged.
 type form struct {
 	boundary string
-	fields   []signer.FormField // without those of a client's signature
+	fields   []signer.FormField // that are sent, without those of a signature
+	s3       *s3Form            // nil in the dialect of COS
 	file     formdata.Part
 	reader   *formdata.Reader // of the tail: the file and everything after it
 	buffered []byte           // the tail, if the body is buffered
@@ -41,7 +43,7 @@ func (f *form) complete(key string) error {
 	if f.buffered == nil {
 		return nil
 	}
-	_, err := io.Copy(io.Discard, f.reader)
+	_, err := io.Copy(io.Discard, f)
 	return err
 }
 
@@ -58,8 +60,8 @@ func newForm(req *request, source http1.Source, buffered []byte, length int64) (
 		body = bytes.NewReader(buffered)
 	}
 	f.reader = formdata.NewReader(body, boundary, length)
-	f.reader.File = func(p []byte) { f.crc = crc64.Update(f.crc, p) }
-	if err := f.readFields(); err != nil {
+	f.reader.File = f.addFile
+	if err := f.readFields(req); err != nil {
 		return nil, err
 	}
 	head := f.reader.HeadSize()
@@ -83,7 +85,9 @@ func formBoundary(req *request) (string, error) {
 			"A form upload must not have query parameters (%q). Send them as form fields before the file.", req.query.Params[0].Key)
 	}
 	for _, f := range req.head.Fields {
-		if isForwarded(f.Name) && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, picOperationsField)) {
+		ofCOS := http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-") || http1.EqualFold(f.Name, picOperationsField)
+		ofS3 := http1.HasPrefixFold(f.Name, s3req.Prefix) && s3req.FieldUse(f.Name) == s3req.Forward
+		if ofS3 || ofCOS && isForwarded(f.Name) {
 			return "", coserr.New(http.StatusBadRequest, "InvalidArgument",
 				"A form upload must not have the header %s. Send it as a form field before the file.", f.Name)
 		}
@@ -94,23 +98,23 @@ func formBoundary(req *request) (string, error) {
 // maxFormFields is the maximum number of fields before the file. They are buffered.
 const maxFormFields = 100
 
-// readFields reads the fields and the part header of the file.
-func (f *form) readFields() error {
-	seen := map[string]bool{}
-	for count := 0; ; count++ {
+// readFields reads the fields and the part header of the file, and determines the dialect
+// of the form.
+func (f *form) readFields(req *request) error {
+	var all []signer.FormField
+	for {
 		part, err := f.reader.Next()
 		if err != nil {
 			return err
 		}
-		name := strings.ToLower(part.Name)
 		switch {
-		case name == "file":
+		case strings.EqualFold(part.Name, "file"):
 			f.file = part
-			return nil
+			return f.setFields(req, all)
 		case part.HasFilename:
 			return coserr.New(http.StatusBadRequest, "MalformedPOSTRequest",
 				"The part %q contains a file. Send the file as the last part, with the name file.", part.Name)
-		case count == maxFormFields:
+		case len(all) == maxFormFields:
 			return coserr.New(http.StatusBadRequest, "MaxPostPreDataLengthExceeded",
 				"The form has more than %d fields before its file. Send fewer fields.", maxFormFields)
 		}
@@ -118,17 +122,36 @@ func (f *form) readFields() error {
 		if err != nil {
 			return err
 		}
-		if isSignatureField(name) {
-			continue
-		}
+		all = append(all, signer.FormField{Name: part.Name, Value: value})
+	}
+}
+
+// setFields sets the dialect of the request, and the fields that are sent.
+func (f *form) setFields(req *request, all []signer.FormField) (err error) {
+	if req.dialect, err = formDialect(req, all); err != nil {
+		return err
+	}
+	sent := cosFields(all)
+	if req.dialect == dialectS3 {
+		f.s3, sent, err = newS3Form(all)
+	} else {
+		err = checkFormDialect(sent)
+	}
+	if err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, field := range sent {
+		name := strings.ToLower(field.Name)
 		if seen[name] {
-			return coserr.New(http.StatusBadRequest, "InvalidArgument", "The form has the field %q twice. Send it once.", part.Name)
+			return repeatedFieldError(field.Name)
 		}
 		seen[name] = true
-		if err := f.add(part.Name, value); err != nil {
+		if err := f.add(field.Name, field.Value); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 func (f *form) add(name, value string) error {
@@ -153,24 +176,11 @@ func (f *form) add(name, value string) error {
 func isAmbiguous(name string) bool {
 	name = strings.ToLower(name)
 	folded := strings.ReplaceAll(name, "_", "-")
-	if folded == name || strings.HasPrefix(name, "x-cos-meta-") {
+	if folded == name || strings.HasPrefix(name, "x-cos-meta-") || strings.HasPrefix(name, "x-amz-meta-") {
 		return false
 	}
 	ofCOS := strings.HasPrefix(folded, "x-cos-") || strings.HasPrefix(folded, "x-ci-") || strings.HasPrefix(folded, "x-amz-")
 	return ofCOS || cosreq.NamesKeys(folded) || isSignatureField(folded)
-}
-
-// isSignatureField reports whether a field, in lower case, is part of a signature or names
-// the bucket. cosproxy removes these: the client's signature does not apply, and the host
-// names the bucket.
-func isSignatureField(name string) bool {
-	switch name {
-	case "policy", "signature", "authorization", "x-cos-security-token", "x-ci-security-token", "bucket",
-		// Fields of S3 forms, which COS may support.
-		"awsaccesskeyid", "x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-security-token", "x-amz-signature":
-		return true
-	}
-	return strings.HasPrefix(name, "q-")
 }
 
 // keyField returns the form field named key, or nil.
@@ -226,6 +236,18 @@ func (c *candidate) classifyForm(f *form) error {
 	return nil
 }
 
+// checkPolicy enforces the policy of an S3 form at now. bucket is that of the route.
+func (f *form) checkPolicy(bucket string, now time.Time) error {
+	if f.s3 == nil {
+		return nil
+	}
+	key, err := f.key("")
+	if err != nil {
+		return err
+	}
+	return f.s3.check(key, bucket, now)
+}
+
 // isProcessed reports whether COS processes the file before it stores it.
 func (f *form) isProcessed() bool {
 	return slices.ContainsFunc(f.fields, func(field signer.FormField) bool { return strings.EqualFold(field.Name, picOperationsField) })
@@ -242,8 +264,26 @@ func (f *form) crc64() (crc uint64, ok bool) {
 	return f.crc, f.reader.FileComplete() && !f.isProcessed()
 }
 
-// Read implements io.Reader. It reads the file and everything after it.
-func (f *form) Read(p []byte) (int, error) { return f.reader.Read(p) }
+// addFile adds bytes of the file to its checksums.
+func (f *form) addFile(p []byte) {
+	f.crc = crc64.Update(f.crc, p)
+	if f.s3 != nil {
+		f.s3.addFile(p)
+	}
+}
+
+// Read implements io.Reader. It reads the file and everything after it. If the file is not
+// what an S3 form announces, Read fails before it returns the end of the form, so that COS
+// stores nothing.
+func (f *form) Read(p []byte) (int, error) {
+	n, err := f.reader.Read(p)
+	if f.s3 != nil && n > 0 {
+		if err := f.s3.checkFile(f.reader.FileEnded()); err != nil {
+			return 0, err
+		}
+	}
+	return n, err
+}
 
 // Interrupt implements http1.Source.
 func (f *form) Interrupt(cause error) { f.source.Interrupt(cause) }
@@ -259,9 +299,8 @@ func (f *form) contentType() string {
 }
 
 // sign returns the part of the form before the file, signed with creds.
-func (f *form) sign(s *signer.Signer, bucket string, creds signer.Credentials, now time.Time) ([]byte, error) {
-	conditions := append([]signer.FormField{{Name: "bucket", Value: bucket}}, f.fields...)
-	signed, err := s.SignForm(conditions, creds, now)
+func (f *form) sign(rt *route, creds signer.Credentials, now time.Time) ([]byte, error) {
+	signed, err := f.signatureFields(rt, creds, now)
 	if err != nil {
 		return nil, err
 	}
@@ -269,10 +308,18 @@ func (f *form) sign(s *signer.Signer, bucket string, creds signer.Credentials, n
 	for _, list := range [][]signer.FormField{signed, f.fields} {
 		for _, field := range list {
 			head = formdata.AppendField(head, f.boundary, field.Name, field.Value)
-			if field.Name == "q-signature" {
+			if field.Name == "q-signature" || field.Name == "x-amz-signature" {
 				f.signature = field.Value
 			}
 		}
 	}
 	return formdata.AppendFileHead(head, f.boundary, f.file), nil
+}
+
+// signatureFields returns the fields that sign the form, in its dialect.
+func (f *form) signatureFields(rt *route, creds signer.Credentials, now time.Time) ([]signer.FormField, error) {
+	if f.s3 != nil {
+		return rt.s3signer.SignForm(signer.S3Form{Bucket: rt.Bucket, Region: rt.Region, Fields: f.fields, Limit: f.s3.limit()}, creds, now)
+	}
+	return rt.signer.SignForm(append([]signer.FormField{{Name: "bucket", Value: rt.Bucket}}, f.fields...), creds, now)
 }

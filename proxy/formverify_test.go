@@ -82,6 +82,9 @@ func (u *upstream) verifyForm(a *arrival) {
 }
 
 func (f arrivedForm) check(keys []signer.Credentials, bucket string, now time.Time) error {
+	if f.values["x-amz-signature"] != "" {
+		return f.checkS3(keys, bucket, now)
+	}
 	if len(f.names) < len(signedFields) || !slices.Equal(f.names[:len(signedFields)], signedFields) {
 		return fmt.Errorf("the form begins with the fields %q", f.names)
 	}

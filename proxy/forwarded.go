@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/s3req"
 )
 
 // forwarded are the header fields of clients that are sent to COS in addition to x-cos-*
@@ -38,7 +39,15 @@ var forwarded = newFieldSet(
 	"User-Agent",
 )
 
-// isForwarded reports whether a header field is sent to COS. It rejects names with _,
+// forwards reports whether a header field of the request is sent to COS.
+func (r *request) forwards(name []byte) bool {
+	if r.dialect == dialectS3 {
+		return forwarded.has(name) || http1.HasPrefixFold(name, s3req.Prefix) && s3req.FieldUse(name) == s3req.Forward
+	}
+	return isForwarded(name)
+}
+
+// isForwarded reports whether a header field is sent to COS in its own dialect. It rejects names with _,
 // except for metadata, which COS only stores: servers that read _ as - would take
 // x-cos-grant_read for x-cos-grant-read.
 func isForwarded(name []byte) bool {

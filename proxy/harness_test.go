@@ -298,6 +298,15 @@ func (u *upstream) verify(a *arrival) {
 		u.t.Errorf("%d Authorization headers reached COS:\n%s", len(auth), a.head)
 		return
 	}
+	if strings.HasPrefix(auth[0], "AWS4-") {
+		u.verifyS3(a, auth[0])
+		return
+	}
+	for name := range a.wire() {
+		if strings.HasPrefix(name, "X-Amz-") {
+			u.t.Errorf("%s reached COS without an AWS signature:\n%s", name, a.head)
+		}
+	}
 	fields, _ := url.ParseQuery(strings.ReplaceAll(auth[0], ";", "%3B"))
 	i := slices.IndexFunc(u.creds.list, func(c signer.Credentials) bool { return c.SecretID == fields.Get("q-ak") })
 	if i < 0 {
@@ -589,7 +598,7 @@ func (rep reply) cosError(t testing.TB) cos.ErrorResponse {
 	if err := xml.Unmarshal([]byte(rep.body), &doc); err != nil {
 		t.Fatalf("status %d with a body that is not COS's XML: %v\n%s", rep.status, err, rep.body)
 	}
-	if doc.Code == "" || doc.Message == "" || doc.RequestID == "" || doc.RequestID != rep.header.Get("X-Cos-Request-Id") {
+	if doc.Code == "" || doc.Message == "" || doc.RequestID == "" || doc.RequestID != rep.header.Get("X-Cos-Request-Id")+rep.header.Get("X-Amz-Request-Id") {
 		t.Errorf("incomplete error document, or another id than in the header:\n%s\n%s", rep.head, rep.body)
 	}
 	if got := rep.header.Get("Content-Type"); got != "application/xml" {

@@ -124,7 +124,7 @@ func (s secrets) find(b []byte) (n int, partial bool) {
 }
 
 // matchEncoded returns how many bytes at the beginning of b encode secret. Each character
-// may be literal, percent-encoded once or twice, or escaped as in XML or JSON. partial
+// may be literal, percent-encoded once or twice, in hex, or escaped as in XML or JSON. partial
 // reports that b ends within a possible match.
 func matchEncoded(b []byte, secret string) (n int, ok, partial bool) {
 	for k := range len(secret) {
@@ -179,7 +179,23 @@ func encodedLengths(b []byte, c byte) (lengths [3]int, count int, partial bool) 
 			add(n)
 		}
 	}
+	switch { // bytes in hex, as S3 shows those of a CanonicalRequest; blanks may separate them
+	case !isHexDigit(b[0], c>>4):
+	case len(b) == 1:
+		partial = true
+	case isHexDigit(b[1], c&15):
+		add(2)
+		if len(b) > 2 && b[2] == ' ' {
+			add(3)
+		}
+	}
 	return lengths, count, partial
+}
+
+// isHexDigit reports whether b is the hex digit of value, which is less than 16.
+func isHexDigit(b, value byte) bool {
+	const digits = "0123456789abcdef"
+	return b == digits[value] || 'A' <= b && b <= 'F' && b|0x20 == digits[value]
 }
 
 // maxReference is the maximum length of a recognized XML reference. References with more

@@ -35,6 +35,7 @@ var escapes = map[string]func(c byte) string{
 	"hexadecimal":     func(c byte) string { return fmt.Sprintf("&#x%X;", c) },
 	"hexadecimal low": func(c byte) string { return fmt.Sprintf("&#x%04x;", c) },
 	"JSON":            func(c byte) string { return strings.NewReplacer("/", `\/`, `"`, `\"`, `\`, `\\`).Replace(string(c)) },
+	"hex":             func(c byte) string { return fmt.Sprintf("%02x", c) },
 	"JSON of Go":      func(c byte) string { return fmt.Sprintf(`\u%04x`, c) },
 }
 
@@ -284,5 +285,16 @@ func TestMask_Reason(t *testing.T) {
 	rep := r.get(t, "/key")
 	if strings.Contains(rep.head, token) || !strings.HasPrefix(rep.head, "HTTP/1.1 403 Refused "+strings.Repeat("*", len(token))+"\r\n") {
 		t.Errorf("got\n%s", rep.head)
+	}
+}
+
+// S3 shows the bytes of a request in hex, separated by blanks.
+func TestMaskedBody_SpacedHex(t *testing.T) {
+	text, stars := "41 "+spacedHex("token-sentinel-1")+" 0A 74 6f", strings.Repeat("*", len(spacedHex("token-sentinel-1")))
+	for _, text := range []string{text, strings.ToUpper(text)} {
+		got, err := io.ReadAll(proxy.MaskedBody(iotest.OneByteReader(strings.NewReader(text)), "token-sentinel-1"))
+		if want := text[:3] + stars + text[len(text)-9:]; err != nil || string(got) != want {
+			t.Errorf("%v: got %q, want %q", err, got, want)
+		}
 	}
 }

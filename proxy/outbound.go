@@ -7,6 +7,7 @@ import (
 
 	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
+	"cosproxy/proxy/internal/s3req"
 	"cosproxy/signer"
 )
 
@@ -18,6 +19,9 @@ type outbound struct {
 	rawPath string
 	query   string
 	fields  []signer.Field // Host first
+
+	dialect dialect
+	payload string // x-amz-content-sha256, with dialectS3
 }
 
 // build returns the request header for COS, from those header fields of the client that
@@ -27,15 +31,22 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	if err := checkConnection(req); err != nil {
 		return outbound{}, err
 	}
-	o := outbound{method: req.method, path: c.path, rawPath: c.rawPath, query: c.query.Raw}
+	o := outbound{method: req.method, path: c.path, rawPath: c.rawPath, query: c.query.Raw, dialect: req.dialect, payload: b.payload}
+	if req.dialect == dialectS3 {
+		o.rawPath = canonicalPath(c)
+	}
 	o.fields = memory[:0]
 	o.add(fieldHost, c.hostField())
 	hasConnection := req.has("Connection")
 	for _, f := range req.head.Fields {
 		switch {
-		case b.form != nil && !formFields.has(f.Name), !isForwarded(f.Name), hasConnection && connectionOption(&req.head.Head, f.Name):
-		case c.source != nil && http1.EqualFold(f.Name, copySourceField):
+		case b.form != nil && !formFields.has(f.Name), !req.forwards(f.Name), hasConnection && connectionOption(&req.head.Head, f.Name):
+		case c.source != nil && http1.EqualFold(f.Name, c.source.header):
 			o.add(f.Name, []byte(c.source.field(c.route)))
+		case req.dialect == dialectS3 && http1.EqualFold(f.Name, "Content-Encoding"):
+			if rest, _ := s3req.DecodedEncoding(string(f.Value)); rest != "" {
+				o.add(f.Name, []byte(rest))
+			}
 		case b.md5 != "" && http1.EqualFold(f.Name, "Content-MD5"): // an empty one
 		default:
 			o.fields = append(o.fields, signer.Field(f))
@@ -51,6 +62,17 @@ func build(c *candidate, req *request, b *body, via *via, memory []signer.Field)
 	}
 	o.addLength(b.length)
 	return o, nil
+}
+
+// canonicalPath returns the path in the one form that has an unambiguous signature in the
+// dialect of S3.
+func canonicalPath(c *candidate) string {
+	var buf [256]byte
+	canonical := signer.AppendS3Path(buf[:0], c.path)
+	if string(canonical) == c.rawPath {
+		return c.rawPath
+	}
+	return string(canonical)
 }
 
 // Names of fields that cosproxy adds.
@@ -87,7 +109,7 @@ func (o *outbound) addLength(length int64) {
 
 // with returns a GET of the same object with a range and without some fields.
 func (o *outbound) with(byteRange string, without *fieldSet) outbound {
-	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query}
+	again := outbound{method: http.MethodGet, path: o.path, rawPath: o.rawPath, query: o.query, dialect: o.dialect, payload: emptyPayload}
 	for _, f := range o.fields {
 		if !without.has(f.Name) && !http1.EqualFold(f.Name, "Range") && !http1.EqualFold(f.Name, "Content-Length") {
 			again.fields = append(again.fields, f)
@@ -124,7 +146,7 @@ func checkConnection(req *request) error {
 		if http1.EqualFold(name, "close") || http1.EqualFold(name, "keep-alive") || http1.EqualFold(name, "User-Agent") || http1.EqualFold(name, "Accept") {
 			continue
 		}
-		if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") || http1.HasPrefixFold(name, "content-") || isForwarded(name) {
+		if http1.HasPrefixFold(name, "x-cos-") || http1.HasPrefixFold(name, "x-ci-") || http1.HasPrefixFold(name, s3req.Prefix) || http1.HasPrefixFold(name, "content-") || isForwarded(name) {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest",
 				"The Connection header lists %[1]s, so a proxy must remove %[1]s, which changes the request. Remove %[1]s from the Connection header.", http.CanonicalHeaderKey(string(name)))
 		}

@@ -55,7 +55,6 @@ func TestOutbound_HeadersRemoved(t *testing.T) {
 		"pic_operations: client",
 		"X_Cos_Meta_A: client",
 		"x_forwarded_for: client",
-		"x-amz-acl: client",
 		"X-Request-Id: client",
 		"Accept-Language: client",
 		"From: client",

@@ -167,7 +167,7 @@ func TestKnownParameter_Forwarded(t *testing.T) {
 		"GET /k?response-content-type=a&response-expires=b&response-cache-control=c&response-content-disposition=d&response-content-encoding=e&response-content-language=f",
 		"PUT /k?partNumber=1&uploadId=2&x-cos-traffic-limit=819200", "GET /k?uploadId=1&max-parts=2&part-number-marker=3&encoding-type=url",
 		"POST /k?append&position=0", "GET /k?tagging&versionId=1", "GET /k?x-id=GetObject", "PUT /k?x-id=PutObject",
-		"GET /?prefix=a&delimiter=/&marker=b&max-keys=1&encoding-type=url", "GET /?list-type=2&start-after=a&continuation-token=b&fetch-owner=true",
+		"GET /?prefix=a&delimiter=/&marker=b&max-keys=1&encoding-type=url",
 		"GET /?versions&prefix=a&delimiter=/&key-marker=b&version-id-marker=c&max-keys=1&encoding-type=url",
 		"GET /k?imageMogr2/thumbnail/!50p", "GET /k?imageMogr2%2Fthumbnail%2F%2150p", "GET /k?imageView2/1/w/400/h/600/q/85&versionId=1",
 		"GET /k?imageInfo", "GET /k?imageInfo=", "GET /k?exif", "GET /k?imageAve", "GET /k?imageSlim", "GET /k?style/small",

@@ -185,8 +185,14 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 // names object keys; readBody then authorizes the request.
 func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chosen *candidate) (body, *candidate, error) {
 	req := &s.request
-	s.upload = upload{x: s.exchange, limit: p.limits.BodyBytes, hasCRC: p.checksums && storesBody(&candidates[0], req)}
+	s.upload = upload{
+		received: receivedBody{s.exchange, p.limits.BodyBytes},
+		hasCRC:   p.checksums && storesBody(&candidates[0], req),
+	}
 	b, err := plan.read(&s.upload, req, s.buffer)
+	if err == nil && b.form != nil {
+		err = b.form.checkPolicy(candidates[0].route.Bucket, p.now())
+	}
 	if err != nil {
 		return b, nil, err
 	}
@@ -204,7 +210,7 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 }
 
 // admit runs the checks that need no route: body size, loops, Host, origin, client
-// token, S3 features.
+// token, dialect.
 func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := checkBodySize(p.limits.BodyBytes, x.Body.Length()); err != nil {
 		return err
@@ -215,7 +221,25 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
-	return checkS3(req)
+	return p.applyDialect(req)
+}
+
+// applyDialect determines the dialect of a request without a signature, and applies the
+// rules of its dialect.
+func (p *Proxy) applyDialect(req *request) error {
+	if !req.signed && (p.router.unsignedDialect(req) == dialectS3 || p.router.isPathStyleForm(req)) {
+		req.dialect = dialectS3
+	}
+	if err := req.checkDialect(); err != nil {
+		return err
+	}
+	if req.dialect == dialectCOS {
+		return nil
+	}
+	if err := req.checkExpiry(p.now()); err != nil {
+		return err
+	}
+	return req.parseS3()
 }
 
 // authorizeHead plans which part of the body to read first. It authorizes the request
@@ -295,8 +319,9 @@ func (p *Proxy) forward(s *scratch, out *outgoing, c *candidate, b *body, res *r
 			return err
 		}
 	}
-	res.requestID = string(resp.Get("x-cos-request-id"))
+	res.requestID = string(resp.requestID())
 	s.wait.end()
+	s.request.adaptStatus(resp)
 	return respond(s.exchange, resp)
 }
 

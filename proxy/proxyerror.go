@@ -14,13 +14,17 @@ import (
 
 // sendError sends a proxy error to the client.
 func sendError(x *http1.Exchange, req *request, e *coserr.Error, requestID string, g *guard.Guard, settingName func(Setting) string) {
-	doc := coserr.Document{Code: e.Code, Message: e.Text(settingName), Resource: req.resource(), RequestID: requestID}
+	doc := coserr.Document{Code: req.errorCode(e), Message: e.Text(settingName), Resource: req.resource(), RequestID: requestID}
 	w := &x.Response
 	w.Start(e.Status, http.StatusText(e.Status))
 	w.Field("Content-Type", "application/xml")
 	w.Field("Server", "cosproxy")
 	w.Field("Date", time.Now().UTC().Format(http.TimeFormat))
-	w.Field("x-cos-request-id", requestID)
+	if req.dialect == dialectS3 {
+		w.Field("x-amz-request-id", requestID)
+	} else {
+		w.Field("x-cos-request-id", requestID)
+	}
 	if e.RetryAfter > 0 {
 		w.Field("Retry-After", strconv.Itoa(int(math.Ceil(e.RetryAfter.Seconds()))))
 	}

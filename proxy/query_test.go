@@ -41,12 +41,6 @@ var queryTests = []struct {
 	{"a client's signature, disguised", "Q-AK=1&%71-ak=2&q%2Dsignature&a", "a", [][2]string{{"a", ""}}},
 	{"nothing but a signature", "q-ak=1", "", nil},
 	{"an old SDK's signature", "a&sign=q-sign-algorithm%3Dsha1%26q-ak%3D1", "a", [][2]string{{"a", ""}}},
-	{
-		"an S3 client's signature", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=900&acl" +
-			"&X-Amz-SignedHeaders=host&X-Amz-Signature=s&X-Amz-Security-Token=t&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD",
-		"acl", [][2]string{{"acl", ""}},
-	},
-	{"an S3 client's old signature", "AWSAccessKeyId=k&Signature=s&acl", "acl", [][2]string{{"acl", ""}}},
 	{"names that only begin alike", "q-akx=1&q-=2", "q-akx=1&q-=2", [][2]string{{"q-akx", "1"}, {"q-", "2"}}},
 }
 

@@ -68,7 +68,7 @@ func (o *outgoing) nextCredentials(creds signer.Credentials, r rejection, offset
 // cannot reject it by its header, and a streamed body cannot be sent again. If COS
 // rejects the credentials and there are no new ones, preflight returns its response.
 func (o *outgoing) preflight(creds signer.Credentials) (signer.Credentials, *response) {
-	location := outbound{method: http.MethodGet, path: o.head.path, rawPath: o.head.rawPath, query: "location"}
+	location := outbound{method: http.MethodGet, path: o.head.path, rawPath: o.head.rawPath, query: "location", dialect: o.head.dialect, payload: emptyPayload}
 	for _, f := range o.head.fields {
 		if http1.EqualFold(f.Name, "Host") || http1.EqualFold(f.Name, "User-Agent") || http1.EqualFold(f.Name, "Via") {
 			location.fields = append(location.fields, f)

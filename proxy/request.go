@@ -21,6 +21,9 @@ type request struct {
 	name   string // host as cosreq.Hostname normalizes it
 	secure bool   // the client uses TLS
 	local  net.Addr
+
+	dialect dialect
+	signed  bool // the client has signed the request; the signature is not verified
 }
 
 // parse reads the request header. After an error the request has the fields that an
@@ -36,11 +39,14 @@ func parse(x *http1.Exchange) (request, error) {
 		}
 	}
 	r.name = cosreq.Hostname(r.host)
-	if r.method == "" {
+	dialectErr := r.parseScheme()
+	switch {
+	case r.method == "":
 		return r, unknownMethod(x.Request.Method)
-	}
-	if err != nil {
+	case err != nil:
 		return r, err
+	case dialectErr != nil:
+		return r, dialectErr
 	}
 	r.query, err = cosreq.ParseQuery(target.RawQuery)
 	return r, err

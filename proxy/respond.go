@@ -24,7 +24,7 @@ func (r *response) accept(b *body) error {
 		return coserr.New(http.StatusBadGateway, "IncompleteBody",
 			"COS responded with %d before it had received the complete body, so the upload may be incomplete. Send it again.", r.Status)
 	}
-	if r.Get("x-cos-request-id") == nil {
+	if r.requestID() == nil {
 		return coserr.New(http.StatusBadGateway, "BadGateway",
 			"The response %d to the upload has no x-cos-request-id, so it is not from COS. Check the endpoint, and proxies between cosproxy and COS.", r.Status)
 	}

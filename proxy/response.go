@@ -21,6 +21,15 @@ func newResponse(r *http1.Response, method string) *response {
 	return &response{Response: r, method: method, body: &r.Body, length: max(r.Length(), -1)}
 }
 
+// requestID returns the ID that COS gave the request, or nil. It may have the name of S3 if
+// the request has.
+func (r *response) requestID() []byte {
+	if id := r.Get("x-cos-request-id"); id != nil {
+		return id
+	}
+	return r.Get("x-amz-request-id")
+}
+
 // isEmpty reports whether the response has no body.
 func (r *response) isEmpty() bool { return r.length == 0 || r.method == http.MethodHead }
 

@@ -47,9 +47,19 @@ type Route struct {
 	// object keys that begin with dir/, a.txt allows only that object key, * all of them.
 	// Empty allows none.
 	AllowPrefixes []string
+	// Dialect is the dialect of requests without a signature, DialectCOS or DialectS3.
+	// Empty means DialectCOS. A signature determines the dialect of its request.
+	Dialect string
 	// Credentials provides the credentials of the route. Required.
 	Credentials Credentials
 }
+
+// The dialects of a request: the XML API of COS, or S3, which COS supports in part. An S3
+// request names its bucket in Host or at the beginning of its path.
+const (
+	DialectCOS = "cos"
+	DialectS3  = "s3"
+)
 
 // DefaultEndpoint is the public address of a bucket (COS document "Regions and
 // access domain names").
@@ -103,6 +113,7 @@ type route struct {
 	upstream    *upstream
 	spare       *spareHost // nil: there is none
 	signer      signer.Signer
+	s3signer    signer.S3Signer
 	clockOffset atomic.Int64 // COS's clock minus the local clock, in nanoseconds
 	budget      *retryBudget
 }
@@ -113,6 +124,8 @@ func newRoute(r Route) (*route, error) {
 	switch {
 	case r.Bucket == "" || r.Region == "":
 		return nil, errors.New("proxy: Route.Bucket or Route.Region is empty; set both, such as examplebucket-1250000000 and ap-guangzhou")
+	case r.Dialect != "" && r.Dialect != DialectCOS && r.Dialect != DialectS3:
+		return nil, fmt.Errorf("proxy: Route.Dialect %q is unknown; set cos or s3", r.Dialect)
 	case r.Credentials == nil:
 		return nil, errors.New("proxy: Route.Credentials is nil; set it, for example to a Provider of package credcache")
 	}

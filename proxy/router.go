@@ -43,7 +43,7 @@ func (r *router) add(rt *route) error {
 		}
 	}
 	r.routes = append(r.routes, rt)
-	hosts := rt.COSHosts()
+	hosts := append(rt.COSHosts(), rt.Bucket+".localhost")                   // RFC 6761, 6.3: always loopback
 	if host := cosreq.Hostname(rt.endpoint.Host); !cosreq.IsLoopback(host) { // a loopback name means the proxy itself
 		hosts = append(hosts, host)
 	}
@@ -77,6 +77,9 @@ func (r *router) hosts() []string {
 // and path select a route, one per route of the bucket, in their order, if Host names a
 // bucket. It returns at least one candidate or an error.
 func (r *router) candidates(dst []candidate, req *request, source *copySource) ([]candidate, error) {
+	if req.dialect == dialectS3 {
+		return r.s3Candidates(dst, req, source)
+	}
 	if routes := r.bucketHosts[req.name]; routes != nil {
 		return bucketCandidates(dst, routes, req, req.target.Path, req.target.RawPath, source)
 	}
@@ -152,7 +155,7 @@ func (r *router) bucketRoutes(bucket, serviceHost string) []*route {
 // of cosproxy, which g knows: programs use the host of their bucket URL here, and that is
 // now the sidecar.
 func (r *router) copySource(req *request, g *guard.Guard) (*copySource, error) {
-	if !req.has(copySourceField) {
+	if !req.isCopy() {
 		return nil, nil
 	}
 	s, err := parseCopySource(req, func(name string) bool { return r.serviceHosts[name] })

@@ -8,6 +8,7 @@ import (
 
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
+	"cosproxy/proxy/internal/s3req"
 )
 
 // listBuckets returns the candidate of GET Service on the first route that allows it.
@@ -24,8 +25,15 @@ func listBuckets(routes []*route, req *request) (candidate, error) {
 	}
 	rt := routes[i]
 	c := candidate{route: rt, op: cosreq.Service(req.query), path: "/", rawPath: "/", query: req.query}
+	if req.dialect == dialectS3 && len(c.op.Unknown) > 0 {
+		return c, s3req.MissingParameterError(c.op.Unknown[0], "ListBuckets")
+	}
 	c.removeUnknown(req)
-	if c.endpoint = rt.serviceEndpoint(req.name); c.endpoint == nil {
+	host := req.name
+	if req.dialect == dialectS3 {
+		host = cosreq.RegionHost(rt.Region) // the client may have used a local address
+	}
+	if c.endpoint = rt.serviceEndpoint(host); c.endpoint == nil {
 		return c, coserr.New(http.StatusNotImplemented, "NotImplemented",
 			"cosproxy cannot derive the service host for GET Service from the endpoint, which does not begin with {bucket}.").
 			Try("Correct", Setting{Name: "Route.Endpoint"})

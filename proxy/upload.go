@@ -14,14 +14,32 @@ import (
 // so a client cannot allocate memory by announcing a length.
 const firstPiece = 8 << 10
 
-// upload reads a request body from the client. It computes the CRC-64 of the bytes, and
-// wraps errors of the client's connection in a clientError.
+// upload reads a request body from the client and computes the CRC-64 of the bytes.
 type upload struct {
-	x      *http1.Exchange
-	limit  int64 // in bytes; zero: no limit
-	hasCRC bool  // compute crc
-	crc    uint64
-	unread []byte // bytes read ahead, which Read returns again
+	received receivedBody
+	decoded  io.Reader // reads received, and decodes and verifies it; nil: received is the body
+	hasCRC   bool      // compute crc
+	crc      uint64
+	unread   []byte // bytes read ahead, which Read returns again
+}
+
+// receivedBody reads a body from the connection of the client, and wraps its errors in a
+// clientError.
+type receivedBody struct {
+	x     *http1.Exchange
+	limit int64 // in bytes; zero: no limit
+}
+
+// Read implements io.Reader. Its errors are a *clientError or a *coserr.Error.
+func (b *receivedBody) Read(p []byte) (int, error) {
+	n, err := b.x.Body.Read(p)
+	if large := checkBodySize(b.limit, b.x.Body.Count()); large != nil {
+		return 0, large
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = &clientError{err}
+	}
+	return n, err
 }
 
 // Read implements io.Reader. Its errors are a *clientError or a *coserr.Error.
@@ -33,21 +51,33 @@ func (u *upload) Read(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	n, err := u.x.Body.Read(p)
+	var n int
+	var err error
+	if u.decoded != nil {
+		n, err = u.decoded.Read(p)
+	} else {
+		n, err = u.received.Read(p)
+	}
 	if u.hasCRC {
 		u.crc = crc64.Update(u.crc, p[:n])
-	}
-	if large := checkBodySize(u.limit, u.x.Body.Count()); large != nil {
-		return 0, large
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = &clientError{err}
 	}
 	return n, err
 }
 
+// verifyEmpty verifies a body without bytes. Others are verified when their end is read.
+func (u *upload) verifyEmpty() error {
+	if u.decoded == nil {
+		return nil
+	}
+	var b [1]byte
+	if _, err := u.decoded.Read(b[:]); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
 // Interrupt implements http1.Source.
-func (u *upload) Interrupt(cause error) { u.x.InterruptBody(cause) }
+func (u *upload) Interrupt(cause error) { u.received.x.InterruptBody(cause) }
 
 // readAll reads a body of this length into buf. It allocates more memory as bytes arrive.
 func (u *upload) readAll(buf []byte, length int64) ([]byte, error) {
@@ -70,7 +100,7 @@ func (u *upload) readAll(buf []byte, length int64) ([]byte, error) {
 }
 
 // complete reports whether the complete body was read.
-func (u *upload) complete() bool { return len(u.unread) == 0 && u.x.Body.Ended() }
+func (u *upload) complete() bool { return len(u.unread) == 0 && u.received.x.Body.Ended() }
 
 // checkBodySize rejects a body if its announced or received length exceeds the limit.
 func checkBodySize(limit, length int64) error {
@@ -80,9 +110,4 @@ func checkBodySize(limit, length int64) error {
 	return coserr.New(http.StatusRequestEntityTooLarge, "EntityTooLarge",
 		"The request body exceeds %d bytes; nothing was stored.", limit).
 		Try("Use a multipart upload, or raise", Setting{Name: "Limits.BodyBytes"})
-}
-
-func lengthRequiredError() error {
-	return coserr.New(http.StatusLengthRequired, "MissingContentLength",
-		"COS requires the length of the body for this request, and the chunked body is longer than %d KiB. Send Content-Length.", bufferLimit>>10)
 }

@@ -46,15 +46,27 @@ func (w *wire) call(o *outgoing, creds signer.Credentials) (*http1.Call, error) 
 	if c.Expect {
 		w.fields = append(w.fields, signer.Field{Name: fieldExpect, Value: valueContinue})
 	}
-	w.auth = w.auth[:0]
-	if o.body == nil || o.body.form == nil {
-		var err error
-		head := signer.Head{Method: o.head.method, Path: o.head.path, RawQuery: o.head.query, Fields: w.fields}
-		if w.auth, err = o.route.signer.AppendAuthorization(w.auth, head, creds, o.now().Add(o.route.offset())); err != nil {
-			return nil, signingError(err)
-		}
+	if err := w.sign(o, creds, o.now().Add(o.route.offset())); err != nil {
+		return nil, signingError(err)
 	}
 	return c, w.write(o, creds.Token)
+}
+
+// sign appends the fields of the signature, in the dialect of the request. A form has its
+// signature in the body.
+func (w *wire) sign(o *outgoing, creds signer.Credentials, now time.Time) (err error) {
+	w.auth = w.auth[:0]
+	switch {
+	case o.body != nil && o.body.form != nil:
+		return nil
+	case o.head.dialect == dialectS3:
+		head := signer.S3Head{Method: o.head.method, Path: o.head.rawPath, RawQuery: o.head.query, Fields: w.fields, Region: o.route.Region, PayloadHash: o.head.payload}
+		w.fields, w.auth, err = o.route.s3signer.AppendFields(w.fields, w.auth, head, creds, now)
+		return err
+	}
+	head := signer.Head{Method: o.head.method, Path: o.head.path, RawQuery: o.head.query, Fields: w.fields}
+	w.auth, err = o.route.signer.AppendAuthorization(w.auth, head, creds, now)
+	return err
 }
 
 var (
@@ -70,7 +82,7 @@ func (w *wire) write(o *outgoing, token string) error {
 	for _, f := range w.fields {
 		w.builder.Copy(http1.Field(f))
 	}
-	if len(w.auth) > 0 {
+	if len(w.auth) > 0 && o.head.dialect == dialectCOS {
 		w.builder.Copy(http1.Field{Name: fieldAuth, Value: w.auth})
 		if token != "" {
 			w.builder.Field("x-cos-security-token", token)
@@ -108,7 +120,7 @@ func (w *wire) attachBody(o *outgoing, creds signer.Credentials) error {
 
 func (w *wire) attachForm(o *outgoing, creds signer.Credentials) error {
 	f, c := o.body.form, &w.request
-	head, err := f.sign(&o.route.signer, o.route.Bucket, creds, o.now().Add(o.route.offset()))
+	head, err := f.sign(o.route, creds, o.now().Add(o.route.offset()))
 	if err != nil {
 		return err
 	}
@@ -124,6 +136,9 @@ func (w *wire) attachForm(o *outgoing, creds signer.Credentials) error {
 
 // signature returns the signature in the Authorization header of the last attempt.
 func (w *wire) signature() []byte {
+	if w.out.head.dialect == dialectS3 {
+		return w.auth[bytes.LastIndexByte(w.auth, '=')+1:]
+	}
 	_, signature, _ := bytes.Cut(w.auth, []byte("q-signature="))
 	signature, _, _ = bytes.Cut(signature, []byte("&"))
 	return signature

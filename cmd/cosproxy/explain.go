@@ -32,6 +32,8 @@ If COS rejected the same request with SignatureDoesNotMatch, pass the response o
 standard input. explain then shows the first difference between the request that
 COS received and the one described here.
 
+Only signatures of COS are explained, not those of S3 requests.
+
 The request is signed with the credentials in the settings, or with the example
 credentials of the COS documentation if there are none or cosproxy would fetch
 them. No secret is shown.
@@ -84,6 +86,9 @@ func explain(ctx context.Context, args, environ []string, std streams, now time.
 	if o.rejection != "" {
 		fmt.Fprintf(std.out, "cosproxy itself would reject this request, without sending it to COS:\n  %d %s\n", o.Status, o.rejection)
 		return exitFailure, nil
+	}
+	if signer.SchemeOf([]byte(o.sent.Header.Get("Authorization")), "").IsS3() {
+		return 0, errExplainS3
 	}
 	e, err := signer.Explain(o.sent, creds, signed)
 	if err != nil {
@@ -156,6 +161,9 @@ func parseWords(args []string) (words []string, header http.Header, err error) {
 	}
 	return words, header, nil
 }
+
+var errExplainS3 = errors.New("this is an S3 request, which cosproxy sends with an AWS signature; explain only knows signatures of COS. Omit the AWS signature from -H Authorization and from the URL, or unset " +
+	variable("Dialect") + "=s3")
 
 var errExplainArguments = errors.New("expected one method, one URL and any number of -H 'Name: value'")
 

@@ -31,6 +31,28 @@ func staticCredentials(changes ...string) []string {
 	return settingsFor(append([]string{"COSPROXY_SOURCE=static", "TENCENTCLOUD_TOKEN=" + testToken}, changes...)...)
 }
 
+// explain does not know the signatures of S3 requests, but the reasons to reject them.
+func TestExplain_S3(t *testing.T) {
+	const authorization = "Authorization: AWS4-HMAC-SHA256 Credential=dummy/20261129/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
+	const path = "http://127.0.0.1:4360/examplebucket-1250000000/uploads/a"
+	for name, tt := range map[string]struct {
+		environ []string
+		args    []string
+		code    int
+		want    string
+	}{
+		"Version 4": {staticCredentials(), []string{"GET", path, "-H", authorization}, exitUsage, "AWS signature"},
+		"Version 2": {staticCredentials(), []string{"GET", path, "-H", "Authorization: AWS dummy:00"}, exitUsage, "AWS signature"},
+		"presigned": {staticCredentials(), []string{"GET", path + "?AWSAccessKeyId=dummy&Signature=00&Expires=9999999999"}, exitUsage, "AWS signature"},
+		"dialect":   {staticCredentials("COSPROXY_DIALECT=s3"), []string{"GET", path}, exitUsage, "COSPROXY_DIALECT"},
+		"bucket":    {staticCredentials(), []string{"GET", "http://127.0.0.1:4360/uploads/a", "-H", authorization}, exitFailure, "404 NoSuchBucket"},
+	} {
+		if code, output := explainOutput(t, "", time.Unix(1893456000, 0), tt.environ, tt.args...); code != tt.code || !strings.Contains(output, tt.want) {
+			t.Errorf("%s: code %d, %s", name, code, output)
+		}
+	}
+}
+
 func TestExplain_Request(t *testing.T) {
 	bucketOnly := []string{"COSPROXY_BUCKET=examplebucket-1250000000", "COSPROXY_REGION=ap-guangzhou"}
 	routes := []string{

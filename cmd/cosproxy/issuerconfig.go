@@ -16,6 +16,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"cosproxy/credcache/issuer"
+	"cosproxy/proxy"
 )
 
 // issuerConfig holds the settings of cosproxy issuer, in addition to those of routes,
@@ -141,6 +142,9 @@ func (r *routeConfig) validateForIssuer(c *config, p *problems) {
 	}
 	if len(r.Hosts) > 0 {
 		p.warn("%s has no effect on cosproxy issuer", r.names["Hosts"])
+	}
+	if r.Dialect != proxy.DialectCOS {
+		p.warn("%s has no effect on cosproxy issuer", r.names["Dialect"])
 	}
 	if r.ObjectPrefix != "" {
 		p.warn("%s has no effect on cosproxy issuer", r.names["ObjectPrefix"])

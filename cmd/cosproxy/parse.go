@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"cosproxy/proxy"
+
 	"github.com/caarlos0/env/v11"
 )
 
@@ -92,9 +94,11 @@ func (r *routeConfig) complete(parent *routeConfig, prefix string, vars map[stri
 	}
 	if parent != nil {
 		r.Region = cmp.Or(r.Region, parent.Region)
+		r.Dialect = cmp.Or(r.Dialect, parent.Dialect)
 		r.Source = cmp.Or(r.Source, parent.Source)
 		r.Duration = cmp.Or(r.Duration, parent.Duration)
 	}
+	r.Dialect = cmp.Or(r.Dialect, proxy.DialectCOS)
 	r.Source = cmp.Or(r.Source, "auto")
 	r.PathPrefix = cmp.Or(r.PathPrefix, "/")
 	r.name = r.PathPrefix

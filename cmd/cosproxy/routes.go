@@ -22,6 +22,7 @@ type routeConfig struct {
 	PathPrefix    string        `env:"PATH_PREFIX" default:"/" desc:"Path prefix that selects this route; it is not part of the object key. The longest match wins. It does not apply to the COS host names of the bucket."`
 	Hosts         list          `env:"HOSTS" example:"photos.internal" desc:"Host names that select this route, comma-separated, without ports. Default: every host that no other route claims."`
 	ObjectPrefix  string        `env:"OBJECT_PREFIX" desc:"Prefix that is added to the path to form the object key, such as 'photos/'. 'ALLOW_PREFIXES' applies to the complete object key, so its entries start with this prefix. It does not apply to the COS host names of the bucket."`
+	Dialect       string        `env:"DIALECT" inherited:"true" default:"cos" desc:"API of requests without a signature: 'cos', or 's3' with the bucket at the beginning of the path. Requests with an AWS signature, also of a dummy key, are S3 requests in any case."`
 	Source        string        `env:"SOURCE" inherited:"true" default:"auto" desc:"Source of the credentials: 'static', 'sts', 'role', 'oidc', 'cvm', 'http' or 'file'. 'auto' selects the first of 'role', 'static', 'sts', 'file', 'http', 'cvm' and 'oidc' that is configured, once, at startup; with 'COSPROXY_ROLE_ARN' only 'role', 'cvm' and 'oidc'."`
 	Duration      time.Duration `env:"DURATION" inherited:"true" default:"30m" example:"30m" desc:"Lifetime of the credentials to request from STS. Maximum: 36h with 'sts' (2h with the key pair of a root account), 12h with 'role', 'oidc' and a second role."`
 
@@ -48,6 +49,9 @@ func (r *routeConfig) validate(p *problems) {
 		p.add(r.names["ObjectPrefix"], "starts with a slash, unlike object keys; use %s", strings.TrimLeft(r.ObjectPrefix, "/"))
 	} else if len(r.AllowPrefixes) > 0 && !r.reachable() {
 		p.add(r.names["AllowPrefixes"], "allows no object key that starts with %s, which %s adds to every object key; add for example %[1]s*", r.ObjectPrefix, r.names["ObjectPrefix"])
+	}
+	if r.Dialect != proxy.DialectCOS && r.Dialect != proxy.DialectS3 {
+		p.add(r.names["Dialect"], "%q is unknown; use %s or %s", r.Dialect, proxy.DialectCOS, proxy.DialectS3)
 	}
 	if slices.Contains(r.AllowPrefixes, "*") {
 		p.warn("%s contains *: clients can access every object in the bucket", r.names["AllowPrefixes"])
@@ -124,6 +128,6 @@ func (r *route) proxyRoute(endpoint string) proxy.Route {
 	return proxy.Route{
 		Name: r.name, PathPrefix: r.PathPrefix, Hosts: r.Hosts,
 		Bucket: r.Bucket, Region: r.Region, Endpoint: endpoint, ObjectPrefix: r.ObjectPrefix,
-		AllowActions: r.actions, AllowPrefixes: r.AllowPrefixes,
+		Dialect: r.Dialect, AllowActions: r.actions, AllowPrefixes: r.AllowPrefixes,
 	}
 }

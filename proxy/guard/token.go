@@ -16,8 +16,9 @@ import (
 // an empty token, all requests are rejected. Its error must not contain the token.
 type Token func() (string, error)
 
-// checkToken requires the client token, in Authorization: Bearer, or in Proxy-Authorization
-// from clients that use cosproxy as an HTTP proxy. Neither field is sent to COS.
+// checkToken requires the client token, in Authorization: Bearer, as the access key ID of an
+// AWS signature, or in Proxy-Authorization from clients that use cosproxy as an HTTP proxy.
+// Neither field is sent to COS.
 func (g *Guard) checkToken(r *Request) error {
 	if g.token == nil || g.isPreflight(r) {
 		return nil
@@ -43,7 +44,7 @@ func (g *Guard) checkToken(r *Request) error {
 		status = http.StatusProxyAuthRequired
 	}
 	return coserr.New(status, "AccessDenied",
-		"The client token is missing or wrong. Send it as Authorization: Bearer or Proxy-Authorization: Bearer.").
+		"The client token is missing or wrong. Send it as Authorization: Bearer, as Proxy-Authorization: Bearer, or in an S3 client as the access key ID.").
 		Try("cosproxy reads it from", coserr.Setting{Name: "ClientToken"})
 }
 
@@ -70,8 +71,35 @@ func offeredTokens(fields Fields) []string {
 				pair, _ := base64.StdEncoding.DecodeString(rest)
 				_, password, _ := strings.Cut(string(pair), ":")
 				all = append(all, password)
+			case name == "Authorization":
+				if id, ok := accessKeyID(scheme, rest); ok {
+					all = append(all, id)
+				}
 			}
 		}
 	}
 	return all
+}
+
+// accessKeyID returns the access key ID of an AWS signature of Version 4 or 2, which S3
+// clients send instead of a token. The ID may contain slashes and colons.
+func accessKeyID(scheme, parameters string) (id string, ok bool) {
+	switch {
+	case strings.EqualFold(scheme, "AWS"):
+		end := strings.LastIndexByte(parameters, ':')
+		return parameters[:max(end, 0)], end > 0
+	case !strings.EqualFold(scheme, "AWS4-HMAC-SHA256"):
+		return "", false
+	}
+	for parameter := range strings.SplitSeq(parameters, ",") {
+		credential, found := strings.CutPrefix(strings.TrimSpace(parameter), "Credential=")
+		if !found {
+			continue
+		}
+		for range 4 { // date, region, service and aws4_request
+			credential = credential[:max(strings.LastIndexByte(credential, '/'), 0)]
+		}
+		return credential, credential != ""
+	}
+	return "", false
 }

@@ -20,6 +20,7 @@ func basic(user, password string) string {
 func TestCheck_Token(t *testing.T) {
 	type fields = http.Header
 	const signature = "q-sign-algorithm=sha1&q-ak=dummy"
+	const v4, scope = "AWS4-HMAC-SHA256 Credential=", "/20261129/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=00"
 	requestMethod := []string{"PUT"}
 	tests := []struct {
 		name, method string
@@ -44,6 +45,21 @@ func TestCheck_Token(t *testing.T) {
 		{"not base64", "GET", fields{"Proxy-Authorization": {"Basic " + token}}, false},
 		{"another field", "GET", fields{"X-Token": {token}, "Cookie": {token}}, false},
 		{"signature", "GET", fields{"Authorization": {signature}}, false},
+		{"V4", "GET", fields{"Authorization": {v4 + token + scope}}, true},
+		{"V4 in lower case", "GET", fields{"Authorization": {"aws4-hmac-sha256  Credential=" + token + scope}}, true},
+		{"V4, credential last", "GET", fields{"Authorization": {"AWS4-HMAC-SHA256 Signature=00, SignedHeaders=host,Credential=" + token + "/1/2/3/4"}}, true},
+		{"V4, scope with other names", "GET", fields{"Authorization": {v4 + token + "/////, Signature=00"}}, false},
+		{"V4, two credentials", "GET", fields{"Authorization": {v4 + "dummy" + scope + ", Credential=" + token + scope}}, false},
+		{"V4, short scope", "GET", fields{"Authorization": {v4 + token + "/20261129/s3"}}, false},
+		{"V4, no scope", "GET", fields{"Authorization": {v4 + token}}, false},
+		{"V4, no parameters", "GET", fields{"Authorization": {"AWS4-HMAC-SHA256"}}, false},
+		{"V4, no credential", "GET", fields{"Authorization": {"AWS4-HMAC-SHA256 " + token}}, false},
+		{"V4 of a proxy", "GET", fields{"Proxy-Authorization": {v4 + token + scope}}, false},
+		{"V4A", "GET", fields{"Authorization": {"AWS4-ECDSA-P256-SHA256 Credential=" + token + scope}}, false},
+		{"V2", "GET", fields{"Authorization": {"AWS " + token + ":c2lnbmF0dXJl="}}, true},
+		{"V2, no signature", "GET", fields{"Authorization": {"AWS " + token}}, false},
+		{"V2, another key", "GET", fields{"Authorization": {"AWS dummy:" + token}}, false},
+		{"V2, nothing", "GET", fields{"Authorization": {"AWS :"}}, false},
 		{"preflight of a listed site", "OPTIONS", fields{"Origin": {listed}, "Access-Control-Request-Method": requestMethod}, true},
 		{"OPTIONS of a listed site", "OPTIONS", fields{"Origin": {listed}}, false},
 		{"preflight of its own site", "OPTIONS", fields{"Origin": {"http://localhost"}, "Access-Control-Request-Method": requestMethod}, false},
@@ -143,6 +159,19 @@ func TestHandler_Challenge(t *testing.T) {
 		}
 		if doc, ok := coserr.Parse(body); tt.method == "HEAD" && len(body) > 0 || tt.method != "HEAD" && (!ok || doc.Resource != "localhost/status") {
 			t.Errorf("%s: body %s", tt.name, body)
+		}
+	}
+}
+
+// Tokens may contain the separators of a signature.
+func TestCheck_TokenWithSeparators(t *testing.T) {
+	for _, token := range []string{"a/b+c==", "//", "a:b", ":"} {
+		g := New(nil, nil, func() (string, error) { return token, nil })
+		for _, value := range []string{"AWS4-HMAC-SHA256 Credential=" + token + "/20261129/us-east-1/s3/aws4_request, Signature=00", "AWS " + token + ":00="} {
+			r := &Request{Method: http.MethodGet, Host: "localhost", Fields: http.Header{"Authorization": {value}}}
+			if err := g.Check(r); err != nil {
+				t.Errorf("%s: %v", value, err)
+			}
 		}
 	}
 }

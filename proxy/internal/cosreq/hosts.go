@@ -44,6 +44,9 @@ func ServiceHosts(region string) []string {
 	return all
 }
 
+// RegionHost returns the public host name of the service in a region.
+func RegionHost(region string) string { return "cos." + region + cosDomains[0] }
+
 // SplitBucketHost returns the bucket and the region, or accelerate, in a host name of a
 // bucket, normalized by Hostname. ok is false for any other name.
 func SplitBucketHost(name string) (bucket, region string, ok bool) {

@@ -239,6 +239,6 @@ func (q Query) pairs() []string {
 // that is read.
 func (q Query) Processes() bool {
 	return slices.ContainsFunc(q.Params, func(p Param) bool {
-		return p.Key != "versionId" && p.Key != "x-cos-traffic-limit" && !strings.HasPrefix(p.Key, "response-")
+		return p.Key != "versionId" && p.Key != harmlessParameter && p.Key != "x-cos-traffic-limit" && !strings.HasPrefix(p.Key, "response-")
 	})
 }

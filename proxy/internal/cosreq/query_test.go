@@ -151,7 +151,7 @@ func TestQuery_Without(t *testing.T) {
 
 func TestQuery_Processes(t *testing.T) {
 	for raw, want := range map[string]bool{
-		"": false, "versionId=1": false, "x-cos-traffic-limit=1&response-content-type=a": false,
+		"": false, "versionId=1": false, "x-id=GetObject": false, "x-cos-traffic-limit=1&response-content-type=a": false,
 		"imageInfo": true, "versionId=1&ci-process=snapshot": true, "versionid=1": true,
 	} {
 		if got := parse(t, raw).Processes(); got != want {

@@ -38,6 +38,9 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// FileEnded reports whether File received the last byte of the file.
+func (r *Reader) FileEnded() bool { return r.tail.closed }
+
 // FileComplete reports whether File received the complete file. It is also false if
 // parsers may disagree on the end of the file: the form has more than a line end after its
 // closing boundary, or the boundary of an empty file shares the line end of its header.
