@@ -56,12 +56,17 @@ test: ## Run every Go test, under the race detector
 	@test -n '$(RACE)' || echo 'make test: no cgo, so the race detector is off; install gcc or clang' >&2
 	$(GO) test $(RACE) -parallel 4 ./...
 	cd integration/kubernetes && $(GO) test -count=1 ./... # the cache does not see changes of cosproxy
+	cd integration/s3clients && $(GO) test -count=1 $(RACE) ./...
 
 test-systemd: ## Check the printed units with systemd-analyze (needs systemd)
 	cd integration/kubernetes && $(GO) test -count=1 -tags systemd -run Systemd ./...
 
-test-node: build ## Run the official Node SDK through the sidecar (needs npm)
-	cd integration/node && npm install --no-audit --no-fund --silent && ../../bin/cosemu -- node test.mjs ../../bin/cosproxy
+test-node: build ## Run the official Node SDK and the AWS SDK through the sidecar (needs npm)
+	cd integration/node && npm install --no-audit --no-fund --silent && \
+	  ../../bin/cosemu -- node test.mjs ../../bin/cosproxy && ../../bin/cosemu -- node s3.mjs ../../bin/cosproxy
+
+test-s3: ## Run S3 tools through the sidecar (needs aws, boto3, rclone, restic, s3cmd)
+	cd integration/s3clients && $(GO) test -count=1 -tags tools -run Tools ./...
 
 test-browser: ## Attack the sidecar from a real browser (needs chromium)
 	$(GO) test -tags browser -run Browser ./integration
@@ -81,6 +86,7 @@ lint: ## Run go vet (also for Windows and macOS) and golangci-lint
 	GOOS=darwin $(GO) vet -tags browser ./...
 	$(GOLANGCI_LINT) run ./...
 	cd integration/kubernetes && $(GO) vet -tags systemd ./... && $(GOLANGCI_LINT) run --build-tags systemd ./...
+	cd integration/s3clients && $(GO) vet -tags tools ./... && $(GOLANGCI_LINT) run --build-tags tools ./...
 
 vuln: ## Look for known vulnerabilities that the code can reach (needs network)
 	GO='$(GO)' .ci/vuln
@@ -107,6 +113,6 @@ cover: ## Write cover.out and print the total
 	$(GO) test -coverprofile cover.out ./signer ./credcache ./proxy ./cmd/cosproxy
 	$(GO) tool cover -func cover.out | tail -1
 
-check: lint vuln test test-systemd test-node test-browser test-arm64 test-image ## Everything that CI runs
+check: lint vuln test test-systemd test-node test-s3 test-browser test-arm64 test-image ## Everything that CI runs
 
-.PHONY: help build install image release release-check run test test-systemd test-node test-browser test-arm64 test-image race lint vuln fuzz bench pgo cover check
+.PHONY: help build install image release release-check run test test-systemd test-node test-s3 test-browser test-arm64 test-image race lint vuln fuzz bench pgo cover check

@@ -57,7 +57,7 @@ func TestReadme_ClientTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, "node/test.mjs") {
+	for _, file := range append(files, "node/test.mjs", "s3clients/sidecargosdk_test.go") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -19,6 +19,7 @@ var styleFiles = []string{
 	"../cmd/*/*.go",
 	"../cmd/cosproxy/manifest/*",
 	"../integration/kubernetes/*.go",
+	"../integration/s3clients/*.go",
 	"../credcache/*.go",
 	"../credcache/issuer/*.go",
 	"../credcache/smallfile/*.go",

@@ -3,17 +3,16 @@
 //
 //   cosemu -- node test.mjs path/to/cosproxy
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { after, before, describe, it } from 'node:test';
 import COSv2 from 'cos-sdk-v2';
 import COSv3 from 'cos-sdk-v3';
+import { startSidecar } from './sidecar.mjs';
 
 const Bucket = process.env.COSPROXY_BUCKET;
 const Region = process.env.COSPROXY_REGION;
@@ -39,26 +38,11 @@ let proxy;
 let address;
 
 before(async () => {
-  proxy = spawn(process.argv[2], [], {
-    env: { ...process.env, COSPROXY_ALLOW_ACTIONS: '*', COSPROXY_ALLOW_PREFIXES: '*', COSPROXY_LISTEN: '127.0.0.1:0', COSPROXY_ADMIN_LISTEN: '127.0.0.1:0', COSPROXY_LOG_FORMAT: 'json' },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  for await (const line of createInterface({ input: proxy.stderr })) {
-    const entry = JSON.parse(line);
-    if (entry['cosproxy.listen']) {
-      address = entry['cosproxy.listen'];
-      break;
-    }
-  }
-  assert.ok(address, 'cosproxy ended before it listened');
-  proxy.stderr.resume(); // or the log fills the pipe
+  proxy = await startSidecar(process.argv[2]);
+  address = proxy.address;
 });
 
-after(async () => {
-  const ended = new Promise((resolve) => proxy.once('exit', resolve));
-  proxy.kill('SIGTERM');
-  assert.equal(await ended, 0, 'exit code after SIGTERM');
-});
+after(async () => assert.equal(await proxy.stop(), 0, 'exit code after SIGTERM'));
 
 // The configurations in the README.
 const configurations = [
