@@ -170,8 +170,11 @@ func (r *request) removeV2Expiry() {
 // a part of an object. Without the number of parts in the response, clients take the object
 // for one of a single part, whose part 1 is the object. Further parts are an error.
 func (r *request) removeFirstPart() {
-	if r.readsOnly() && r.query.Get("partNumber") == "1" && !r.query.Has("uploadId") {
-		r.query = r.query.Without([]string{"partNumber"})
+	if !r.readsOnly() || r.query.Get("partNumber") != "1" || r.query.Has("uploadId") {
+		return
+	}
+	if without := r.query.Without([]string{"partNumber"}); len(without.Params) == len(r.query.Params)-1 {
+		r.query = without
 	}
 }
 

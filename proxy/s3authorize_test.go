@@ -213,7 +213,7 @@ func TestS3_NotImplemented(t *testing.T) {
 		{"PUT /key?retention", "", "PutObjectRetention"},
 		{"GET /key?torrent", "", "GetObjectTorrent"},
 		{"PUT /?object-lock", "", "PutObjectLockConfiguration"},
-		{"GET /key?partNumber=2", "", "partNumber"},
+		{"GET /key?partNumber=2", "", "partNumber"}, {"GET /key?partNumber=1&partNumber=2", "", "partNumber"},
 		{"GET /key?unknown", "", "unknown"},
 		{"PUT /key?append&position=0", "", "append"},
 		{"DELETE /key?acl", "", "DELETE"},
