@@ -36,6 +36,10 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 		host, rest, _ = strings.Cut(rest, "/")
 	}
 	escaped, version, versioned := strings.Cut(rest, "?")
+	if req.dialect == dialectS3 && versioned && !strings.HasPrefix(version, "versionId=") {
+		return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",
+			"%s has a question mark that does not begin ?versionId=. Send a question mark of the object key as %%3F.", s.header)
+	}
 	key, err := url.PathUnescape(escaped)
 	if err != nil || key == "" || len(values) > 1 || strings.HasSuffix(host, ":") { // ftp://
 		return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",

@@ -7,6 +7,7 @@ import (
 
 	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/coserr"
+	"cosproxy/proxy/internal/digest"
 	"cosproxy/proxy/internal/s3req"
 	"cosproxy/signer"
 )
@@ -178,6 +179,22 @@ func (r *request) removeFirstPart() {
 	}
 }
 
+// verifiesBody reports whether a parameter of a presigned URL is a checksum of the body, or
+// says which one the client uses.
+func verifiesBody(name string) bool {
+	return digest.New(name) != nil || strings.HasSuffix(name, "-algorithm") || name == "x-amz-checksum-type"
+}
+
+// isOfEmptyBody reports whether a parameter says nothing of the body: SDKs that presign a
+// URL add the checksum of the empty body, since they do not have the real one.
+func isOfEmptyBody(name, value string) bool {
+	sum := digest.New(name)
+	if sum == nil || value == signer.UnsignedPayload {
+		return true
+	}
+	return name != s3req.ContentSHA256 && sum.Expect(value) == nil && sum.Check() == nil
+}
+
 // hoistFields moves parameters that stand for header fields into the header (AWS document
 // "Authenticating requests: using query parameters").
 func (r *request) hoistFields() error {
@@ -191,7 +208,9 @@ func (r *request) hoistFields() error {
 		switch use := s3req.FieldUse(name); {
 		case use == s3req.Missing:
 			return s3req.MissingFieldError(p.Key)
-		case use != s3req.Forward: // of the URL, such as the checksum of a body that its signer did not have
+		case use == s3req.Consume && !verifiesBody(string(name)):
+			return coserr.New(http.StatusBadRequest, "InvalidRequest", "The parameter %s describes the body, which a URL cannot. Send it as a header.", string(name))
+		case use == s3req.Ignore, use == s3req.Consume && isOfEmptyBody(string(name), p.Value):
 			continue
 		case r.has(string(name)):
 			return coserr.New(http.StatusBadRequest, "InvalidRequest", "The request has %s as a header and as a parameter. Send it once.", string(name))

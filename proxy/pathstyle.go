@@ -78,15 +78,24 @@ func (r *router) isPathStyleForm(req *request) bool {
 	return r.bucketRoutes(bucket, "") != nil && (rt == nil || rt.PathPrefix != "/"+bucket+"/")
 }
 
-// unsignedDialect returns the dialect of a request without a signature: that of the route
-// which Host and path select.
+// unsignedDialect returns the dialect of a request without a signature. It is S3 if Host or
+// the beginning of the path names a bucket whose route has that dialect, or if the request
+// has no other meaning.
 func (r *router) unsignedDialect(req *request) dialect {
-	rt := r.localRoute(req.name, req.target.RawPath)
-	if routes := r.bucketHosts[req.name]; routes != nil {
-		rt = routes[0]
+	isS3 := func(rt *route) bool { return rt.Dialect == DialectS3 }
+	routes := r.bucketHosts[req.name]
+	if routes == nil {
+		bucket, _, _ := splitBucket(req.target)
+		routes = r.bucketRoutes(bucket, "")
+		if !slices.ContainsFunc(routes, isS3) {
+			routes = r.routes
+			if rt := r.localRoute(req.name, req.target.RawPath); rt != nil {
+				routes = []*route{rt}
+			}
+		}
 	}
-	if rt == nil || rt.Dialect != DialectS3 {
-		return dialectCOS
+	if slices.ContainsFunc(routes, isS3) {
+		return dialectS3
 	}
-	return dialectS3
+	return dialectCOS
 }

@@ -155,6 +155,25 @@ func TestDialect_OfRoute(t *testing.T) {
 	}
 }
 
+// An unsigned request that begins with the bucket of an S3 route is an S3 request, whatever
+// the path prefixes of the routes are.
+func TestDialect_OfBucket(t *testing.T) {
+	const other = "other-1250000000"
+	r := start(t, setup{options: func(o *proxy.Options) {
+		second := o.Routes[0]
+		second.Name, second.Bucket, second.PathPrefix, second.Dialect = "second", other, "/b/", proxy.DialectS3
+		o.Routes = append(o.Routes, second)
+	}})
+	if rep := r.exchange(t, "PUT /"+other+"/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"); rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	if a := r.upstream.only(t); a.target() != "/key" || !a.isS3() || !strings.HasPrefix(a.Host, other+".") {
+		t.Errorf("arrived as\n%s", a.head)
+	}
+	r = start(t, setup{options: func(o *proxy.Options) { o.Routes[0].PathPrefix, o.Routes[0].Dialect = "/a/", proxy.DialectS3 }})
+	r.refusedS3(t, r.exchange(t, "GET /none/key HTTP/1.1\r\nHost: localhost\r\n\r\n"), http.StatusNotFound, "NoSuchBucket")
+}
+
 func TestDialect_Invalid(t *testing.T) {
 	_, err := proxy.New(proxy.Options{Routes: []proxy.Route{{Bucket: bucket, Region: region, Dialect: "S3", Credentials: newCredentials(1)}}})
 	if err == nil || !strings.Contains(err.Error(), "Dialect") {
@@ -299,6 +318,12 @@ func TestPresigned_FieldsInQuery(t *testing.T) {
 		{"x-amz-meta-a=1%0d%0ax-amz-acl:public-read", "", http.StatusBadRequest, "InvalidRequest"},
 		{"x-amz-meta-=1%00", "", http.StatusBadRequest, "InvalidRequest"},
 		{"x-amz-meta-a%20=1", "", http.StatusBadRequest, "InvalidRequest"},
+		{"X-Amz-Content-Sha256=STREAMING-UNSIGNED-PAYLOAD-TRAILER", "", http.StatusLengthRequired, "MissingContentLength"},
+		{"X-Amz-Content-Sha256=STREAMING-UNSIGNED-PAYLOAD-TRAILER&x-amz-decoded-content-length=1", "", http.StatusBadRequest, "InvalidRequest"},
+		{"x-amz-trailer=x-amz-checksum-crc32", "", http.StatusBadRequest, "InvalidRequest"},
+		{"X-Amz-Content-Sha256=" + strings.Repeat("0", 64), "", http.StatusBadRequest, "XAmzContentSHA256Mismatch"},
+		{"x-amz-checksum-crc32=AAAAAQ==", "", http.StatusBadRequest, "BadDigest"},
+		{"x-amz-copy-source=" + bucket + "/dir/a%3Fb", "", http.StatusBadRequest, "InvalidArgument"},
 	} {
 		r := start(t, setup{options: allowOnly("PutObject", "GetObject")})
 		rep := put(r, tt.query, tt.header)

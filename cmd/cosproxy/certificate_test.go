@@ -149,7 +149,7 @@ func TestTLS_CertificateReplaced(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	contains(t, p.logs.all(), "COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE: tls: failed to find any PEM data")
+	p.logs.contain(t, "COSPROXY_TLS_CERT_FILE and COSPROXY_TLS_KEY_FILE: tls: failed to find any PEM data")
 	files.become(t, newPair(t, "third"))
 	waitPresented(t, p.app, "third")
 

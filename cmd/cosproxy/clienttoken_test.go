@@ -138,7 +138,7 @@ func TestClientToken_FileChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	becomes("third", http.StatusServiceUnavailable)
-	contains(t, p.logs.all(), "COSPROXY_CLIENT_TOKEN_FILE: "+path+" is empty; write the token alone into the file, on one line; all requests are rejected until then", "no such file")
+	p.logs.contain(t, "COSPROXY_CLIENT_TOKEN_FILE: "+path+" is empty; write the token alone into the file, on one line; all requests are rejected until then", "no such file")
 	p.end(t, exitOK)
 }
 

@@ -87,7 +87,7 @@ func TestDescriptors_LowLimit(t *testing.T) {
 		"COSPROXY_LISTEN=127.0.0.1:0", "COSPROXY_ADMIN_LISTEN=127.0.0.1:0",
 		"COSPROXY_ENDPOINT=http://{bucket}.cos.{region}.myqcloud.com", "COSPROXY_CONNECT_TO="+upstream.Listener.Addr().String())
 	p := serving(t, cmd)
-	contains(t, p.logs.all(), `"level":"WARN"`, "file descriptors", `"cosproxy.descriptor_limit":64`, `"cosproxy.descriptors_needed":3112`)
+	p.logs.contain(t, `"level":"WARN"`, "file descriptors", `"cosproxy.descriptor_limit":64`, `"cosproxy.descriptors_needed":3112`)
 
 	var clients []net.Conn
 	for range 100 {

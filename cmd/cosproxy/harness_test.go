@@ -198,6 +198,19 @@ func (l *logs) all() string {
 	return l.text.String()
 }
 
+// contain waits until the log has all of the texts: a request may be logged after its
+// response was received.
+func (l *logs) contain(t *testing.T, wants ...string) {
+	t.Helper()
+	has := func(want string) bool { return strings.Contains(l.all(), want) }
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if !slices.ContainsFunc(wants, func(want string) bool { return !has(want) }) {
+			return
+		}
+	}
+	contains(t, l.all(), wants...)
+}
+
 func contains(t *testing.T, text string, wants ...string) {
 	t.Helper()
 	for _, want := range wants {

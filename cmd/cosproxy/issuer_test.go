@@ -212,7 +212,7 @@ func TestIssuer_Serves(t *testing.T) {
 		t.Errorf("the issuer responded %d to /metrics", status)
 	}
 	p.end(t, exitOK)
-	contains(t, p.logs.all(), `"msg":"route"`, `"cosproxy.callers":"team-a"`, `"msg":"credentials issued"`, `"msg":"no credentials issued"`, `"msg":"draining"`)
+	p.logs.contain(t, `"msg":"route"`, `"cosproxy.callers":"team-a"`, `"msg":"credentials issued"`, `"msg":"no credentials issued"`, `"msg":"draining"`)
 }
 
 // A token that is replaced or removed is rejected after a few seconds at most.
@@ -259,7 +259,7 @@ func TestIssuer_STSDown(t *testing.T) {
 		t.Errorf("/readyz is %d: another issuer would not help", status)
 	}
 	p.end(t, exitOK)
-	contains(t, p.logs.all(), "no such SecretId")
+	p.logs.contain(t, "no such SecretId")
 }
 
 // The issuer has the health and metrics listeners of the sidecar, and POST /quit.
@@ -420,7 +420,7 @@ func TestIssuer_ServiceAccount(t *testing.T) {
 		}
 	}
 	p.end(t, exitOK)
-	contains(t, p.logs.all(), `"cosproxy.caller":"`+podAccount+`"`, `"msg":"JWKS"`)
+	p.logs.contain(t, `"cosproxy.caller":"`+podAccount+`"`, `"msg":"JWKS"`)
 }
 
 // Errors of the JWKS server show neither its response nor the URL.

@@ -83,7 +83,7 @@ func TestQuit_Page(t *testing.T) {
 	if code := <-p.exit; code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
-	contains(t, p.logs.all(), "COSPROXY_QUIT_TOKEN_FILE", "is empty", "shutdown requested by POST /quit")
+	p.logs.contain(t, "COSPROXY_QUIT_TOKEN_FILE", "is empty", "shutdown requested by POST /quit")
 	if strings.Contains(p.logs.all(), quitToken) {
 		t.Error("the log contains the token")
 	}

@@ -146,7 +146,7 @@ var signatureParams = setOf(`
 	q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature
 	x-cos-security-token x-ci-security-token sign
 	x-amz-algorithm x-amz-credential x-amz-date x-amz-expires x-amz-signedheaders
-	x-amz-signature x-amz-security-token x-amz-content-sha256 awsaccesskeyid signature`)
+	x-amz-signature x-amz-security-token awsaccesskeyid signature`)
 
 // isSignatureParam reports whether a name is in signatureParams, in any case. It allocates
 // only for non-ASCII names.

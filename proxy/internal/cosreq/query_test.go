@@ -50,7 +50,7 @@ var queryTests = []struct {
 	{"an old SDK's signature", "a&sign=q-sign-algorithm%3Dsha1%26q-ak%3D1", "a", params{{"a", ""}}},
 	{
 		"an S3 client's signature", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=c&X-Amz-Date=d&X-Amz-Expires=900&acl" +
-			"&X-Amz-SignedHeaders=host&X-Amz-Signature=s&X-Amz-Security-Token=t&X-Amz-Content-Sha256=UNSIGNED-PAYLOAD",
+			"&X-Amz-SignedHeaders=host&X-Amz-Signature=s&X-Amz-Security-Token=t",
 		"acl", params{{"acl", ""}},
 	},
 	{"an S3 client's old signature", "AWSAccessKeyId=k&Signature=s&acl", "acl", params{{"acl", ""}}},
@@ -239,7 +239,7 @@ func decodeQuery(raw string) (decoded params, valid bool) {
 			"q-sign-algorithm", "q-ak", "q-sign-time", "q-key-time", "q-header-list", "q-url-param-list", "q-signature",
 			"x-cos-security-token", "x-ci-security-token", "sign", "signature", "awsaccesskeyid",
 			"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-expires", "x-amz-signedheaders", "x-amz-signature",
-			"x-amz-security-token", "x-amz-content-sha256",
+			"x-amz-security-token",
 		}
 		if !slices.Contains(signature, name) {
 			decoded = append(decoded, cosreq.Param{Key: pair[0], Value: pair[1]})
