@@ -34,29 +34,17 @@ type decoder struct {
 	buf      [bufferSize]byte // ahead is part of it
 }
 
-// Read implements io.Reader. It must not be called after an error. It fills p with several
-// chunks while they arrive faster than they are read, since a large write to COS costs less
-// than several small ones.
+// Read implements io.Reader. It must not be called after an error.
 func (d *decoder) Read(p []byte) (int, error) {
-	for n := 0; ; {
-		m, full, err := d.readChunk(p[n:])
-		if n += m; err != nil || !full || n == len(p) {
-			return n, err
-		}
-	}
-}
-
-// readChunk reads data of one chunk. full reports whether it read all that it could: then more
-// has probably arrived.
-func (d *decoder) readChunk(p []byte) (n int, full bool, err error) {
 	if d.left == 0 {
 		if err := d.next(); err != nil {
-			return 0, false, err
+			return 0, err
 		}
 	}
 	p = p[:min(int64(len(p)), d.left)]
-	n = copy(p, d.ahead)
+	n := copy(p, d.ahead)
 	d.ahead = d.ahead[n:]
+	var err error
 	if n < len(p) {
 		var m int
 		m, err = d.raw.Read(p[n:])
@@ -67,9 +55,8 @@ func (d *decoder) readChunk(p []byte) (n int, full bool, err error) {
 		if err = nil; n == 0 { // otherwise the next read of the raw body returns io.EOF again
 			err = incomplete("inside a chunk")
 		}
-		return n, false, err
 	}
-	return n, n == len(p), err
+	return n, err
 }
 
 // next reads the next chunk header. It returns io.EOF after the last chunk, if everything
