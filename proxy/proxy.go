@@ -221,25 +221,7 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
-	return p.applyDialect(req)
-}
-
-// applyDialect determines the dialect of a request without a signature, and applies the
-// rules of its dialect.
-func (p *Proxy) applyDialect(req *request) error {
-	if !req.signed && (p.router.unsignedDialect(req) == dialectS3 || p.router.isPathStyleForm(req)) {
-		req.dialect = dialectS3
-	}
-	if err := req.checkDialect(); err != nil {
-		return err
-	}
-	if req.dialect == dialectCOS {
-		return nil
-	}
-	if err := req.checkExpiry(p.now()); err != nil {
-		return err
-	}
-	return req.parseS3()
+	return p.router.applyDialect(req, p.now())
 }
 
 // authorizeHead plans which part of the body to read first. It authorizes the request

@@ -101,16 +101,10 @@ func (u *upload) decode(req *request, length int64) (payload string, err error) 
 	return signer.UnsignedPayload, err
 }
 
-// checksums returns the checksums in the header that a body of this length must have. Complete Multipart
-// Upload has that of the object there, whose parts were verified.
+// checksums returns the checksums in the header that a body of this length must have.
 func (r *request) checksums(length int64) (sums []*digest.Sum, err error) {
 	for _, f := range r.head.Fields {
-		if !http1.HasPrefixFold(f.Name, s3req.Prefix) {
-			continue
-		}
-		payload := http1.EqualFold(f.Name, s3req.ContentSHA256)
-		switch {
-		case payload && (!r.signsBody(f.Value) || length == 0 && string(f.Value) == emptyPayload), !payload && (r.completesUpload() || !http1.HasPrefixFold(f.Name, s3req.ChecksumPrefix)):
+		if !r.isChecksum(f, length) {
 			continue
 		}
 		sum := digest.New(string(f.Name))
@@ -123,6 +117,16 @@ func (r *request) checksums(length int64) (sums []*digest.Sum, err error) {
 		sums = append(sums, sum)
 	}
 	return sums, nil
+}
+
+// isChecksum reports whether a header field may be a checksum of a body of this length, and
+// not one that is known to match. It rules out most fields without an allocation. Complete
+// Multipart Upload has the checksum of the object, whose parts were verified.
+func (r *request) isChecksum(f http1.Field, length int64) bool {
+	if http1.EqualFold(f.Name, s3req.ContentSHA256) {
+		return r.signsBody(f.Value) && (length != 0 || string(f.Value) != emptyPayload)
+	}
+	return http1.HasPrefixFold(f.Name, s3req.ChecksumPrefix) && !r.completesUpload()
 }
 
 // signsBody reports whether a value of x-amz-content-sha256 should be the hash of the body.
