@@ -20,10 +20,6 @@ type Reader struct {
 	probe [1]byte // a buffer for the read after the last byte
 }
 
-// maxEmptyReads is how many reads without bytes or an error are accepted in succession, as
-// in package bufio.
-const maxEmptyReads = 100
-
 // NewReader returns a Reader of a body with length bytes, which must not be negative. A sum
 // may get its expected value as late as the io.EOF of r, for example from a trailer.
 func NewReader(r io.Reader, length int64, sums ...*Sum) *Reader {
@@ -65,14 +61,11 @@ func (r *Reader) Read(p []byte) (int, error) {
 // end verifies the body after its last byte, which arrived together with err. It returns
 // io.EOF if the body is good.
 func (r *Reader) end(err error) error {
-	for empty := 0; err == nil; empty++ {
+	if err == nil {
 		var n int
-		if n, err = r.r.Read(r.probe[:]); n > 0 {
+		if n, err = io.ReadFull(r.r, r.probe[:]); n > 0 {
 			return coserr.New(http.StatusBadRequest, "IncompleteBody",
 				"The body is longer than its announced length; nothing was stored. Correct the length, or the body.")
-		}
-		if err == nil && empty == maxEmptyReads {
-			return io.ErrNoProgress
 		}
 	}
 	if !isEOF(err) {
