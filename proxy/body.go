@@ -85,19 +85,19 @@ func (p bodyPlan) memory() int64 {
 // read reads the part of the body that the plan requires. It may use buf as memory.
 func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 	b := body{length: p.length, upload: u}
+	if p.length < 0 && p.measure {
+		if err := b.measureChunks(buf); err != nil {
+			return b, err
+		}
+	}
 	if req.dialect == dialectS3 {
-		var err error
-		if b.payload, err = u.decode(req, p.length); err != nil {
+		if err := b.decodeS3(req); err != nil {
 			return b, err
 		}
 	}
 	switch {
-	case p.length == 0:
+	case b.length == 0:
 		if err := u.verifyEmpty(); err != nil {
-			return b, err
-		}
-	case p.length < 0 && p.measure:
-		if err := b.measureChunks(buf); err != nil {
 			return b, err
 		}
 	case p.length > 0 && p.length <= p.limit:
@@ -199,8 +199,8 @@ func checkLength(req *request, c *candidate, b *body) error {
 // empty chunked body counts as no body.
 func bodyLength(req *request, x *http1.Exchange) (int64, error) {
 	length := x.Body.Length()
-	if req.isAWSChunked() {
-		return decodedLength(req)
+	if req.coding != nil {
+		return req.coding.Length(), nil
 	}
 	if length == 0 || !req.readsOnly() {
 		return length, nil

@@ -66,18 +66,34 @@ func (r *request) precedesS3() bool {
 	return false
 }
 
-// checkExpiry rejects an expired presigned URL of S3. Its signature is not verified, but
-// the client that made it has limited its use.
+// applyDialect applies the rules of the dialect.
+func (r *request) applyDialect() error {
+	if err := r.checkDialect(); err != nil || r.dialect == dialectCOS {
+		return err
+	}
+	return r.parseS3()
+}
+
+// maxEarly is how far X-Amz-Date may be in the future: the difference of clocks that S3
+// accepts (Amazon S3 API Reference, "Error responses", RequestTimeTooSkewed).
+const maxEarly = 15 * time.Minute
+
+// checkExpiry rejects a presigned URL of S3 outside its time. Its signature is not verified,
+// but the client that made it has limited its use.
 func (r *request) checkExpiry(now time.Time) error {
-	if r.target.RawQuery == "" {
+	if r.dialect != dialectS3 || r.target.RawQuery == "" {
 		return nil
 	}
-	expires, err := signer.PresignedExpiry(r.target.RawQuery)
+	from, until, err := signer.PresignedValidity(r.target.RawQuery)
 	switch {
 	case err != nil:
 		return coserr.New(http.StatusBadRequest, "AuthorizationQueryParametersError", "%s.", strings.TrimPrefix(err.Error(), "signer: "))
-	case !expires.IsZero() && !now.Before(expires):
-		return coserr.New(http.StatusForbidden, "AccessDenied", "Request has expired: the presigned URL was valid until %s. Make a new one.", expires.Format(time.RFC3339))
+	case until.IsZero():
+		return nil
+	case now.Before(from.Add(-maxEarly)):
+		return coserr.New(http.StatusForbidden, "AccessDenied", "Request is not valid yet: X-Amz-Date of the presigned URL is %s. Correct the clock of the client that made it.", from.Format(time.RFC3339))
+	case !now.Before(until):
+		return coserr.New(http.StatusForbidden, "AccessDenied", "Request has expired: the presigned URL was valid until %s. Make a new one.", until.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -97,12 +113,22 @@ func (r *request) checkDialect() error {
 				Try("or choose S3 with", Setting{Name: "Route.Dialect"})
 		}
 	}
-	if r.dialect == dialectCOS && r.hasChunkedCoding() {
+	if r.dialect == dialectS3 {
+		return nil
+	}
+	for _, p := range r.query.Params {
+		if isFieldOfS3(p.Key) && s3req.FieldUse([]byte(p.Key)) != s3req.Ignore {
+			return coserr.New(http.StatusBadRequest, "InvalidRequest",
+				"COS ignores the S3 parameter %s in a request without an AWS signature. Remove it, sign with a dummy AWS key,", coserr.Truncate(p.Key)).
+				Try("or choose S3 with", Setting{Name: "Route.Dialect"})
+		}
+	}
+	if r.hasChunkedCoding() {
 		return coserr.New(http.StatusBadRequest, "InvalidRequest",
 			"COS would store a body with Content-Encoding aws-chunked together with its chunk headers. Turn off this coding in the client, sign with a dummy AWS key,").
 			Try("or choose S3 with", Setting{Name: "Route.Dialect"})
 	}
-	if r.dialect == dialectCOS && r.method != http.MethodOptions && r.query.Has("list-type") {
+	if r.method != http.MethodOptions && r.query.Has("list-type") {
 		return coserr.New(http.StatusBadRequest, "InvalidRequest",
 			"COS ignores list-type, a parameter of S3, in a request without an AWS signature: the list would end after its first page. Page with marker, sign with a dummy AWS key,").
 			Try("or choose S3 with", Setting{Name: "Route.Dialect"})
@@ -138,7 +164,7 @@ func (r *request) parseS3() error {
 		return err
 	}
 	r.removeV2Expiry()
-	if err := r.checkBodyFields(); err != nil {
+	if err := r.parseCoding(); err != nil {
 		return err
 	}
 	r.removeFirstPart()
@@ -195,12 +221,17 @@ func isOfEmptyBody(name, value string) bool {
 	return name != s3req.ContentSHA256 && sum.Expect(value) == nil && sum.Check() == nil
 }
 
+// isFieldOfS3 reports whether a parameter has the name of a header field of S3.
+func isFieldOfS3(name string) bool {
+	return len(name) >= len(s3req.Prefix) && strings.EqualFold(name[:len(s3req.Prefix)], s3req.Prefix)
+}
+
 // hoistFields moves parameters that stand for header fields into the header (AWS document
 // "Authenticating requests: using query parameters").
 func (r *request) hoistFields() error {
 	var moved []string
 	for _, p := range r.query.Params {
-		if len(p.Key) < len(s3req.Prefix) || !strings.EqualFold(p.Key[:len(s3req.Prefix)], s3req.Prefix) {
+		if !isFieldOfS3(p.Key) {
 			continue
 		}
 		moved = append(moved, p.Key)

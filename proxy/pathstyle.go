@@ -45,7 +45,7 @@ func (r *router) s3Candidates(dst []candidate, req *request, source *copySource)
 // splitBucket splits a path into its first segment and the rest, decoded and encoded. A
 // percent-encoded segment is the name of no bucket.
 func splitBucket(t cosreq.Target) (bucket, urlPath, rawPath string) {
-	bucket, _, more := strings.Cut(t.RawPath[1:], "/")
+	bucket, _, more := strings.Cut(strings.TrimPrefix(t.RawPath, "/"), "/")
 	if !more || strings.Contains(bucket, "%") {
 		return bucket, "/", "/"
 	}

@@ -141,7 +141,8 @@ func (p *Proxy) handle(x *http1.Exchange) {
 // send, respond. Each step takes values and returns values.
 func (p *Proxy) serve(s *scratch, res *result) (err error) {
 	x, req := s.exchange, &s.request
-	if *req, err = parse(x); err != nil {
+	*req, err = parse(x)
+	if p.router.setDialect(req); err != nil {
 		return err
 	}
 	if err := p.admit(x, req); err != nil {
@@ -156,6 +157,9 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 		return err
 	}
 	res.setCandidate(&candidates[0])
+	if err := req.checkExpiry(p.now().Add(candidates[0].route.offset())); err != nil {
+		return err
+	}
 	plan, chosen, err := p.authorizeHead(x, req, &candidates)
 	if err != nil {
 		return err
@@ -190,8 +194,8 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 		hasCRC:   p.checksums && storesBody(&candidates[0], req),
 	}
 	b, err := plan.read(&s.upload, req, s.buffer)
-	if err == nil && b.form != nil {
-		err = b.form.checkPolicy(candidates[0].route.Bucket, p.now())
+	if first := candidates[0].route; err == nil && b.form != nil {
+		err = b.form.checkPolicy(first.Bucket, p.now().Add(first.offset()))
 	}
 	if err != nil {
 		return b, nil, err
@@ -221,7 +225,7 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
-	return p.router.applyDialect(req, p.now())
+	return req.applyDialect()
 }
 
 // authorizeHead plans which part of the body to read first. It authorizes the request

@@ -7,11 +7,13 @@ import (
 
 	"cosproxy/proxy/guard"
 	"cosproxy/proxy/http1"
+	"cosproxy/proxy/internal/awschunked"
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// request is a parsed client request. Only parse sets its fields.
+// request is a parsed client request. Only parse, setDialect and applyDialect
+// set its fields.
 type request struct {
 	head   *http1.RequestHead // valid until the end of the exchange
 	method string             // a method of COS's API; empty for any other
@@ -23,7 +25,8 @@ type request struct {
 	local  net.Addr
 
 	dialect dialect
-	signed  bool // the client has signed the request; the signature is not verified
+	signed  bool               // the client has signed the request; the signature is not verified
+	coding  *awschunked.Coding // of the body; nil: it is not aws-chunked
 }
 
 // parse reads the request header. After an error the request has the fields that an

@@ -107,7 +107,9 @@ func TestDialect_S3FieldsWithoutSignature(t *testing.T) {
 			t.Errorf("%s: %s", header, doc.Message)
 		}
 	}
-	for _, query := range []string{"list-type=2", "list%2Dtype=2&prefix=a", "prefix=a&list-type"} {
+	for _, query := range []string{
+		"list-type=2", "list%2Dtype=2&prefix=a", "prefix=a&list-type", "x-amz-acl=public-read", "X-Amz-Meta-A", "x%2Damz%2Dtagging=a",
+	} {
 		r.refusedCOS(t, r.get(t, "/?"+query), http.StatusBadRequest, "InvalidRequest")
 	}
 	// These have no effect on what COS stores.
@@ -221,6 +223,36 @@ func TestDialect_OfErrors(t *testing.T) {
 	}
 }
 
+// Errors of requests that break a rule before they are routed have the dialect of the request
+// too: with a signature, and without one on a route for S3.
+func TestDialect_OfEarlyErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name, request string // without the line of the signature
+		status        int
+		code          string
+	}{
+		{"two lengths", "PUT /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "InvalidRequest"},
+		{"coding", "PUT /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "NotImplemented"},
+		{"expectation", "PUT /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\nContent-Length: 1\r\n\r\n", 417, "InvalidRequest"},
+		{"method", "PATCH /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, "MethodNotAllowed"},
+		{"target", "GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, "InvalidURI"},
+		{"size", "PUT /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 11\r\n\r\n", 413, "EntityTooLarge"},
+		{"Host", "GET /" + bucket + "/key HTTP/1.1\r\nHost: other.example\r\n\r\n", 421, "NoSuchBucket"},
+		{"origin", "GET /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\nOrigin: https://other.example\r\n\r\n", 403, "AccessDenied"},
+	} {
+		for _, dialect := range []string{proxy.DialectCOS, proxy.DialectS3} {
+			r := start(t, setup{options: func(o *proxy.Options) { o.Limits.BodyBytes, o.Routes[0].Dialect = 10, dialect }})
+			lines, rest, _ := strings.Cut(tt.request, "\r\n")
+			r.refusedS3(t, r.exchange(t, lines+"\r\n"+dummySignature+rest), tt.status, tt.code)
+			if rep := r.exchange(t, tt.request); dialect == proxy.DialectS3 {
+				r.refusedS3(t, rep, tt.status, tt.code)
+			} else if rep.header.Get("X-Cos-Request-Id") == "" {
+				t.Errorf("%s: not an error of COS:\n%s", tt.name, rep.head)
+			}
+		}
+	}
+}
+
 // A browser sends the preflight of an S3 request without its signature.
 func TestDialect_Preflight(t *testing.T) {
 	for _, tt := range []struct {
@@ -258,7 +290,9 @@ func TestPresigned_Expiry(t *testing.T) {
 		{"more than a week", presigned(now, 7*24*3600+1), http.StatusBadRequest, "AuthorizationQueryParametersError"},
 		{"no seconds", presigned(now, 0), http.StatusBadRequest, "AuthorizationQueryParametersError"},
 		{"negative", presigned(now, -1), http.StatusBadRequest, "AuthorizationQueryParametersError"},
-		{"no date", strings.Replace(presigned(now, 60), "X-Amz-Date", "X-Amz-Datum", 1), http.StatusBadRequest, "AuthorizationQueryParametersError"},
+		{"clock 14 minutes ahead", presigned(now.Add(14*time.Minute), 60), 0, ""},
+		{"clock 16 minutes ahead", presigned(now.Add(16*time.Minute), 60), http.StatusForbidden, "AccessDenied"},
+		{"no date", strings.Replace(presigned(now, 60), "&X-Amz-Date="+amzDate(now), "", 1), http.StatusBadRequest, "AuthorizationQueryParametersError"},
 		{"two dates", presigned(now.Add(-time.Hour), 60) + "&x-amz-date=" + amzDate(now), http.StatusBadRequest, "AuthorizationQueryParametersError"},
 		{"two expiries", presigned(now.Add(-time.Hour), 60) + "&x%2Damz%2Dexpires=7200", http.StatusBadRequest, "AuthorizationQueryParametersError"},
 		{"Version 2", presignedV2(now.Add(time.Minute)), 0, ""},
@@ -280,6 +314,18 @@ func TestPresigned_Expiry(t *testing.T) {
 				t.Errorf("arrived as\n%s", a.head)
 			}
 		})
+	}
+}
+
+// A presigned URL is judged by the clock of COS, once that is known.
+func TestPresigned_ClockOfCOS(t *testing.T) {
+	r := atHere(t, refuseFirst(1, dated(skewed, at(2*time.Hour))))
+	atCOS := "/" + bucket + "/key?" + presigned(here.Add(2*time.Hour), 60)
+	r.refusedS3(t, r.get(t, atCOS), http.StatusForbidden, "AccessDenied")
+	for _, target := range []string{"/key", atCOS} {
+		if rep := r.get(t, target); rep.status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", target, rep.status, rep.body)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"strings"
 
@@ -16,15 +17,6 @@ import (
 // emptyPayload is the x-amz-content-sha256 of a request without a body.
 const emptyPayload = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// isAWSChunked reports whether the body of an S3 request has the aws-chunked coding. Some
-// clients name it only in one of the two fields.
-func (r *request) isAWSChunked() bool {
-	if r.dialect != dialectS3 || r.readsOnly() {
-		return false
-	}
-	return isStreaming(r.head.Get(s3req.ContentSHA256)) || r.hasChunkedCoding()
-}
-
 // hasChunkedCoding reports whether Content-Encoding has the coding aws-chunked.
 func (r *request) hasChunkedCoding() bool {
 	for coding := range r.head.Elements("Content-Encoding") {
@@ -38,23 +30,33 @@ func (r *request) hasChunkedCoding() bool {
 // isStreaming reports whether a value of x-amz-content-sha256 announces a body in chunks.
 func isStreaming(value []byte) bool { return bytes.HasPrefix(value, []byte("STREAMING-")) }
 
-// checkBodyFields rejects header fields that do not say clearly how to decode the body: COS
-// would store it together with its chunk headers, or without the promised check.
-func (r *request) checkBodyFields() error {
+// parseCoding sets the coding of the body. It rejects header fields that do not say clearly
+// how to decode it: COS would store the body together with its chunk headers, or without the
+// promised check. Some clients name aws-chunked only in one of two fields.
+func (r *request) parseCoding() (err error) {
 	for _, name := range []string{s3req.ContentSHA256, s3req.DecodedLength} {
 		if r.count(name) > 1 {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest", "The request has several headers %s. Send it once.", name)
 		}
 	}
-	if r.isAWSChunked() {
-		if hash := r.head.Get(s3req.ContentSHA256); len(hash) > 0 && !isStreaming(hash) && string(hash) != signer.UnsignedPayload {
-			return coserr.New(http.StatusBadRequest, "InvalidRequest",
-				"The request has Content-Encoding aws-chunked, but x-amz-content-sha256 does not announce chunks. Remove aws-chunked, or send one of STREAMING-….")
-		}
+	hash := r.head.Get(s3req.ContentSHA256)
+	streaming, chunked := isStreaming(hash), r.hasChunkedCoding()
+	switch {
+	case r.readsOnly():
 		return nil
+	case chunked && !streaming && len(hash) > 0 && string(hash) != signer.UnsignedPayload:
+		return coserr.New(http.StatusBadRequest, "InvalidRequest",
+			"Content-Encoding says aws-chunked, but x-amz-content-sha256 does not announce chunks. Set x-amz-content-sha256 to one of STREAMING-…, or send the body without this coding.")
+	case chunked || streaming:
+		r.coding, err = awschunked.Parse(awschunked.Header{
+			ContentSHA256: string(hash),
+			DecodedLength: string(r.head.Get(s3req.DecodedLength)),
+			Trailer:       strings.Join(r.Values(s3req.Trailer), ","),
+		})
+		return err
 	}
 	for _, name := range []string{s3req.DecodedLength, s3req.Trailer} {
-		if r.has(name) && !r.readsOnly() {
+		if r.has(name) {
 			return coserr.New(http.StatusBadRequest, "InvalidRequest",
 				"The request has %s, but neither x-amz-content-sha256 nor Content-Encoding announces chunks. Remove the header, or send Content-Encoding: aws-chunked.", name)
 		}
@@ -72,33 +74,35 @@ func (r *request) count(name string) (n int) {
 	return n
 }
 
-// decode makes the upload decode and verify the body of an S3 request. It returns the
-// x-amz-content-sha256 for COS.
-func (u *upload) decode(req *request, length int64) (payload string, err error) {
-	sums, err := req.checksums(length)
-	if err != nil {
-		return "", err
+// decodeS3 verifies the body of an S3 request if it is buffered. Otherwise it makes the
+// upload decode and verify it. It sets the x-amz-content-sha256 for COS.
+func (b *body) decodeS3(req *request) error {
+	b.payload = signer.UnsignedPayload
+	if b.length == 0 {
+		b.payload = emptyPayload
 	}
-	if length == 0 && len(sums) == 0 && !req.isAWSChunked() {
-		return emptyPayload, nil
-	}
-	hash := string(req.head.Get(s3req.ContentSHA256))
+	sums, err := req.checksums(b.length)
 	switch {
-	case req.isAWSChunked():
-		u.decoded, err = awschunked.NewReader(&u.received, req.chunkedHeader(), sums...)
-	case len(sums) > 0 && length < 0:
-		return "", coserr.New(http.StatusLengthRequired, "MissingContentLength",
-			"The request has the checksum of a body of unknown length. Send Content-Length.")
-	case len(sums) > 0:
-		u.decoded = digest.NewReader(&u.received, length, sums...)
-		if isHash(hash) {
-			return hash, nil
-		}
+	case err != nil:
+		return err
+	case req.coding != nil:
+		b.upload.decoded = req.coding.Decode(&b.upload.received, sums...)
+		return nil
+	case len(sums) == 0:
+		return nil
+	case b.length < 0:
+		return coserr.New(http.StatusLengthRequired, "MissingContentLength",
+			"The request has a checksum, and its chunked body is longer than %d KiB. Send Content-Length.", bufferLimit>>10)
 	}
-	if length == 0 {
-		return emptyPayload, err
+	if hash := req.head.Get(s3req.ContentSHA256); isHash(hash) {
+		b.payload = string(hash)
 	}
-	return signer.UnsignedPayload, err
+	if b.buffered != nil {
+		_, err := io.Copy(io.Discard, digest.NewReader(bytes.NewReader(b.buffered), b.length, sums...))
+		return err
+	}
+	b.upload.decoded = digest.NewReader(&b.upload.received, b.length, sums...)
+	return nil
 }
 
 // checksums returns the checksums in the header that a body of this length must have.
@@ -131,7 +135,7 @@ func (r *request) isChecksum(f http1.Field, length int64) bool {
 
 // signsBody reports whether a value of x-amz-content-sha256 should be the hash of the body.
 func (r *request) signsBody(value []byte) bool {
-	return len(value) > 0 && string(value) != signer.UnsignedPayload && !r.isAWSChunked()
+	return len(value) > 0 && string(value) != signer.UnsignedPayload && r.coding == nil
 }
 
 func (r *request) completesUpload() bool {
@@ -140,24 +144,6 @@ func (r *request) completesUpload() bool {
 
 // isHash reports whether a valid x-amz-content-sha256 is a hash, in the letter case that
 // cosproxy signs.
-func isHash(value string) bool {
-	return len(value) == len(emptyPayload) && strings.Trim(value, "0123456789abcdef") == ""
-}
-
-// chunkedHeader returns the header fields that describe an aws-chunked body.
-func (r *request) chunkedHeader() awschunked.Header {
-	return awschunked.Header{
-		ContentSHA256: string(r.head.Get(s3req.ContentSHA256)),
-		DecodedLength: string(r.head.Get(s3req.DecodedLength)),
-		Trailer:       strings.Join(r.Values(s3req.Trailer), ","),
-	}
-}
-
-// decodedLength returns the length of an aws-chunked body after decoding.
-func decodedLength(req *request) (int64, error) {
-	reader, err := awschunked.NewReader(nil, req.chunkedHeader())
-	if err != nil {
-		return 0, err
-	}
-	return reader.Length(), nil
+func isHash(value []byte) bool {
+	return len(value) == len(emptyPayload) && len(bytes.Trim(value, "0123456789abcdef")) == 0
 }

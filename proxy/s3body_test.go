@@ -109,7 +109,6 @@ func TestS3Body_Forms(t *testing.T) {
 				}
 				want := "UNSIGNED-PAYLOAD"
 				switch {
-				case tt.name == "HTTP chunks": // their length is not known at first
 				case size == 0:
 					want = emptyHash
 				case tt.name == "hash":
@@ -117,6 +116,37 @@ func TestS3Body_Forms(t *testing.T) {
 				}
 				if got := a.Header.Get("X-Amz-Content-Sha256"); got != want {
 					t.Errorf("x-amz-content-sha256 %s, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// A checksum of a body in HTTP chunks is verified if the body can be buffered.
+func TestS3Body_HTTPChunksWithChecksum(t *testing.T) {
+	for _, size := range bodySizes {
+		text := strings.Repeat("x", size)
+		for name, header := range map[string]string{
+			"hash": "x-amz-content-sha256: " + sha256Of(text), "checksum": "x-amz-checksum-crc32: " + crc32Of(text),
+			"other hash": "x-amz-content-sha256: " + sha256Of(text+"y"), "other checksum": "x-amz-checksum-crc32: " + crc32Of(text+"y"),
+		} {
+			t.Run(fmt.Sprintf("%s %d", name, size), func(t *testing.T) {
+				r := start(t, setup{})
+				rep := r.s3(t, "PUT", "/"+bucket+"/key", header+"\r\nTransfer-Encoding: chunked\r\n", chunk(text))
+				switch {
+				case size > 64<<10:
+					r.refusedS3(t, rep, http.StatusLengthRequired, "MissingContentLength")
+				case name == "other hash":
+					r.refusedS3(t, rep, http.StatusBadRequest, "XAmzContentSHA256Mismatch")
+				case name == "other checksum":
+					r.refusedS3(t, rep, http.StatusBadRequest, "BadDigest")
+				case rep.status != http.StatusOK:
+					t.Errorf("status %d: %s", rep.status, rep.body)
+				default:
+					a := r.upstream.only(t)
+					if hash := a.Header.Get("X-Amz-Content-Sha256"); string(a.body) != text || name == "hash" && hash != sha256Of(text) {
+						t.Errorf("%d bytes arrived with\n%s", len(a.body), a.head)
+					}
 				}
 			})
 		}
@@ -241,7 +271,7 @@ func TestS3Body_Unclear(t *testing.T) {
 		{"no hash", "x-amz-content-sha256: test\r\n", 400, "InvalidArgument"},
 		{"a short hash", "x-amz-content-sha256: " + emptyHash[1:] + "\r\n", 400, "InvalidArgument"},
 		{"a malformed checksum", "x-amz-checksum-crc32: test\r\n", 400, "InvalidRequest"},
-		{"a checksum of unknown length", "x-amz-checksum-crc32: AAAAAA==\r\nTransfer-Encoding: chunked\r\n", 411, "MissingContentLength"},
+		{"a wrong checksum, in HTTP chunks", "x-amz-checksum-crc32: AAAAAA==\r\nTransfer-Encoding: chunked\r\n", 400, "BadDigest"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			sent := body

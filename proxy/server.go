@@ -49,12 +49,14 @@ func (p *Proxy) NewServer(o ServerOptions) *http1.Server {
 
 // reject sends the error response to a request that violates HTTP.
 func (p *Proxy) reject(x *http1.Exchange, broken http1.Error) {
+	req, _ := parse(x) // for the dialect of the error
+	p.router.setDialect(&req)
 	e := p.protocolError(broken)
 	id := coserr.NewRequestID()
 	p.metrics.requests.WithLabelValues("", "unknown", statusLabel(e.Status)).Inc()
 	p.reporter.log.LogAttrs(x.Context(), slog.LevelInfo, "request", slog.Int("http.response.status_code", e.Status),
 		slog.String("cos.request_id", id), slog.String("error.type", e.Code), slog.String("error.message", describe(e, p.settingName)))
-	sendError(x, &request{head: &x.Request}, e, id, p.guard, p.settingName)
+	sendError(x, &req, e, id, p.guard, p.settingName)
 }
 
 // protocolError returns the error for a violated rule of HTTP.

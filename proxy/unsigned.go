@@ -4,50 +4,34 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"cosproxy/proxy/http1"
 	"cosproxy/proxy/internal/cosreq"
 )
 
-// applyDialect determines the dialect of a request without a signature, and applies the
-// rules of its dialect at now.
-func (r *router) applyDialect(req *request, now time.Time) error {
-	if !req.signed && (r.unsignedDialect(req) == dialectS3 || r.isPathStyleForm(req)) {
+// setDialect sets the dialect of a request without a signature, also of one that parse has
+// rejected: the error response has this dialect.
+func (r *router) setDialect(req *request) {
+	if !req.signed && (r.meansS3(req) || r.isPathStyleForm(req)) {
 		req.dialect = dialectS3
 	}
-	if err := req.checkDialect(); err != nil {
-		return err
-	}
-	if req.dialect == dialectCOS {
-		return nil
-	}
-	if err := req.checkExpiry(now); err != nil {
-		return err
-	}
-	return req.parseS3()
 }
 
-// unsignedDialect returns the dialect of a request without a signature. It is S3 if Host or
-// the beginning of the path names a bucket whose route has that dialect, or if the request
-// has no other meaning.
-func (r *router) unsignedDialect(req *request) dialect {
+// meansS3 reports whether Host or the beginning of the path names a bucket whose route has
+// the dialect S3, or the request has no other meaning.
+func (r *router) meansS3(req *request) bool {
 	isS3 := func(rt *route) bool { return rt.Dialect == DialectS3 }
-	routes := r.bucketHosts[req.name]
-	if routes == nil {
-		bucket, _, _ := splitBucket(req.target)
-		routes = r.bucketRoutes(bucket, "")
-		if !slices.ContainsFunc(routes, isS3) {
-			routes = r.routes
-			if rt := r.localRoute(req.name, req.target.RawPath); rt != nil {
-				routes = []*route{rt}
-			}
-		}
+	if routes := r.bucketHosts[req.name]; routes != nil {
+		return slices.ContainsFunc(routes, isS3)
 	}
-	if slices.ContainsFunc(routes, isS3) {
-		return dialectS3
+	bucket, _, _ := splitBucket(req.target)
+	if slices.ContainsFunc(r.bucketRoutes(bucket, ""), isS3) {
+		return true
 	}
-	return dialectCOS
+	if rt := r.localRoute(req.name, req.target.RawPath); rt != nil {
+		return isS3(rt)
+	}
+	return slices.ContainsFunc(r.routes, isS3)
 }
 
 // isPathStyleForm reports whether an unsigned request is a form upload in path style: a
@@ -58,7 +42,7 @@ func (r *router) isPathStyleForm(req *request) bool {
 		!http1.HasPrefixFold(req.head.Get("Content-Type"), "multipart/form-data") {
 		return false
 	}
-	bucket := strings.TrimSuffix(req.target.RawPath[1:], "/")
+	bucket := strings.TrimSuffix(strings.TrimPrefix(req.target.RawPath, "/"), "/")
 	rt := r.localRoute(req.name, req.target.RawPath)
 	return r.bucketRoutes(bucket, "") != nil && (rt == nil || rt.PathPrefix != "/"+bucket+"/")
 }

@@ -74,10 +74,10 @@ func TestS3AppendFields_Allocations(t *testing.T) {
 	authorization := []byte("Bearer x")
 	if got := testing.AllocsPerRun(200, func() {
 		query := "response-content-type=text%2Fcsv&versionId=MTg0NDUxNzgxMjk&X-Amz-Signature=a&X-Amz-Date=20300506T070809Z&X-Amz-Expires=60"
-		if _, err := signer.PresignedExpiry(query); err != nil || signer.SchemeOf(authorization, query) != signer.AWSSignatureV4 {
+		if _, _, err := signer.PresignedValidity(query); err != nil || signer.SchemeOf(authorization, query) != signer.AWSSignatureV4 {
 			t.Fatal(err)
 		}
 	}); got > 0 {
-		t.Errorf("SchemeOf and PresignedExpiry: %v allocations, want none", got)
+		t.Errorf("SchemeOf and PresignedValidity: %v allocations, want none", got)
 	}
 }

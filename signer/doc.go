@@ -93,7 +93,7 @@
 //
 // [SchemeOf] recognizes the dialect of a client by its signature (s3scheme.go).
 // [IsAWSSignatureField] and [IsAWSSignatureParam] name the parts to remove before signing, and
-// [PresignedExpiry] tells when a presigned URL expires (s3expiry.go). These functions do not
+// [PresignedValidity] tells when a presigned URL is valid (s3expiry.go). These functions do not
 // verify the signature of the client.
 //
 // # When not to use it

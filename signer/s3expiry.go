@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// ErrPresigned is the error of PresignedExpiry. Reject the request.
+// ErrPresigned is the error of PresignedValidity. Reject the request.
 var ErrPresigned = errors.New("signer: the presigned URL is malformed")
 
 const (
@@ -26,23 +26,25 @@ type presigned struct {
 	unclear                   string // name of a parameter without a clear value
 }
 
-// PresignedExpiry returns the time from which a presigned URL of S3 is invalid: X-Amz-Date plus
-// X-Amz-Expires with Signature Version 4, Expires with Version 2. The result is the zero time if
-// the query has neither signature, and ErrPresigned if the times are missing, repeated or
-// malformed. It does not verify the signature.
-func PresignedExpiry(rawQuery string) (time.Time, error) {
+// PresignedValidity returns the time in which a presigned URL of S3 is valid: with Signature
+// Version 4 from X-Amz-Date, for X-Amz-Expires seconds; with Version 2 from the zero time until
+// Expires. until is the first time at which it is invalid. Both are the zero time if the query
+// has neither signature. The error is ErrPresigned if the times are missing, repeated or
+// malformed. The signature is not verified.
+func PresignedValidity(rawQuery string) (from, until time.Time, err error) {
 	p := readPresigned(rawQuery)
 	switch {
 	case !p.v2 && !p.v4:
-		return time.Time{}, nil
+		return time.Time{}, time.Time{}, nil
 	case p.unclear != "":
-		return time.Time{}, fmt.Errorf("%w: %s is empty, repeated or has an invalid escape; send it once", ErrPresigned, p.unclear)
+		return time.Time{}, time.Time{}, fmt.Errorf("%w: %s is empty, repeated or has an invalid escape; send it once", ErrPresigned, p.unclear)
 	case p.v2 && p.v4:
-		return time.Time{}, fmt.Errorf("%w: it has parameters of two signature versions; send those of one", ErrPresigned)
+		return time.Time{}, time.Time{}, fmt.Errorf("%w: it has parameters of two signature versions; send those of one", ErrPresigned)
 	case p.v4:
-		return p.expiryV4()
+		return p.validityV4()
 	}
-	return p.expiryV2()
+	until, err = p.expiryV2()
+	return time.Time{}, until, err
 }
 
 func readPresigned(rawQuery string) presigned {
@@ -76,16 +78,16 @@ func readPresigned(rawQuery string) presigned {
 	return p
 }
 
-func (p presigned) expiryV4() (time.Time, error) {
-	date, err := time.Parse(amzDateFormat, p.date)
-	if err != nil || len(p.date) != len(amzDateFormat) { // Parse accepts fractions of a second
-		return time.Time{}, fmt.Errorf("%w: X-Amz-Date is %.32q; send the time of the signature as YYYYMMDDThhmmssZ", ErrPresigned, p.date)
+func (p presigned) validityV4() (from, until time.Time, err error) {
+	from, err = time.Parse(amzDateFormat, p.date)
+	if err != nil || len(p.date) != len(amzDateFormat) || from.Unix() < 0 { // Parse accepts fractions of a second
+		return time.Time{}, time.Time{}, fmt.Errorf("%w: X-Amz-Date is %.32q; send the time of the signature as YYYYMMDDThhmmssZ", ErrPresigned, p.date)
 	}
 	seconds, err := strconv.ParseUint(p.seconds, 10, 32)
 	if err != nil || seconds == 0 || seconds > maxPresigned {
-		return time.Time{}, fmt.Errorf("%w: X-Amz-Expires is %.32q; send 1 to %d seconds", ErrPresigned, p.seconds, maxPresigned)
+		return time.Time{}, time.Time{}, fmt.Errorf("%w: X-Amz-Expires is %.32q; send 1 to %d seconds", ErrPresigned, p.seconds, maxPresigned)
 	}
-	return date.Add(time.Duration(seconds) * time.Second), nil
+	return from, from.Add(time.Duration(seconds) * time.Second), nil
 }
 
 func (p presigned) expiryV2() (time.Time, error) {

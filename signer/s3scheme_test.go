@@ -86,7 +86,7 @@ func TestIsAWSSignature(t *testing.T) {
 	}
 }
 
-func TestPresignedExpiry(t *testing.T) {
+func TestPresignedValidity(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, query, want string }{
 		{"the example of AWS", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bb", "2013-05-25T00:00:00Z"},
@@ -109,6 +109,7 @@ func TestPresignedExpiry(t *testing.T) {
 		{"February 30", "X-Amz-Signature=a&X-Amz-Date=20300230T070809Z&X-Amz-Expires=1", "error"},
 		{"a zone", "X-Amz-Signature=a&X-Amz-Date=20300506T070809%2B0800&X-Amz-Expires=1", "error"},
 		{"a date of RFC 3339", "X-Amz-Signature=a&X-Amz-Date=2030-05-06T07:08:09Z&X-Amz-Expires=1", "error"},
+		{"the year 0", "X-Amz-Signature=a&X-Amz-Date=00001231T235959Z&X-Amz-Expires=1", "error"},
 		{"two dates", "X-Amz-Signature=a&X-Amz-Date=20300506T070809Z&X-Amz-Expires=1&x-amz-date=20310506T070809Z", "error"},
 		{"an empty and a later date", "X-Amz-Date&X-Amz-Signature=a&X-Amz-Date=20300506T070809Z&X-Amz-Expires=1", "error"},
 		{"an invalid escape", "X-Amz-Signature=a&X-Amz-Date=20300506T070809Z&X-Amz-Expires=1%", "error"},
@@ -125,7 +126,7 @@ func TestPresignedExpiry(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := signer.PresignedExpiry(tt.query)
+			from, got, err := signer.PresignedValidity(tt.query)
 			text := ""
 			switch {
 			case err != nil:
@@ -133,7 +134,7 @@ func TestPresignedExpiry(t *testing.T) {
 			case !got.IsZero():
 				text = got.Format(time.RFC3339Nano)
 			}
-			if text != tt.want || err != nil && (!errors.Is(err, signer.ErrPresigned) || !got.IsZero()) {
+			if text != tt.want || err != nil && (!errors.Is(err, signer.ErrPresigned) || !got.IsZero() || !from.IsZero()) {
 				t.Errorf("got %v, %v; want %s", got, err, tt.want)
 			}
 		})
@@ -145,9 +146,9 @@ var (
 	secondsForm = regexp.MustCompile(`^0*[0-9]{1,12}$`)
 )
 
-// FuzzPresignedExpiry compares the result with code that reads the decoded values in another
+// FuzzPresignedValidity compares the result with code that reads the decoded values in another
 // way.
-func FuzzPresignedExpiry(f *testing.F) {
+func FuzzPresignedValidity(f *testing.F) {
 	f.Add("20130524T000000Z", "86400", "1", true, false)
 	f.Add("20130524T000000Z", "604800", "1175139620", false, true)
 	f.Add("99991231T235959Z", "604801", "253402300799", true, true)
@@ -162,42 +163,42 @@ func FuzzPresignedExpiry(f *testing.F) {
 		if version2 {
 			query.Set("AWSAccessKeyId", "a")
 		}
-		var want time.Time
+		var begin, want time.Time
 		ok := !version4 || !version2
 		switch {
 		case !ok || !version4 && !version2:
 		case date == "" || seconds == "" || unix == "":
 			ok = false
 		case version4:
-			want, ok = presignedV4(date, seconds)
+			begin, want, ok = presignedV4(date, seconds)
 		default:
 			n, err := strconv.ParseInt(unix, 10, 64)
 			if ok = err == nil && secondsForm.MatchString(unix) && n <= 253402300799; ok {
 				want = time.Unix(n, 0)
 			}
 		}
-		got, err := signer.PresignedExpiry(query.Encode())
-		if (err == nil) != ok || !got.Equal(want) {
-			t.Errorf("got %v, %v; want %v, %t", got, err, want, ok)
+		from, until, err := signer.PresignedValidity(query.Encode())
+		if (err == nil) != ok || !from.Equal(begin) || !until.Equal(want) {
+			t.Errorf("got %v to %v, %v; want %v to %v, %t", from, until, err, begin, want, ok)
 		}
 	})
 }
 
-func presignedV4(date, seconds string) (time.Time, bool) {
+func presignedV4(date, seconds string) (from, until time.Time, ok bool) {
 	m := dateForm.FindStringSubmatch(date)
 	n, err := strconv.Atoi(seconds)
 	if m == nil || err != nil || !secondsForm.MatchString(seconds) || n < 1 || n > 604800 {
-		return time.Time{}, false
+		return time.Time{}, time.Time{}, false
 	}
 	var part [7]int
 	for i := range part {
 		part[i], _ = strconv.Atoi(m[i])
 	}
-	at := time.Date(part[1], time.Month(part[2]), part[3], part[4], part[5], part[6], 0, time.UTC)
+	from = time.Date(part[1], time.Month(part[2]), part[3], part[4], part[5], part[6], 0, time.UTC)
 	// time.Date normalizes values such as February 30, so the parts tell whether the date exists.
-	if at.Year() != part[1] || int(at.Month()) != part[2] || at.Day() != part[3] ||
-		at.Hour() != part[4] || at.Minute() != part[5] || at.Second() != part[6] {
-		return time.Time{}, false
+	if from.Year() < 1970 || from.Year() != part[1] || int(from.Month()) != part[2] || from.Day() != part[3] ||
+		from.Hour() != part[4] || from.Minute() != part[5] || from.Second() != part[6] {
+		return time.Time{}, time.Time{}, false
 	}
-	return at.Add(time.Duration(n) * time.Second), true
+	return from, from.Add(time.Duration(n) * time.Second), true
 }

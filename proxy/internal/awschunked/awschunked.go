@@ -39,24 +39,16 @@ type Header struct {
 	Trailer string
 }
 
-// Reader returns the decoded body. It returns the last bytes only after it has read the raw
-// body to its end and all checksums match: see [digest.Reader], also for bodies of length 0.
-//
-// Its errors are a *coserr.Error with status 400 (IncompleteBody for chunks, a wrong length
-// or an early end, MalformedTrailerError for everything after the last chunk, BadDigest,
-// or InvalidRequest for a checksum that cannot be parsed), and those of the raw body,
-// unchanged. Messages contain nothing of the body.
-type Reader struct {
-	body    *digest.Reader
-	decoder decoder
-	length  int64
+// Coding says how a body is coded.
+type Coding struct {
+	form     form
+	length   int64
+	trailers []string // names of checksums, in lower case
 }
 
-// NewReader returns a Reader of a raw body, from which the HTTP framing is removed. It
-// verifies sums, such as those of other header fields, in addition to the checksums in
-// trailers. Its errors are a *coserr.Error: 411 MissingContentLength, 400 InvalidArgument
-// for ContentSHA256, 400 InvalidRequest for Trailer.
-func NewReader(raw io.Reader, h Header, sums ...*digest.Sum) (*Reader, error) {
+// Parse returns the coding that a header describes. Its errors are a *coserr.Error: 411
+// MissingContentLength, 400 InvalidArgument for ContentSHA256, 400 InvalidRequest for Trailer.
+func Parse(h Header) (*Coding, error) {
 	length, err := strconv.ParseUint(h.DecodedLength, 10, 63)
 	if err != nil {
 		return nil, coserr.New(http.StatusLengthRequired, "MissingContentLength",
@@ -75,16 +67,28 @@ func NewReader(raw io.Reader, h Header, sums ...*digest.Sum) (*Reader, error) {
 		return nil, coserr.New(http.StatusBadRequest, "InvalidRequest",
 			"x-amz-trailer announces a trailer, but x-amz-content-sha256 does not end in -TRAILER. Correct one of them.")
 	}
-	r := &Reader{decoder: decoder{raw: raw, form: form, trailers: trailers}, length: int64(length)}
-	r.body = digest.NewReader(&r.decoder, r.length, slices.Concat(trailers, sums)...)
-	return r, nil
+	return &Coding{form, int64(length), trailers}, nil
 }
 
 // Length returns the length of the decoded body in bytes.
-func (r *Reader) Length() int64 { return r.length }
+func (c *Coding) Length() int64 { return c.length }
 
-// Read implements io.Reader. All calls after an error return the same error.
-func (r *Reader) Read(p []byte) (int, error) { return r.body.Read(p) }
+// Decode returns the decoded body of a raw one, from which the HTTP framing is removed. It
+// verifies sums, such as those of other header fields, in addition to the checksums in
+// trailers. Reading returns the last bytes only after the raw body was read to its end and all
+// checksums match: see [digest.Reader], also for bodies of length 0.
+//
+// Errors of Read are a *coserr.Error with status 400 (IncompleteBody for chunks, a wrong length
+// or an early end, MalformedTrailerError for everything after the last chunk, BadDigest,
+// or InvalidRequest for a checksum that cannot be parsed), and those of the raw body,
+// unchanged. Messages contain nothing of the body.
+func (c *Coding) Decode(raw io.Reader, sums ...*digest.Sum) *digest.Reader {
+	d := &decoder{raw: raw, form: c.form}
+	for _, name := range c.trailers {
+		d.trailers = append(d.trailers, digest.New(name))
+	}
+	return digest.NewReader(d, c.length, slices.Concat(d.trailers, sums)...)
+}
 
 // form is a form of the coding. The zero form has no signatures.
 type form struct {

@@ -12,26 +12,21 @@ import (
 // trailerSignature is the name of the line that follows the trailers of a signed body.
 const trailerSignature = "x-amz-trailer-signature"
 
-// parseTrailer returns the sums that x-amz-trailer announces. S3 has no other trailers.
-func parseTrailer(names string) ([]*digest.Sum, error) {
-	var sums []*digest.Sum
+// parseTrailer returns the names in x-amz-trailer, in lower case. S3 has no trailers except
+// checksums.
+func parseTrailer(names string) (trailers []string, err error) {
 	for name := range strings.SplitSeq(names, ",") {
 		name = strings.ToLower(strings.Trim(name, " \t"))
 		if name == "" {
 			continue
 		}
-		sum := digest.New(name)
-		if sum == nil || !strings.HasPrefix(name, "x-amz-checksum-") || indexOf(sums, name) >= 0 {
+		if digest.New(name) == nil || !strings.HasPrefix(name, "x-amz-checksum-") || slices.Contains(trailers, name) {
 			return nil, coserr.New(http.StatusBadRequest, "InvalidRequest",
 				"x-amz-trailer has an unsupported or repeated name. Send x-amz-checksum-crc32, -crc32c, -crc64nvme, -sha1 or -sha256.")
 		}
-		sums = append(sums, sum)
+		trailers = append(trailers, name)
 	}
-	return sums, nil
-}
-
-func indexOf(sums []*digest.Sum, name string) int {
-	return slices.IndexFunc(sums, func(s *digest.Sum) bool { return s.Name() == name })
+	return trailers, nil
 }
 
 // readTrailers parses everything after the last chunk header, and gives the sums their
@@ -62,7 +57,7 @@ func (d *decoder) readTrailers(rest string) error {
 			signed = true
 			continue
 		}
-		i := indexOf(missing, name)
+		i := slices.IndexFunc(missing, func(s *digest.Sum) bool { return s.Name() == name })
 		if i < 0 {
 			return malformedTrailer("a trailer that x-amz-trailer does not announce, or one twice")
 		}
