@@ -120,9 +120,10 @@ func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
 }
 
 func measureLarge(ctx context.Context, b *testbed, s *settings, p *process, c cell) (sample, error) {
+	request := largeRequest(b, c.method, p.addr, s.size)
 	return measureLoad(p, func() (n, bytes int64, err error) {
 		n = int64(c.parallel)
-		return n, n * s.size, largeLoad(ctx, b, p.addr, c.method, c.parallel, s.size)
+		return n, n * s.size, largeLoad(ctx, p.addr, c.parallel, request)
 	})
 }
 

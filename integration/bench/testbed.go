@@ -32,8 +32,8 @@ type testbed struct {
 	self     string // this program
 	cert     string // PEM file, also the CA
 	upstream map[transport]string
-	source   *os.File // pattern to upload
 	pattern  []byte
+	source   *source // pattern to upload
 
 	cmd   *exec.Cmd
 	stdin io.Closer
