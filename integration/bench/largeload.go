@@ -13,42 +13,55 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// largeLoad transfers n bodies of size bytes concurrently, each on a new connection:
-// uploads with PUT, downloads with GET.
-func largeLoad(ctx context.Context, b *testbed, addr, method string, n int, size int64) error {
+// transfer is an upload or download of a large body.
+type transfer struct {
+	head     []byte
+	source   *source // of the first length bytes of the body; unused if length is 0
+	length   int64
+	end      []byte // of the body
+	response int64  // length of the body of the response
+}
+
+// largeRequest returns a PUT or GET of size bytes in the form of a COS SDK.
+func largeRequest(b *testbed, method, addr string, size int64) transfer {
+	head := fmt.Sprintf("%s %s%d HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n", method, objectPath, size, addr)
+	if method == "GET" {
+		return transfer{head: []byte(head + "\r\n"), response: size}
+	}
+	head += fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n\r\n", size)
+	return transfer{head: []byte(head), source: b.source, length: size}
+}
+
+// largeLoad runs n transfers concurrently, each on a new connection.
+func largeLoad(ctx context.Context, addr string, n int, t transfer) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for range n {
-		group.Go(func() error { return moveLarge(ctx, b, addr, method, size) })
+		group.Go(func() error { return t.run(ctx, addr) })
 	}
 	return group.Wait()
 }
 
-func moveLarge(ctx context.Context, b *testbed, addr, method string, size int64) error {
-	c, err := dial(ctx, addr, timeoutFor(size))
+func (t transfer) run(ctx context.Context, addr string) error {
+	c, err := dial(ctx, addr, timeoutFor(t.length+t.response))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	head := fmt.Sprintf("%s %s%d HTTP/1.1\r\nHost: %s\r\nAccept: */*\r\n", method, objectPath, size, addr)
-	if method == "PUT" {
-		head += fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", size)
-	}
-	if _, err := c.Write([]byte(head + "\r\n")); err != nil {
+	if _, err := c.Write(t.head); err != nil {
 		return err
 	}
-	want := size
-	if method == "PUT" {
-		want = 0
-		if err := sendPattern(c, b.source, size); err != nil {
-			return err
-		}
+	if err := sendSource(c, t.source, t.length); err != nil {
+		return err
+	}
+	if _, err := c.Write(t.end); err != nil {
+		return err
 	}
 	start, length, err := readHead(c)
 	switch {
 	case err != nil:
 		return err
-	case length != want:
-		return fmt.Errorf("response of %d bytes, want %d", length, want)
+	case length != t.response:
+		return fmt.Errorf("response of %d bytes, want %d", length, t.response)
 	}
 	return discard(c, length-int64(len(start)))
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -44,6 +45,8 @@ func TestRun_AllParts(t *testing.T) {
 	for _, want := range []string{
 		"| 1 KiB GET, plain, 1 / 4 connections, CPU µs per request ", "| 1 KiB PUT, TLS, 1 / 4 connections, requests/s ",
 		"| 1 MiB PUT, TLS, one / eight at once, GB/s ", "| peak RSS MiB, 8 × 1 MiB, plain, GET / PUT ",
+		"| 1 KiB S3 GET, TLS, 1 / 4 connections, CPU µs per request × COS ", "| 1 KiB S3 GET, plain, 1 / 4 connections, requests/s ",
+		"| 1 MiB S3 PUT in aws-chunked, plain, one / eight at once, GB/s × COS ", "| 1 MiB S3 PUT in aws-chunked, TLS, one / eight at once, CPU s per GiB ",
 		"| start to first response, plain, ms ", "| TLS reconnections resumed, % ", "| binary, MiB ", " cosproxy |", " reverseproxy |",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -52,6 +55,30 @@ func TestRun_AllParts(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), nameLua) && !strings.Contains(progress.String(), "skipped: "+nameLua) {
 		t.Errorf("%s was neither measured nor named as missing:\n%s", nameLua, &progress)
+	}
+}
+
+// TestRun_S3 measures only cosproxy, and the ratio of S3 to COS.
+func TestRun_S3(t *testing.T) {
+	var out, progress bytes.Buffer
+	code := run(t.Context(), []string{
+		"-cosproxy", build(t, ""), "-only", "s3", "-tls", "off", "-rounds", "1", "-duration", "5ms", "-size", "1M", "-connections", "1", "-markdown",
+	}, &out, &progress)
+	if code != 0 {
+		t.Fatalf("exit code %d\n%s%s", code, &progress, &out)
+	}
+	for _, row := range []string{
+		"1 KiB S3 GET, plain, 1 connections, CPU µs per request × COS", "1 KiB GET, plain, 1 connections, CPU µs per request",
+		"1 MiB S3 PUT in aws-chunked, plain, one / eight at once, GB/s × COS", "1 MiB PUT, plain, one / eight at once, GB/s",
+	} {
+		if !regexp.MustCompile(`(?m)^\| ` + row + ` +\| +[0-9./ ]+ \|$`).MatchString(out.String()) {
+			t.Errorf("the report lacks a row %q with figures of cosproxy alone:\n%s", row, &out)
+		}
+	}
+	for _, not := range []string{"1 KiB PUT", "1 MiB GET", nameNginx} {
+		if strings.Contains(out.String(), not) {
+			t.Errorf("the report has %q:\n%s", not, &out)
+		}
 	}
 }
 
@@ -91,7 +118,7 @@ func TestRun_MissingPeers(t *testing.T) {
 func TestRun_Usage(t *testing.T) {
 	for _, args := range [][]string{
 		{"-only", "most"}, {"-tls", "maybe"}, {"-connections", "1,x"}, {"-connections", "0"}, {"-size", "1T"}, {"-size", "0"},
-		{"-peers", "haproxy"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-unknown"}, {"argument"},
+		{"-peers", "haproxy"}, {"-only", "s3", "-peers", "cosproxy,nginx"}, {"-rounds", "0"}, {"-duration", "0s"}, {"-unknown"}, {"argument"},
 	} {
 		var progress bytes.Buffer
 		if code := run(t.Context(), args, &progress, &progress); code != 2 {

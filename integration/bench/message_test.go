@@ -31,8 +31,14 @@ func TestParseResponse(t *testing.T) {
 
 func TestParseRequest(t *testing.T) {
 	const head = "PUT /bench/7 HTTP/1.1\r\nHost: b\r\nX-Content-Length: 1\r\ncontent-length: 7\r\nExpect: 100-continue\r\nAuthorization: q-sign-algorithm=sha1&q-ak=x\r\n\r\n"
-	if got, want := parseRequest([]byte(head)), (request{"PUT", "/bench/7", 7, true, true}); got != want {
+	if got, want := parseRequest([]byte(head)), (request{"PUT", "/bench/7", 7, true, true, false}); got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+	for key, signed := range map[string]bool{secretID: true, "dummy": false} {
+		got := parseRequest([]byte("GET /bench/s3/7 HTTP/1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + key + "/20261123/r/s3/aws4_request, Signature=00\r\n\r\n"))
+		if want := (request{method: "GET", path: "/bench/s3/7", s3: signed}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 	if got, want := parseRequest([]byte("GET / HTTP/1.1\r\n\r\n")), (request{method: "GET", path: "/"}); got != want {
 		t.Errorf("%+v, want %+v", got, want)

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"hash"
 	"hash/crc64"
 	"os"
 
@@ -12,7 +13,7 @@ import (
 const (
 	smallSize   = 1 << 10
 	patternSize = 256 << 10 // every body repeats the pattern
-	sourceSize  = 64 << 20  // of the file that sendfile reads; larger than the caches
+	sourceSize  = 64 << 20  // minimum size of the files that sendfile reads; larger than the caches
 )
 
 // newPattern returns the pattern that all bodies repeat, in both directions, so that
@@ -31,28 +32,40 @@ var crcTable = crc64.MakeTable(crc64.ECMA)
 
 // patternCRC returns the CRC-64 of the first n bytes of the repeated pattern.
 func patternCRC(p []byte, n int64) uint64 {
-	var sum uint64
-	for n > 0 {
-		k := min(n, int64(len(p)))
-		sum = crc64.Update(sum, crcTable, p[:k])
-		n -= k
-	}
-	return sum
+	sum := crc64.New(crcTable)
+	writePattern(sum, p, n)
+	return sum.Sum64()
 }
 
-// newSource returns a file in memory that holds the pattern up to sourceSize
-// bytes. Its length is a multiple of patternSize.
-func newSource(p []byte) (*os.File, error) {
+// writePattern writes the first n bytes of the repeated pattern to a hash, which does not
+// fail.
+func writePattern(sum hash.Hash, p []byte, n int64) {
+	for n > 0 {
+		k := min(n, int64(len(p)))
+		sum.Write(p[:k])
+		n -= k
+	}
+}
+
+// source is a file in memory that repeats a text: the pattern, or the pattern in
+// aws-chunked.
+type source struct {
+	*os.File
+	size int64 // a multiple of the length of the text
+}
+
+func newSource(text []byte) (*source, error) {
 	fd, err := unix.MemfdCreate("pattern", unix.MFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("memfd_create", err)
 	}
-	f := os.NewFile(uintptr(fd), "pattern")
-	for n := 0; n < sourceSize; n += len(p) {
-		if _, err := f.Write(p); err != nil {
-			f.Close()
+	s := &source{File: os.NewFile(uintptr(fd), "pattern")}
+	for s.size < sourceSize {
+		if _, err := s.Write(text); err != nil {
+			s.Close()
 			return nil, err
 		}
+		s.size += int64(len(text))
 	}
-	return f, nil
+	return s, nil
 }

@@ -24,6 +24,9 @@ const (
 // peerNames are in the order of the tables.
 var peerNames = []string{nameCosproxy, nameBaseline, nameLua, nameNginx, nameReverseProxy}
 
+// s3Peers are the peers that accept requests of S3.
+var s3Peers = []string{nameCosproxy, nameBaseline}
+
 // peer is a proxy to measure.
 type peer struct {
 	name   string

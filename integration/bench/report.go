@@ -15,7 +15,7 @@ type reportRow struct {
 	cells     []cell
 	metric    metric
 	precision int
-	reference string // peer that ratios refer to; "" for none
+	reference string // peer that ratios refer to, or sameInCOS; "" for none
 }
 
 // writeReport prints the ratios, the figures and the measurements that failed.
@@ -66,14 +66,12 @@ func (l reportRow) row(name string, peers []peer, value func(c cell, peer string
 // reportRows returns the rows of the measured parts.
 func reportRows(s *settings) []reportRow {
 	var lines []reportRow
-	for _, t := range s.transports {
-		for _, m := range methods {
-			lines = append(lines, smallRows(s, t, m)...)
-		}
-	}
-	for _, t := range s.transports {
-		for _, m := range methods {
-			lines = append(lines, largeRows(s, t, m)...)
+	for _, kind := range []string{"small", "large"} {
+		for _, t := range s.transports {
+			for _, m := range methods {
+				lines = append(lines, loadRows(s, cell{kind: kind, transport: t, method: m})...)
+				lines = append(lines, loadRows(s, cell{kind: kind, transport: t, method: m, s3: true})...)
+			}
 		}
 	}
 	for _, t := range s.transports {
@@ -85,36 +83,58 @@ func reportRows(s *settings) []reportRow {
 	return lines
 }
 
-func smallRows(s *settings, t transport, method string) []reportRow {
-	if !s.measures("small") {
+// loadRows returns the rows of the cells that are equal to c but for parallel.
+func loadRows(s *settings, c cell) []reportRow {
+	switch {
+	case !s.includes(c):
 		return nil
+	case c.kind == "small":
+		return smallRows(s, c)
 	}
-	var cs []cell
+	return largeRows(s, c)
+}
+
+func smallRows(s *settings, c cell) []reportRow {
 	var conns []string
 	for _, n := range s.connections {
-		cs = append(cs, cell{"small", t, method, n})
 		conns = append(conns, fmt.Sprint(n))
 	}
-	name := fmt.Sprintf("1 KiB %s, %s, %s connections, ", method, t, strings.Join(conns, " / "))
+	cs := withParallel(c, s.connections)
+	name := fmt.Sprintf("1 KiB %s, %s, %s connections, ", c.request(), c.transport, strings.Join(conns, " / "))
 	return []reportRow{
-		{name + "CPU µs per request", cs, cpuPerRequest, 1, nameLua},
+		{name + "CPU µs per request", cs, cpuPerRequest, 1, reference(s, c, nameLua)},
 		{name + "requests/s", cs, requestsPerSec, 0, ""},
 	}
 }
 
-func largeRows(s *settings, t transport, method string) []reportRow {
-	if !s.measures("large") {
-		return nil
-	}
-	var cs []cell
-	for _, n := range largeParallel {
-		cs = append(cs, cell{"large", t, method, n})
-	}
-	name := fmt.Sprintf("%s %s, %s, one / eight at once, ", formatSize(s.size), method, t)
+func largeRows(s *settings, c cell) []reportRow {
+	cs := withParallel(c, largeParallel)
+	name := fmt.Sprintf("%s %s, %s, one / eight at once, ", formatSize(s.size), c.request(), c.transport)
 	return []reportRow{
-		{name + "GB/s", cs, gigabytes, 2, nameNginx},
-		{name + "CPU s per GiB", cs, cpuPerGiB, 2, nameNginx},
+		{name + "GB/s", cs, gigabytes, 2, reference(s, c, nameNginx)},
+		{name + "CPU s per GiB", cs, cpuPerGiB, 2, reference(s, c, nameNginx)},
 	}
+}
+
+func withParallel(c cell, parallel []int) []cell {
+	var cs []cell
+	for _, n := range parallel {
+		c.parallel = n
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// reference returns what the ratios of a cell refer to: the peer, or for requests of S3
+// the same in the dialect of COS.
+func reference(s *settings, c cell, peer string) string {
+	switch {
+	case c.s3:
+		return sameInCOS
+	case s.only == "s3": // the peer is not measured
+		return ""
+	}
+	return peer
 }
 
 func memoryRows(s *settings, t transport) []reportRow {
@@ -123,7 +143,7 @@ func memoryRows(s *settings, t transport) []reportRow {
 	}
 	var cs []cell
 	for _, m := range methods {
-		cs = append(cs, cell{"large", t, m, largeParallel[1]})
+		cs = append(cs, cell{kind: "large", transport: t, method: m, parallel: largeParallel[1]})
 	}
 	return []reportRow{{fmt.Sprintf("peak RSS MiB, %d × %s, %s, GET / PUT", largeParallel[1], formatSize(s.size), t), cs, peakMiB, 1, ""}}
 }

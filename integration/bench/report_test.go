@@ -23,7 +23,7 @@ func TestMedian(t *testing.T) {
 // TestRecorder_Ratio checks that the ratio is the median of the rounds' ratios, not
 // the ratio of the medians.
 func TestRecorder_Ratio(t *testing.T) {
-	c := cell{"small", plain, "GET", 1}
+	c := cell{"small", plain, "GET", 1, false}
 	r := new(recorder)
 	for _, v := range [][2]int{{10, 10}, {40, 20}, {90, 30}} {
 		r.add(c, nameCosproxy, sample{requests: 1, cpu: time.Duration(v[0]) * time.Microsecond})
@@ -41,6 +41,23 @@ func TestRecorder_Ratio(t *testing.T) {
 	}
 	if _, ok := r.median(3, c, nameNginx, cpuPerRequest); ok {
 		t.Error("a median over missing rounds")
+	}
+}
+
+// TestRecorder_RatioToCOS checks that the reference of a request of S3 is the same
+// request of COS to the same peer.
+func TestRecorder_RatioToCOS(t *testing.T) {
+	c := cell{"small", plain, "GET", 1, true}
+	r := new(recorder)
+	for peer, micros := range map[string]time.Duration{nameCosproxy: 10, nameLua: 70} {
+		r.add(cell{"small", plain, "GET", 1, false}, peer, sample{requests: 1, cpu: micros * time.Microsecond})
+	}
+	r.add(c, nameCosproxy, sample{requests: 1, cpu: 12 * time.Microsecond})
+	if v, ok := r.ratio(1, c, nameCosproxy, sameInCOS, cpuPerRequest); v != 1.2 || !ok {
+		t.Errorf("ratio %v, %v", v, ok)
+	}
+	if _, ok := r.ratio(1, c, nameLua, sameInCOS, cpuPerRequest); ok {
+		t.Error("a ratio of a peer without the requests of S3")
 	}
 }
 
@@ -65,10 +82,10 @@ func TestWriteReport(t *testing.T) {
 	peers := []peer{{name: nameCosproxy}, {name: nameLua}}
 	r := &recorder{load: "0.10"}
 	for _, m := range methods {
-		r.add(cell{"small", plain, m, 1}, nameCosproxy, sample{requests: 10, cpu: time.Millisecond, elapsed: time.Second})
-		r.add(cell{"small", plain, m, 1}, nameLua, sample{requests: 10, cpu: 2 * time.Millisecond, elapsed: time.Second})
+		r.add(cell{"small", plain, m, 1, false}, nameCosproxy, sample{requests: 10, cpu: time.Millisecond, elapsed: time.Second})
+		r.add(cell{"small", plain, m, 1, false}, nameLua, sample{requests: 10, cpu: 2 * time.Millisecond, elapsed: time.Second})
 	}
-	r.fail(cell{"small", plain, "GET", 16}, nameCosproxy, errors.New("it\nbroke"))
+	r.fail(cell{"small", plain, "GET", 16, false}, nameCosproxy, errors.New("it\nbroke"))
 	var out strings.Builder
 	writeReport(&out, s, peers, r)
 	for _, want := range []string{
@@ -82,6 +99,31 @@ func TestWriteReport(t *testing.T) {
 	}
 	if r.failed == nil {
 		t.Error("a failure of cosproxy is not kept")
+	}
+}
+
+func TestWriteReport_S3(t *testing.T) {
+	s := &settings{rounds: 1, transports: []transport{plain}, only: "s3", connections: []int{1}, size: 1 << 20, cosproxy: "/nowhere", markdown: true}
+	r := &recorder{load: "0.10"}
+	for s3, speed := range map[bool]int64{false: 2, true: 1} {
+		elapsed := sample{requests: 1, bytes: speed << 30, elapsed: time.Second, cpu: time.Second}
+		for _, n := range largeParallel {
+			r.add(cell{"large", plain, "PUT", n, s3}, nameCosproxy, elapsed)
+		}
+	}
+	var out strings.Builder
+	writeReport(&out, s, []peer{{name: nameCosproxy}}, r)
+	for _, want := range []string{
+		"| 1 MiB S3 PUT in aws-chunked, plain, one / eight at once, GB/s × COS          | 0.50 / 0.50 |\n",
+		"| 1 MiB S3 PUT in aws-chunked, plain, one / eight at once, CPU s per GiB × COS | 2.00 / 2.00 |\n",
+		"| 1 MiB PUT, plain, one / eight at once, CPU s per GiB                   | 0.50 / 0.50 |\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, &out)
+		}
+	}
+	if strings.Contains(out.String(), "× "+nameNginx) {
+		t.Errorf("a ratio to a peer that is not measured:\n%s", &out)
 	}
 }
 

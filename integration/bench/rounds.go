@@ -42,10 +42,15 @@ func measurePeer(ctx context.Context, b *testbed, s *settings, p peer, t transpo
 		record(r, cell{kind: "start", transport: t}, p, func() (sample, error) { return measureStart(ctx, b, s, p, t) })
 	}
 	for _, todo := range [][]cell{smallCells(s, t), largeCells(s, t)} {
-		if len(todo) > 0 {
+		if todo = cellsOf(p, todo); len(todo) > 0 {
 			measureCells(ctx, b, s, p, todo, r)
 		}
 	}
+}
+
+// cellsOf returns the cells that the peer supports.
+func cellsOf(p peer, all []cell) []cell {
+	return slices.DeleteFunc(all, func(c cell) bool { return c.s3 && !slices.Contains(s3Peers, p.name) })
 }
 
 func measureCells(ctx context.Context, b *testbed, s *settings, p peer, todo []cell, r *recorder) {
@@ -77,25 +82,22 @@ func record(r *recorder, c cell, p peer, measure func() (sample, error)) {
 }
 
 // smallCells returns the small cells of a transport that the settings include.
-func smallCells(s *settings, t transport) []cell {
-	var found []cell
-	for _, m := range methods {
-		for _, n := range s.connections {
-			if s.measures("small") {
-				found = append(found, cell{"small", t, m, n})
-			}
-		}
-	}
-	return found
-}
+func smallCells(s *settings, t transport) []cell { return cells(s, "small", t, s.connections) }
 
 // largeCells returns the large cells of a transport that the settings include.
-func largeCells(s *settings, t transport) []cell {
+func largeCells(s *settings, t transport) []cell { return cells(s, "large", t, largeParallel) }
+
+// cells returns cells of a kind that the settings include. The same requests in the two
+// dialects follow each other, in random order.
+func cells(s *settings, kind string, t transport, parallel []int) []cell {
 	var found []cell
 	for _, m := range methods {
-		for _, n := range largeParallel {
-			if s.measures("large") || s.only == "rss" && n > 1 {
-				found = append(found, cell{"large", t, m, n})
+		for _, n := range parallel {
+			first := rand.N(2) == 1
+			for _, s3 := range []bool{first, !first} {
+				if c := (cell{kind, t, m, n, s3}); s.includes(c) {
+					found = append(found, c)
+				}
 			}
 		}
 	}
@@ -105,7 +107,11 @@ func largeCells(s *settings, t transport) []cell {
 // measureSmall loads the connections to warm them up, and then for the duration of the
 // settings.
 func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
-	load, err := newSmallLoad(p.addr, c.parallel, smallRequest(c.method, p.addr, b.pattern[:smallSize]))
+	request := smallRequest(c.method, p.addr, b.pattern[:smallSize])
+	if c.s3 {
+		request = smallS3Request(p.addr)
+	}
+	load, err := newSmallLoad(p.addr, c.parallel, request)
 	if err != nil {
 		return sample{}, err
 	}
@@ -120,9 +126,13 @@ func measureSmall(b *testbed, s *settings, p *process, c cell) (sample, error) {
 }
 
 func measureLarge(ctx context.Context, b *testbed, s *settings, p *process, c cell) (sample, error) {
+	request := largeRequest(b, c.method, p.addr, s.size)
+	if c.s3 {
+		request = largeS3Request(b, p.addr, s.size)
+	}
 	return measureLoad(p, func() (n, bytes int64, err error) {
 		n = int64(c.parallel)
-		return n, n * s.size, largeLoad(ctx, b, p.addr, c.method, c.parallel, s.size)
+		return n, n * s.size, largeLoad(ctx, p.addr, c.parallel, request)
 	})
 }
 

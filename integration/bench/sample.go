@@ -15,13 +15,25 @@ type cell struct {
 	transport transport
 	method    string // GET or PUT; "" for start
 	parallel  int    // connections; 0 for start
+	s3        bool   // requests in the dialect of S3
 }
 
 func (c cell) String() string {
 	if c.kind == "start" {
 		return fmt.Sprintf("start, %s", c.transport)
 	}
-	return fmt.Sprintf("%s %s, %s, %d at once", c.kind, c.method, c.transport, c.parallel)
+	return fmt.Sprintf("%s %s, %s, %d at once", c.kind, c.request(), c.transport, c.parallel)
+}
+
+// request returns the name of the requests.
+func (c cell) request() string {
+	switch {
+	case c.s3 && c.method == "PUT":
+		return "S3 PUT in aws-chunked"
+	case c.s3:
+		return "S3 " + c.method
+	}
+	return c.method
 }
 
 // sample is the result of a cell for one peer in one round. Fields that the cell does
@@ -77,6 +89,10 @@ func idleMiB(s sample) float64        { return float64(s.idle) / (1 << 20) }
 func resumedPercent(s sample) float64 { return 100 * s.resumed }
 func micros(d time.Duration) float64  { return float64(d) / 1e3 }
 
+// sameInCOS is the reference of cells in the dialect of S3: the same peer, with the same
+// requests in the dialect of COS.
+const sameInCOS = "COS"
+
 // median returns the median of the metric over the rounds; ok is false if a round is
 // missing.
 func (r *recorder) median(rounds int, c cell, name string, m metric) (v float64, ok bool) {
@@ -92,9 +108,13 @@ func (r *recorder) median(rounds int, c cell, name string, m metric) (v float64,
 }
 
 // ratio returns the median over the rounds of the ratio between a peer and the
-// reference in the same round.
+// reference in the same round. The reference is a peer, or sameInCOS.
 func (r *recorder) ratio(rounds int, c cell, name, reference string, m metric) (v float64, ok bool) {
 	samples, base := r.samples[c][name], r.samples[c][reference]
+	if reference == sameInCOS {
+		c.s3 = false
+		base = r.samples[c][name]
+	}
 	if len(samples) < rounds || len(base) < rounds {
 		return 0, false
 	}

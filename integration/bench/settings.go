@@ -14,11 +14,11 @@ import (
 )
 
 // settings are the flags. The smallest run takes two seconds, the defaults take about
-// three minutes on two cores.
+// four minutes on two cores.
 type settings struct {
 	rounds      int
 	transports  []transport
-	only        string // small, large, rss, start; "" is small, large and start
+	only        string // one of parts; "" is all but rss, which is part of large
 	connections []int
 	size        int64         // of a large body, in bytes
 	duration    time.Duration // of one small measurement
@@ -29,6 +29,9 @@ type settings struct {
 	markdown    bool
 	pgo         string // file to write the profile to; "" means none
 }
+
+// parts are the values of -only.
+var parts = []string{"small", "large", "s3", "rss", "start"}
 
 // transport is how a peer reaches the upstream.
 type transport string
@@ -44,7 +47,7 @@ func parseSettings(args []string, usage io.Writer) (*settings, error) {
 	f.SetOutput(usage)
 	f.IntVar(&s.rounds, "rounds", 3, "number of rounds; figures are their medians")
 	tls := f.String("tls", "both", "transports to the upstream: both, only (TLS), off (plain)")
-	f.StringVar(&s.only, "only", "", "measure only this: small, large, rss or start")
+	f.StringVar(&s.only, "only", "", "measure only this: "+strings.Join(parts, ", "))
 	conns := f.String("connections", "1,16,64,256", "connections of the small requests")
 	size := f.String("size", "128M", "length of a large body, such as 1G")
 	f.DurationVar(&s.duration, "duration", 300*time.Millisecond, "time for one small measurement")
@@ -64,8 +67,11 @@ func parseSettings(args []string, usage io.Writer) (*settings, error) {
 	s.transports, tlsErr = parseTransports(*tls)
 	s.connections, err = parseConnections(*conns)
 	s.size, sizeErr = parseSize(*size)
-	if *peers != "" {
+	switch {
+	case *peers != "":
 		s.peers = strings.Split(*peers, ",")
+	case s.only == "s3":
+		s.peers = s3Peers
 	}
 	return s, errors.Join(tlsErr, err, sizeErr, s.check())
 }
@@ -74,12 +80,15 @@ func (s *settings) check() error {
 	if s.rounds < 1 || s.duration <= 0 {
 		return errors.New("-rounds and -duration must be positive")
 	}
-	if !slices.Contains([]string{"", "small", "large", "rss", "start"}, s.only) {
-		return fmt.Errorf("-only %s: want small, large, rss or start", s.only)
+	if s.only != "" && !slices.Contains(parts, s.only) {
+		return fmt.Errorf("-only %s: want one of %s", s.only, strings.Join(parts, ", "))
 	}
 	for _, name := range s.peers {
 		if !slices.Contains(peerNames, name) {
 			return fmt.Errorf("-peers %s: want some of %s", name, strings.Join(peerNames, ","))
+		}
+		if s.only == "s3" && !slices.Contains(s3Peers, name) {
+			return fmt.Errorf("-only s3 -peers %s: want some of %s", name, strings.Join(s3Peers, ","))
 		}
 	}
 	return nil
@@ -88,6 +97,22 @@ func (s *settings) check() error {
 // measures reports whether the settings include the part.
 func (s *settings) measures(part string) bool {
 	return s.only == part || s.only == "" && part != "rss"
+}
+
+// s3Methods are the methods of the requests in the dialect of S3, by the kind of cell.
+var s3Methods = map[string]string{"small": "GET", "large": "PUT"}
+
+// includes reports whether the settings include a small or large cell. Those of S3 need
+// the same requests in the dialect of COS.
+func (s *settings) includes(c cell) bool {
+	s3 := s.measures("s3") && c.method == s3Methods[c.kind]
+	switch {
+	case c.s3:
+		return s3
+	case s.only == "rss":
+		return c.kind == "large" && c.parallel > 1
+	}
+	return s3 || s.measures(c.kind)
 }
 
 func parseTransports(v string) ([]transport, error) {

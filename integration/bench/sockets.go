@@ -7,13 +7,12 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// sendPattern sends n bytes of the pattern from src without copying them.
-func sendPattern(c *net.TCPConn, src *os.File, n int64) error {
+// sendSource sends n bytes of src, which it repeats, without copying them.
+func sendSource(c *net.TCPConn, src *source, n int64) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err
@@ -22,8 +21,8 @@ func sendPattern(c *net.TCPConn, src *os.File, n int64) error {
 	sent := int64(0)
 	err = raw.Write(func(fd uintptr) bool {
 		for sent < n {
-			offset := sent % sourceSize
-			k, err := unix.Sendfile(int(fd), int(src.Fd()), &offset, int(min(n-sent, sourceSize-offset, 1<<20)))
+			offset := sent % src.size
+			k, err := unix.Sendfile(int(fd), int(src.Fd()), &offset, int(min(n-sent, src.size-offset, 1<<20)))
 			if wait, err := retry(err); wait || err != nil {
 				failed = err
 				return !wait

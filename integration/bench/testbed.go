@@ -32,8 +32,9 @@ type testbed struct {
 	self     string // this program
 	cert     string // PEM file, also the CA
 	upstream map[transport]string
-	source   *os.File // pattern to upload
 	pattern  []byte
+	source   *source // pattern to upload
+	chunked  *source // the same in aws-chunked
 
 	cmd   *exec.Cmd
 	stdin io.Closer
@@ -54,6 +55,9 @@ func newTestbed(ctx context.Context, s *settings) (_ *testbed, err error) {
 		return nil, err
 	}
 	if b.source, err = newSource(b.pattern); err != nil {
+		return nil, err
+	}
+	if b.chunked, err = newSource(chunkPattern(b.pattern)); err != nil {
 		return nil, err
 	}
 	b.cert = filepath.Join(b.dir, "cert.pem")
@@ -100,8 +104,10 @@ func (b *testbed) close() {
 		_ = b.stdin.Close()
 		_ = b.cmd.Wait()
 	}
-	if b.source != nil {
-		b.source.Close()
+	for _, s := range []*source{b.source, b.chunked} {
+		if s != nil {
+			s.Close()
+		}
 	}
 	if b.dir != "" {
 		_ = os.RemoveAll(b.dir)

@@ -20,7 +20,8 @@ import (
 // Paths of the upstream. A number after objectPath is the length of the object.
 const (
 	objectPath = "/bench/"
-	signedPath = "/bench/signed" // 403 without a signature
+	signedPath = "/bench/signed" // 403 without a signature of COS
+	s3Path     = "/bench/s3/"    // as objectPath; 403 without a signature of S3
 	closePath  = "/bench/close"  // closes the connection after the response
 	statsPath  = "/stats"        // number of TLS handshakes and of resumed sessions
 )
@@ -29,7 +30,7 @@ const (
 // HTTP to save CPU time: no chunked bodies, no pipelining.
 type upstream struct {
 	pattern       []byte
-	source        *os.File
+	source        *source
 	small, stored []byte // responses to GET and PUT of smallSize bytes
 
 	handshakes, resumed atomic.Int64
@@ -147,20 +148,22 @@ func peekHead(r *bufio.Reader) ([]byte, error) {
 
 // request holds the parts of a request that the upstream needs.
 type request struct {
-	method, path   string
-	length         int64
-	expect, signed bool
+	method, path       string
+	length             int64
+	expect, signed, s3 bool // s3: signed in the dialect of S3, with the key of the peers
 }
 
 func parseRequest(head []byte) request {
 	line, _, _ := strings.Cut(string(head), "\r")
 	method, rest, _ := strings.Cut(line, " ")
 	path, _, _ := strings.Cut(rest, " ")
+	signature := field(head, "Authorization")
 	return request{
 		method: method,
 		path:   path,
 		length: contentLength(head),
 		expect: field(head, "Expect") != "",
-		signed: strings.HasPrefix(field(head, "Authorization"), "q-sign-algorithm=sha1&"),
+		signed: strings.HasPrefix(signature, "q-sign-algorithm=sha1&"),
+		s3:     strings.HasPrefix(signature, "AWS4-HMAC-SHA256 Credential="+secretID+"/"),
 	}
 }

@@ -26,13 +26,17 @@ func (u *upstream) respond(c *upstreamConn, req request) error {
 	if err := c.discardBody(req.length); err != nil {
 		return err
 	}
+	n := req.object()
 	switch {
 	case req.path == statsPath:
 		stats := fmt.Sprintf("%d %d", u.handshakes.Load(), u.resumed.Load())
 		_, err := fmt.Fprintf(c, "HTTP/1.1 200 OK\r\n"+cosFields+"%s", len(stats), "keep-alive", "0", stats)
 		return err
-	case req.path == signedPath && !req.signed:
+	case req.path == signedPath && !req.signed, strings.HasPrefix(req.path, s3Path) && !req.s3:
 		_, err := fmt.Fprintf(c, "HTTP/1.1 403 Forbidden\r\n"+cosFields, 0, "keep-alive", "0")
+		return err
+	case req.method == "PUT" && req.length != n:
+		_, err := fmt.Fprintf(c, "HTTP/1.1 400 Bad Request\r\n"+cosFields, 0, "keep-alive", "0")
 		return err
 	case req.method == "PUT" && req.length == smallSize:
 		_, err := c.Write(u.stored)
@@ -43,11 +47,17 @@ func (u *upstream) respond(c *upstreamConn, req request) error {
 	case req.path == closePath:
 		return u.sendObject(c, smallSize, "close")
 	}
-	n, err := strconv.ParseInt(strings.TrimPrefix(req.path, objectPath), 10, 64)
-	if err != nil {
-		n = smallSize
-	}
 	return u.sendObject(c, n, "keep-alive")
+}
+
+// object returns the length of the object that the path names, or smallSize for paths
+// without a number.
+func (r request) object() int64 {
+	n, err := strconv.ParseInt(r.path[strings.LastIndexByte(r.path, '/')+1:], 10, 64)
+	if err != nil {
+		return smallSize
+	}
+	return n
 }
 
 // head returns the head of a response with a body of length bytes, for an object of
@@ -82,7 +92,7 @@ func (u *upstream) sendObject(c *upstreamConn, n int64, connection string) error
 		return err
 	}
 	if c.tcp != nil {
-		return sendPattern(c.tcp, u.source, n)
+		return sendSource(c.tcp, u.source, n)
 	}
 	for n > 0 {
 		k, err := c.Write(u.pattern[:min(n, patternSize)])
