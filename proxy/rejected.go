@@ -157,11 +157,11 @@ func rejectionOf(resp *response) rejection {
 }
 
 // rejectionCodes are the error codes for rejected credentials or a rejected clock.
-var rejectionCodes = []string{"ExpiredToken", "InvalidAccessKeyId", "RequestTimeTooSkewed"}
+var rejectionCodes = []string{"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "RequestTimeTooSkewed"}
 
 // RejectionCode returns the code if an error document of COS rejects the credentials or
-// the clock: ExpiredToken, InvalidAccessKeyId, RequestTimeTooSkewed, or AccessDenied for
-// an expired signature. An AccessDenied may have the code in its message (COS document
+// the clock: ExpiredToken, InvalidAccessKeyId, InvalidToken (of S3), RequestTimeTooSkewed,
+// or AccessDenied for an expired signature. An AccessDenied may have the code in its message (COS document
 // "403 errors"). RejectionCode returns "" for any other document.
 func RejectionCode(code, message string) string {
 	if slices.Contains(rejectionCodes, code) {

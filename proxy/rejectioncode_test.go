@@ -6,6 +6,7 @@ func TestRejectionCode(t *testing.T) {
 	tests := []struct{ code, message, want string }{
 		{"ExpiredToken", "expired", "ExpiredToken"},
 		{"InvalidAccessKeyId", "", "InvalidAccessKeyId"},
+		{"InvalidToken", "", "InvalidToken"},
 		{"RequestTimeTooSkewed", "", "RequestTimeTooSkewed"},
 		{"AccessDenied", "Request has expired", "AccessDenied"},
 		{"AccessDenied", " ExpiredToken ", "ExpiredToken"},

@@ -127,7 +127,10 @@ func TestS3_ListBuckets(t *testing.T) {
 	if !strings.Contains(doc.Message, "bucket-region") || !strings.Contains(doc.Message, "ListBuckets") {
 		t.Error(doc.Message)
 	}
-	r.refusedS3(t, r.s3(t, "PUT", "/", "", "x"), http.StatusMethodNotAllowed, "MethodNotAllowed")
+	doc = r.refusedS3(t, r.s3(t, "PUT", "/", "", "x"), http.StatusMethodNotAllowed, "MethodNotAllowed")
+	if !strings.Contains(doc.Message, "/<bucket>/<key>") {
+		t.Error(doc.Message)
+	}
 	r = start(t, setup{options: allowOnly("GetObject")})
 	r.refusedS3(t, r.s3(t, "GET", "/", "", ""), http.StatusForbidden, "AccessDenied")
 }

@@ -13,6 +13,10 @@ import (
 
 // listBuckets returns the candidate of GET Service on the first route that allows it.
 func listBuckets(routes []*route, req *request) (candidate, error) {
+	if req.dialect == dialectS3 && req.method != http.MethodGet {
+		return candidate{}, coserr.New(http.StatusMethodNotAllowed, "MethodNotAllowed",
+			"S3 only supports GET /, which lists the buckets of the account. Send other requests to /<bucket>/<key>.")
+	}
 	if req.method != http.MethodGet {
 		return candidate{}, coserr.New(http.StatusMethodNotAllowed, "MethodNotAllowed",
 			"%s only supports GET /, which lists the buckets of the account. Send other requests to the host of a bucket.", req.name)

@@ -105,10 +105,9 @@ func (s *Sum) Check() error {
 	if bytes.Equal(s.hash.Sum(nil), s.want) {
 		return nil
 	}
-	code := "BadDigest"
+	const message = "The body does not match its %s; nothing was stored. Send the request again; if this repeats, the client computes the checksum of other bytes."
 	if s.name == contentSHA256 {
-		code = "XAmzContentSHA256Mismatch"
+		return coserr.New(http.StatusBadRequest, "XAmzContentSHA256Mismatch", message, s.name)
 	}
-	return coserr.New(http.StatusBadRequest, code,
-		"The body does not match its %s; nothing was stored. Send the request again; if this repeats, the client computes the checksum of other bytes.", s.name)
+	return coserr.New(http.StatusBadRequest, "BadDigest", message, s.name)
 }
