@@ -266,7 +266,7 @@ func TestTools_Rclone(t *testing.T) {
 }
 
 func testRclone(t *testing.T, s *sidecar, provider, endpoint string, env ...string) {
-	rclone := newTool(t, s, "rclone", append(env, "RCLONE_S3_NO_CHECK_BUCKET=true", "AWS_CA_BUNDLE=", "RCLONE_CONFIG=/dev/null", "RCLONE_CA_CERT="+s.cert, "RCLONE_CONFIG_COS_TYPE=s3",
+	rclone := newTool(t, s, "rclone", append(env, "AWS_CA_BUNDLE=", "RCLONE_CONFIG=/dev/null", "RCLONE_CA_CERT="+s.cert, "RCLONE_CONFIG_COS_TYPE=s3",
 		"RCLONE_CONFIG_COS_PROVIDER="+provider, "RCLONE_CONFIG_COS_ACCESS_KEY_ID="+dummyID, "RCLONE_CONFIG_COS_SECRET_ACCESS_KEY="+dummyKey,
 		"RCLONE_CONFIG_COS_ENDPOINT="+endpoint, "RCLONE_CONFIG_COS_REGION="+region,
 		"RCLONE_S3_UPLOAD_CUTOFF=8M", "RCLONE_S3_CHUNK_SIZE=5M", "RCLONE_S3_COPY_CUTOFF=8M")...)
@@ -329,9 +329,9 @@ func testRclone(t *testing.T, s *sidecar, provider, endpoint string, env ...stri
 // testRcloneProperties checks what rclone stores with an object, also of copies.
 func testRcloneProperties(t *testing.T, s *sidecar, rclone *tool, dir, at string) {
 	t.Helper()
-	rclone.run(t, "copyto", "--metadata", "--metadata-set", "color=blue", "--s3-storage-class", "STANDARD_IA", "--s3-acl", "public-read",
+	rclone.run(t, "copyto", "--s3-no-check-bucket", "--metadata", "--metadata-set", "color=blue", "--s3-storage-class", "STANDARD_IA", "--s3-acl", "public-read",
 		"--header-upload", "x-amz-tagging: a=1", filepath.Join(dir, "empty"), at+"/with properties")
-	rclone.run(t, "copyto", "--metadata", "--s3-acl", "public-read", "--s3-storage-class", "STANDARD_IA", at+"/with properties", at+"/copied properties")
+	rclone.run(t, "copyto", "--s3-no-check-bucket", "--metadata", "--s3-acl", "public-read", "--s3-storage-class", "STANDARD_IA", at+"/with properties", at+"/copied properties")
 	for _, name := range []string{"with properties", "copied properties"} {
 		o, _ := s.emu.Object(bucket, strings.TrimPrefix(at, "cos:"+bucket+"/")+"/"+name)
 		for field, want := range map[string]string{"x-cos-meta-color": "blue", "x-cos-storage-class": "STANDARD_IA", "x-cos-acl": "public-read"} {
@@ -348,7 +348,7 @@ func testRcloneLarge(t *testing.T, s *sidecar, rclone *tool, at string) {
 	t.Helper()
 	name, content := largeFile(t)
 	for _, args := range [][]string{{"--s3-upload-cutoff=200M"}, {"--s3-upload-cutoff=5M"}} {
-		rclone.run(t, append(args, "copyto", name, at+"/large file")...)
+		rclone.run(t, append(args, "copyto", "--s3-no-check-bucket", name, at+"/large file")...)
 		s.wantStored(t, strings.TrimPrefix(at, "cos:"+bucket+"/")+"/large file", content)
 		back := filepath.Join(t.TempDir(), "back")
 		rclone.run(t, "copyto", at+"/large file", back)
