@@ -63,7 +63,7 @@ test-systemd: ## Check the printed units with systemd-analyze (needs systemd)
 
 test-node: build ## Run the official Node SDK and the AWS SDK through the sidecar (needs npm)
 	cd integration/node && npm install --no-audit --no-fund --silent && \
-	  ../../bin/cosemu -- node test.mjs ../../bin/cosproxy && ../../bin/cosemu -- node s3.mjs ../../bin/cosproxy
+	  ../../bin/cosemu -- node test.mjs ../../bin/cosproxy && GO='$(GO)' ../../bin/cosemu -- node s3.mjs ../../bin/cosproxy
 
 test-s3: ## Run S3 tools through the sidecar (needs aws, boto3, rclone, restic, s3cmd)
 	cd integration/s3clients && $(GO) test -count=1 -tags tools -run Tools ./...

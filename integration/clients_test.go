@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -57,7 +58,11 @@ func TestReadme_ClientTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range append(files, "node/test.mjs", "s3clients/sidecargosdk_test.go") {
+	s3, err := filepath.Glob("s3clients/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range slices.Concat(files, s3, []string{"node/test.mjs", "node/s3.mjs"}) {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -65,7 +70,10 @@ func TestReadme_ClientTable(t *testing.T) {
 		tests.Write(text)
 	}
 	for _, row := range rows {
-		if name := row[1]; !strings.Contains(tests.String(), "func "+name+"(") && !strings.Contains(tests.String(), "name: '"+name+"'") {
+		name := row[1]
+		if !slices.ContainsFunc([]string{"func " + name + "(", "name: '" + name + "'", "describe('" + name + "'"}, func(test string) bool {
+			return strings.Contains(tests.String(), test)
+		}) {
 			t.Errorf("the README names the test %s, which does not exist", name)
 		}
 	}

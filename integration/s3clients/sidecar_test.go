@@ -198,12 +198,16 @@ func checkArrivals(t *testing.T, emu *cosemu.Server) {
 		if r.Dialect != cosemu.DialectS3 {
 			continue
 		}
-		signed := signedHeaders.FindStringSubmatch(r.Header.Get("Authorization"))
-		if signed == nil || r.Header.Get("x-amz-security-token") != creds.Token {
-			t.Errorf("%s %s is signed as %q", r.Method, r.URI, r.Header.Get("Authorization"))
-			continue
+		var names []string
+		// The signature of a form is in its fields, and its headers are not signed.
+		if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
+			signed := signedHeaders.FindStringSubmatch(r.Header.Get("Authorization"))
+			if signed == nil || r.Header.Get("x-amz-security-token") != creds.Token {
+				t.Errorf("%s %s is signed as %q", r.Method, r.URI, r.Header.Get("Authorization"))
+				continue
+			}
+			names = strings.Split(signed[1], ";")
 		}
-		names := strings.Split(signed[1], ";")
 		for name, values := range r.Header {
 			name = strings.ToLower(name)
 			if strings.HasPrefix(name, "x-amz-") && !slices.Contains(names, name) {

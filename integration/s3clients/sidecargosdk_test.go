@@ -110,10 +110,23 @@ func TestSidecar_GoSDKPartNumber(t *testing.T) {
 	})
 }
 
-// Each checksum algorithm, which the SDK sends as a header or trailer.
+// Each checksum algorithm, which the SDK sends as a header or trailer, also of parts.
 func TestSidecar_GoSDKChecksums(t *testing.T) {
 	bySchemes(t, func(t *testing.T, s *sidecar) {
 		c := s.goSDK(t, s.url(), pathStyle)
+		manager := transfermanager.New(c)
+		body := strings.Repeat("0123456789abcdef", 9<<16)
+		for _, algorithm := range []types.ChecksumAlgorithm{
+			types.ChecksumAlgorithmCrc32, types.ChecksumAlgorithmCrc32c, types.ChecksumAlgorithmSha1, types.ChecksumAlgorithmSha256, types.ChecksumAlgorithmCrc64nvme,
+		} {
+			if _, err := manager.UploadObject(t.Context(), &transfermanager.UploadObjectInput{
+				Bucket: aws.String(bucket), Key: aws.String("parts"), Body: io.MultiReader(strings.NewReader(body)), ChecksumAlgorithm: managertypes.ChecksumAlgorithm(algorithm),
+			}); err != nil {
+				t.Errorf("%s of parts: %v", algorithm, err)
+			} else if got, _ := get(t, c, "parts"); got != body {
+				t.Errorf("%s of parts: %d bytes return", algorithm, len(got))
+			}
+		}
 		for _, algorithm := range types.ChecksumAlgorithm("").Values() {
 			in := &s3.PutObjectInput{
 				Bucket: aws.String(bucket), Key: aws.String(string(algorithm)), Body: strings.NewReader("body"), ChecksumAlgorithm: algorithm,
@@ -158,13 +171,13 @@ func TestSidecar_GoSDKMetadata(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.CopyObject(t.Context(), &s3.CopyObjectInput{
-			Bucket: aws.String(bucket), Key: aws.String("replaced"), CopySource: aws.String(bucket + "/o"),
+			Bucket: aws.String(bucket), Key: aws.String("replaced"), CopySource: aws.String(bucket + "/o"), StorageClass: types.StorageClassIntelligentTiering,
 			MetadataDirective: types.MetadataDirectiveReplace, Metadata: map[string]string{"color": "red"},
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, out := get(t, c, "replaced"); out.Metadata["color"] != "red" || out.Metadata["n"] != "" {
+		if _, out := get(t, c, "replaced"); out.Metadata["color"] != "red" || out.Metadata["n"] != "" || out.StorageClass != types.StorageClassIntelligentTiering {
 			t.Errorf("metadata of the copy %+v", out.Metadata)
 		}
 		tags, err := c.GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: aws.String(bucket), Key: aws.String("replaced")})

@@ -8,6 +8,8 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +118,7 @@ func TestSidecar_MinIOMetadata(t *testing.T) {
 			UserMetadata: map[string]string{"color": "deep blue"}, UserTags: map[string]string{"a": "1", "b": "x y"}, StorageClass: "STANDARD_IA",
 			ContentType: "text/plain", ContentEncoding: "gzip", CacheControl: "no-store",
 		})
+		minioPut(t, c, "public", "body", minio.PutObjectOptions{UserMetadata: map[string]string{"x-amz-acl": "public-read"}})
 		info, err := c.StatObject(t.Context(), bucket, "o", minio.StatObjectOptions{})
 		if err != nil || info.UserMetadata["Color"] != "deep blue" || info.ContentType != "text/plain" || info.UserTagCount != 2 ||
 			info.Metadata.Get("Content-Encoding") != "gzip" || info.Metadata.Get("x-amz-storage-class") != "STANDARD_IA" {
@@ -131,8 +134,16 @@ func TestSidecar_MinIOMetadata(t *testing.T) {
 		if got, err := c.GetObjectTagging(t.Context(), bucket, "o", minio.GetObjectTaggingOptions{}); err != nil || got.ToMap()["c"] != "3" {
 			t.Errorf("tags %v, %v", got, err)
 		}
-		if acl, err := c.GetObjectACL(t.Context(), bucket, "o"); err != nil || len(acl.Grant) != 1 {
-			t.Errorf("ACL %+v, %v", acl, err)
+		if err := c.RemoveObjectTagging(t.Context(), bucket, "o", minio.RemoveObjectTaggingOptions{}); err != nil {
+			t.Error(err)
+		}
+		if got, err := c.GetObjectTagging(t.Context(), bucket, "o", minio.GetObjectTaggingOptions{}); err != nil || len(got.ToMap()) != 0 {
+			t.Errorf("tags %v are left", got)
+		}
+		for key, grants := range map[string]int{"o": 1, "public": 2} {
+			if acl, err := c.GetObjectACL(t.Context(), bucket, key); err != nil || len(acl.Grant) != grants {
+				t.Errorf("ACL of %s %+v, %v", key, acl, err)
+			}
 		}
 		_, err = c.CopyObject(t.Context(), minio.CopyDestOptions{Bucket: bucket, Object: "copy", ReplaceMetadata: true, UserMetadata: map[string]string{"color": "red"}},
 			minio.CopySrcOptions{Bucket: bucket, Object: "o"})
@@ -162,6 +173,12 @@ func TestSidecar_MinIOLarge(t *testing.T) {
 				t.Errorf("%s: %d bytes return", up.key, len(body))
 			}
 		}
+		file := filepath.Join(t.TempDir(), "back")
+		if err := c.FGetObject(t.Context(), bucket, "parts", file, minio.GetObjectOptions{}); err != nil {
+			t.Error(err)
+		} else if body, err := os.ReadFile(file); err != nil || !bytes.Equal(body, small) {
+			t.Errorf("the file has %d bytes, %v", len(body), err)
+		}
 		// A reader of unknown length.
 		if _, err := c.PutObject(t.Context(), bucket, "stream", io.MultiReader(bytes.NewReader(small)), -1, minio.PutObjectOptions{PartSize: 5 << 20}); err != nil {
 			t.Fatal(err)
@@ -170,6 +187,30 @@ func TestSidecar_MinIOLarge(t *testing.T) {
 			minio.CopySrcOptions{Bucket: bucket, Object: "parts"}, minio.CopySrcOptions{Bucket: bucket, Object: "stream"})
 		if o, _ := s.emu.Object(bucket, "composed"); err != nil || o.Size != int64(2*len(small)) {
 			t.Errorf("%d bytes, %v", o.Size, err)
+		}
+	})
+}
+
+// Each checksum algorithm of the client, for objects and parts. It sends checksums only with
+// signature V4 and trailers.
+func TestSidecar_MinIOChecksums(t *testing.T) {
+	byMinIO(t, func(t *testing.T, s *sidecar, c *minio.Client) {
+		if !strings.HasSuffix(t.Name(), "trailers") {
+			return
+		}
+		body := make([]byte, 6<<20)
+		_, _ = rand.Read(body)
+		for _, algorithm := range []minio.ChecksumType{
+			minio.ChecksumCRC32, minio.ChecksumCRC32C, minio.ChecksumCRC64NVME, minio.ChecksumSHA1, minio.ChecksumSHA256,
+		} {
+			for _, o := range []minio.PutObjectOptions{{DisableMultipart: true}, {PartSize: 5 << 20}} {
+				o.Checksum = algorithm
+				if _, err := c.PutObject(t.Context(), bucket, "o", bytes.NewReader(body), int64(len(body)), o); err != nil {
+					t.Errorf("%s, parts %t: %v", algorithm, !o.DisableMultipart, err)
+				} else if got := minioGet(t, c, "o", minio.GetObjectOptions{}); got != string(body) {
+					t.Errorf("%s, parts %t: %d bytes return", algorithm, !o.DisableMultipart, len(got))
+				}
+			}
 		}
 	})
 }

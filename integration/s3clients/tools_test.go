@@ -111,12 +111,20 @@ func random(t *testing.T, size int) []byte {
 	return b
 }
 
+// largeFile creates a file of 100 MB.
+func largeFile(t *testing.T) (name string, content []byte) {
+	t.Helper()
+	content = random(t, 100<<20)
+	return writeFile(t, "large file", content), content
+}
+
 // tree creates a directory with small, empty and large files, and names that need escapes.
 func tree(t *testing.T) (dir string, files map[string][]byte) {
 	t.Helper()
 	dir, files = t.TempDir(), map[string][]byte{
 		"plain.txt": []byte("plain"), "empty": nil, "dir/a b+c": []byte("blank"), "dir/中文 ü.txt": []byte("words"),
-		"dir/100%/~*'()!$&,;=@": []byte("signs"), "large": random(t, 24<<20),
+		"dir/100%/~*'()!$&,;:=@": []byte("signs"), "a%2Fb": []byte("escape"), "a?b#c": []byte("delimiters"), "%": []byte("percent"),
+		"..a/.b": []byte("dots"), `"<>\^{|}` + "`": []byte("quotes"), "tail ": []byte("blank"), "large": random(t, 24<<20),
 	}
 	for name, content := range files {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -132,17 +140,29 @@ func tree(t *testing.T) (dir string, files map[string][]byte) {
 
 func TestTools_Boto3(t *testing.T) {
 	bySchemes(t, func(t *testing.T, s *sidecar) {
-		s.fill(t, manyKeys())
-		python := newTool(t, s, "python3")
-		if _, err := python.try(t, "-c", "import boto3"); err != nil {
-			python = newTool(t, s, "/usr/bin/python3") // that of the packages
-			if out, err := python.try(t, "-c", "import boto3"); err != nil {
-				t.Fatalf("%s: %s", out, installTools)
+		tested := map[string]bool{}
+		for _, name := range []string{"python3", "/usr/bin/python3"} { // the second is that of the packages
+			if _, err := exec.LookPath(name); err != nil {
+				continue
+			}
+			python := newTool(t, s, name)
+			version, err := python.try(t, "-c", "import boto3; print(boto3.__version__)")
+			if err != nil || tested[version] {
+				continue
+			}
+			tested[version] = true
+			s.fill(t, manyKeys())
+			t.Log(python.run(t, "testdata/boto3_client.py", bucket, s.url(), "path", ""))
+			if s.scheme == "http" {
+				s.fill(t, manyKeys())
+				t.Log(python.run(t, "testdata/boto3_client.py", bucket, "http://"+cosHost, "virtual", s.url()))
+			}
+			if left := s.emu.Objects(bucket); len(left) != 0 {
+				t.Errorf("%d objects are left", len(left))
 			}
 		}
-		t.Log(python.run(t, "testdata/boto3_client.py", bucket, s.url(), "path", ""))
-		if s.scheme == "http" {
-			t.Log(python.run(t, "testdata/boto3_client.py", bucket, "http://"+cosHost, "virtual", s.url()))
+		if len(tested) == 0 {
+			t.Fatalf("no python3 has boto3: %s", installTools)
 		}
 	})
 }
@@ -157,7 +177,7 @@ func TestTools_AWSCLI(t *testing.T) {
 			return aws.run(t, append([]string{"--endpoint-url", s.url()}, args...)...)
 		}
 		to := "s3://" + bucket
-		do("s3", "cp", "--recursive", dir, to+"/tree/", "--storage-class", "STANDARD_IA", "--metadata", "color=blue")
+		do("s3", "cp", "--recursive", dir, to+"/tree/", "--storage-class", "STANDARD_IA", "--metadata", "color=blue", "--acl", "public-read")
 		for name, content := range files {
 			s.wantStored(t, "tree/"+name, content)
 		}
@@ -175,16 +195,32 @@ func TestTools_AWSCLI(t *testing.T) {
 		do("s3", "mv", to+"/copied large", to+"/moved/a+b")
 		s.wantStored(t, "moved/a+b", files["large"])
 		contains(t, "head-object", do("s3api", "head-object", "--bucket", bucket, "--key", "tree/plain.txt"), `"color": "blue"`, "STANDARD_IA")
+		contains(t, "ACL", do("s3api", "get-object-acl", "--bucket", bucket, "--key", "tree/plain.txt"), "AllUsers")
+		do("s3api", "copy-object", "--bucket", bucket, "--key", "replaced", "--copy-source", bucket+"/tree/plain.txt",
+			"--metadata-directive", "REPLACE", "--metadata", "color=red", "--storage-class", "INTELLIGENT_TIERING")
+		contains(t, "copy", do("s3api", "head-object", "--bucket", bucket, "--key", "replaced"), `"color": "red"`, "INTELLIGENT_TIERING")
+		do("s3api", "delete-object", "--bucket", bucket, "--key", "replaced")
 		do("s3api", "put-object-tagging", "--bucket", bucket, "--key", "tree/plain.txt", "--tagging", "TagSet=[{Key=k,Value=v}]")
 		contains(t, "tags", do("s3api", "get-object-tagging", "--bucket", bucket, "--key", "tree/plain.txt"), `"Key": "k"`)
-		do("s3api", "put-object-acl", "--bucket", bucket, "--key", "tree/plain.txt", "--acl", "public-read")
-		contains(t, "ACL", do("s3api", "get-object-acl", "--bucket", bucket, "--key", "tree/plain.txt"), "AllUsers")
+		do("s3api", "put-object-acl", "--bucket", bucket, "--key", "tree/plain.txt", "--acl", "private")
+		if acl := do("s3api", "get-object-acl", "--bucket", bucket, "--key", "tree/plain.txt"); strings.Contains(acl, "AllUsers") {
+			t.Errorf("ACL: %s", acl)
+		}
+		do("s3api", "delete-object-tagging", "--bucket", bucket, "--key", "tree/plain.txt")
+		contains(t, "tags", do("s3api", "get-object-tagging", "--bucket", bucket, "--key", "tree/plain.txt"), `"TagSet": []`)
 		url := strings.TrimSpace(do("s3", "presign", to+"/tree/plain.txt"))
 		if status, text := send(t, s.client(t), "GET", url, nil, ""); status != 200 || text != "plain" {
 			t.Errorf("presigned GET: %d %s", status, text)
 		}
 		do("s3api", "get-object", "--bucket", bucket, "--key", "tree/plain.txt", "--range", "bytes=1-2", filepath.Join(back, "range"))
 		wantFile(t, filepath.Join(back, "range"), []byte("la"))
+		for _, key := range []string{"a//b", "dir/", "a/../b"} { // not names of files
+			do("s3api", "put-object", "--bucket", bucket, "--key", key, "--body", filepath.Join(dir, "plain.txt"))
+			s.wantStored(t, key, files["plain.txt"])
+			do("s3api", "get-object", "--bucket", bucket, "--key", key, filepath.Join(back, "key"))
+			do("s3api", "delete-object", "--bucket", bucket, "--key", key)
+		}
+		testAWSLarge(t, s, do)
 		s.fill(t, manyKeys())
 		if n := strings.Count(do("s3api", "list-objects-v2", "--bucket", bucket, "--prefix", "many/"), `"Key"`); n != 2500 {
 			t.Errorf("V2 lists %d keys", n)
@@ -200,6 +236,24 @@ func TestTools_AWSCLI(t *testing.T) {
 		}
 		contains(t, "buckets", do("s3", "ls"), bucket)
 	})
+}
+
+// testAWSLarge transfers 100 MB in parts and as one body, with the checksums of the client.
+func testAWSLarge(t *testing.T, s *sidecar, do func(args ...string) string) {
+	t.Helper()
+	name, content := largeFile(t)
+	back := filepath.Join(t.TempDir(), "back")
+	do("s3", "cp", "--quiet", name, "s3://"+bucket+"/large")
+	s.wantStored(t, "large", content)
+	do("s3", "cp", "--quiet", "s3://"+bucket+"/large", back)
+	wantFile(t, back, content)
+	do("s3api", "put-object", "--bucket", bucket, "--key", "large", "--body", name)
+	s.wantStored(t, "large", content)
+	for _, algorithm := range []string{"SHA1", "SHA256"} {
+		do("s3api", "put-object", "--bucket", bucket, "--key", "large", "--body", writeFile(t, "body", content[:1<<20]), "--checksum-algorithm", algorithm)
+		s.wantStored(t, "large", content[:1<<20])
+	}
+	do("s3", "rm", "s3://"+bucket+"/large")
 }
 
 func TestTools_Rclone(t *testing.T) {
@@ -252,16 +306,54 @@ func testRclone(t *testing.T, s *sidecar, provider, endpoint string, env ...stri
 	contains(t, "lsf", rclone.run(t, "lsf", "-R", at+"/tree"), "dir/中文 ü.txt\n", "large\n")
 	contains(t, "lsd", rclone.run(t, "lsd", "cos:"), bucket)
 	s.fill(t, manyKeys())
-	if n := strings.Count(rclone.run(t, "lsf", "-R", "--files-only", "cos:"+bucket+"/many"), "\n"); n != 2500 {
-		t.Errorf("%d keys are listed", n)
-	}
 	link := strings.Fields(rclone.run(t, "link", at+"/tree/large"))
 	if status, text := send(t, s.client(t), "GET", link[len(link)-1], nil, ""); status != 200 || text != string(files["large"]) {
 		t.Errorf("%s: %d, %d bytes", link, status, len(text))
 	}
+	if text := rclone.run(t, "cat", "--offset", "1", "--count", "3", at+"/moved/plain.txt"); text != "lai" {
+		t.Errorf("range: %q", text)
+	}
+	for _, version := range []string{"1", "2"} {
+		if n := strings.Count(rclone.run(t, "lsf", "-R", "--files-only", "--s3-list-version", version, "cos:"+bucket+"/many"), "\n"); n != 2500 {
+			t.Errorf("V%s lists %d keys", version, n)
+		}
+	}
+	testRcloneProperties(t, s, rclone, dir, at)
+	testRcloneLarge(t, s, rclone, at)
 	rclone.run(t, "purge", at)
 	if left := s.emu.Objects(bucket); len(left) != 2500 {
 		t.Errorf("%d objects are left", len(left))
+	}
+}
+
+// testRcloneProperties checks what rclone stores with an object, also of copies.
+func testRcloneProperties(t *testing.T, s *sidecar, rclone *tool, dir, at string) {
+	t.Helper()
+	rclone.run(t, "copyto", "--s3-no-check-bucket", "--metadata", "--metadata-set", "color=blue", "--s3-storage-class", "STANDARD_IA", "--s3-acl", "public-read",
+		"--header-upload", "x-amz-tagging: a=1", filepath.Join(dir, "empty"), at+"/with properties")
+	rclone.run(t, "copyto", "--s3-no-check-bucket", "--metadata", "--s3-acl", "public-read", "--s3-storage-class", "STANDARD_IA", at+"/with properties", at+"/copied properties")
+	for _, name := range []string{"with properties", "copied properties"} {
+		o, _ := s.emu.Object(bucket, strings.TrimPrefix(at, "cos:"+bucket+"/")+"/"+name)
+		for field, want := range map[string]string{"x-cos-meta-color": "blue", "x-cos-storage-class": "STANDARD_IA", "x-cos-acl": "public-read"} {
+			if got := stored(o, field); len(got) != 1 || got[0] != want {
+				t.Errorf("%s: %s is %q", name, field, got)
+			}
+		}
+	}
+	contains(t, "stat", rclone.run(t, "lsjson", "--stat", "--metadata", at+"/with properties"), `"color": "blue"`, `"tier": "STANDARD_IA"`)
+}
+
+// testRcloneLarge transfers 100 MB as one body and in parts of the default size.
+func testRcloneLarge(t *testing.T, s *sidecar, rclone *tool, at string) {
+	t.Helper()
+	name, content := largeFile(t)
+	for _, args := range [][]string{{"--s3-upload-cutoff=200M"}, {"--s3-upload-cutoff=5M"}} {
+		rclone.run(t, append(args, "copyto", "--s3-no-check-bucket", name, at+"/large file")...)
+		s.wantStored(t, strings.TrimPrefix(at, "cos:"+bucket+"/")+"/large file", content)
+		back := filepath.Join(t.TempDir(), "back")
+		rclone.run(t, "copyto", at+"/large file", back)
+		wantFile(t, back, content)
+		rclone.run(t, "deletefile", at+"/large file")
 	}
 }
 
@@ -279,7 +371,8 @@ func TestTools_Restic(t *testing.T) {
 		dir, files := tree(t)
 		do("init")
 		do("backup", dir)
-		if err := os.WriteFile(filepath.Join(dir, "large"), random(t, 24<<20), 0o600); err != nil {
+		files["large"] = random(t, 100<<20)
+		if err := os.WriteFile(filepath.Join(dir, "large"), files["large"], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		do("backup", dir)
@@ -292,9 +385,9 @@ func TestTools_Restic(t *testing.T) {
 			t.Errorf("%d objects before pruning, %d after it", before, after)
 		}
 		do("check", "--read-data")
+		do("-o", "s3.list-objects-v1=true", "check")
 		back := t.TempDir()
 		do("restore", "latest", "--target", back)
-		delete(files, "large")
 		for name, content := range files {
 			wantFile(t, filepath.Join(back, dir, name), content)
 		}
@@ -351,6 +444,27 @@ multipart_chunk_size_mb = 5
 		if status, text := send(t, s.client(t), "GET", url, nil, ""); status != 200 || text != "plain" {
 			t.Errorf("%s: %d %s", url, status, text)
 		}
+		if err := os.WriteFile(filepath.Join(back, "range"), []byte("pl"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		do("get", "--continue", to+"/moved", filepath.Join(back, "range"))
+		wantFile(t, filepath.Join(back, "range"), files["plain.txt"])
+		do("put", "--acl-public", filepath.Join(dir, "empty"), to+"/public")
+		contains(t, "info", do("info", to+"/public"), "*anon*: READ")
+		for _, key := range []string{"a//b", "a/../b"} { // not names of files
+			do("put", filepath.Join(dir, "plain.txt"), to+"/"+key)
+			s.wantStored(t, key, files["plain.txt"])
+			do("get", to+"/"+key, filepath.Join(t.TempDir(), "key"))
+			do("del", to+"/"+key)
+		}
+		name, content := largeFile(t)
+		for _, args := range [][]string{{"put"}, {"put", "--disable-multipart"}} {
+			do(append(args, name, to+"/large file")...)
+			s.wantStored(t, "large file", content)
+			do("get", "--force", to+"/large file", filepath.Join(back, "large file"))
+			wantFile(t, filepath.Join(back, "large file"), content)
+		}
+		do("del", to+"/large file", to+"/public")
 		do("del", to+"/moved")
 		do("del", "--recursive", "--force", to+"/tree/")
 		if left := s.emu.Objects(bucket); len(left) != 2500 {
