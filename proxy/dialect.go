@@ -98,12 +98,20 @@ func (r *request) checkExpiry(now time.Time) error {
 	return nil
 }
 
+// responseFields are header fields of COS that have a meaning in responses only. s3cmd sends
+// those of a HEAD back when it modifies an object.
+var responseFields = newFieldSet(
+	"x-cos-delete-marker", "x-cos-hash-crc64ecma", "x-cos-object-type", "x-cos-request-id",
+	"x-cos-tagging-count", "x-cos-trace-id", "x-cos-version-id",
+)
+
 // checkDialect rejects header fields of the other dialect. COS gives them no meaning, so
 // it would store an object without its metadata, ACL or storage class.
 func (r *request) checkDialect() error {
 	for _, f := range r.head.Fields {
 		switch {
 		case !http1.HasPrefixFold(f.Name, "x-") && !http1.HasPrefixFold(f.Name, "pic-"): // most fields
+		case r.dialect == dialectS3 && responseFields.has(f.Name): // not sent to COS
 		case r.dialect == dialectS3 && (http1.HasPrefixFold(f.Name, "x-cos-") || http1.HasPrefixFold(f.Name, "x-ci-")),
 			r.dialect == dialectS3 && http1.EqualFold(f.Name, picOperationsField):
 			return r.cosFieldError(f.Name)

@@ -18,6 +18,18 @@ const (
 	looksAsIfTwo = "PUT /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 57\r\n\r\nPUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
 )
 
+// Equal Content-Lengths count as one.
+func TestFraming_EqualLengths(t *testing.T) {
+	r := start(t, setup{})
+	rep := r.exchange(t, "PUT /key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\ncontent-length: 4\r\n\r\ntest")
+	if rep.status != 200 {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	if a := r.upstream.only(t); len(a.Header["Content-Length"]) > 1 || string(a.body) != "test" {
+		t.Errorf("%q arrived with\n%s", a.body, a.head)
+	}
+}
+
 // A request with both Content-Length and Transfer-Encoding is rejected at any position
 // on a connection, and the connection is closed.
 func TestFraming_TwoLengthsRejected(t *testing.T) {

@@ -135,6 +135,18 @@ func TestDialect_COSFieldsWithSignature(t *testing.T) {
 	}
 }
 
+// Fields of a response have no meaning in a request: they are neither sent nor an error.
+func TestDialect_ResponseFields(t *testing.T) {
+	r := start(t, setup{})
+	rep := r.s3(t, "PUT", "/"+bucket+"/key", "x-cos-hash-crc64ecma: 1\r\nX-Cos-Request-Id: a\r\nx-cos-version-id: a\r\nx-amz-request-id: a\r\nx-amz-id-2: a\r\nx-amz-version-id: a\r\n", "test")
+	if rep.status != http.StatusOK {
+		t.Fatalf("status %d: %s", rep.status, rep.body)
+	}
+	if a := r.upstream.only(t); strings.Contains(strings.ToLower(a.head), "-id: a") || a.Header["X-Cos-Hash-Crc64ecma"] != nil {
+		t.Errorf("arrived as\n%s", a.head)
+	}
+}
+
 // A route can choose S3 for requests without a signature.
 func TestDialect_OfRoute(t *testing.T) {
 	r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].Dialect = proxy.DialectS3 }})

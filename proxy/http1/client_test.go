@@ -291,7 +291,7 @@ func TestClient_InvalidResponse(t *testing.T) {
 		"empty":              "",
 		"not HTTP":           "SSH-2.0-OpenSSH\r\n\r\n",
 		"both lengths":       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
 		"an incomplete head": "HTTP/1.1 200 OK\r\nContent-Le",
 		"switched":           "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
 		"endless interim":    strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 100),

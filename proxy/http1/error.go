@@ -19,7 +19,7 @@ const (
 	RuleFieldValue    Rule = "field-value"    // RFC 9110, 5.5: control characters; 400
 	RuleFolding       Rule = "obs-fold"       // RFC 9112, 5.2; 400
 	RuleHost          Rule = "host"           // RFC 9112, 3.2: missing, repeated or not a host; 400
-	RuleContentLength Rule = "content-length" // RFC 9112, 6.3: repeated, or not a number; 400
+	RuleContentLength Rule = "content-length" // RFC 9112, 6.3: different values, or not a number; 400
 	RuleTwoLengths    Rule = "two-lengths"    // RFC 9112, 6.1: both Content-Length and Transfer-Encoding; 400
 	RuleCoding        Rule = "coding"         // RFC 9112, 6.1: a Transfer-Encoding other than chunked; 501
 	RuleOldCoding     Rule = "old-coding"     // RFC 9112, 6.1: Transfer-Encoding in HTTP/1.0; 400

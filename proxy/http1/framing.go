@@ -1,5 +1,7 @@
 package http1
 
+import "bytes"
+
 // Values of a length that is not known in advance.
 const (
 	// LengthChunked means a body in the chunked coding (RFC 9112, 7.1).
@@ -67,15 +69,18 @@ func (h *Head) AnnouncedLength() int64 {
 	return length
 }
 
-// bodyLengths parses Content-Length, -1 if there is none, and Transfer-Encoding.
+// bodyLengths parses Content-Length, -1 if there is none, and Transfer-Encoding. Equal
+// Content-Lengths count as one (RFC 9110, 8.6): rclone sends two.
 func (h *Head) bodyLengths() (length int64, chunked bool, err error) {
 	length = -1
+	var first []byte // value of Content-Length
 	for _, f := range h.Fields {
 		switch {
 		case EqualFold(f.Name, "Content-Length"):
-			if length >= 0 {
-				return 0, false, Error{RuleContentLength, "there is more than one Content-Length"}
+			if length >= 0 && !bytes.Equal(f.Value, first) {
+				return 0, false, Error{RuleContentLength, "there are several Content-Lengths with different values"}
 			}
+			first = f.Value
 			if length, err = parseLength(f.Value); err != nil {
 				return 0, false, err
 			}

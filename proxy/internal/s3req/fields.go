@@ -19,7 +19,8 @@ const (
 	// Consume means that cosproxy itself uses the field: the client's signature, the coding
 	// and the checksums of the body.
 	Consume
-	// Ignore means that the field does not change what is stored or returned.
+	// Ignore means that the field does not change what is stored or returned, or that it is
+	// one of responses: s3cmd sends those of a HEAD back when it modifies an object.
 	Ignore
 )
 
@@ -55,7 +56,8 @@ var uses = useTable(map[Use]string{
 		checksum-algorithm checksum-type checksum-crc32 checksum-crc32c
 		checksum-crc64nvme checksum-sha1 checksum-sha256`,
 	Ignore: `mp-object-size user-agent checksum-mode request-payer te optional-object-attributes object-attributes
-		api-version`,
+		api-version request-id id-2 version-id tagging-count delete-marker expiration
+		restore replication-status mp-parts-count`,
 })
 
 func useTable(words map[Use]string) map[string]Use {
