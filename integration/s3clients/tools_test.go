@@ -343,11 +343,12 @@ func testRcloneProperties(t *testing.T, s *sidecar, rclone *tool, dir, at string
 	contains(t, "stat", rclone.run(t, "lsjson", "--stat", "--metadata", at+"/with properties"), `"color": "blue"`, `"tier": "STANDARD_IA"`)
 }
 
-// testRcloneLarge transfers 100 MB as one body and in parts of the default size.
+// testRcloneLarge transfers 100 MB as one body, also with a presigned URL, and in parts of the
+// default size.
 func testRcloneLarge(t *testing.T, s *sidecar, rclone *tool, at string) {
 	t.Helper()
 	name, content := largeFile(t)
-	for _, args := range [][]string{{"--s3-upload-cutoff=200M"}, {"--s3-upload-cutoff=5M"}} {
+	for _, args := range [][]string{{"--s3-upload-cutoff=200M"}, {"--s3-upload-cutoff=200M", "--s3-use-presigned-request"}, {"--s3-upload-cutoff=5M"}} {
 		rclone.run(t, append(args, "copyto", "--s3-no-check-bucket", name, at+"/large file")...)
 		s.wantStored(t, strings.TrimPrefix(at, "cos:"+bucket+"/")+"/large file", content)
 		back := filepath.Join(t.TempDir(), "back")
@@ -435,6 +436,8 @@ multipart_chunk_size_mb = 5
 		s.wantStored(t, "moved", files["plain.txt"])
 		do("setacl", "--acl-public", to+"/moved")
 		contains(t, "info", do("info", to+"/moved"), "*anon*: READ")
+		do("modify", "--add-header=x-amz-meta-color:red", "--storage-class=STANDARD_IA", to+"/moved")
+		contains(t, "info", do("info", to+"/moved"), "x-amz-meta-color: red", "STANDARD_IA")
 		s.fill(t, manyKeys())
 		if n := strings.Count(do("ls", "--recursive", to+"/many/"), "\n"); n != 2500 {
 			t.Errorf("%d keys are listed", n)
