@@ -46,6 +46,7 @@ type bodyPlan struct {
 	measure bool   // buffer a chunked body up to bufferLimit, to find its length
 	list    bool   // buffer the complete body, a delete list
 	keys    bool   // check the object keys in the delete list
+	md5     bool   // add Content-MD5 if the body is buffered
 	form    bool   // read the fields of a form
 	route   *route // of the first candidate, for messages
 }
@@ -55,15 +56,18 @@ type bodyPlan struct {
 func planBody(req *request, first *candidate, length int64) bodyPlan {
 	p := bodyPlan{length: length, limit: bufferLimit, route: first.route}
 	p.form = first.op.Action == cosreq.PostObject
-	if first.op.Key == "" && first.op.Needs(isDelete) {
-		p.keys = !first.route.allowsAllKeys()
-		// COS requires Content-MD5, and newer S3 clients do not send it.
-		p.list = p.keys || len(req.head.Get("Content-MD5")) == 0 && length != 0
+	// COS requires Content-MD5 for XML (COS document "Common request headers"), and newer S3
+	// clients do not send it.
+	isList := first.op.Key == "" && first.op.Needs(isDelete)
+	p.md5 = len(req.head.Get("Content-MD5")) == 0 && length != 0 && (isList || req.dialect == dialectS3 && !p.form && !storesBody(first, req))
+	if isList {
+		p.keys = !first.route.allowsAllKeys() || req.dialect == dialectS3 // S3 has conditions in the list
+		p.list = p.keys || p.md5
 	}
 	if p.list {
 		p.limit = deleteListLimit
 	}
-	p.measure = length < 0 && (!takesChunks(req, first) || !req.has("Expect"))
+	p.measure = length < 0 && (!takesChunks(req, first) || !req.has("Expect") || req.hasChecksum(length))
 	return p
 }
 
@@ -106,39 +110,38 @@ func (p bodyPlan) read(u *upload, req *request, buf []byte) (body, error) {
 			return b, err
 		}
 	}
+	if p.md5 && len(b.buffered) > 0 {
+		b.md5 = contentMD5(b.buffered)
+	}
 	switch {
 	case p.list:
-		return b, b.readDeletes(req, p)
+		return b, b.readDeletes(p)
 	case p.form:
 		return b, b.readForm(req)
 	}
 	return b, nil
 }
 
-// readDeletes parses the keys of a buffered delete list if they must be checked, and
-// computes the Content-MD5 that COS requires unless the client sent it.
-func (b *body) readDeletes(req *request, p bodyPlan) error {
+// readDeletes parses the keys of a buffered delete list if they must be checked.
+func (b *body) readDeletes(p bodyPlan) error {
 	if b.length < 0 {
 		return lengthRequiredError()
 	}
 	if p.keys {
 		var err error
-		if b.deleteKeys, err = parseDeleteList(b.buffered); err != nil {
+		var known *coserr.Error
+		if b.deleteKeys, err = parseDeleteList(b.buffered); errors.As(err, &known) {
+			return err
+		} else if err != nil {
 			return coserr.New(http.StatusBadRequest, "MalformedXML",
-				"The body is not a valid delete list of at most %d MiB. Check its XML, or send fewer object keys.", deleteListLimit>>20).
-				Try("cosproxy checks them against", p.route.setting("AllowPrefixes"))
+				"The body is not a valid delete list of at most %d MiB, with keys that XML can have. Check its XML, send fewer keys, or delete keys with control characters one by one.", deleteListLimit>>20).
+				Try("cosproxy checks keys against", p.route.setting("AllowPrefixes"))
 		}
 	}
-	if len(req.head.Get("Content-MD5")) > 0 {
-		return nil
-	}
-	if b.buffered == nil && b.length != 0 {
+	if p.md5 && b.md5 == "" && b.length != 0 {
 		return coserr.New(http.StatusBadRequest, "MalformedXML",
 			"COS requires Content-MD5, which cosproxy adds only to delete lists of at most %d MiB. Send Content-MD5, or fewer object keys.",
 			deleteListLimit>>20)
-	}
-	if len(b.buffered) > 0 {
-		b.md5 = contentMD5(b.buffered)
 	}
 	return nil
 }

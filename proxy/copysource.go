@@ -3,7 +3,9 @@ package proxy
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
+	"sync"
 
 	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
@@ -24,6 +26,9 @@ type copySource struct {
 	header  string   // the field that names the source
 }
 
+// sourceVersion is the query of a copy source of S3.
+var sourceVersion = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^versionId=[A-Za-z0-9._~%=+-]+$`) })
+
 // parseCopySource parses x-cos-copy-source, which the request must have. COS documents
 // <host>/<key>. Clients also send a scheme or a slash before it, /<bucket>/<key>, and
 // <service host>/<bucket>/<key>; isService reports whether a name is a service host.
@@ -36,9 +41,12 @@ func parseCopySource(req *request, isService func(name string) bool) (*copySourc
 		host, rest, _ = strings.Cut(rest, "/")
 	}
 	escaped, version, versioned := strings.Cut(rest, "?")
-	if req.dialect == dialectS3 && versioned && !strings.HasPrefix(version, "versionId=") {
-		return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",
-			"%s has a question mark that does not begin ?versionId=. Send a question mark of the object key as %%3F.", s.header)
+	if req.dialect == dialectS3 {
+		if versioned && !sourceVersion().MatchString(version) {
+			return nil, coserr.New(http.StatusBadRequest, "InvalidArgument",
+				"%s has a question mark that does not begin ?versionId= and a version ID. Send a question mark of the object key as %%3F.", s.header)
+		}
+		escaped = strings.ReplaceAll(escaped, "+", "%20") // S3 clients encode it like a form
 	}
 	key, err := url.PathUnescape(escaped)
 	if err != nil || key == "" || len(values) > 1 || strings.HasSuffix(host, ":") { // ftp://

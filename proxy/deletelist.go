@@ -7,8 +7,10 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 
+	"cosproxy/proxy/internal/coserr"
 	"cosproxy/proxy/internal/cosreq"
 )
 
@@ -35,9 +37,14 @@ var deleteElements = map[string]bool{
 
 const deletedKey = "/Delete/Object/Key"
 
+// deleteConditions are the elements with which S3 deletes an object only if it is unchanged
+// (Amazon S3 API Reference, "ObjectIdentifier").
+var deleteConditions = map[string]bool{"/Delete/Object/ETag": true, "/Delete/Object/LastModifiedTime": true, "/Delete/Object/Size": true}
+
 var errUnexpectedXML = errors.New("unexpected XML")
 
-// parseDeleteList returns the object keys in a delete list. It rejects a body in which
+// parseDeleteList returns the object keys in a delete list. The error is 501 NotImplemented for a
+// condition of S3. It rejects a body in which
 // another parser could find more keys: a second document, other elements, comments
 // inside a key.
 func parseDeleteList(list []byte) (keys []string, err error) {
@@ -58,6 +65,10 @@ func parseDeleteList(list []byte) (keys []string, err error) {
 				roots++
 			}
 			path += "/" + token.Name.Local
+			if deleteConditions[path] {
+				return nil, coserr.New(http.StatusNotImplemented, "NotImplemented",
+					"COS does not document the condition %s in a delete list, and may ignore it. Remove it.", token.Name.Local)
+			}
 			if !deleteElements[path] || roots > 1 {
 				return nil, errUnexpectedXML
 			}

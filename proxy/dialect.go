@@ -87,7 +87,7 @@ func (r *request) checkExpiry(now time.Time) error {
 	from, until, err := signer.PresignedValidity(r.target.RawQuery)
 	switch {
 	case err != nil:
-		return coserr.New(http.StatusBadRequest, "AuthorizationQueryParametersError", "%s.", strings.TrimPrefix(err.Error(), "signer: "))
+		return coserr.New(http.StatusBadRequest, "AuthorizationQueryParametersError", "%s.", strings.Replace(err.Error(), "signer: the", "The", 1))
 	case until.IsZero():
 		return nil
 	case now.Before(from.Add(-maxEarly)):
@@ -168,6 +168,10 @@ func isSignatureOfS3(f http1.Field) bool {
 // parseS3 applies the rules of S3 to a request. Presigned URLs may have header fields as
 // parameters; parseS3 makes them header fields.
 func (r *request) parseS3() error {
+	if r.method == http.MethodOptions { // a preflight has the URL of the request that follows
+		r.query = r.query.Without(r.fieldParams())
+		return nil
+	}
 	if err := r.hoistFields(); err != nil {
 		return err
 	}
@@ -185,7 +189,7 @@ func (r *request) parseS3() error {
 			if err := s3req.CheckValue(f.Name, f.Value); err != nil {
 				return err
 			}
-		case !r.readsOnly() && (http1.EqualFold(f.Name, "If-Match") || http1.EqualFold(f.Name, "If-None-Match")):
+		case !r.readsOnly() && conditions.has(f.Name):
 			return coserr.New(http.StatusNotImplemented, "NotImplemented",
 				"COS does not document %s for S3 requests that write, and may ignore it. Remove the header.", f.Name)
 		}
@@ -234,15 +238,23 @@ func isFieldOfS3(name string) bool {
 	return len(name) >= len(s3req.Prefix) && strings.EqualFold(name[:len(s3req.Prefix)], s3req.Prefix)
 }
 
+// fieldParams returns the names of the parameters that stand for header fields.
+func (r *request) fieldParams() (names []string) {
+	for _, p := range r.query.Params {
+		if isFieldOfS3(p.Key) {
+			names = append(names, p.Key)
+		}
+	}
+	return names
+}
+
 // hoistFields moves parameters that stand for header fields into the header (AWS document
 // "Authenticating requests: using query parameters").
 func (r *request) hoistFields() error {
-	var moved []string
 	for _, p := range r.query.Params {
 		if !isFieldOfS3(p.Key) {
 			continue
 		}
-		moved = append(moved, p.Key)
 		name := []byte(strings.ToLower(p.Key))
 		switch use := s3req.FieldUse(name); {
 		case use == s3req.Missing:
@@ -256,7 +268,7 @@ func (r *request) hoistFields() error {
 		}
 		r.head.Fields = append(r.head.Fields, http1.Field{Name: name, Value: []byte(p.Value)})
 	}
-	if moved != nil {
+	if moved := r.fieldParams(); moved != nil {
 		r.query = r.query.Without(moved)
 	}
 	return nil

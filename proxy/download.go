@@ -124,7 +124,7 @@ func (b *resumed) resume() error {
 }
 
 // conditions are the conditional header fields. They apply to the beginning of a download
-// and are not part of requests for the rest.
+// and are not part of requests for the rest. S3 requests that write cannot have them.
 var conditions = newFieldSet("If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "If-Match")
 
 func (b *resumed) head() outbound {

@@ -55,6 +55,9 @@ func (s *s3Form) add(name, value string) (forward bool, err error) {
 		return false, err
 	case name == "if-match", name == "if-none-match", strings.HasPrefix(name, s3req.CopySource):
 		return false, missingFieldError(name)
+	case name != "key" && strings.Contains(value, "${filename}"):
+		return false, coserr.New(http.StatusNotImplemented, "NotImplemented",
+			"The form field %s contains ${filename}, which is only replaced in key. Send its final value.", coserr.Truncate(name))
 	case isSignatureField(name), strings.HasPrefix(name, postpolicy.IgnorePrefix):
 		return false, nil
 	case strings.HasPrefix(name, s3req.ChecksumPrefix) && digest.New(name) != nil:

@@ -229,6 +229,7 @@ func TestS3Form_Fields(t *testing.T) {
 		{"x-amz-object-lock-mode", "GOVERNANCE", "501 NotImplemented"},
 		{"x-amz-copy-source", "/b/k", "501 NotImplemented"},
 		{"If-None-Match", "*", "501 NotImplemented"},
+		{"x-amz-meta-a", "${filename}", "501 NotImplemented"},
 		{"x-amz-checksum-crc32", "x", "400 InvalidRequest"},
 		{"x-amz-checksum-md5", "x", "501 NotImplemented"},
 		{"x-amz_acl", "private", "400 InvalidArgument"},

@@ -189,8 +189,12 @@ func (p *Proxy) serve(s *scratch, res *result) (err error) {
 // names object keys; readBody then authorizes the request.
 func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chosen *candidate) (body, *candidate, error) {
 	req := &s.request
+	limit := p.limits.BodyBytes
+	if req.coding != nil {
+		limit = 0 // the length after decoding was checked
+	}
 	s.upload = upload{
-		received: receivedBody{s.exchange, p.limits.BodyBytes},
+		received: receivedBody{s.exchange, limit},
 		hasCRC:   p.checksums && storesBody(&candidates[0], req),
 	}
 	b, err := plan.read(&s.upload, req, s.buffer)
@@ -213,19 +217,22 @@ func (p *Proxy) readBody(s *scratch, plan bodyPlan, candidates []candidate, chos
 	return b, chosen, checkLength(req, chosen, &b)
 }
 
-// admit runs the checks that need no route: body size, loops, Host, origin, client
-// token, dialect.
+// admit runs the checks that need no route: loops, Host, origin, client token, dialect, body
+// size.
 func (p *Proxy) admit(x *http1.Exchange, req *request) error {
-	if err := checkBodySize(p.limits.BodyBytes, x.Body.Length()); err != nil {
-		return err
-	}
 	if err := p.via.check(req); err != nil {
 		return err
 	}
 	if err := p.guard.Check(req.guardRequest()); err != nil {
 		return err
 	}
-	return req.applyDialect()
+	if err := req.applyDialect(); err != nil {
+		return err
+	}
+	if req.coding != nil {
+		return checkBodySize(p.limits.BodyBytes, req.coding.Length())
+	}
+	return checkBodySize(p.limits.BodyBytes, x.Body.Length())
 }
 
 // authorizeHead plans which part of the body to read first. It authorizes the request

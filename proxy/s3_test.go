@@ -274,15 +274,19 @@ func TestDialect_Preflight(t *testing.T) {
 		{"of COS", "/key", "authorization, x-cos-meta-a", false},
 		{"signed header", "/" + bucket + "/key", "authorization, X-Amz-Date, x-amz-content-sha256", true},
 		{"presigned", "/" + bucket + "/key?" + presigned(time.Now(), 60) + "&list-type=2", "content-type", true},
+		{"presigned, with fields", "/" + bucket + "/key?" + presigned(time.Now(), 60) + "&x-amz-acl=public-read&x-amz-checksum-crc32=AAAAAA==&X-Amz-Content-Sha256=" +
+			strings.Repeat("0", 64) + "&x-amz-meta-a=1&x-amz-copy-source=a&x-amz-unknown=1", "content-type", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := start(t, setup{options: func(o *proxy.Options) { o.AllowedOrigins = []string{"https://app.example"} }})
+			r := start(t, setup{options: func(o *proxy.Options) {
+				o.AllowedOrigins, o.Routes[0].AllowActions = []string{"https://app.example"}, []string{"name/cos:OptionsObject"}
+			}})
 			rep := r.exchange(t, "OPTIONS "+tt.target+" HTTP/1.1\r\nOrigin: https://app.example\r\nAccess-Control-Request-Method: PUT\r\n"+
 				"Access-Control-Request-Headers: "+tt.header+"\r\n\r\n")
 			if rep.status != http.StatusOK {
 				t.Fatalf("status %d: %s", rep.status, rep.body)
 			}
-			if a := r.upstream.only(t); a.target() != "/key" || a.isS3() != tt.s3 {
+			if a := r.upstream.only(t); a.target() != "/key" || a.isS3() != tt.s3 || a.Header["X-Amz-Meta-A"] != nil {
 				t.Errorf("arrived as\n%s", a.head)
 			}
 		})

@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"net/http"
 	"strings"
 	"testing"
@@ -117,6 +119,38 @@ func TestS3_DeleteObjects(t *testing.T) {
 	}
 }
 
+// A condition in a delete list that COS may ignore is an error, whatever the route allows.
+func TestS3_DeleteConditions(t *testing.T) {
+	for _, prefix := range []string{"*", "dir/*"} {
+		r := start(t, setup{options: func(o *proxy.Options) { o.Routes[0].AllowPrefixes = []string{prefix} }})
+		for _, element := range []string{"ETag", "LastModifiedTime", "Size"} {
+			body := "<Delete><Object><Key>dir/a</Key><" + element + ">1</" + element + "></Object></Delete>"
+			doc := r.refusedS3(t, r.s3Operation(t, "POST /?delete", "", body), http.StatusNotImplemented, "NotImplemented")
+			if !strings.Contains(doc.Message, element) {
+				t.Error(doc.Message)
+			}
+		}
+		r.refusedS3(t, r.s3Operation(t, "POST /?delete", "", "<Delete><Object><Key>dir/a</Key><Other/></Object></Delete>"), http.StatusBadRequest, "MalformedXML")
+	}
+}
+
+// COS requires Content-MD5 for XML documents. Current S3 clients send other checksums.
+func TestS3_ContentMD5(t *testing.T) {
+	const body = "<Tagging><TagSet></TagSet></Tagging>"
+	for request, want := range map[string]bool{
+		"PUT /dir/a?tagging": true, "PUT /?cors": true, "POST /dir/a?uploadId=u": true, "PUT /dir/a": false, "PUT /dir/a?partNumber=1&uploadId=u": false,
+	} {
+		r := start(t, setup{})
+		if rep := r.s3Operation(t, request, "x-amz-checksum-crc32: "+crc32Of(body)+"\r\n", body); rep.status != http.StatusOK && request != "POST /dir/a?uploadId=u" {
+			t.Fatalf("%s: status %d: %s", request, rep.status, rep.body)
+		}
+		sum := md5.Sum([]byte(body))
+		if got := r.upstream.seen()[0].Header.Get("Content-Md5"); want && got != base64.StdEncoding.EncodeToString(sum[:]) || !want && got != "" {
+			t.Errorf("%s: Content-MD5 %q", request, got)
+		}
+	}
+}
+
 // The source of a copy is checked, and named to COS as its documents do.
 func TestS3_CopySource(t *testing.T) {
 	for source, wire := range map[string]string{
@@ -125,7 +159,7 @@ func TestS3_CopySource(t *testing.T) {
 		bucket + "%2Fdir%2Fa":                                   bucket + "/dir%2Fa",
 		"%2f" + bucket + "%2fdir/a%20b":                         bucket + "/dir/a%20b",
 		bucket + "/dir/a?versionId=MTg0+":                       bucket + "/dir/a?versionId=MTg0%2B",
-		bucket + "/dir/%E7%9B%AE+":                              bucket + "/dir/%E7%9B%AE%2B",
+		bucket + "/dir/%E7%9B%AE+a%2Bb":                         bucket + "/dir/%E7%9B%AE%20a%2Bb", // encoded like a form
 		bucket + "/dir/目":                                       bucket + "/dir/%E7%9B%AE",
 		bucket + "%2Fdir/a%3FversionId%3D1":                     bucket + "/dir/a%3FversionId%3D1",
 		"http://" + cosHost + "/dir/a":                          bucket + "/dir/a",
@@ -147,6 +181,7 @@ func TestS3_CopySource(t *testing.T) {
 	for source, status := range map[string]int{
 		bucket + "/secret": 403, "/" + bucket + "/secret": 403, bucket + "%2Fsecret": 403, bucket + "%2fsecret/dir/a": 403, bucket + "/dir%2": 400,
 		otherBucket + "/dir/a": 403, otherBucket + "%2Fdir%2Fa": 403, bucket: 400, bucket + "/": 400, bucket + "%2F": 400, "": 400,
+		bucket + "/dir/a?versionId=": 400, bucket + "/dir/a?versionId=1&versionId=2": 400, bucket + "/dir/a?versionId=1/../b": 400, bucket + "/dir/a?versionId=1?": 400,
 		bucket + "%252Fdir%2Fa": 403, bucket + "/%64irt/a": 403, bucket + "//dir/a": 403, bucket + "/dir/a\r\nx-amz-copy-source: " + bucket + "/secret": 400,
 		bucket + "/dir/a\r\nX-AMZ-COPY-SOURCE: " + bucket + "/dir/a": 400, "%2F%2F" + bucket + "/dir/a": 403, "arn:aws:s3:us-west-2:1:accesspoint/a/object/dir/a": 403,
 	} {
@@ -224,6 +259,7 @@ func TestS3_NotImplemented(t *testing.T) {
 		{"DELETE /key", "x-amz-mfa: 1\r\n", "x-amz-mfa"},
 		{"PUT /key", "If-None-Match: *\r\n", "If-None-Match"},
 		{"PUT /key", "if-match: \"e\"\r\n", "if-match"},
+		{"DELETE /key", "If-Unmodified-Since: Wed, 21 Oct 2015 07:28:00 GMT\r\n", "If-Unmodified-Since"},
 		{"DELETE /key", "If-Match: \"e\"\r\n", "If-Match"},
 		{"POST /key?uploadId=u", "If-None-Match: *\r\n", "If-None-Match"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"cosproxy/proxy/http1"
@@ -42,8 +43,8 @@ func (r *request) parseCoding() (err error) {
 	hash := r.head.Get(s3req.ContentSHA256)
 	streaming, chunked := isStreaming(hash), r.hasChunkedCoding()
 	switch {
-	case r.readsOnly():
-		return nil
+	case r.readsOnly(), !streaming && !r.has(s3req.DecodedLength) && r.hasNoBody():
+		return nil // aws-chunked may be metadata that the object got from another server
 	case chunked && !streaming && len(hash) > 0 && string(hash) != signer.UnsignedPayload:
 		return coserr.New(http.StatusBadRequest, "InvalidRequest",
 			"Content-Encoding says aws-chunked, but x-amz-content-sha256 does not announce chunks. Set x-amz-content-sha256 to one of STREAMING-…, or send the body without this coding.")
@@ -62,6 +63,11 @@ func (r *request) parseCoding() (err error) {
 		}
 	}
 	return nil
+}
+
+// hasNoBody reports whether the request has no body by its header.
+func (r *request) hasNoBody() bool {
+	return r.head.AnnouncedLength() <= 0 && !r.has("Transfer-Encoding")
 }
 
 // count returns the number of header fields with this name.
@@ -121,6 +127,11 @@ func (r *request) checksums(length int64) (sums []*digest.Sum, err error) {
 		sums = append(sums, sum)
 	}
 	return sums, nil
+}
+
+// hasChecksum reports whether the header may have a checksum of a body of this length.
+func (r *request) hasChecksum(length int64) bool {
+	return r.dialect == dialectS3 && slices.ContainsFunc(r.head.Fields, func(f http1.Field) bool { return r.isChecksum(f, length) })
 }
 
 // isChecksum reports whether a header field may be a checksum of a body of this length, and

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"cosproxy/proxy"
 )
 
 const (
@@ -171,6 +173,18 @@ func TestS3Body_Expect(t *testing.T) {
 		}
 		c.Close()
 	}
+	// A body in HTTP chunks with a checksum is read first, to verify it.
+	chunks := start(t, setup{})
+	c := chunks.dial(t)
+	c.send("PUT /" + bucket + "/key HTTP/1.1\r\nHost: localhost\r\n" + dummySignature + "x-amz-checksum-crc32: " + crc32Of("test") +
+		"\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n")
+	if head := c.head(); !strings.HasPrefix(head, "HTTP/1.1 100 ") {
+		t.Fatal(head)
+	}
+	c.send(chunk("test"))
+	if rep := c.reply("PUT"); rep.status != http.StatusOK || string(chunks.upstream.only(t).body) != "test" {
+		t.Errorf("status %d: %s", rep.status, rep.body)
+	}
 	// A request that is refused by its header gets no 100 Continue.
 	r := start(t, setup{})
 	rep := r.exchange(t, "PUT /"+bucket+"/key HTTP/1.1\r\n"+dummySignature+chunkedCoding+"Expect: 100-continue\r\nContent-Length: 9\r\n\r\n")
@@ -283,6 +297,42 @@ func TestS3Body_Unclear(t *testing.T) {
 	}
 	r.refusedS3(t, r.s3(t, "GET", "/"+bucket+"/key", unsignedChunks, ""), http.StatusBadRequest, "InvalidArgument")
 	r.refusedS3(t, r.s3(t, "GET", "/"+bucket+"/key", "x-amz-content-sha256: "+sha256Of("x")+"\r\n", ""), http.StatusBadRequest, "XAmzContentSHA256Mismatch")
+}
+
+// The limit for bodies is one of the object, not of its chunk headers.
+func TestS3Body_Limit(t *testing.T) {
+	r := start(t, setup{options: func(o *proxy.Options) { o.Limits.BodyBytes = 100 }})
+	for size, status := range map[int]int{100: http.StatusOK, 101: http.StatusRequestEntityTooLarge} {
+		text := strings.Repeat("x", size)
+		for _, header := range []string{"", "Transfer-Encoding: chunked\r\n"} {
+			body := awsChunked(chunkSignature, text) + "\r\n"
+			if header != "" {
+				body = chunk(body)
+			}
+			if rep := r.s3(t, "PUT", "/"+bucket+"/key", signedChunks+decodedLength(size)+header, body); rep.status != status {
+				t.Errorf("%d bytes: status %d: %s", size, rep.status, rep.body)
+			}
+		}
+	}
+}
+
+// Objects may have the coding aws-chunked as metadata that another server has stored. Clients
+// send it back in requests without a body.
+func TestS3Body_ChunkedAsMetadata(t *testing.T) {
+	for request, header := range map[string]string{
+		"POST /" + bucket + "/key?uploads": "x-amz-content-sha256: " + emptyHash + "\r\nContent-Length: 0\r\n",
+		"PUT /" + bucket + "/key":          "x-amz-copy-source: " + bucket + "/a\r\nx-amz-metadata-directive: REPLACE\r\n",
+	} {
+		r := start(t, setup{})
+		method, target, _ := strings.Cut(request, " ")
+		if rep := r.s3(t, method, target, "Content-Encoding: gzip, aws-chunked\r\n"+header, ""); rep.status != http.StatusOK {
+			t.Errorf("%s: status %d: %s", request, rep.status, rep.body)
+			continue
+		}
+		if a := r.upstream.only(t); a.Header.Get("Content-Encoding") != "gzip" {
+			t.Errorf("arrived as\n%s", a.head)
+		}
+	}
 }
 
 // A client that leaves in the middle of a chunk stores nothing.

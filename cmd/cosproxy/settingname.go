@@ -29,6 +29,8 @@ func (c *resolved) settingName(s proxy.Setting) string {
 	switch s.Name {
 	case "Route.Bucket":
 		return "COSPROXY_BUCKET or COSPROXY_ROUTES_<n>_BUCKET"
+	case "Route.Dialect":
+		return "COSPROXY_DIALECT or COSPROXY_ROUTES_<n>_DIALECT"
 	case "Route.Region":
 		return "COSPROXY_REGION or COSPROXY_ROUTES_<n>_REGION"
 	}

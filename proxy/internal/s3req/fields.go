@@ -19,8 +19,9 @@ const (
 	// Consume means that cosproxy itself uses the field: the client's signature, the coding
 	// and the checksums of the body.
 	Consume
-	// Ignore means that the field does not change what is stored or returned, or that it is
-	// one of responses: s3cmd sends those of a HEAD back when it modifies an object.
+	// Ignore means that the field does not change what is stored or returned, that it is one
+	// of responses (s3cmd sends those of a HEAD back when it modifies an object), or that it
+	// is a condition which SDKs add by default and COS cannot check: mp-object-size.
 	Ignore
 )
 

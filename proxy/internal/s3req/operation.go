@@ -149,10 +149,31 @@ func Operation(method, key string, q cosreq.Query) (string, error) {
 			return "", MissingParameterError(p.Key, name)
 		}
 	}
-	if v := q.Get("list-type"); v != "" && v != "2" {
-		return "", coserr.New(http.StatusNotImplemented, "NotImplemented", "COS does not document list-type %q. Send list-type=2, or omit it.", coserr.Truncate(v))
+	if strings.HasPrefix(name, "ListObjects") {
+		return name, checkList(name, q)
 	}
 	return name, nil
+}
+
+// checkList rejects parameters of the other version of a list: a server that ignores them
+// returns the first page again.
+func checkList(name string, q cosreq.Query) error {
+	other := setOf("continuation-token start-after fetch-owner")
+	if name == "ListObjectsV2" {
+		other = setOf("marker")
+	}
+	types := 0
+	for _, p := range q.Params {
+		switch {
+		case p.Key == "list-type" && (p.Value != "2" || types > 0):
+			return coserr.New(http.StatusNotImplemented, "NotImplemented", "COS does not document list-type %q here. Send one list-type=2, or omit it.", coserr.Truncate(p.Value))
+		case p.Key == "list-type":
+			types++
+		case other[p.Key]:
+			return MissingParameterError(p.Key, name)
+		}
+	}
+	return nil
 }
 
 // MissingParameterError returns 501 NotImplemented for a parameter of an operation.

@@ -103,6 +103,8 @@ func TestOperation_Missing(t *testing.T) {
 		"GET ?domain": `"domain"`, "GET ?referer": `"referer"`, "GET k?x-amz-acl": "x-amz-acl",
 
 		"GET k?acl&tagging": "acl and tagging", "PUT k?uploadId=1&acl": "uploadId and acl", "POST k?uploads&uploadId=1": "uploads and uploadId", "GET ?policy&%61cl": "policy and acl",
+		"GET ?list-type": `list-type ""`, "GET ?list-type=2&list-type=1": `list-type "1"`, "GET ?list-type=1&list-type=2": `list-type "1"`, "GET ?list-type=2&list-type=2": `list-type "2"`,
+		"GET ?marker=a&list-type=2": `"marker"`, "GET ?continuation-token=a": `"continuation-token"`, "GET ?start-after=a": `"start-after"`,
 		"GET ?list-type=1": `list-type "1"`, "GET ?list-type=3": `list-type "3"`,
 	} {
 		name, _, err := operation(t, request)
