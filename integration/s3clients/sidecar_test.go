@@ -190,6 +190,7 @@ var signedHeaders = regexp.MustCompile(`^AWS4-HMAC-SHA256 .*SignedHeaders=([^,]*
 // x-amz-* header of an S3 request is signed. None has anything of the client's signature.
 func checkArrivals(t *testing.T, emu *cosemu.Server) {
 	t.Helper()
+	ofS3 := 0
 	for _, r := range emu.Requests() {
 		creds, known := emu.Credentials(r.SecretID)
 		if !known || creds.Token == "" || strings.Contains(r.URI, dummyID) {
@@ -198,6 +199,7 @@ func checkArrivals(t *testing.T, emu *cosemu.Server) {
 		if r.Dialect != cosemu.DialectS3 {
 			continue
 		}
+		ofS3++
 		var names []string
 		// The signature of a form is in its fields, and its headers are not signed.
 		if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data") {
@@ -217,6 +219,9 @@ func checkArrivals(t *testing.T, emu *cosemu.Server) {
 				t.Errorf("%s %s: %s: %v", r.Method, r.URI, name, values)
 			}
 		}
+	}
+	if ofS3 == 0 {
+		t.Error("no S3 request arrived")
 	}
 }
 
