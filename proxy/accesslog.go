@@ -102,5 +102,5 @@ func isClientFault(err error) bool {
 	var client *clientError
 	var proxyErr *coserr.Error
 	return errors.As(err, &client) || errors.Is(err, http1.ErrClientGone) || errors.Is(err, context.Canceled) ||
-		errors.As(err, &proxyErr) && proxyErr.Status < http.StatusInternalServerError
+		errors.As(err, &proxyErr) && (proxyErr.Status < http.StatusInternalServerError || proxyErr.Status == http.StatusNotImplemented)
 }

@@ -265,6 +265,15 @@ func TestDialect_OfEarlyErrors(t *testing.T) {
 	}
 }
 
+// A request for what COS does not have is no fault of the operator.
+func TestDialect_NotImplementedLogged(t *testing.T) {
+	r := start(t, setup{})
+	r.refusedS3(t, r.s3(t, "DELETE", "/"+bucket+"/key", "If-Match: x\r\n", ""), http.StatusNotImplemented, "NotImplemented")
+	if log := r.drained(t); !strings.Contains(log, "http.response.status_code=501") || strings.Contains(log, "level=ERROR") {
+		t.Error(log)
+	}
+}
+
 // A browser sends the preflight of an S3 request without its signature.
 func TestDialect_Preflight(t *testing.T) {
 	for _, tt := range []struct {
