@@ -197,14 +197,19 @@ func checkLength(req *request, c *candidate, b *body) error {
 	return nil
 }
 
+// announcedLength returns the announced length of the body, after decoding; negative: chunked.
+func announcedLength(req *request, x *http1.Exchange) int64 {
+	if req.coding != nil {
+		return req.coding.Length()
+	}
+	return x.Body.Length()
+}
+
 // bodyLength returns the announced length of the body. It rejects the body of a GET or
 // HEAD, which has no meaning (RFC 9110, 9.3.1) and is not covered by the signature. An
 // empty chunked body counts as no body.
 func bodyLength(req *request, x *http1.Exchange) (int64, error) {
-	length := x.Body.Length()
-	if req.coding != nil {
-		return req.coding.Length(), nil
-	}
+	length := announcedLength(req, x)
 	if length == 0 || !req.readsOnly() {
 		return length, nil
 	}

@@ -15,6 +15,7 @@
 //	request.go     parse: method, target, query and host, as a value
 //	via.go         reject requests that this proxy has sent (loops)
 //	dialect.go     the API that the request uses, COS's or S3's, and the rules of S3
+//	presigned.go   presigned URLs of S3: their time, parameters that stand for header fields
 //	unsigned.go    the API of a request without a signature, by its routes
 //	router.go      host and path to candidate routes (service.go: GET Service)
 //	pathstyle.go   the same for S3 requests with the bucket in the path

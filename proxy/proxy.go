@@ -229,10 +229,7 @@ func (p *Proxy) admit(x *http1.Exchange, req *request) error {
 	if err := req.applyDialect(); err != nil {
 		return err
 	}
-	if req.coding != nil {
-		return checkBodySize(p.limits.BodyBytes, req.coding.Length())
-	}
-	return checkBodySize(p.limits.BodyBytes, x.Body.Length())
+	return checkBodySize(p.limits.BodyBytes, announcedLength(req, x))
 }
 
 // authorizeHead plans which part of the body to read first. It authorizes the request

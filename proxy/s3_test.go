@@ -265,7 +265,7 @@ func TestDialect_OfEarlyErrors(t *testing.T) {
 	}
 }
 
-// A request for what COS does not have is no fault of the operator.
+// A request for what COS does not have is a fault of the client in the log.
 func TestDialect_NotImplementedLogged(t *testing.T) {
 	r := start(t, setup{})
 	r.refusedS3(t, r.s3(t, "DELETE", "/"+bucket+"/key", "If-Match: x\r\n", ""), http.StatusNotImplemented, "NotImplemented")

@@ -91,8 +91,8 @@
 // blanks, several spaces become one, and those of repeated headers are joined by commas in their
 // order. All x-amz-* headers are signed, the headers of the COS signature, and Date.
 //
-// [SchemeOf] recognizes the dialect of a client by its signature (s3scheme.go).
-// [IsAWSSignatureField] and [IsAWSSignatureParam] name the parts to remove before signing, and
+// The client's own signature must be removed before signing: a request with a part of an AWS
+// signature is an error. [SchemeOf] recognizes the dialect of a client by its signature (s3scheme.go), and
 // [PresignedValidity] tells when a presigned URL is valid (s3expiry.go). These functions do not
 // verify the signature of the client.
 //

@@ -123,3 +123,9 @@ func S3FormSignature(policy, secretKey, region string, now time.Time) string {
 	key := newS3Key(s3KeyIDAt(Credentials{SecretID: "id", SecretKey: secretKey}, region, now))
 	return key.formSignature(base64.StdEncoding.AppendEncode(nil, []byte(policy)))
 }
+
+// IsAWSSignatureField is isAWSField.
+func IsAWSSignatureField(name []byte) bool { return isAWSField(name) }
+
+// IsAWSSignatureParam is isAWSParam.
+func IsAWSSignatureParam(name string) bool { return isAWSParam(name) }

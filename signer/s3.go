@@ -21,7 +21,7 @@ type S3Head struct {
 	// signed as a blank, like in Head.
 	RawQuery string
 	// Fields are all header fields that are sent, in any order. They include exactly one Host,
-	// and Content-Length if it is sent, but no field for which IsAWSSignatureField is true.
+	// and Content-Length if it is sent, but no field of another AWS signature.
 	Fields []Field
 	// Region is the region of the bucket, for example ap-guangzhou. Required.
 	Region string

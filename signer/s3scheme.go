@@ -79,18 +79,14 @@ var awsSignatureNames = []string{
 	"x-amz-signature", "x-amz-security-token", "x-amz-content-sha256",
 }
 
-// IsAWSSignatureField reports whether a header field, in any case, is part of an AWS signature,
-// and so must be removed before the request is signed. Date is not: it only tells the time.
-func IsAWSSignatureField(name []byte) bool { return isAWSField(name) }
-
-// IsAWSSignatureParam reports whether a query parameter, decoded and in any case, is part of a
-// presigned URL, and so must be removed before the request is signed.
-func IsAWSSignatureParam(name string) bool { return isAWSParam(name) }
-
+// isAWSField reports whether a header field, in any case, is part of an AWS signature. Date is
+// not: it only tells the time.
 func isAWSField[T string | []byte](name T) bool {
 	return isOneOf(name, awsSignatureNames) || equalFold(name, "authorization")
 }
 
+// isAWSParam reports whether a query parameter, decoded and in any case, is part of a presigned
+// URL.
 func isAWSParam[T string | []byte](name T) bool {
 	return isOneOf(name, awsSignatureNames) ||
 		equalFold(name, "awsaccesskeyid") || equalFold(name, "signature") || equalFold(name, "expires")

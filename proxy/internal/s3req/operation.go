@@ -40,6 +40,7 @@ var (
 			http.MethodGet: "ListObjects", http.MethodHead: "HeadBucket", http.MethodPut: "CreateBucket",
 			http.MethodDelete: "DeleteBucket", http.MethodPost: "PostObject",
 		},
+		listType:              {http.MethodGet: "ListObjectsV2"},
 		"delete":              {http.MethodPost: "DeleteObjects"},
 		"uploads":             {http.MethodGet: "ListMultipartUploads"},
 		"versions":            {http.MethodGet: "ListObjectVersions"},
@@ -95,7 +96,8 @@ var (
 		"select":   setOf("select-type"),
 	}
 	bucketParameters = map[string]map[string]bool{
-		"":          setOf("prefix delimiter marker max-keys encoding-type list-type continuation-token start-after fetch-owner"),
+		"":          setOf("prefix delimiter marker max-keys encoding-type"),
+		listType:    setOf("prefix delimiter continuation-token start-after fetch-owner max-keys encoding-type"),
 		"versions":  setOf("prefix delimiter key-marker version-id-marker max-keys encoding-type"),
 		"uploads":   setOf("prefix delimiter key-marker upload-id-marker max-uploads encoding-type"),
 		"inventory": setOf("id continuation-token"),
@@ -105,6 +107,9 @@ var (
 // responseParameters replace header fields of a response. S3 and COS have the same.
 var responseParameters = setOf(`response-content-type response-content-language response-expires
 	response-cache-control response-content-disposition response-content-encoding`)
+
+// listType selects ListObjectsV2.
+const listType = "list-type"
 
 // operationName is a parameter with which current clients repeat the name of the operation.
 const operationName = "x-id"
@@ -128,9 +133,6 @@ func Operation(method, key string, q cosreq.Query) (string, error) {
 		selected = p.Key
 	}
 	name := table[selected][method]
-	if name == "ListObjects" && q.Get("list-type") == "2" {
-		name = "ListObjectsV2"
-	}
 	switch {
 	case method == http.MethodOptions: // a preflight has the query of the request that follows
 		return "preflight", nil
@@ -140,6 +142,10 @@ func Operation(method, key string, q cosreq.Query) (string, error) {
 	case missing[selected]:
 		return "", coserr.New(http.StatusNotImplemented, "NotImplemented",
 			"COS does not have the S3 operation %s. Turn it off in the client.", name)
+	case selected == listType:
+		if err := checkListType(q); err != nil {
+			return "", err
+		}
 	}
 	for _, p := range q.Params {
 		switch {
@@ -149,29 +155,18 @@ func Operation(method, key string, q cosreq.Query) (string, error) {
 			return "", MissingParameterError(p.Key, name)
 		}
 	}
-	if strings.HasPrefix(name, "ListObjects") {
-		return name, checkList(name, q)
-	}
 	return name, nil
 }
 
-// checkList rejects parameters of the other version of a list: a server that ignores them
-// returns the first page again.
-func checkList(name string, q cosreq.Query) error {
-	other := setOf("continuation-token start-after fetch-owner")
-	if name == "ListObjectsV2" {
-		other = setOf("marker")
-	}
-	types := 0
+// checkListType rejects a list-type that does not say clearly which version of a list it is:
+// they page by different parameters, so a server would return the first page again.
+func checkListType(q cosreq.Query) error {
+	found := false
 	for _, p := range q.Params {
-		switch {
-		case p.Key == "list-type" && (p.Value != "2" || types > 0):
+		if p.Key == listType && (p.Value != "2" || found) {
 			return coserr.New(http.StatusNotImplemented, "NotImplemented", "COS does not document list-type %q here. Send one list-type=2, or omit it.", coserr.Truncate(p.Value))
-		case p.Key == "list-type":
-			types++
-		case other[p.Key]:
-			return MissingParameterError(p.Key, name)
 		}
+		found = found || p.Key == listType
 	}
 	return nil
 }
